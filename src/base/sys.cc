@@ -1,0 +1,189 @@
+#include "base/sys.h"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace cohort {
+
+void OwnFd::reset(int fd) noexcept {
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = fd;
+}
+
+namespace sys {
+namespace {
+
+thread_local FailNth* t_fail = nullptr;
+
+template <class Call>
+auto call(Call system_call) -> decltype(system_call()) {
+  if (t_fail != nullptr && t_fail->fails()) return -1;
+  for (;;) {
+    auto result = system_call();
+    if (result != -1 || errno != EINTR) return result;
+  }
+}
+
+}  // namespace
+
+FailNth::FailNth(int n, int errno_value) : n_{n}, errno_value_{errno_value}, outer_{t_fail} {
+  t_fail = this;
+}
+
+FailNth::~FailNth() { t_fail = outer_; }
+
+bool FailNth::fails() {
+  if (calls_++ != n_) return false;
+  errno = errno_value_;
+  return true;
+}
+
+OwnFd socket(int domain, int type, int protocol) {
+  return OwnFd{call([&] { return ::socket(domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol); })};
+}
+
+int socketpair(int domain, int type, bool nonblocking, OwnFd (&pair)[2]) {
+  int fds[2];
+  const int flags = type | SOCK_CLOEXEC | (nonblocking ? SOCK_NONBLOCK : 0);
+  if (call([&] { return ::socketpair(domain, flags, 0, fds); }) == -1) return -1;
+  pair[0].reset(fds[0]);
+  pair[1].reset(fds[1]);
+  return 0;
+}
+
+int bind(int fd, const sockaddr* address, socklen_t size) {
+  return call([&] { return ::bind(fd, address, size); });
+}
+
+int listen(int fd, int backlog) {
+  return call([&] { return ::listen(fd, backlog); });
+}
+
+OwnFd accept(int fd, sockaddr_storage* address) {
+  return OwnFd{call([&] {
+    socklen_t size = sizeof(sockaddr_storage);
+    return ::accept4(fd, reinterpret_cast<sockaddr*>(address), address != nullptr ? &size : nullptr,
+                     SOCK_CLOEXEC | SOCK_NONBLOCK);
+  })};
+}
+
+int connect(int fd, const sockaddr* address, socklen_t size) {
+  return call([&] { return ::connect(fd, address, size); });
+}
+
+int shutdown(int fd, int how) {
+  return call([&] { return ::shutdown(fd, how); });
+}
+
+int getsockname(int fd, sockaddr_storage& address, socklen_t& size) {
+  return call([&] {
+    size = sizeof address;
+    return ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
+  });
+}
+
+int getpeername(int fd, sockaddr_storage& address, socklen_t& size) {
+  return call([&] {
+    size = sizeof address;
+    return ::getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size);
+  });
+}
+
+int getsockopt(int fd, int level, int name, void* value, socklen_t& size) {
+  return call([&] { return ::getsockopt(fd, level, name, value, &size); });
+}
+
+int setsockopt(int fd, int level, int name, const void* value, socklen_t size) {
+  return call([&] { return ::setsockopt(fd, level, name, value, size); });
+}
+
+int set_int_option(int fd, int level, int name, int value) {
+  return setsockopt(fd, level, name, &value, sizeof value);
+}
+
+ssize_t recv(int fd, void* data, std::size_t size, int flags) {
+  return call([&] { return ::recv(fd, data, size, flags); });
+}
+
+ssize_t send(int fd, const void* data, std::size_t size, int flags) {
+  return call([&] { return ::send(fd, data, size, flags | MSG_NOSIGNAL); });
+}
+
+ssize_t sendmsg(int fd, const msghdr& message, int flags) {
+  return call([&] { return ::sendmsg(fd, &message, flags | MSG_NOSIGNAL); });
+}
+
+ssize_t recvmsg(int fd, msghdr& message, int flags) {
+  return call([&] { return ::recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC); });
+}
+
+int bytes_readable(int fd, int& count) {
+  return call([&] { return ::ioctl(fd, FIONREAD, &count); });
+}
+
+OwnFd open(const char* path, int flags, mode_t mode) {
+  return OwnFd{call([&] { return ::open(path, flags | O_CLOEXEC, mode); })};
+}
+
+ssize_t read(int fd, void* data, std::size_t size) {
+  return call([&] { return ::read(fd, data, size); });
+}
+
+ssize_t write(int fd, const void* data, std::size_t size) {
+  return call([&] { return ::write(fd, data, size); });
+}
+
+int pipe(OwnFd (&ends)[2]) {
+  int fds[2];
+  if (call([&] { return ::pipe2(fds, O_CLOEXEC); }) == -1) return -1;
+  ends[0].reset(fds[0]);
+  ends[1].reset(fds[1]);
+  return 0;
+}
+
+OwnFd duplicate(int fd, int lowest) {
+  return OwnFd{call([&] { return ::fcntl(fd, F_DUPFD_CLOEXEC, lowest); })};
+}
+
+int set_nonblocking(int fd, bool on) {
+  const int flags = call([&] { return ::fcntl(fd, F_GETFL); });
+  if (flags == -1) return -1;
+  const int wanted = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+  return wanted == flags ? 0 : call([&] { return ::fcntl(fd, F_SETFL, wanted); });
+}
+
+int set_cloexec(int fd, bool on) {
+  return call([&] { return ::fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0); });
+}
+
+int unlink(const char* path) {
+  return call([&] { return ::unlink(path); });
+}
+
+int signal_process(int pidfd, int signal_number) {
+  return call(
+      [&] { return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, signal_number, nullptr, 0)); });
+}
+
+int kill(pid_t pid, int signal_number) {
+  return call([&] { return ::kill(pid, signal_number); });
+}
+
+int reap(int pidfd, siginfo_t& info, rusage& usage) {
+  constexpr int kPidFd = 3;  // P_PIDFD; glibc 2.36 has it, older ones do not
+  info.si_pid = 0;
+  // The raw call: only it reports the resource usage.
+  const long result = call([&] {
+    return ::syscall(SYS_waitid, kPidFd, pidfd, &info, WEXITED | WNOHANG, &usage);
+  });
+  if (result == -1) return -1;
+  return info.si_pid == 0 ? 0 : 1;
+}
+
+}  // namespace sys
+}  // namespace cohort

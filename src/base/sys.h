@@ -1,0 +1,85 @@
+// The OS seam: every system call that cohort makes on sockets, pipes, files and processes.
+//
+// Contract of each function: that of the system call it is named after (-1 and errno), with one
+// EINTR policy (retried here, but for `close`, which is never retried) and one descriptor policy
+// (what is made here is close-on-exec and, for sockets and pipes, non-blocking unless it says
+// otherwise). Asio never opens, accepts or connects: the sockets it makes are not close-on-exec.
+//
+// Tests make the N-th call fail with `FailNth`. It is thread-local and costs one pointer test.
+#pragma once
+
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <csignal>
+#include <cstddef>
+
+#include "cohort/fd.h"
+
+namespace cohort::sys {
+
+/// While it lives, calls on this thread are counted and the `n`-th (from 0) fails with `errno_value`.
+class FailNth {
+ public:
+  FailNth(int n, int errno_value);
+  ~FailNth();
+  FailNth(const FailNth&) = delete;
+  FailNth& operator=(const FailNth&) = delete;
+  bool fired() const { return calls_ > n_; }
+  int calls() const { return calls_; }
+  /// Used by the wrappers: true if this call has to fail; errno is then set.
+  bool fails();
+
+ private:
+  int n_;
+  int errno_value_;
+  int calls_ = 0;
+  FailNth* outer_;
+};
+
+// Sockets.
+OwnFd socket(int domain, int type, int protocol);
+/// A connected pair, close-on-exec; both ends non-blocking only if `nonblocking`.
+int socketpair(int domain, int type, bool nonblocking, OwnFd (&pair)[2]);
+int bind(int fd, const sockaddr* address, socklen_t size);
+int listen(int fd, int backlog);
+/// `address` may be null.
+OwnFd accept(int fd, sockaddr_storage* address = nullptr);
+int connect(int fd, const sockaddr* address, socklen_t size);
+int shutdown(int fd, int how);
+int getsockname(int fd, sockaddr_storage& address, socklen_t& size);
+int getpeername(int fd, sockaddr_storage& address, socklen_t& size);
+int getsockopt(int fd, int level, int name, void* value, socklen_t& size);
+int setsockopt(int fd, int level, int name, const void* value, socklen_t size);
+int set_int_option(int fd, int level, int name, int value);
+ssize_t recv(int fd, void* data, std::size_t size, int flags);
+/// Always MSG_NOSIGNAL: a dead peer is EPIPE, never SIGPIPE.
+ssize_t send(int fd, const void* data, std::size_t size, int flags = 0);
+ssize_t sendmsg(int fd, const msghdr& message, int flags = 0);
+/// Always MSG_CMSG_CLOEXEC.
+ssize_t recvmsg(int fd, msghdr& message, int flags = 0);
+/// Bytes that wait to be read (FIONREAD).
+int bytes_readable(int fd, int& count);
+
+// Files and pipes.
+OwnFd open(const char* path, int flags, mode_t mode = 0);
+ssize_t read(int fd, void* data, std::size_t size);
+ssize_t write(int fd, const void* data, std::size_t size);
+/// Blocking ends, close-on-exec.
+int pipe(OwnFd (&ends)[2]);
+/// A close-on-exec duplicate numbered `lowest` or above.
+OwnFd duplicate(int fd, int lowest = 3);
+int set_nonblocking(int fd, bool on);
+int set_cloexec(int fd, bool on);
+int unlink(const char* path);
+
+// Processes.
+/// `kill` through a pidfd: never reaches a process that took over the number.
+int signal_process(int pidfd, int signal_number);
+int kill(pid_t pid, int signal_number);
+/// waitid(P_PIDFD, WEXITED|WNOHANG). 1: reaped, `info` and `usage` are set; 0: still running; -1: errno.
+int reap(int pidfd, siginfo_t& info, rusage& usage);
+
+}  // namespace cohort::sys

@@ -1,0 +1,66 @@
+// The seam between servers (net, http, Acceptor) and wherever connections come from: the process's own
+// socket, one shared with other workers, or hand-offs by the primary. Servers do not know which.
+//
+// Everything here runs on the host's executor.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "base/loop.h"
+#include "cohort/address.h"
+#include "cohort/error.h"
+#include "cohort/fd.h"
+
+namespace cohort::net {
+
+struct ListenRequest {
+  Address address;
+  int backlog = 0;            ///< 0: the default, 511 as in Node.
+  bool ipv6_only = false;     ///< `::` serves IPv4 too unless set.
+  bool readable_all = false;  ///< Unix sockets: everybody may connect to read.
+  bool writable_all = false;  ///< Unix sockets: everybody may connect to write.
+  /// The server takes the listening descriptor itself (`cohort::Listener`): only policies that share
+  /// one can serve it; under the others the listen fails with NoDescriptor.
+  bool needs_descriptor = false;
+};
+
+/// What a server implements. The host keeps it alive from `listen` until `closed` was called on it.
+class ListenerUser {
+ public:
+  virtual ~ListenerUser() = default;
+  /// Connections may arrive from now on. `bound` has the real port.
+  virtual void listening(const Address& bound) = 0;
+  /// The address could not be had. `closed` follows; the same server may listen again later.
+  virtual void listen_failed(const Error& error) = 0;
+  /// A connection: non-blocking, close-on-exec. Return true and move it out, or return false and leave
+  /// it: the server is full, and the connection is offered to another worker.
+  virtual bool connection(OwnFd& fd) = 0;
+  /// The process wants to end: stop listening (`Listener::close`), let connections finish, then call
+  /// `done` exactly once. Called at most once per listen.
+  virtual void drain(std::function<void()> done) = 0;
+};
+
+/// One server's claim on an address. Destroying it is closing it.
+class Listener {
+ public:
+  virtual ~Listener() = default;
+  /// No connection will be delivered any more. Idempotent. A port without other users is released.
+  virtual void close() = 0;
+  /// The listening descriptor, still owned by the Listener, where the policy has one; else -1.
+  virtual int native_handle() const = 0;
+};
+
+/// Whoever gives out listeners: a worker asks its primary, a plain process binds.
+class Host {
+ public:
+  virtual const Loop& loop() const = 0;
+  /// Never calls back before it returned.
+  virtual std::unique_ptr<Listener> listen(const ListenRequest& request,
+                                           std::shared_ptr<ListenerUser> user) = 0;
+
+ protected:
+  ~Host() = default;
+};
+
+}  // namespace cohort::net
