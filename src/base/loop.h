@@ -10,7 +10,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/descriptor.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <functional>
 #include <memory>
 
@@ -62,7 +62,7 @@ class Watch {
   void drop(std::shared_ptr<Wait>& wait);
 
   const Loop& loop_;
-  boost::asio::posix::descriptor descriptor_;
+  boost::asio::posix::stream_descriptor descriptor_;
   int fd_;
   bool ref_ = true;
   std::shared_ptr<Wait> reading_;  // shared with the pending operation
