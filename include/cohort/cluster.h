@@ -1,0 +1,177 @@
+// The cluster: Node's `cluster` module. One object per process, built first in `main`; `main` runs
+// again in every worker, where `is_worker()` is true.
+//
+// Which side a process is on is decided by its environment, as in Node: a process started by
+// `fork()` of a cohort or Node primary is a worker; any other is a primary. A program that is meant as
+// a worker but was started by hand binds and serves by itself. COHORT_WORKERS=0 makes a program run
+// its worker's part in the first process, without forking: for debuggers.
+//
+// Everything is called on the cluster's executor (the thread that runs the loop), where all handlers
+// run too, one at a time. Only `Worker::send` may be called from other threads. Never `fork(2)` a
+// process that holds a Cluster.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "cohort/worker.h"
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace cohort {
+
+namespace net {
+class Host;
+}
+
+/// How connections come to the workers. Decided at the first `setup_primary` or `fork`, as in Node.
+enum class Policy {
+  RoundRobin,  ///< The primary accepts and hands each connection to a free worker (Node's SCHED_RR).
+  Shared,      ///< The workers accept from one socket (Node's SCHED_NONE).
+};
+
+/// The format of messages on the channel (Node's `serialization`).
+enum class Serialization {
+  Json,      ///< One line of JSON per message.
+  Advanced,  ///< V8's structured clone.
+};
+
+/// One entry of a worker's stdio: what its descriptor i is.
+enum class Stdio {
+  Inherit,  ///< The primary's descriptor i.
+  Pipe,     ///< A pipe to the primary: `Process::on_stdout`, `on_stderr`.
+  Ignore,   ///< /dev/null
+};
+
+/// Added to, or replacing, variables of the primary's environment.
+using Environment = std::vector<std::pair<std::string, std::string>>;
+
+/// How workers are started (Node's `cluster.settings`). An empty member is "not given".
+struct Settings {
+  /// The program; this one by default. Looked up beside the running program, then in the working
+  /// directory, then in PATH. Names ending in .js, .mjs or .cjs run under `node`.
+  std::string exec;
+  std::vector<std::string> args;  ///< Default: this process's own arguments.
+  /// An interpreter that runs `exec`, with its own arguments before it: `{.exec_path = "python3"}`.
+  std::string exec_path;
+  std::vector<std::string> exec_args;
+  std::string cwd;  ///< Default: the primary's.
+  Environment env;  ///< For every worker; `fork(env)` adds to it.
+  /// Pipes instead of the primary's stdout and stderr; ignored if `stdio` is given. Default: false.
+  std::optional<bool> silent;
+  /// For descriptors 0, 1, 2...: inherit, pipe, ignore, or a descriptor of the primary. Descriptors
+  /// that are not named: 0 to 2 are inherited. The channel and the lifeline come after the last.
+  std::vector<std::variant<Stdio, int>> stdio;
+  std::optional<uid_t> uid;
+  std::optional<gid_t> gid;
+  std::optional<Serialization> serialization;  ///< Default: Json.
+  /// The largest message either way, in bytes of the wire. A larger `send` fails; a worker that sends
+  /// a larger one is killed. Most callers leave this. Default: 256 MiB.
+  std::optional<std::size_t> message_size_max;
+};
+
+/// A running `set_interval` or `set_timeout`. A handle: dropping it does not cancel.
+class Timer {
+ public:
+  void cancel() const;
+
+ private:
+  friend class Cluster;
+  struct Impl;
+  explicit Timer(std::shared_ptr<Impl> impl) : impl_{std::move(impl)} {}
+  std::shared_ptr<Impl> impl_;
+};
+
+class Cluster {
+ public:
+  /// With a loop of its own: `run()` runs it.
+  Cluster();
+  /// On the user's loop, which may have several threads. Run it with `cohort::run(io)` or `run()`.
+  explicit Cluster(boost::asio::io_context& io);
+  /// In a worker: writes queued messages (5 s at most). In the primary: workers that live are killed.
+  ~Cluster();
+  Cluster(const Cluster&) = delete;
+  Cluster& operator=(const Cluster&) = delete;
+
+  bool is_primary() const;
+  bool is_worker() const;
+  /// Node's old name of `is_primary`.
+  bool is_master() const { return is_primary(); }
+
+  // The primary's side.
+
+  /// Starts a worker as `settings()` say. It is in `workers()` when this returns; events come later,
+  /// from the loop. A failure is the worker's `error` event. Never blocks for more than the exec.
+  Worker fork(const Environment& env = {});
+  /// Workers that live, by id. A worker leaves when it was told to disconnect, or has exited.
+  std::vector<Worker> workers() const;
+  const Settings& settings() const;
+  /// Changes how later forks start; members that are not given keep their value. Emits `setup`.
+  void setup_primary(const Settings& settings = {});
+  /// Node's old name of `setup_primary`.
+  void setup_master(const Settings& settings = {}) { setup_primary(settings); }
+  /// `disconnect()` on every worker; `done` is called when all are gone and every port is closed.
+  void disconnect(std::function<void()> done = {});
+
+  /// Keeps `count` workers running: forks them, replaces the dead after 100 ms, doubling to 10 s while
+  /// a place keeps failing and starting over after 10 s of health. If no worker was ever ready
+  /// (listening, or alive for 10 s) after five tries, `run()` returns 1 and the reason is on stderr,
+  /// with the last lines that the worker wrote there.
+  void keep(unsigned count);
+
+  /// Round-robin unless NODE_CLUSTER_SCHED_POLICY is `none` or `shared`. Ignored once decided.
+  void set_policy(Policy policy);
+  Policy policy() const;
+
+  // The worker's side.
+
+  /// This process as a worker. In a process that no primary forked: not connected; `send` fails.
+  Worker worker() const;
+
+  // Both sides.
+
+  Timer set_interval(std::chrono::milliseconds period, std::function<void()> task);
+  Timer set_timeout(std::chrono::milliseconds delay, std::function<void()> task);
+
+  /// Runs the loop until nothing is left to do, and returns the exit code. TERM and INT drain: workers
+  /// finish what they serve, for `drain_timeout` at most; a second one kills at once. An exception
+  /// that escapes a handler ends the process as in Node: message on stderr, messages flushed, 1.
+  int run();
+  /// How long a drain may take before the workers are killed. Default: 25 s.
+  void set_drain_timeout(std::chrono::milliseconds timeout);
+  boost::asio::io_context& io_context();
+
+  /// For `http::create_server(cluster, ...)`, `net::create_server`, `Acceptor`...
+  operator net::Host&();
+
+  // Events of all workers, with Node's arguments. Each is emitted on the worker first, then here, but
+  // for `message`, which the cluster gets first, as in Node.
+  void on_setup(std::function<void(const Settings&)> handler);
+  void on_fork(std::function<void(Worker)> handler);
+  void on_online(std::function<void(Worker)> handler);
+  void on_listening(std::function<void(Worker, const Address&)> handler);
+  void on_message(std::function<void(Worker, const Value&)> handler);
+  void on_disconnect(std::function<void(Worker)> handler);
+  void on_exit(std::function<void(Worker, const Exit&)> handler);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// `Cluster::run()` for a user's own loop: runs `io`, with the same treatment of signals and of
+/// exceptions, and returns the exit code. The process's Cluster has to be on `io`.
+int run(boost::asio::io_context& io);
+
+}  // namespace cohort

@@ -1,0 +1,14 @@
+// Everything: `#include <cohort/cohort.h>`. Each concept also has its own header.
+#pragma once
+
+#include "cohort/acceptor.h"
+#include "cohort/address.h"
+#include "cohort/cluster.h"
+#include "cohort/error.h"
+#include "cohort/exit.h"
+#include "cohort/fd.h"
+#include "cohort/http.h"
+#include "cohort/net.h"
+#include "cohort/parallelism.h"
+#include "cohort/value.h"
+#include "cohort/worker.h"

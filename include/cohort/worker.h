@@ -1,0 +1,154 @@
+// One worker, seen from the primary (`cluster.fork()`, `cluster.workers()`) or from inside
+// (`cluster.worker()`): Node's `Worker`.
+//
+// `Worker` is a cheap handle: copy it freely. The cluster owns the worker while it lives; a handle to
+// a dead one stays valid and says so (`is_dead()`), it never dangles. Handlers run on the cluster's
+// executor, one at a time. Everything is called there too, but for `send`, which any thread may call.
+// Contract: Node's documentation of `cluster`, "Class: Worker".
+#pragma once
+
+#include <sys/types.h>
+
+#include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/async_result.hpp>
+#include <csignal>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "cohort/address.h"
+#include "cohort/error.h"
+#include "cohort/exit.h"
+#include "cohort/value.h"
+
+namespace cohort {
+
+class WorkerImpl;
+
+/// What became of a `send`. As a bool it is Node's return value: true while the peer keeps up.
+class SendResult {
+ public:
+  static SendResult queued(bool keeps_up) { return SendResult{keeps_up, std::nullopt}; }
+  static SendResult failed(Error error) { return SendResult{false, std::move(error)}; }
+
+  /// False when more than 128 KiB wait to be written, or when the message was not taken.
+  explicit operator bool() const { return keeps_up_; }
+  /// Why the message was not taken (the channel is closed, the message too large or not a message);
+  /// nothing if it was: then it will be delivered unless a process is killed.
+  const std::optional<Error>& error() const { return error_; }
+
+ private:
+  SendResult(bool keeps_up, std::optional<Error> error)
+      : keeps_up_{keeps_up}, error_{std::move(error)} {}
+  bool keeps_up_;
+  std::optional<Error> error_;
+};
+
+/// The process behind a worker (Node's `worker.process`). A handle, as `Worker` is.
+class Process {
+ public:
+  explicit Process(std::shared_ptr<WorkerImpl> impl) : impl_{std::move(impl)} {}
+
+  /// 0 if the process could not be started.
+  pid_t pid() const;
+  /// Whether messages can be sent.
+  bool connected() const;
+  /// Ends this process after its queued messages were written (5 s at most). In the primary, on
+  /// another process: does nothing.
+  void exit(int code) const;
+  /// Output of a worker whose stdio has a pipe there (`Settings::silent`, `Settings::stdio`), in the
+  /// pieces in which it arrives. Output that nobody listens for is read and dropped.
+  void on_stdout(std::function<void(std::string_view)> handler) const;
+  void on_stderr(std::function<void(std::string_view)> handler) const;
+
+ private:
+  std::shared_ptr<WorkerImpl> impl_;
+};
+
+class Worker {
+ public:
+  explicit Worker(std::shared_ptr<WorkerImpl> impl) : impl_{std::move(impl)} {}
+
+  /// 1, 2, 3... in the order of the forks, never used again. 0 in a process that no cluster forked.
+  int id() const;
+  Process process() const;
+
+  /// Sends a message to the other side, where `on_message` receives it. Never blocks. Messages arrive
+  /// in the order of the sends, and before the `exit` event of the sender.
+  SendResult send(const Value& message) const;
+  /// `done` is called once, later: with nothing when the message was handed to the system, else with
+  /// the reason.
+  SendResult send(const Value& message, std::function<void(std::optional<Error>)> done) const;
+
+  /// Asks for a graceful end. The worker gets no new connections, closes its servers, finishes what it
+  /// serves and closes the channel; it then exits by itself when nothing keeps its loop running.
+  void disconnect() const;
+  /// In the primary: sends `signal_number`; false if the process is dead already. In the worker:
+  /// disconnects without waiting for its servers and exits with 0.
+  bool kill(int signal_number = SIGTERM) const;
+
+  bool is_connected() const;
+  bool is_dead() const;
+  /// True if the worker ends because somebody asked it to (`disconnect()` on either side, `kill()` in
+  /// the worker), so that it need not be replaced. Set before the `disconnect` and `exit` events.
+  bool exited_after_disconnect() const;
+
+  // Events. A handler stays for the life of the worker; several are called in the order of addition.
+  void on_online(std::function<void()> handler) const;
+  /// The worker listens; the address has the real port. Once per server.
+  void on_listening(std::function<void(const Address&)> handler) const;
+  /// In the worker, messages that arrive before the first handler wait for it.
+  void on_message(std::function<void(const Value&)> handler) const;
+  /// The process could not be started, or the peer broke the protocol. Without a handler the error is
+  /// written to stderr.
+  void on_error(std::function<void(const Error&)> handler) const;
+  void on_disconnect(std::function<void()> handler) const;
+  /// After every message and after `disconnect`. Not emitted for a process that never started.
+  void on_exit(std::function<void(const Exit&)> handler) const;
+
+  // The same events, awaited once: `Exit e = co_await worker.async_exit(asio::use_awaitable);`
+  // They complete with operation_aborted if the worker is gone and the event can come no more.
+  template <class Token>
+  auto async_online(Token&& token) const {
+    return wait<void(boost::system::error_code)>(&Worker::wait_online, token);
+  }
+  template <class Token>
+  auto async_listening(Token&& token) const {
+    return wait<void(boost::system::error_code, Address)>(&Worker::wait_listening, token);
+  }
+  template <class Token>
+  auto async_message(Token&& token) const {
+    return wait<void(boost::system::error_code, Value)>(&Worker::wait_message, token);
+  }
+  template <class Token>
+  auto async_disconnect(Token&& token) const {
+    return wait<void(boost::system::error_code)>(&Worker::wait_disconnect, token);
+  }
+  template <class Token>
+  auto async_exit(Token&& token) const {
+    return wait<void(boost::system::error_code, Exit)>(&Worker::wait_exit, token);
+  }
+
+  friend bool operator==(const Worker& a, const Worker& b) { return a.impl_ == b.impl_; }
+
+ private:
+  friend class Cluster;
+  template <class Signature>
+  using Handler = boost::asio::any_completion_handler<Signature>;
+
+  template <class Signature, class Token>
+  auto wait(void (Worker::*start)(Handler<Signature>) const, Token& token) const {
+    return boost::asio::async_initiate<Token, Signature>(
+        [self = *this, start](auto handler) { (self.*start)(std::move(handler)); }, token);
+  }
+  void wait_online(Handler<void(boost::system::error_code)> handler) const;
+  void wait_listening(Handler<void(boost::system::error_code, Address)> handler) const;
+  void wait_message(Handler<void(boost::system::error_code, Value)> handler) const;
+  void wait_disconnect(Handler<void(boost::system::error_code)> handler) const;
+  void wait_exit(Handler<void(boost::system::error_code, Exit)> handler) const;
+
+  std::shared_ptr<WorkerImpl> impl_;
+};
+
+}  // namespace cohort
