@@ -1,0 +1,69 @@
+// Which worker gets which connection, under round-robin, for one listener. Pure.
+//
+// A worker has *credits*: how many connections it may hold unanswered (1 for a Node peer, as in Node).
+// The free worker with the fewest unanswered ones is next, in turns. A worker that refused (it is at
+// its limit) is left alone for a while that doubles, 5 ms to 320 ms, so that nobody spins: Node offers
+// it the same connection again at once, about 10 000 times a second.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <vector>
+
+namespace cohort::cluster {
+
+using ConnectionId = std::uint64_t;
+
+class Dispatcher {
+ public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+  struct Assignment {
+    int worker;
+    ConnectionId connection;
+  };
+
+  void join(int worker, unsigned credits);
+  /// Returns the connections that it held unanswered, oldest first: the caller decides their fate.
+  std::vector<ConnectionId> leave(int worker);
+  bool has(int worker) const { return find(worker) != nullptr; }
+  bool empty() const { return workers_.empty(); }
+
+  /// A connection waits for a worker. `again`: it was offered before, and goes first.
+  void offer(ConnectionId connection, bool again = false);
+  /// The next hand-off that can be made, if any. The connection is unanswered from here on.
+  std::optional<Assignment> next(TimePoint now);
+  /// The worker's answers. False if it did not hold that connection.
+  bool accepted(int worker, ConnectionId connection);
+  bool refused(int worker, ConnectionId connection, TimePoint now);
+
+  /// How many more connections could be handed off at once: while it is 0, leave them in the kernel's
+  /// queue.
+  std::size_t room(TimePoint now) const;
+  /// When a worker that refused may be tried again, if that is what waiting connections wait for.
+  std::optional<TimePoint> retry_at() const;
+  std::size_t waiting() const { return waiting_.size(); }
+  /// Takes all connections that wait, for the end.
+  std::deque<ConnectionId> take_waiting() { return std::move(waiting_); }
+
+ private:
+  struct Worker {
+    int id;
+    unsigned credits;
+    std::vector<ConnectionId> unanswered;
+    TimePoint full_until{};
+    std::chrono::milliseconds full_for{0};
+    std::uint64_t last_turn = 0;
+  };
+  const Worker* find(int worker) const;
+  Worker* find(int worker);
+  static bool is_free(const Worker& worker, TimePoint now);
+  static bool answer(Worker* worker, ConnectionId connection);
+
+  std::vector<Worker> workers_;
+  std::deque<ConnectionId> waiting_;
+  std::uint64_t turn_ = 0;
+};
+
+}  // namespace cohort::cluster

@@ -1,0 +1,141 @@
+#include "cluster/supervisor.h"
+
+#include <algorithm>
+
+namespace cohort::cluster {
+namespace {
+
+using Actions = std::vector<SupervisorAction>;
+using Phase = Supervisor::Phase;
+
+void finish_if_empty(Supervisor& state, Actions& actions) {
+  if (!state.live.empty() || state.phase == Phase::Over) return;
+  state.phase = Phase::Over;
+  state.deadline.reset();
+  actions.push_back(action::Finish{});
+}
+
+void kill_all(Supervisor& state, Actions& actions) {
+  state.phase = Phase::Killing;
+  state.deadline.reset();
+  if (!state.live.empty()) actions.push_back(action::KillAll{});
+  finish_if_empty(state, actions);
+}
+
+// Forks what is due. Before any worker was ready, no more than kTriesMax are tried in all.
+void fork_due(Supervisor& state, TimePoint now, Actions& actions) {
+  if (state.phase != Phase::Running) return;
+  if (!state.ever_ready && state.tries >= kTriesMax) {
+    const bool any_alive = std::any_of(state.live.begin(), state.live.end(),
+                                       [](const auto& live) { return live.second.place.has_value(); });
+    if (any_alive || state.places.empty()) return;  // one that still starts may yet be ready
+    actions.push_back(action::GiveUp{});
+    kill_all(state, actions);
+    return;
+  }
+  for (std::size_t i = 0; i < state.places.size(); ++i) {
+    auto& place = state.places[i];
+    if (!place.due || *place.due > now) continue;
+    place.due.reset();
+    actions.push_back(action::Fork{i});
+  }
+}
+
+struct Step {
+  Supervisor& state;
+  TimePoint now;
+  Actions actions;
+
+  void operator()(const event::Keep& keep) {
+    if (state.phase != Phase::Running) return;
+    // Fewer places than before: the workers of the rest stay, without a place.
+    for (auto& [id, live] : state.live)
+      if (live.place && *live.place >= keep.count) live.place.reset();
+    const std::size_t before = state.places.size();
+    state.places.resize(keep.count);
+    for (std::size_t i = before; i < keep.count; ++i) state.places[i].due = now;
+    fork_due(state, now, actions);
+  }
+
+  void operator()(const event::Forked& forked) {
+    const bool valid = forked.place && *forked.place < state.places.size();
+    state.live[forked.worker] = {valid ? forked.place : std::nullopt, now, false};
+    if (valid) state.places[*forked.place].worker = forked.worker;
+  }
+
+  void operator()(const event::Ready& ready) {
+    const auto live = state.live.find(ready.worker);
+    if (live == state.live.end()) return;
+    live->second.ready = true;
+    if (live->second.place) state.ever_ready = true;
+  }
+
+  void operator()(const event::Exited& exited) {
+    const auto found = state.live.find(exited.worker);
+    if (found == state.live.end()) return;
+    const auto live = found->second;
+    state.live.erase(found);
+    if (live.place) vacate(state.places[*live.place], live);
+    if (state.phase == Phase::Running) fork_due(state, now, actions);
+    else finish_if_empty(state, actions);
+  }
+
+  void vacate(Supervisor::Place& place, const Supervisor::Live& live) {
+    const bool healthy = now - live.since >= kHealthyAfter;
+    if (healthy) state.ever_ready = true;
+    if (!state.ever_ready) ++state.tries;
+    place.worker.reset();
+    place.failures = healthy ? 1 : place.failures + 1;
+    place.due = now + backoff(place.failures);
+  }
+
+  void operator()(const event::Terminate&) {
+    switch (state.phase) {
+      case Phase::Running:
+        state.phase = Phase::Draining;
+        state.deadline = now + state.drain_timeout;
+        for (auto& place : state.places) place.due.reset();
+        if (!state.live.empty()) actions.push_back(action::DisconnectAll{});
+        finish_if_empty(state, actions);
+        break;
+      case Phase::Draining:
+        kill_all(state, actions);
+        break;
+      case Phase::Killing:
+      case Phase::Over:
+        break;
+    }
+  }
+
+  void operator()(const event::TimePassed&) {
+    if (state.phase == Phase::Draining && state.deadline && *state.deadline <= now)
+      kill_all(state, actions);
+    else
+      fork_due(state, now, actions);
+  }
+};
+
+}  // namespace
+
+std::vector<SupervisorAction> step(Supervisor& state, const SupervisorEvent& event, TimePoint now) {
+  Step step{state, now, {}};
+  std::visit(step, event);
+  return std::move(step.actions);
+}
+
+std::optional<TimePoint> next_wakeup(const Supervisor& state) {
+  std::optional<TimePoint> next = state.deadline;
+  if (state.phase != Phase::Running) return next;
+  if (!state.ever_ready && state.tries >= kTriesMax) return next;
+  for (const auto& place : state.places)
+    if (place.due && (!next || *place.due < *next)) next = place.due;
+  return next;
+}
+
+Duration backoff(int failures) {
+  Duration delay = kBackoffMin;
+  for (int i = 1; i < failures && delay < kBackoffMax; ++i) delay *= 2;
+  return std::min(delay, kBackoffMax);
+}
+
+}  // namespace cohort::cluster
