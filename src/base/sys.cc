@@ -165,6 +165,14 @@ int unlink(const char* path) {
   return call([&] { return ::unlink(path); });
 }
 
+int stat(const char* path, struct ::stat& info) {
+  return call([&] { return ::stat(path, &info); });
+}
+
+int chmod(const char* path, mode_t mode) {
+  return call([&] { return ::chmod(path, mode); });
+}
+
 int signal_process(int pidfd, int signal_number) {
   return call(
       [&] { return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, signal_number, nullptr, 0)); });

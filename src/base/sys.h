@@ -10,6 +10,7 @@
 
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -74,6 +75,8 @@ OwnFd duplicate(int fd, int lowest = 3);
 int set_nonblocking(int fd, bool on);
 int set_cloexec(int fd, bool on);
 int unlink(const char* path);
+int stat(const char* path, struct ::stat& info);
+int chmod(const char* path, mode_t mode);
 
 // Processes.
 /// `kill` through a pidfd: never reaches a process that took over the number.

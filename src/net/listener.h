@@ -1,5 +1,6 @@
-// The seam between servers (net, http, Acceptor) and wherever connections come from: the process's own
-// socket, one shared with other workers, or hand-offs by the primary. Servers do not know which.
+// The seam between servers (net, http, Acceptor) and wherever connections come from: the process's
+// own socket, one shared with other workers, or hand-offs by the primary. Servers do not know
+// which.
 //
 // Everything here runs on the host's executor.
 #pragma once
@@ -20,24 +21,30 @@ struct ListenRequest {
   bool ipv6_only = false;     ///< `::` serves IPv4 too unless set.
   bool readable_all = false;  ///< Unix sockets: everybody may connect to read.
   bool writable_all = false;  ///< Unix sockets: everybody may connect to write.
-  /// The server takes the listening descriptor itself (`cohort::Listener`): only policies that share
-  /// one can serve it; under the others the listen fails with NoDescriptor.
+  /// The server takes the listening descriptor itself (`cohort::Listener`): only policies that
+  /// share one can serve it; under the others the listen fails with NoDescriptor.
   bool needs_descriptor = false;
 };
 
-/// What a server implements. The host keeps it alive from `listen` until `closed` was called on it.
+/// What a server implements. The host keeps it alive from `listen` until the Listener that it gave
+/// out is destroyed, so a server that still has connections closes its Listener and keeps it until
+/// they end.
 class ListenerUser {
  public:
   virtual ~ListenerUser() = default;
   /// Connections may arrive from now on. `bound` has the real port.
   virtual void listening(const Address& bound) = 0;
-  /// The address could not be had. `closed` follows; the same server may listen again later.
+  /// The address could not be had. The same server may listen again later, with a new Listener.
   virtual void listen_failed(const Error& error) = 0;
-  /// A connection: non-blocking, close-on-exec. Return true and move it out, or return false and leave
-  /// it: the server is full, and the connection is offered to another worker.
+  /// A connection: non-blocking, close-on-exec. Return true and move it out, or return false and
+  /// leave it: the server is full, and the connection is offered to another worker, or closed if
+  /// there is none.
   virtual bool connection(OwnFd& fd) = 0;
-  /// The process wants to end: stop listening (`Listener::close`), let connections finish, then call
-  /// `done` exactly once. Called at most once per listen.
+  /// Asked before a connection is accepted: if true, it waits in the kernel's queue, for this
+  /// process or another, until `Listener::resume`.
+  virtual bool full() const { return false; }
+  /// The process wants to end: stop listening (`Listener::close`), let connections finish, then
+  /// call `done` exactly once. Called at most once per listen.
   virtual void drain(std::function<void()> done) = 0;
 };
 
@@ -47,6 +54,9 @@ class Listener {
   virtual ~Listener() = default;
   /// No connection will be delivered any more. Idempotent. A port without other users is released.
   virtual void close() = 0;
+  /// There is room again after `ListenerUser::full` was true or a connection was refused. Never
+  /// calls back before it returned.
+  virtual void resume() = 0;
   /// The listening descriptor, still owned by the Listener, where the policy has one; else -1.
   virtual int native_handle() const = 0;
 };
@@ -58,6 +68,10 @@ class Host {
   /// Never calls back before it returned.
   virtual std::unique_ptr<Listener> listen(const ListenRequest& request,
                                            std::shared_ptr<ListenerUser> user) = 0;
+  /// A listening descriptor for code that accepts by itself, owned by the host until the process
+  /// ends. Blocks until it is there: for a worker, until its primary answered. NoDescriptor where
+  /// the policy has none.
+  virtual Result<int> listening_descriptor(const ListenRequest& request) = 0;
 
  protected:
   ~Host() = default;

@@ -1,0 +1,116 @@
+#include "net/bind.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "base/sys.h"
+#include "net/sockaddr.h"
+
+namespace cohort::net {
+namespace {
+
+constexpr int kBacklogDefault = 511;
+constexpr int kFirstFreePort = 1024;
+
+// What the operator can do about it.
+std::string hint(const Address& address, int errno_value) {
+  const bool unix_file = address.is_unix() && address.path()[0] != '\0';
+  switch (errno_value) {
+    case EACCES:
+    case EPERM:
+      if (unix_file) return "the directory must be writable for this user";
+      if (address.port() != 0 && address.port() < kFirstFreePort)
+        return "run with CAP_NET_BIND_SERVICE or choose a port above 1023";
+      return {};
+    case EADDRINUSE:
+      if (unix_file) return "see who: ss -lxp; if nobody, remove the file";
+      if (address.is_unix()) return "see who: ss -lxp";
+      return "see who: ss -ltnp 'sport = :" + std::to_string(address.port()) + "'";
+    case EADDRNOTAVAIL:
+      return "no interface of this machine has this address; see: ip address";
+    case EAFNOSUPPORT:
+      return "this machine has no such address family";
+    case ENOENT:
+      return unix_file ? "the directory does not exist" : "";
+    case ENAMETOOLONG:
+      return "a Unix socket's path has at most 107 bytes";
+    case EMFILE:
+    case ENFILE:
+      return "raise the limit of open files: ulimit -n";
+    default:
+      return {};
+  }
+}
+
+int set_tcp_options(int fd, int family, bool ipv6_only) {
+  if (sys::set_int_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1) return -1;
+  if (sys::set_int_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) == -1) return -1;
+  if (family != AF_INET6) return 0;
+  return sys::set_int_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, ipv6_only ? 1 : 0);
+}
+
+// Node's readableAll and writableAll: adds the bits to what the umask left.
+int open_to_all(const std::string& path, const ListenRequest& request) {
+  const mode_t added = (request.readable_all ? 0444u : 0u) | (request.writable_all ? 0222u : 0u);
+  struct stat info{};
+  if (added == 0 || path[0] == '\0') return 0;
+  if (sys::stat(path.c_str(), info) == -1) return -1;
+  return sys::chmod(path.c_str(), (info.st_mode & 07777u) | added);
+}
+
+// The descriptor, or none and errno.
+OwnFd bind_one(const SockAddr& sockaddr, const ListenRequest& request) {
+  OwnFd fd = sys::socket(sockaddr.family(), SOCK_STREAM, 0);
+  if (!fd) return fd;
+  const bool tcp = sockaddr.family() != AF_UNIX;
+  bool ok = !tcp || set_tcp_options(fd.get(), sockaddr.family(), request.ipv6_only) == 0;
+  ok = ok && sys::bind(fd.get(), sockaddr.get(), sockaddr.size) == 0;
+  if (ok && !tcp && open_to_all(request.address.path(), request) == -1) {
+    const int failure = errno;
+    remove_socket_file(request.address);
+    errno = failure;
+    ok = false;
+  }
+  return ok ? std::move(fd) : OwnFd{};
+}
+
+}  // namespace
+
+Result<OwnFd> bind_socket(const ListenRequest& request) {
+  auto candidates = resolve(request.address);
+  if (!candidates) {
+    Error error = candidates.error();
+    error.op = "listen " + error.op;
+    return error;
+  }
+  int failure = EADDRNOTAVAIL;
+  for (const SockAddr& candidate : *candidates) {
+    if (request.ipv6_only && candidate.family() == AF_INET) continue;
+    if (OwnFd fd = bind_one(candidate, request)) return fd;
+    failure = errno;
+    // Only a machine that lacks this family or address is a reason to try the next one.
+    if (failure != EAFNOSUPPORT && failure != EADDRNOTAVAIL) break;
+  }
+  return error_for(request.address, failure);
+}
+
+Result<void> listen_on(int fd, int backlog) {
+  if (sys::listen(fd, backlog > 0 ? backlog : kBacklogDefault) == 0) return {};
+  const int failure = errno;
+  const auto address = local_address(fd);
+  return error_for(address ? *address : Address{}, failure);
+}
+
+void remove_socket_file(const Address& address) {
+  // A file that is gone already is what we want.
+  if (address.is_unix() && address.path()[0] != '\0') sys::unlink(address.path().c_str());
+}
+
+Error error_for(const Address& address, int errno_value) {
+  return system_error(errno_value, "listen " + to_string(address), hint(address, errno_value));
+}
+
+}  // namespace cohort::net

@@ -1,0 +1,38 @@
+// Listening sockets: made, bound, listening; and what to say when that fails.
+//
+// Free functions; the process that owns the port calls them (the primary, or a plain server). Names
+// are resolved here, blocking.
+#pragma once
+
+#include "cohort/address.h"
+#include "cohort/error.h"
+#include "cohort/fd.h"
+#include "net/listener.h"
+
+namespace cohort::net {
+
+/// A bound socket that does not listen yet, non-blocking and close-on-exec.
+///
+/// TCP: SO_REUSEADDR; TCP_NODELAY, which accepted connections inherit (a system call saved for
+/// each). An empty host is `::` serving IPv4 too, or `0.0.0.0` where the machine has no IPv6; `::`
+/// serves IPv4 too unless `ipv6_only`. A name that has several addresses gets the first one that
+/// this machine has. Unix: a file that exists is EADDRINUSE even if no server is behind it, as in
+/// Node: whether it may be removed is the operator's decision. Its owner removes it with
+/// `remove_socket_file`. Errors: `error_for` of the errno; AddressMismatch for a name that does not
+/// resolve.
+Result<OwnFd> bind_socket(const ListenRequest& request);
+
+/// `backlog` 0 is 511, Node's default; the kernel caps it at net.core.somaxconn. Again on a
+/// listening socket it only changes the backlog. Two sockets with SO_REUSEADDR may bind one port:
+/// the second learns only here that it is in use.
+Result<void> listen_on(int fd, int backlog);
+
+/// Removes the file of a Unix socket; call it before the last descriptor is closed. Nothing for
+/// others.
+void remove_socket_file(const Address& address);
+
+/// `listen 127.0.0.1:80: permission denied (run with CAP_NET_BIND_SERVICE or ...)`: the Error for
+/// an errno (positive) of bind or listen, also for one that another process reported.
+Error error_for(const Address& address, int errno_value);
+
+}  // namespace cohort::net

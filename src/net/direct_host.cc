@@ -1,0 +1,144 @@
+#include "net/direct_host.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "net/bind.h"
+#include "net/shared_listener.h"
+#include "net/sockaddr.h"
+
+namespace cohort::net {
+namespace {
+
+Result<OwnFd> open_port(const ListenRequest& request) {
+  auto fd = bind_socket(request);
+  if (!fd) return fd;
+  if (auto listening = listen_on(fd->get(), request.backlog); !listening) {
+    remove_socket_file(request.address);
+    Error error = listening.error();
+    return error_for(request.address, error.code.value());
+  }
+  return fd;
+}
+
+}  // namespace
+
+// One call of `listen`: the socket, and its user as long as the user's Listener lives.
+class DirectHost::Claim {
+ public:
+  explicit Claim(std::weak_ptr<ListenerUser> user) : user_{std::move(user)} {}
+  ~Claim() { close(); }
+
+  void open(const ListenRequest& request) {
+    auto fd = open_port(request);
+    if (!fd) {
+      failure_ = fd.error();
+      return;
+    }
+    fd_ = std::move(*fd);
+    bound_ = request.address;
+  }
+
+  // Tells the user, in the turn after `listen`.
+  void answer(const Loop& loop) {
+    const auto user = user_.lock();
+    if (closed_ || !user) return;
+    if (failure_) {
+      closed_ = true;
+      user->listen_failed(*failure_);
+      return;
+    }
+    if (const auto address = local_address(fd_.get())) bound_ = *address;
+    accepting_ = SharedListener::start(loop, std::move(fd_), user_, SharedListener::Sharing::Alone);
+    user->listening(bound_);
+  }
+
+  void close() {
+    if (closed_) return;
+    closed_ = true;
+    if (fd() >= 0) remove_socket_file(bound_);
+    fd_.reset();
+    if (accepting_) accepting_->close();
+  }
+
+  void resume() {
+    if (accepting_) accepting_->resume();
+  }
+
+  int fd() const { return accepting_ ? accepting_->fd() : fd_.get(); }
+  std::weak_ptr<ListenerUser> user() const { return user_; }
+
+ private:
+  std::weak_ptr<ListenerUser> user_;  // OpenServers keeps it alive
+  OwnFd fd_;                          // until the answer
+  Address bound_;
+  std::optional<Error> failure_;
+  std::shared_ptr<SharedListener> accepting_;  // shared with its callback that is running
+  bool closed_ = false;
+};
+
+// What the user holds. The host may be gone before it.
+class DirectHost::Handle final : public Listener {
+ public:
+  Handle(DirectHost& host, std::weak_ptr<Claim> claim) : host_{host}, claim_{std::move(claim)} {}
+  ~Handle() override {
+    if (const auto claim = claim_.lock()) host_.remove(claim.get());
+  }
+  void close() override {
+    if (const auto claim = claim_.lock()) claim->close();
+  }
+  void resume() override {
+    if (const auto claim = claim_.lock()) claim->resume();
+  }
+  int native_handle() const override {
+    const auto claim = claim_.lock();
+    return claim ? claim->fd() : -1;
+  }
+
+ private:
+  DirectHost& host_;  // lives while claim_ can be locked
+  std::weak_ptr<Claim> claim_;
+};
+
+DirectHost::DirectHost(const Loop& loop) : loop_{loop} {}
+
+DirectHost::~DirectHost() {
+  claims_.clear();
+  for (const Address& file : socket_files_) remove_socket_file(file);
+}
+
+std::unique_ptr<Listener> DirectHost::listen(const ListenRequest& request,
+                                             std::shared_ptr<ListenerUser> user) {
+  auto claim = std::make_shared<Claim>(user);
+  auto handle = std::make_unique<Handle>(*this, claim);
+  claims_.push_back(claim);
+  if (servers_.draining()) {
+    loop_.post([user] { user->drain([] {}); });
+  } else {
+    claim->open(request);
+    loop_.post([this, weak = std::weak_ptr{claim}] {
+      if (const auto opened = weak.lock()) opened->answer(loop_);
+    });
+  }
+  servers_.add(std::move(user));
+  return handle;
+}
+
+Result<int> DirectHost::listening_descriptor(const ListenRequest& request) {
+  auto fd = open_port(request);
+  if (!fd) return fd.error();
+  if (request.address.is_unix()) socket_files_.push_back(request.address);
+  descriptors_.push_back(std::move(*fd));
+  return descriptors_.back().get();
+}
+
+void DirectHost::remove(const Claim* claim) {
+  const auto found = std::find_if(claims_.begin(), claims_.end(),
+                                  [claim](const auto& entry) { return entry.get() == claim; });
+  const auto user = (*found)->user().lock();
+  (*found)->close();
+  claims_.erase(found);
+  servers_.closed(user.get());
+}
+
+}  // namespace cohort::net

@@ -1,0 +1,45 @@
+// The host of a process that has no primary: it binds its own ports and accepts its own
+// connections.
+//
+// Owned by main, a test, or the Cluster; loop's executor only. Destroying it closes every listener
+// and lets go of every server.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "net/listener.h"
+#include "net/open_servers.h"
+
+namespace cohort::net {
+
+class DirectHost final : public Host {
+ public:
+  explicit DirectHost(const Loop& loop);
+  ~DirectHost();
+  DirectHost(const DirectHost&) = delete;
+  DirectHost& operator=(const DirectHost&) = delete;
+
+  const Loop& loop() const override { return loop_; }
+  /// Binds at once (and resolves a name, blocking); the answer comes in a later turn.
+  std::unique_ptr<Listener> listen(const ListenRequest& request,
+                                   std::shared_ptr<ListenerUser> user) override;
+  Result<int> listening_descriptor(const ListenRequest& request) override;
+
+  /// Drains every server; `done` is called once, possibly before this returns. A server that wants
+  /// to listen later is drained instead.
+  void drain(std::function<void()> done) { servers_.drain_all(std::move(done)); }
+
+ private:
+  class Claim;
+  class Handle;
+  void remove(const Claim* claim);
+
+  Loop loop_;
+  OpenServers servers_;
+  std::vector<std::shared_ptr<Claim>> claims_;  // shared with callbacks that are running
+  std::vector<OwnFd> descriptors_;
+  std::vector<Address> socket_files_;  // of descriptors_
+};
+
+}  // namespace cohort::net

@@ -1,0 +1,110 @@
+#include "net/shared_listener.h"
+
+#include <cerrno>
+#include <chrono>
+#include <iostream>
+
+#include "base/sys.h"
+#include "net/bind.h"
+#include "net/sockaddr.h"
+
+namespace cohort::net {
+namespace {
+
+// Enough that a burst costs one wake-up, few enough that connections are served in between.
+constexpr int kAcceptsPerWakeAlone = 64;
+constexpr std::chrono::milliseconds kPause{100};
+
+// Failures of the connection, not of the listener: accept(2), "Error handling".
+bool is_about_connection(int errno_value) {
+  switch (errno_value) {
+    case ECONNABORTED:
+    case EPERM:
+    case EPROTO:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+    case ETIMEDOUT:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENONET:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<SharedListener> SharedListener::start(const Loop& loop, OwnFd fd,
+                                                      std::weak_ptr<ListenerUser> user,
+                                                      Sharing sharing) {
+  std::shared_ptr<SharedListener> listener{
+      new SharedListener{loop, std::move(fd), std::move(user), sharing}};
+  listener->wait();
+  return listener;
+}
+
+SharedListener::SharedListener(const Loop& loop, OwnFd fd, std::weak_ptr<ListenerUser> user,
+                               Sharing sharing)
+    : loop_{loop},
+      watch_{std::make_unique<Watch>(loop_, std::move(fd))},
+      user_{std::move(user)},
+      accepts_per_wake_{sharing == Sharing::Alone ? kAcceptsPerWakeAlone : 1},
+      pause_{loop_.executor()} {}
+
+void SharedListener::close() {
+  watch_.reset();
+  pause_.cancel();
+}
+
+void SharedListener::wait() {
+  if (!watch_ || pausing_ || watch_->waiting_readable()) return;
+  const auto user = user_.lock();
+  if (!user || user->full()) return;
+  watch_->wait_readable([this] { accept_ready(); });
+}
+
+void SharedListener::accept_ready() {
+  const auto self = shared_from_this();  // a connection's handler may drop the listener
+  for (int i = 0; i < accepts_per_wake_; ++i)
+    if (!accept_one()) break;
+  wait();
+}
+
+// False: nothing more to accept now.
+bool SharedListener::accept_one() {
+  const auto user = user_.lock();
+  if (!watch_ || !user || user->full()) return false;
+  if (OwnFd connection = sys::accept(watch_->fd())) {
+    // Closed here if it was refused: a user says so beforehand, by full(), if it wants it to wait.
+    user->connection(connection);
+    return true;
+  }
+  if (errno == EAGAIN) return false;
+  if (is_about_connection(errno)) return true;
+  pause(errno);
+  return false;
+}
+
+// The connection stays in the queue, so the descriptor stays readable: waiting for it would spin.
+void SharedListener::pause(int errno_value) {
+  if (!complained_) {
+    const auto address = local_address(watch_->fd());
+    Error error = error_for(address ? *address : Address{}, errno_value);
+    error.op.replace(0, std::string_view{"listen"}.size(), "accept");
+    std::cerr << "cohort: " + error.message() + "; connections wait\n";
+    complained_ = true;
+  }
+  pausing_ = true;
+  pause_.expires_after(kPause);
+  pause_.async_wait([weak = weak_from_this()](const auto&) {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->pausing_ = false;
+    self->wait();
+  });
+}
+
+}  // namespace cohort::net
