@@ -1,0 +1,75 @@
+# One command for each thing; every one first installs the packages that it needs (scripts/setup), asking sudo when needed.
+# On a system without apt it lists them and says how to go on.
+.DEFAULT_GOAL := help
+.PHONY: help run test tour bench format tidy asan tsan fuzz coverage install clean
+
+SETUP ?= scripts/setup
+PORT ?= 8000
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 60
+RELEASE := cmake --preset release --log-level=WARNING
+ONLY_PROGRAMS := -DCOHORT_BUILD_TESTS=OFF -DCOHORT_BUILD_BENCHES=OFF -DCOHORT_BUILD_FUZZERS=OFF
+PROGRAMS := hello_cluster two_way_messages divided_primary divided_worker failing_primary failing_worker
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Build and start one web server on every CPU: examples/hello_cluster (PORT=8000)
+	@$(SETUP) $@
+	@$(RELEASE) $(ONLY_PROGRAMS)
+	@cmake --build build/release --target cohort_command hello_cluster
+	@echo "open http://localhost:$(PORT)   (Ctrl-C stops)"
+	@build/release/examples/hello_cluster --port $(PORT)
+
+test: ## Build and run every test
+	@$(SETUP) $@
+	@cmake --workflow --preset dev
+
+tour: ## Build and run the four example programs in turn
+	@$(SETUP) $@
+	@$(RELEASE) $(ONLY_PROGRAMS)
+	@cmake --build build/release --target cohort_command $(PROGRAMS)
+	@scripts/tour
+
+bench: ## Compare with Node and others, side by side
+	@$(SETUP) $@
+	@$(RELEASE) -DCOHORT_BUILD_TESTS=OFF -DCOHORT_BUILD_BENCHES=ON -DCOHORT_BUILD_FUZZERS=OFF
+	@cmake --build build/release
+	@bench/run
+
+format: ## Format every source with clang-format
+	@$(SETUP) $@
+	@scripts/format
+
+tidy: ## Lint: clang-tidy, formatting, layering, banned spellings
+	@$(SETUP) $@
+	@scripts/format --check
+	@cmake --workflow --preset tidy
+
+asan: ## Every test under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(SETUP) $@
+	@cmake --workflow --preset asan
+
+tsan: ## Every test under ThreadSanitizer
+	@$(SETUP) $@
+	@cmake --workflow --preset tsan
+
+fuzz: ## Run every fuzzer under libFuzzer (FUZZ_SECONDS=60 each)
+	@$(SETUP) $@
+	@cmake --workflow --preset fuzz
+	@scripts/fuzz $(FUZZ_SECONDS)
+
+coverage: ## Which lines the tests reach: build/coverage/coverage.html
+	@$(SETUP) $@
+	@cmake --workflow --preset coverage
+	@gcovr --root . --filter src --filter include build/coverage --print-summary \
+	  --html-details build/coverage/coverage.html
+
+install: ## Build and install the library and the command (PREFIX=/usr/local, DESTDIR)
+	@$(SETUP) $@
+	@$(RELEASE) $(ONLY_PROGRAMS)
+	@cmake --build build/release --target cohort cohort_command
+	@cmake --install build/release --prefix $(PREFIX)
+
+clean: ## Remove everything that was built
+	@rm -rf build

@@ -1,0 +1,93 @@
+# Helpers that register tests, benches, fuzzers and examples. Each takes an explicit list of sources.
+if(COHORT_BUILD_TESTS OR COHORT_BUILD_BENCHES OR COHORT_BUILD_FUZZERS)
+  enable_testing()
+endif()
+if(COHORT_BUILD_TESTS)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()
+
+# The real Node binaries of the interop tests; `scripts/setup test` puts them there.
+set(COHORT_NODE20 ${PROJECT_SOURCE_DIR}/.peers/node20/bin/node CACHE FILEPATH "Node.js 20")
+set(COHORT_NODE26 ${PROJECT_SOURCE_DIR}/.peers/node26/bin/node CACHE FILEPATH "Node.js 26")
+
+# Seconds that one test may take; sanitizers make everything several times slower.
+set(COHORT_TEST_TIMEOUT 60)
+if(COHORT_SANITIZE)
+  set(COHORT_TEST_TIMEOUT 240)
+endif()
+
+# cohort_unit_test(room a_test.cc b_test.cc ...): one GoogleTest program per room, ROOM_test.
+function(cohort_unit_test room)
+  if(NOT COHORT_BUILD_TESTS)
+    return()
+  endif()
+  add_executable(${room}_test ${ARGN})
+  target_include_directories(${room}_test PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
+  target_link_libraries(${room}_test PRIVATE cohort cohort_options GTest::gtest_main)
+  gtest_discover_tests(${room}_test
+    PROPERTIES TIMEOUT ${COHORT_TEST_TIMEOUT} LABELS unit DISCOVERY_TIMEOUT 60)
+endfunction()
+
+# cohort_integration_test(name [SERIAL] [LABEL label] a_test.cc ...): a GoogleTest program that starts whole
+# programs. It is told where they are: COHORT_BINARY_DIR (cohort, examples/NAME), COHORT_SOURCE_DIR,
+# COHORT_NODE20, COHORT_NODE26. SERIAL: no other test runs beside it (fixed ports, timing).
+function(cohort_integration_test name)
+  if(NOT COHORT_BUILD_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(PARSE_ARGV 1 arg "SERIAL" "LABEL" "")
+  if(NOT arg_LABEL)
+    set(arg_LABEL integration)
+  endif()
+  add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
+  target_link_libraries(${name} PRIVATE cohort cohort_options GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE
+    COHORT_BINARY_DIR="${PROJECT_BINARY_DIR}" COHORT_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+    COHORT_NODE20="${COHORT_NODE20}" COHORT_NODE26="${COHORT_NODE26}")
+  set(properties TIMEOUT ${COHORT_TEST_TIMEOUT} LABELS ${arg_LABEL})
+  if(arg_SERIAL)
+    list(APPEND properties RUN_SERIAL TRUE)
+  endif()
+  gtest_discover_tests(${name} PROPERTIES ${properties} DISCOVERY_TIMEOUT 60)
+endfunction()
+
+# cohort_bench(name a_bench.cc ...): a Google Benchmark program; the test run does the shortest run of each.
+function(cohort_bench name)
+  add_executable(${name} ${ARGN})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(${name} PRIVATE cohort cohort_options benchmark::benchmark_main)
+  add_test(NAME bench.${name} COMMAND ${name} --benchmark_min_time=0.001)
+  set_tests_properties(bench.${name} PROPERTIES TIMEOUT ${COHORT_TEST_TIMEOUT} LABELS bench)
+endfunction()
+
+# cohort_fuzzer(name [CORPUS dir] a_fuzz.cc ...): LLVMFuzzerTestOneInput with a replay main (g++) or libFuzzer
+# (COHORT_LIBFUZZER, clang). The test run replays fuzz/corpus/DIR, where DIR is the name unless given.
+function(cohort_fuzzer name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "CORPUS" "")
+  if(NOT arg_CORPUS)
+    set(arg_CORPUS ${name})
+  endif()
+  set(target ${name}_fuzz)
+  set(corpus ${PROJECT_SOURCE_DIR}/fuzz/corpus/${arg_CORPUS})
+  add_executable(${target} ${arg_UNPARSED_ARGUMENTS})
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(${target} PRIVATE cohort cohort_options)
+  if(COHORT_LIBFUZZER)
+    target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+    add_test(NAME fuzz.${name} COMMAND ${target} -runs=0 ${corpus})
+  else()
+    target_sources(${target} PRIVATE ${PROJECT_SOURCE_DIR}/fuzz/replay_main.cc)
+    add_test(NAME fuzz.${name} COMMAND ${target} ${corpus})
+  endif()
+  set_tests_properties(fuzz.${name} PROPERTIES TIMEOUT ${COHORT_TEST_TIMEOUT} LABELS fuzz)
+  # scripts/fuzz reads these lines: which program, which seeds.
+  set_property(GLOBAL APPEND_STRING PROPERTY COHORT_FUZZERS "${target} ${corpus}\n")
+endfunction()
+
+# cohort_example(name a.cc ...): a program that sees only the public headers, as a user's would.
+function(cohort_example name)
+  add_executable(${name} ${ARGN})
+  target_link_libraries(${name} PRIVATE cohort::cohort cohort_options)
+endfunction()

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# One step of the package test: install the library, or build and run consumer/ against it in one of three ways.
+# tests/package/CMakeLists.txt sets the environment.
+set -euo pipefail
+
+way=$1
+consumer=$(cd "$(dirname "$0")" && pwd)/consumer
+prefix=$WORK/prefix
+build=$WORK/$way
+
+configure() {
+  rm -rf "$build"
+  "$CMAKE" -S "$consumer" -B "$build" -G Ninja -DCMAKE_CXX_COMPILER="$CXX" \
+    -DCMAKE_CXX_COMPILER_LAUNCHER="$LAUNCHER" -DCMAKE_BUILD_TYPE="$BUILD_TYPE" "$@"
+}
+
+case $way in
+  install)
+    rm -rf "$prefix"
+    "$CMAKE" --install "$COHORT_BUILD" --prefix "$prefix"
+    # Moving the tree must not matter: neither file may name the place where it was built or installed.
+    if grep -rnE "$COHORT_BUILD|$COHORT_SOURCE|$prefix" "$prefix/lib"*/cmake "$prefix/lib"*/pkgconfig; then
+      echo "an installed file names a folder of this machine" >&2
+      exit 1
+    fi
+    exit
+    ;;
+  find_package)
+    configure -DCMAKE_PREFIX_PATH="$prefix"
+    "$CMAKE" --build "$build"
+    ;;
+  add_subdirectory)
+    # Let ccache reuse the objects of the main build although the folder differs.
+    export CCACHE_NOHASHDIR=1
+    configure -DCOHORT_SOURCE="$COHORT_SOURCE"
+    "$CMAKE" --build "$build"
+    ;;
+  pkg_config)
+    rm -rf "$build"
+    mkdir -p "$build"
+    PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name cohort.pc)")
+    export PKG_CONFIG_PATH
+    # shellcheck disable=SC2046
+    "$CXX" -std=c++20 "$consumer/consumer.cc" -o "$build/consumer" $(pkg-config --cflags --libs cohort)
+    ;;
+  *)
+    echo "usage: $0 install|find_package|add_subdirectory|pkg_config" >&2
+    exit 100
+    ;;
+esac
+
+[[ $("$build/consumer") == "1 worker heard: hello" ]]
