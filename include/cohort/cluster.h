@@ -2,13 +2,13 @@
 // again in every worker, where `is_worker()` is true.
 //
 // Which side a process is on is decided by its environment, as in Node: a process started by
-// `fork()` of a cohort or Node primary is a worker; any other is a primary. A program that is meant as
-// a worker but was started by hand binds and serves by itself. COHORT_WORKERS=0 makes a program run
-// its worker's part in the first process, without forking: for debuggers.
+// `fork()` of a cohort or Node primary is a worker; any other is a primary. A program that is meant
+// as a worker but was started by hand binds and serves by itself. COHORT_WORKERS=0 makes a program
+// run its worker's part in the first process, without forking: for debuggers.
 //
-// Everything is called on the cluster's executor (the thread that runs the loop), where all handlers
-// run too, one at a time. Only `Worker::send` may be called from other threads. Never `fork(2)` a
-// process that holds a Cluster.
+// Everything is called on the cluster's executor (the thread that runs the loop), where all
+// handlers run too, one at a time. Only `Worker::send` may be called from other threads. Never
+// `fork(2)` a process that holds a Cluster.
 #pragma once
 
 #include <sys/types.h>
@@ -37,7 +37,8 @@ class Host;
 
 /// How connections come to the workers. Decided at the first `setup_primary` or `fork`, as in Node.
 enum class Policy {
-  RoundRobin,  ///< The primary accepts and hands each connection to a free worker (Node's SCHED_RR).
+  RoundRobin,  ///< The primary accepts and hands each connection to a free worker (Node's
+               ///< SCHED_RR).
   Shared,      ///< The workers accept from one socket (Node's SCHED_NONE).
 };
 
@@ -57,28 +58,29 @@ enum class Stdio {
 /// Added to, or replacing, variables of the primary's environment.
 using Environment = std::vector<std::pair<std::string, std::string>>;
 
-/// How workers are started (Node's `cluster.settings`). An empty member is "not given".
+/// How workers are started (Node's `cluster.settings`). An empty member is "not given";
+/// the braces keep `{.exec = "worker"}` free of warnings about the others.
 struct Settings {
   /// The program; this one by default. Looked up beside the running program, then in the working
   /// directory, then in PATH. Names ending in .js, .mjs or .cjs run under `node`.
-  std::string exec;
-  std::vector<std::string> args;  ///< Default: this process's own arguments.
+  std::string exec{};
+  std::vector<std::string> args{};  ///< Default: this process's own arguments.
   /// An interpreter that runs `exec`, with its own arguments before it: `{.exec_path = "python3"}`.
-  std::string exec_path;
-  std::vector<std::string> exec_args;
-  std::string cwd;  ///< Default: the primary's.
-  Environment env;  ///< For every worker; `fork(env)` adds to it.
+  std::string exec_path{};
+  std::vector<std::string> exec_args{};
+  std::string cwd{};  ///< Default: the primary's.
+  Environment env{};  ///< For every worker; `fork(env)` adds to it.
   /// Pipes instead of the primary's stdout and stderr; ignored if `stdio` is given. Default: false.
-  std::optional<bool> silent;
+  std::optional<bool> silent{};
   /// For descriptors 0, 1, 2...: inherit, pipe, ignore, or a descriptor of the primary. Descriptors
   /// that are not named: 0 to 2 are inherited. The channel and the lifeline come after the last.
-  std::vector<std::variant<Stdio, int>> stdio;
-  std::optional<uid_t> uid;
-  std::optional<gid_t> gid;
-  std::optional<Serialization> serialization;  ///< Default: Json.
-  /// The largest message either way, in bytes of the wire. A larger `send` fails; a worker that sends
-  /// a larger one is killed. Most callers leave this. Default: 256 MiB.
-  std::optional<std::size_t> message_size_max;
+  std::vector<std::variant<Stdio, int>> stdio{};
+  std::optional<uid_t> uid{};
+  std::optional<gid_t> gid{};
+  std::optional<Serialization> serialization{};  ///< Default: Json.
+  /// The largest message either way, in bytes of the wire. A larger `send` fails; a worker that
+  /// sends a larger one is killed. Most callers leave this. Default: 256 MiB.
+  std::optional<std::size_t> message_size_max{};
 };
 
 /// A running `set_interval` or `set_timeout`. A handle: dropping it does not cancel.
@@ -99,7 +101,8 @@ class Cluster {
   Cluster();
   /// On the user's loop, which may have several threads. Run it with `cohort::run(io)` or `run()`.
   explicit Cluster(boost::asio::io_context& io);
-  /// In a worker: writes queued messages (5 s at most). In the primary: workers that live are killed.
+  /// In a worker: writes queued messages (5 s at most). In the primary: workers that live are
+  /// killed.
   ~Cluster();
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
@@ -111,8 +114,9 @@ class Cluster {
 
   // The primary's side.
 
-  /// Starts a worker as `settings()` say. It is in `workers()` when this returns; events come later,
-  /// from the loop. A failure is the worker's `error` event. Never blocks for more than the exec.
+  /// Starts a worker as `settings()` say. It is in `workers()` when this returns; events come
+  /// later, from the loop. A failure is the worker's `error` event. Never blocks for more than the
+  /// exec.
   Worker fork(const Environment& env = {});
   /// Workers that live, by id. A worker leaves when it was told to disconnect, or has exited.
   std::vector<Worker> workers() const;
@@ -124,10 +128,10 @@ class Cluster {
   /// `disconnect()` on every worker; `done` is called when all are gone and every port is closed.
   void disconnect(std::function<void()> done = {});
 
-  /// Keeps `count` workers running: forks them, replaces the dead after 100 ms, doubling to 10 s while
-  /// a place keeps failing and starting over after 10 s of health. If no worker was ever ready
-  /// (listening, or alive for 10 s) after five tries, `run()` returns 1 and the reason is on stderr,
-  /// with the last lines that the worker wrote there.
+  /// Keeps `count` workers running: forks them, replaces the dead after 100 ms, doubling to 10 s
+  /// while a place keeps failing and starting over after 10 s of health. If no worker was ever
+  /// ready (listening, or alive for 10 s) after five tries, `run()` returns 1 and the reason is on
+  /// stderr, with the last lines that the worker wrote there.
   void keep(unsigned count);
 
   /// Round-robin unless NODE_CLUSTER_SCHED_POLICY is `none` or `shared`. Ignored once decided.
@@ -144,9 +148,10 @@ class Cluster {
   Timer set_interval(std::chrono::milliseconds period, std::function<void()> task);
   Timer set_timeout(std::chrono::milliseconds delay, std::function<void()> task);
 
-  /// Runs the loop until nothing is left to do, and returns the exit code. TERM and INT drain: workers
-  /// finish what they serve, for `drain_timeout` at most; a second one kills at once. An exception
-  /// that escapes a handler ends the process as in Node: message on stderr, messages flushed, 1.
+  /// Runs the loop until nothing is left to do, and returns the exit code. TERM and INT drain:
+  /// workers finish what they serve, for `drain_timeout` at most; a second one kills at once. An
+  /// exception that escapes a handler ends the process as in Node: message on stderr, messages
+  /// flushed, 1.
   int run();
   /// How long a drain may take before the workers are killed. Default: 25 s.
   void set_drain_timeout(std::chrono::milliseconds timeout);
@@ -155,8 +160,8 @@ class Cluster {
   /// For `http::create_server(cluster, ...)`, `net::create_server`, `Acceptor`...
   operator net::Host&();
 
-  // Events of all workers, with Node's arguments. Each is emitted on the worker first, then here, but
-  // for `message`, which the cluster gets first, as in Node.
+  // Events of all workers, with Node's arguments. Each is emitted on the worker first, then here,
+  // but for `message`, which the cluster gets first, as in Node.
   void on_setup(std::function<void(const Settings&)> handler);
   void on_fork(std::function<void(Worker)> handler);
   void on_online(std::function<void(Worker)> handler);
