@@ -15,7 +15,7 @@ Address Address::from_path(std::string path) {
 int Address::address_type() const {
   if (is_unix()) return -1;
   in6_addr v6{};
-  return ::inet_pton(AF_INET6, host_.c_str(), &v6) == 1 ? 6 : 4;
+  return ::inet_pton(AF_INET6, host_.substr(0, host_.find('%')).c_str(), &v6) == 1 ? 6 : 4;
 }
 
 std::string to_string(const Address& address) {

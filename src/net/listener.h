@@ -12,6 +12,7 @@
 #include "cohort/address.h"
 #include "cohort/error.h"
 #include "cohort/fd.h"
+#include "cohort/listen_options.h"
 
 namespace cohort::net {
 
@@ -25,6 +26,10 @@ struct ListenRequest {
   /// share one can serve it; under the others the listen fails with NoDescriptor.
   bool needs_descriptor = false;
 };
+
+inline ListenRequest make_request(const Address& address, const ListenOptions& options) {
+  return {address, options.backlog, options.ipv6_only, options.readable_all, options.writable_all};
+}
 
 /// What a server implements. The host keeps it alive from `listen` until the Listener that it gave
 /// out is destroyed, so a server that still has connections closes its Listener and keeps it until

@@ -1,0 +1,131 @@
+// TCP and Unix-socket servers with Node's names: `net.Server` and `net.Socket`.
+//
+//   cohort::net::create_server(cluster, [](cohort::net::Socket socket) {
+//     socket.on_data([=](std::string_view data) { socket.write(data); });
+//   }).listen(8000);
+//
+// `Server` and `Socket` are cheap handles: copy them freely. A server lives while it listens or has
+// connections, whoever holds a handle; a connection lives until both sides ended it. A handle to
+// something closed stays valid: its functions do nothing. Everything here is called on the
+// cluster's executor, where handlers run too, one at a time. Several handlers of one event are
+// called in the order of addition. Handles must not outlive the io_context. Contract: Node's
+// documentation of `net`.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "cohort/address.h"
+#include "cohort/error.h"
+#include "cohort/listen_options.h"
+
+namespace cohort::net {
+
+class Host;
+class ServerImpl;
+class SocketHolder;
+class SocketImpl;
+
+/// One connection.
+///
+/// It starts to read when it gets an `on_data` handler or `resume()`. Until then bytes wait in the
+/// kernel, and only a peer that closes without having sent any is noticed. A socket of which no
+/// handle is left flows by itself: bytes that nobody listens for are thrown away, so that its end
+/// is seen. (In Node such a socket stays until the process ends.)
+class Socket {
+ public:
+  explicit Socket(std::shared_ptr<SocketHolder> holder) : holder_{std::move(holder)} {}
+
+  /// Sends `data`, copying what the system does not take at once. False if more than 64 KiB wait:
+  /// stop until `on_drain`. `done` is called once, later: with nothing when the system has taken
+  /// all of it, else with the reason (EPIPE after `end`, ECANCELED after `destroy`).
+  bool write(std::string_view data, std::function<void(std::optional<Error>)> done = {}) const;
+  /// Sends `data`, then half-closes: the peer sees the end of the stream, and may still send.
+  void end(std::string_view data = {}) const;
+  /// Closes at once. What was not sent is lost.
+  void destroy() const;
+  bool destroyed() const;
+
+  /// Stops and restarts `on_data`. While paused not even the peer's end is noticed.
+  void pause() const;
+  void resume() const;
+  /// Calls `handler` when nothing was read or written for `idle`; the connection stays open. Again
+  /// only after new activity. 0 switches it off.
+  void set_timeout(std::chrono::milliseconds idle, std::function<void()> handler = {}) const;
+
+  /// Once the socket is closed, these are `Address{}` unless they had been asked for before; also
+  /// for the peer on a Unix socket, which has no name.
+  Address remote_address() const;
+  Address local_address() const;
+  std::uint64_t bytes_read() const;
+  /// Including what still waits to be sent.
+  std::uint64_t bytes_written() const;
+
+  // Events. The bytes of `on_data` are valid during the call.
+  void on_data(std::function<void(std::string_view)> handler) const;
+  /// The peer ended its side. Unless the server allows half-open connections, ours follows by
+  /// itself when everything was written.
+  void on_end(std::function<void()> handler) const;
+  /// Everything that waited was written, after a `write` that returned false.
+  void on_drain(std::function<void()> handler) const;
+  /// The connection broke; `on_close` follows. Without a handler it just closes, where Node's
+  /// process ends.
+  void on_error(std::function<void(const Error&)> handler) const;
+  /// The last event.
+  void on_close(std::function<void()> handler) const;
+
+  friend bool operator==(const Socket&, const Socket&) = default;
+
+ private:
+  SocketImpl& impl() const;
+
+  std::shared_ptr<SocketHolder> holder_;  // shared by the handles
+};
+
+struct ServerOptions {
+  /// Keep our side open when the peer ended its own; then every connection must be `end`ed.
+  bool allow_half_open = false;
+};
+
+class Server {
+ public:
+  explicit Server(std::shared_ptr<ServerImpl> impl) : impl_{std::move(impl)} {}
+
+  /// Starts to listen, on `*:port` or an address; port 0 lets the system choose. `on_listening` is
+  /// called once it does, never before this returned. Names are resolved blocking. Again only after
+  /// `close`.
+  Server listen(std::uint16_t port, std::function<void()> on_listening = {}) const;
+  Server listen(const Address& address, std::function<void()> on_listening = {}) const;
+  Server listen(const Address& address, const ListenOptions& options,
+                std::function<void()> on_listening = {}) const;
+  /// Accepts no more. `closed` is called once every connection has ended; they are not cut.
+  void close(std::function<void()> closed = {}) const;
+
+  /// With the real port; `Address{}` while it does not listen.
+  Address address() const;
+  bool listening() const;
+  std::size_t connections() const;
+  /// With so many connections further ones wait in the kernel, or go to other workers. 0, the
+  /// default: no limit.
+  void max_connections(std::size_t limit) const;
+
+  // Events.
+  void on_listening(std::function<void()> handler) const;
+  /// The address could not be had, or the server listens already. Without a handler the error
+  /// leaves the loop as a std::runtime_error: the process ends, as in Node.
+  void on_error(std::function<void(const Error&)> handler) const;
+
+ private:
+  std::shared_ptr<ServerImpl> impl_;  // shared by handles, the host, and callbacks that are running
+};
+
+/// `on_connection` is called for every connection. A `Cluster` converts to the host.
+Server create_server(Host& host, std::function<void(Socket)> on_connection,
+                     const ServerOptions& options = {});
+
+}  // namespace cohort::net

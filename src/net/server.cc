@@ -1,0 +1,123 @@
+#include "net/server.h"
+
+#include <cerrno>
+#include <stdexcept>
+
+namespace cohort::net {
+
+ServerImpl::ServerImpl(Host& host, std::function<void(Socket)> on_connection,
+                       const ServerOptions& options)
+    : host_{host},
+      loop_{host.loop()},
+      on_connection_{std::move(on_connection)},
+      options_{options} {}
+
+ServerImpl::~ServerImpl() {
+  for (const auto& socket : sockets_) socket->abandon();
+}
+
+void ServerImpl::listen(const ListenRequest& request, std::function<void()> on_listening) {
+  if (open_) {
+    loop_.post([self = shared_from_this(), op = "listen " + to_string(request.address)] {
+      self->fail(system_error(EALREADY, op, "this server listens; close it first"));
+    });
+    return;
+  }
+  open_ = true;
+  first_listening_ = std::move(on_listening);
+  listener_ = host_.listen(request, shared_from_this());
+}
+
+void ServerImpl::listening(const Address& bound) {
+  bound_ = bound;
+  if (auto first = std::exchange(first_listening_, nullptr)) first();
+  on_listening_();
+}
+
+void ServerImpl::listen_failed(const Error& error) {
+  const auto self = shared_from_this();  // the listener may be what keeps it
+  open_ = false;
+  first_listening_ = nullptr;
+  if (sockets_.empty()) listener_.reset();
+  fail(error);
+}
+
+void ServerImpl::fail(const Error& error) {
+  if (on_error_.empty()) throw std::runtime_error{error.message()};
+  on_error_(error);
+}
+
+bool ServerImpl::connection(OwnFd& fd) {
+  if (!open_ || full()) return false;
+  const auto socket = std::make_shared<SocketImpl>(
+      loop_, std::move(fd), options_.allow_half_open,
+      [this](const std::shared_ptr<SocketImpl>& gone) { socket_gone(gone); });
+  sockets_.insert(socket);
+  on_connection_(Socket{std::make_shared<SocketHolder>(socket)});
+  socket->start();
+  return true;
+}
+
+void ServerImpl::socket_gone(const std::shared_ptr<SocketImpl>& socket) {
+  sockets_.erase(socket);
+  if (open_ && limit_ != 0) listener_->resume();
+  finish_if_idle();
+}
+
+void ServerImpl::max_connections(std::size_t limit) {
+  limit_ = limit;
+  if (open_) listener_->resume();
+}
+
+void ServerImpl::close(std::function<void()> closed) {
+  if (closed) closed_.push_back(std::move(closed));
+  open_ = false;
+  first_listening_ = nullptr;
+  bound_.reset();
+  if (listener_) listener_->close();
+  loop_.post([self = shared_from_this()] { self->finish_if_idle(); });
+}
+
+void ServerImpl::finish_if_idle() {
+  if (!sockets_.empty()) return;
+  const auto self = shared_from_this();  // the listener may be what keeps it
+  if (!open_) listener_.reset();
+  for (const auto& callback : std::exchange(closed_, {})) callback();
+}
+
+// The handles.
+
+Server Server::listen(std::uint16_t port, std::function<void()> on_listening) const {
+  return listen(Address{"", port}, {}, std::move(on_listening));
+}
+
+Server Server::listen(const Address& address, std::function<void()> on_listening) const {
+  return listen(address, {}, std::move(on_listening));
+}
+
+Server Server::listen(const Address& address, const ListenOptions& options,
+                      std::function<void()> on_listening) const {
+  impl_->listen(make_request(address, options), std::move(on_listening));
+  return *this;
+}
+
+void Server::close(std::function<void()> closed) const { impl_->close(std::move(closed)); }
+Address Server::address() const { return impl_->address(); }
+bool Server::listening() const { return impl_->is_listening(); }
+std::size_t Server::connections() const { return impl_->connections(); }
+void Server::max_connections(std::size_t limit) const { impl_->max_connections(limit); }
+
+void Server::on_listening(std::function<void()> handler) const {
+  impl_->on_listening().add(std::move(handler));
+}
+
+void Server::on_error(std::function<void(const Error&)> handler) const {
+  impl_->on_error().add(std::move(handler));
+}
+
+Server create_server(Host& host, std::function<void(Socket)> on_connection,
+                     const ServerOptions& options) {
+  return Server{std::make_shared<ServerImpl>(host, std::move(on_connection), options)};
+}
+
+}  // namespace cohort::net
