@@ -29,23 +29,15 @@ function(cohort_unit_test room)
     PROPERTIES TIMEOUT ${COHORT_TEST_TIMEOUT} LABELS unit DISCOVERY_TIMEOUT 60)
 endfunction()
 
-# cohort_integration_test(name [SERIAL] [LABEL label] a_test.cc ...): a GoogleTest program that starts whole
-# programs. It is told where they are: COHORT_BINARY_DIR (cohort, examples/NAME), COHORT_SOURCE_DIR,
-# COHORT_NODE20, COHORT_NODE26. SERIAL: no other test runs beside it (fixed ports, timing).
+# cohort_integration_test(name [SERIAL] [LABEL label] a_test.cc ...): a GoogleTest program that starts whole programs
+# with tests/harness. SERIAL: no other test runs beside it (fixed ports, timing).
 function(cohort_integration_test name)
-  if(NOT COHORT_BUILD_TESTS)
-    return()
-  endif()
   cmake_parse_arguments(PARSE_ARGV 1 arg "SERIAL" "LABEL" "")
   if(NOT arg_LABEL)
     set(arg_LABEL integration)
   endif()
   add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
-  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
-  target_link_libraries(${name} PRIVATE cohort cohort_options GTest::gtest_main)
-  target_compile_definitions(${name} PRIVATE
-    COHORT_BINARY_DIR="${PROJECT_BINARY_DIR}" COHORT_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
-    COHORT_NODE20="${COHORT_NODE20}" COHORT_NODE26="${COHORT_NODE26}")
+  target_link_libraries(${name} PRIVATE cohort_harness cohort_options GTest::gtest_main)
   set(properties TIMEOUT ${COHORT_TEST_TIMEOUT} LABELS ${arg_LABEL})
   if(arg_SERIAL)
     list(APPEND properties RUN_SERIAL TRUE)
