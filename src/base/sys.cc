@@ -1,6 +1,7 @@
 #include "base/sys.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -163,6 +164,16 @@ int set_cloexec(int fd, bool on) {
 
 int unlink(const char* path) {
   return call([&] { return ::unlink(path); });
+}
+
+int access(const char* path, int mode) {
+  return call([&] { return ::access(path, mode); });
+}
+
+int poll(int fd, short events, int timeout_ms) {
+  pollfd entry{fd, events, 0};
+  const int ready = call([&] { return ::poll(&entry, 1, timeout_ms); });
+  return ready == 1 ? entry.revents : ready;
 }
 
 int stat(const char* path, struct ::stat& info) {

@@ -75,6 +75,9 @@ OwnFd duplicate(int fd, int lowest = 3);
 int set_nonblocking(int fd, bool on);
 int set_cloexec(int fd, bool on);
 int unlink(const char* path);
+int access(const char* path, int mode);
+/// Of one descriptor: what is ready (`revents`), 0 after the timeout, -1 and errno.
+int poll(int fd, short events, int timeout_ms);
 int stat(const char* path, struct ::stat& info);
 int chmod(const char* path, mode_t mode);
 

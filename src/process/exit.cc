@@ -1,0 +1,88 @@
+#include "cohort/exit.h"
+
+#include <cstdio>
+#include <ostream>
+
+#include "base/sys.h"
+#include "process/exit_record.h"
+#include "process/signals.h"
+
+namespace cohort {
+namespace {
+
+std::chrono::microseconds to_duration(const timeval& time) {
+  return std::chrono::seconds{time.tv_sec} + std::chrono::microseconds{time.tv_usec};
+}
+
+std::string usage_text(const Exit& exit) {
+  const std::chrono::duration<double> cpu = exit.user_time() + exit.system_time();
+  const double megabytes = static_cast<double>(exit.peak_memory_bytes()) / 1e6;
+  char text[80];
+  std::snprintf(text, sizeof text, ", CPU %.2f s, peak memory %.1f MB", cpu.count(), megabytes);
+  return text;
+}
+
+}  // namespace
+
+Exit Exit::exited(int code) {
+  Exit exit;
+  exit.code_ = code;
+  return exit;
+}
+
+Exit Exit::killed(int signal, bool core_dumped) {
+  Exit exit;
+  exit.signal_ = signal;
+  exit.core_dumped_ = core_dumped;
+  return exit;
+}
+
+Exit Exit::with_usage(std::chrono::microseconds user_time, std::chrono::microseconds system_time,
+                      std::uint64_t peak_memory_bytes) const {
+  Exit exit = *this;
+  exit.user_time_ = user_time;
+  exit.system_time_ = system_time;
+  exit.peak_memory_bytes_ = peak_memory_bytes;
+  return exit;
+}
+
+std::string Exit::signal_name() const {
+  return signal_ == 0 ? std::string{} : process::signal_name(signal_);
+}
+
+std::ostream& operator<<(std::ostream& out, const Exit& exit) {
+  if (exit.signal() != 0)
+    out << "killed by " << exit.signal_name() << (exit.core_dumped() ? " (core dumped)" : "");
+  else if (exit.code() == Exit::kUnknownCode)
+    out << "ended, and its status was taken by somebody else (SIGCHLD ignored, or waitpid(-1))";
+  else
+    out << "exited with code " << exit.code();
+  if (exit.peak_memory_bytes() != 0) out << usage_text(exit);
+  return out;
+}
+
+namespace process {
+
+Exit to_exit(const siginfo_t& info, const rusage& usage) {
+  const Exit exit = info.si_code == CLD_EXITED
+                        ? Exit::exited(info.si_status)
+                        : Exit::killed(info.si_status, info.si_code == CLD_DUMPED);
+  return exit.with_usage(to_duration(usage.ru_utime), to_duration(usage.ru_stime),
+                         static_cast<std::uint64_t>(usage.ru_maxrss) * 1024);
+}
+
+std::optional<Exit> try_reap(int pidfd) {
+  siginfo_t info{};
+  rusage usage{};
+  switch (sys::reap(pidfd, info, usage)) {
+    case 0:
+      return std::nullopt;
+    case 1:
+      return to_exit(info, usage);
+    default:
+      return Exit::exited(Exit::kUnknownCode);
+  }
+}
+
+}  // namespace process
+}  // namespace cohort

@@ -1,0 +1,307 @@
+#include "process/spawn.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+
+#include "base/sys.h"
+#include "process/spawn_child.h"
+
+namespace cohort::process {
+namespace {
+
+constexpr const char* kLifelineVariable = "COHORT_LIFELINE_FD";
+constexpr int kFirstFreeDescriptor = 3;
+
+// The stack of the child until exec. A guard page below it.
+class ChildStack {
+ public:
+  ChildStack() : base_{::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, kFlags, -1, 0)} {
+    if (base_ != MAP_FAILED) ::mprotect(base_, kGuardSize, PROT_NONE);
+  }
+  ~ChildStack() {
+    if (base_ != MAP_FAILED) ::munmap(base_, kSize);
+  }
+  ChildStack(const ChildStack&) = delete;
+  ChildStack& operator=(const ChildStack&) = delete;
+
+  /// Null if there is no memory.
+  void* top() const { return base_ == MAP_FAILED ? nullptr : static_cast<char*>(base_) + kSize; }
+
+ private:
+  static constexpr std::size_t kGuardSize = 64 * 1024;  // a whole page, however large pages are
+  static constexpr std::size_t kSize = kGuardSize + 64 * 1024;
+  static constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE;
+  void* base_;
+};
+
+// Blocks all signals of this thread, those included that the C library keeps for itself, which its
+// own function would leave out.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() { ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &kAll, &before_, sizeof before_); }
+  ~SignalsBlocked() {
+    ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before_, nullptr, sizeof before_);
+  }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  static constexpr std::uint64_t kAll = ~std::uint64_t{0};
+  std::uint64_t before_ = 0;
+};
+
+// A change of ids in the child marks the memory that it shares with this process as not dumpable:
+// no core files, no debugger, /proc/self owned by root. Put back once the child has left that
+// memory.
+class DumpableRestored {
+ public:
+  DumpableRestored() : before_{::prctl(PR_GET_DUMPABLE)} {}
+  ~DumpableRestored() {
+    if (before_ == kDumpable && ::prctl(PR_GET_DUMPABLE) != kDumpable)
+      ::prctl(PR_SET_DUMPABLE, kDumpable);
+  }
+  DumpableRestored(const DumpableRestored&) = delete;
+  DumpableRestored& operator=(const DumpableRestored&) = delete;
+
+ private:
+  static constexpr int kDumpable = 1;
+  int before_;
+};
+
+bool has_nul(const std::string& text) { return text.find('\0') != std::string::npos; }
+
+std::string op_of(const SpawnRequest& request) { return "spawn " + request.file; }
+
+std::optional<Error> check(const SpawnRequest& request) {
+  const auto invalid = [&](const char* why) {
+    return make_error(Errc::InvalidArgument, op_of(request), why);
+  };
+  if (request.file.empty()) return invalid("the name of the program is empty");
+  if (request.argv.empty()) return invalid("argv is empty");
+  if (has_nul(request.file) || has_nul(request.cwd.value_or("")) ||
+      std::any_of(request.argv.begin(), request.argv.end(), has_nul) ||
+      std::any_of(request.env.begin(), request.env.end(), has_nul))
+    return invalid("a NUL byte in the name, an argument, the environment or the working directory");
+  return std::nullopt;
+}
+
+std::string_view path_variable(const std::vector<std::string>& env) {
+  constexpr std::string_view kPrefix = "PATH=";
+  for (const std::string& entry : env)
+    if (entry.starts_with(kPrefix)) return std::string_view{entry}.substr(kPrefix.size());
+  return "/bin:/usr/bin";
+}
+
+// The paths that execvp would try, in order.
+std::vector<std::string> candidates(const SpawnRequest& request) {
+  if (request.file.find('/') != std::string::npos) return {request.file};
+  std::vector<std::string> files;
+  const std::string_view path = path_variable(request.env);
+  for (std::size_t start = 0; start <= path.size();) {
+    const std::size_t end = std::min(path.find(':', start), path.size());
+    const std::string directory{path.substr(start, end - start)};
+    files.push_back(directory.empty() ? request.file : directory + '/' + request.file);
+    start = end + 1;
+  }
+  return files;
+}
+
+std::vector<char*> pointers(const std::vector<std::string>& strings) {
+  std::vector<char*> result;
+  result.reserve(strings.size() + 1);
+  for (const std::string& text : strings) result.push_back(const_cast<char*>(text.c_str()));
+  result.push_back(nullptr);
+  return result;
+}
+
+// Everything that the child needs, in memory that outlives its way to exec.
+struct Prepared {
+  std::vector<int> sources;
+  OwnFd null_device;
+  OwnFd lifeline_read;
+  OwnFd lifeline_write;
+  std::vector<std::string> env;
+  std::vector<std::string> files;
+};
+
+std::optional<Error> prepare_descriptors(const SpawnRequest& request, Prepared& prepared) {
+  std::vector<int>& sources = prepared.sources;
+  sources = request.fds;
+  sources.resize(std::max<std::size_t>(sources.size(), kFirstFreeDescriptor), -1);
+  const auto standard_end = sources.begin() + kFirstFreeDescriptor;
+  const auto missing = [](int fd) { return fd < 0; };
+  if (std::any_of(sources.begin(), standard_end, missing)) {
+    prepared.null_device = sys::open("/dev/null", O_RDWR);
+    if (!prepared.null_device) return errno_error(op_of(request) + ": /dev/null");
+    std::replace_if(sources.begin(), standard_end, missing, prepared.null_device.get());
+  }
+  if (!request.die_with_parent) return std::nullopt;
+  OwnFd ends[2];
+  if (sys::pipe(ends) == -1) return errno_error(op_of(request) + ": lifeline pipe");
+  prepared.lifeline_read = std::move(ends[0]);
+  prepared.lifeline_write = std::move(ends[1]);
+  sources.push_back(prepared.lifeline_read.get());
+  return std::nullopt;
+}
+
+void prepare_environment(const SpawnRequest& request, Prepared& prepared) {
+  prepared.env = request.env;
+  const std::string name = std::string{kLifelineVariable} + '=';
+  std::erase_if(prepared.env, [&](const std::string& entry) { return entry.starts_with(name); });
+  if (request.die_with_parent && request.lifeline_in_env)
+    prepared.env.push_back(name + std::to_string(prepared.sources.size() - 1));
+}
+
+ChildPlan make_plan(const SpawnRequest& request, Prepared& prepared) {
+  ChildPlan plan;
+  plan.sources = prepared.sources.data();
+  plan.source_count = static_cast<int>(prepared.sources.size());
+  plan.lifeline = prepared.lifeline_read.get();
+  plan.own_process_group = request.own_process_group;
+  const bool main_thread = ::syscall(SYS_gettid) == ::getpid();
+  if (request.die_with_parent && main_thread) plan.parent = ::getpid();
+  if (request.cwd) plan.directory = request.cwd->c_str();
+  plan.gid = request.gid ? &*request.gid : nullptr;
+  plan.uid = request.uid ? &*request.uid : nullptr;
+  plan.drop_groups = request.gid || request.uid;
+  // Without privilege there is nothing to drop into: the ids can only be those that we have.
+  plan.drop_groups_must_succeed = ::geteuid() == 0;
+  return plan;
+}
+
+// -1 and errno if there is no child.
+pid_t clone_child(ChildPlan& plan, OwnFd& pidfd) {
+  const ChildStack stack;
+  if (stack.top() == nullptr) return -1;
+  const bool changes_ids = plan.uid != nullptr || plan.gid != nullptr;
+  std::optional<DumpableRestored> dumpable;
+  if (changes_ids) dumpable.emplace();
+  const SignalsBlocked blocked;
+  int number = -1;
+  constexpr int kFlags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD;
+  const pid_t pid = ::clone(run_child, stack.top(), kFlags, &plan, &number);
+  if (pid != -1) pidfd.reset(number);
+  return pid;
+}
+
+// A child that never got to exec: nobody else will hear of it.
+void reap_failed(const OwnFd& pidfd) {
+  siginfo_t info{};
+  while (::waitid(P_PIDFD, static_cast<id_t>(pidfd.get()), &info, WEXITED) == -1 &&
+         errno == EINTR) {
+  }
+}
+
+std::string limit_hint(int errno_value) {
+  switch (errno_value) {
+    case EAGAIN:
+      return "the limit of processes is reached: see ulimit -u, and pids.max of the cgroup";
+    case EMFILE:
+      return "the limit of open files is reached: see ulimit -n";
+    case ENFILE:
+      return "the system's limit of open files is reached";
+    case E2BIG:
+      return "the arguments and the environment together are too long";
+    default:
+      return {};
+  }
+}
+
+std::string exec_hint(const SpawnRequest& request, const std::vector<std::string>& files,
+                      int errno_value) {
+  if (errno_value == ENOEXEC)
+    return "neither a program for this machine nor a script that begins with #!";
+  if (errno_value == ETXTBSY) return "the file is being written";
+  if (errno_value != ENOENT && errno_value != EACCES) return limit_hint(errno_value);
+  for (const std::string& file : files) {
+    const bool relative = file.front() != '/' && request.cwd;
+    const std::string path = relative ? *request.cwd + '/' + file : file;
+    if (sys::access(path.c_str(), F_OK) == -1) continue;
+    if (errno_value == ENOENT)
+      return path + " exists, but what interprets it does not: its #! line, or its dynamic loader";
+    return path + " may not be executed";
+  }
+  return {};
+}
+
+Error failure(const SpawnRequest& request, const std::vector<std::string>& files,
+              const ChildPlan& plan) {
+  const int number = plan.failed_errno;
+  const std::string op = op_of(request);
+  constexpr const char* kPrivilege = "changing it needs root, or CAP_SETUID and CAP_SETGID";
+  switch (plan.failed_step) {
+    case SpawnStep::ProcessGroup:
+      return system_error(number, op + ": process group");
+    case SpawnStep::Lifeline:
+      return system_error(number, op + ": lifeline");
+    case SpawnStep::Descriptor:
+      return system_error(number, op + ": descriptor " + std::to_string(plan.failed_descriptor),
+                          limit_hint(number));
+    case SpawnStep::Directory:
+      return system_error(number, op + ": working directory " + *request.cwd);
+    case SpawnStep::Groups:
+      return system_error(number, op + ": supplementary groups", kPrivilege);
+    case SpawnStep::Group:
+      return system_error(number, op + ": group " + std::to_string(*request.gid), kPrivilege);
+    case SpawnStep::User:
+      return system_error(number, op + ": user " + std::to_string(*request.uid), kPrivilege);
+    case SpawnStep::Exec:
+    case SpawnStep::None:
+      break;
+  }
+  return system_error(number, op, exec_hint(request, files, number));
+}
+
+}  // namespace
+
+Result<Child> spawn(const SpawnRequest& request) {
+  if (auto error = check(request)) return *std::move(error);
+  Prepared prepared;
+  if (auto error = prepare_descriptors(request, prepared)) return *std::move(error);
+  prepare_environment(request, prepared);
+  prepared.files = candidates(request);
+
+  ChildPlan plan = make_plan(request, prepared);
+  const auto files = pointers(prepared.files);
+  const auto argv = pointers(request.argv);
+  const auto env = pointers(prepared.env);
+  plan.files = files.data();
+  plan.argv = argv.data();
+  plan.env = env.data();
+
+  OwnFd pidfd;
+  const pid_t pid = clone_child(plan, pidfd);
+  if (pid == -1) return errno_error(op_of(request), limit_hint(errno));
+  if (plan.failed_step != SpawnStep::None) {
+    reap_failed(pidfd);
+    return failure(request, prepared.files, plan);
+  }
+  return Child{pid, std::move(pidfd), std::move(prepared.lifeline_write)};
+}
+
+void adopt_lifeline() {
+  const char* value = std::getenv(kLifelineVariable);
+  if (value == nullptr) return;
+  int fd = -1;
+  const char* end = value + std::strlen(value);
+  const auto parsed = std::from_chars(value, end, fd);
+  if (parsed.ec == std::errc{} && parsed.ptr == end && fd >= kFirstFreeDescriptor)
+    sys::set_cloexec(fd, true);
+  ::unsetenv(kLifelineVariable);
+}
+
+}  // namespace cohort::process

@@ -1,0 +1,87 @@
+// Starting a process.
+//
+// The child is a vfork-like clone that shares the parent's memory until exec (spawn_child.h): the
+// cost does not grow with the parent, a failure of any step is known when `spawn` returns, and no
+// signal that arrives meanwhile runs a handler of ours in the child. A child starts with every
+// signal at its default and none blocked, with exactly the descriptors that the request lists, and
+// is reaped through its pidfd.
+//
+// Any thread may call `spawn`; it blocks for the time up to exec (about a millisecond).
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cohort/error.h"
+#include "cohort/fd.h"
+
+namespace cohort::process {
+
+struct SpawnRequest {
+  /// A path if it contains a slash, else looked up in the PATH of `env` (`/bin:/usr/bin` without
+  /// one), as execvp does. Relative paths count from `cwd`.
+  std::string file;
+  /// All of argv, the program's name first.
+  std::vector<std::string> argv;
+  /// The whole environment, `NAME=value` each.
+  std::vector<std::string> env;
+  /// The working directory; by default the parent's.
+  std::optional<std::string> cwd;
+  /// Identity; each drops the supplementary groups too. Needs root, or the ids one already has.
+  std::optional<uid_t> uid;
+  std::optional<gid_t> gid;
+  /// The child's descriptor i is a duplicate of `fds[i]`; nothing else is open. -1, and what is
+  /// missing of the first three: /dev/null for 0 to 2, closed above. Flags of the open file
+  /// (O_NONBLOCK) are shared with the parent's and left alone.
+  std::vector<int> fds;
+  /// In a process group of its own: a Ctrl-C at the terminal reaches the parent only.
+  bool own_process_group = false;
+  /// The kernel kills the child (SIGKILL) when this process ends, however it ends and whatever the
+  /// child does: by a lifeline pipe, whose read end is the child's first descriptor above `fds`,
+  /// and by PR_SET_PDEATHSIG. The latter is tied to the spawning *thread*, so only the main thread
+  /// sets it. A copy of the write end in a process that somebody else forked without exec delays
+  /// the lifeline.
+  bool die_with_parent = false;
+  /// With `die_with_parent`: tells the child the number, for `adopt_lifeline`.
+  bool lifeline_in_env = false;
+};
+
+/// A process that has not been reaped. Destroying it kills a child that dies with its parent, does
+/// nothing to another, and reaps neither.
+struct Child {
+  pid_t pid = -1;
+  /// Readable once it has ended. Never reaches another process, as a pid may.
+  OwnFd pidfd;
+  /// Write end of the lifeline: closing it kills the child.
+  OwnFd lifeline;
+
+  Child() = default;
+  Child(pid_t number, OwnFd descriptor, OwnFd life)
+      : pid{number}, pidfd{std::move(descriptor)}, lifeline{std::move(life)} {}
+  Child(Child&& other) noexcept
+      : pid{std::exchange(other.pid, -1)},
+        pidfd{std::move(other.pidfd)},
+        lifeline{std::move(other.lifeline)} {}
+  Child& operator=(Child&& other) noexcept {
+    pid = std::exchange(other.pid, -1);
+    pidfd = std::move(other.pidfd);
+    lifeline = std::move(other.lifeline);
+    return *this;
+  }
+};
+
+/// Starts a process. An error names the program and what failed, with the errno of the step:
+/// `spawn /no/such: no such file or directory`, `spawn x: working directory /y: permission denied`.
+/// Errc::InvalidArgument: an empty `file` or `argv`, or a NUL byte in a string.
+Result<Child> spawn(const SpawnRequest& request);
+
+/// In a child with `lifeline_in_env`, at the start of main: makes the lifeline close-on-exec, so
+/// that grandchildren do not hold it, and takes its variable out of the environment. Does nothing
+/// elsewhere.
+void adopt_lifeline();
+
+}  // namespace cohort::process

@@ -1,0 +1,157 @@
+#include "process/spawn_child.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+
+// Not instrumented: a sanitizer's records of the shared thread would see functions that never
+// return.
+#define COHORT_IN_CHILD __attribute__((no_sanitize("address", "thread", "undefined")))
+
+namespace cohort::process {
+namespace {
+
+constexpr int kSignals = 64;
+constexpr std::size_t kKernelSignalSetSize = 8;
+constexpr unsigned kLastDescriptor = ~0U;
+
+COHORT_IN_CHILD bool fail(ChildPlan& plan, SpawnStep step) {
+  plan.failed_errno = errno;
+  plan.failed_step = step;
+  return false;
+}
+
+// A signal that is caught would run the parent's handler on the parent's memory, and one that is
+// ignored would stay so after exec. 32 and 33 are the C library's: only the raw call resets them.
+COHORT_IN_CHILD void reset_signal_handlers() {
+  alignas(8) const char default_action[64] = {};  // a zeroed kernel sigaction is SIG_DFL
+  for (int number = 1; number <= kSignals; ++number)
+    ::syscall(SYS_rt_sigaction, number, default_action, nullptr, kKernelSignalSetSize);
+}
+
+// The kernel kills the owner as the last write end closes. Set while still privileged: the right to
+// signal is judged by the ids that set the owner.
+COHORT_IN_CHILD bool arm_lifeline(int fd) {
+  return ::syscall(SYS_fcntl, fd, F_SETSIG, SIGKILL) != -1 &&
+         ::syscall(SYS_fcntl, fd, F_SETOWN, ::syscall(SYS_getpid)) != -1 &&
+         ::syscall(SYS_fcntl, fd, F_SETFL, O_ASYNC) != -1;
+}
+
+COHORT_IN_CHILD bool place_descriptors(ChildPlan& plan) {
+  const int count = plan.source_count;
+  // First out of the way of the numbers that are about to be written.
+  for (int i = 0; i < count; ++i) {
+    if (plan.sources[i] < 0 || plan.sources[i] >= count) continue;
+    const long moved = ::syscall(SYS_fcntl, plan.sources[i], F_DUPFD_CLOEXEC, count);
+    plan.failed_descriptor = i;
+    if (moved == -1) return false;
+    plan.sources[i] = static_cast<int>(moved);
+  }
+  for (int i = 0; i < count; ++i) {
+    plan.failed_descriptor = i;
+    if (plan.sources[i] < 0)
+      ::syscall(SYS_close, i);
+    else if (::syscall(SYS_dup3, plan.sources[i], i, 0) == -1)
+      return false;
+  }
+  return true;
+}
+
+struct DirectoryEntry {  // linux_dirent64
+  std::uint64_t inode;
+  std::int64_t offset;
+  std::uint16_t size;
+  std::uint8_t type;
+  char name[1];
+};
+
+// Where a sandbox refuses close_range. Without /proc nothing is closed here, and exec closes what
+// is close-on-exec, as everything of ours is.
+COHORT_IN_CHILD void close_listed_from(int lowest) {
+  const long directory =
+      ::syscall(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory == -1) return;
+  alignas(DirectoryEntry) char buffer[2048];
+  for (;;) {
+    const long size = ::syscall(SYS_getdents64, directory, buffer, sizeof buffer);
+    if (size <= 0) break;
+    for (long at = 0; at < size;) {
+      const auto* entry = reinterpret_cast<const DirectoryEntry*>(buffer + at);
+      at += entry->size;
+      int fd = 0;
+      const char* digit = entry->name;
+      for (; *digit >= '0' && *digit <= '9'; ++digit) fd = fd * 10 + (*digit - '0');
+      if (digit != entry->name && fd >= lowest && fd != directory) ::syscall(SYS_close, fd);
+    }
+  }
+  ::syscall(SYS_close, directory);
+}
+
+COHORT_IN_CHILD void close_from(int lowest) {
+  if (::syscall(SYS_close_range, lowest, kLastDescriptor, 0) == -1) close_listed_from(lowest);
+}
+
+COHORT_IN_CHILD bool change_ids(ChildPlan& plan) {
+  if (plan.drop_groups && ::syscall(SYS_setgroups, 0, nullptr) == -1 &&
+      plan.drop_groups_must_succeed)
+    return fail(plan, SpawnStep::Groups);
+  if (plan.gid != nullptr && ::syscall(SYS_setgid, *plan.gid) == -1)
+    return fail(plan, SpawnStep::Group);
+  if (plan.uid != nullptr && ::syscall(SYS_setuid, *plan.uid) == -1)
+    return fail(plan, SpawnStep::User);
+  return true;
+}
+
+// Only after the change of ids, which clears it. A parent in another PID namespace shows as 0.
+COHORT_IN_CHILD bool die_with_parent(const ChildPlan& plan) {
+  if (plan.parent == 0) return true;
+  ::syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+  const long parent = ::syscall(SYS_getppid);
+  return parent == plan.parent || parent == 0;
+}
+
+COHORT_IN_CHILD bool exec_first(ChildPlan& plan) {
+  bool denied = false;
+  for (const char* const* file = plan.files; *file != nullptr; ++file) {
+    ::syscall(SYS_execve, *file, plan.argv, plan.env);
+    denied = denied || errno == EACCES;
+    const bool next = errno == EACCES || errno == ENOENT || errno == ENOTDIR || errno == ESTALE ||
+                      errno == ENODEV || errno == ETIMEDOUT;
+    if (!next) return fail(plan, SpawnStep::Exec);
+  }
+  // One that was found but denied says more than that the others do not exist.
+  if (denied) errno = EACCES;
+  return fail(plan, SpawnStep::Exec);
+}
+
+COHORT_IN_CHILD void run(ChildPlan& plan) {
+  reset_signal_handlers();
+  if (plan.own_process_group && ::syscall(SYS_setpgid, 0, 0) == -1)
+    return void(fail(plan, SpawnStep::ProcessGroup));
+  if (plan.lifeline >= 0 && !arm_lifeline(plan.lifeline))
+    return void(fail(plan, SpawnStep::Lifeline));
+  if (!place_descriptors(plan)) return void(fail(plan, SpawnStep::Descriptor));
+  if (plan.directory != nullptr && ::syscall(SYS_chdir, plan.directory) == -1)
+    return void(fail(plan, SpawnStep::Directory));
+  if (!change_ids(plan) || !die_with_parent(plan)) return;
+  close_from(plan.source_count);
+  const std::uint64_t none = 0;
+  ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, kKernelSignalSetSize);
+  exec_first(plan);
+}
+
+}  // namespace
+
+COHORT_IN_CHILD int run_child(void* plan) noexcept {
+  constexpr int kExitCode = 127;  // nobody sees it: the parent reports the failure and reaps
+  run(*static_cast<ChildPlan*>(plan));
+  return kExitCode;
+}
+
+}  // namespace cohort::process

@@ -1,0 +1,56 @@
+// The child's half of spawn: what runs between clone and exec.
+//
+// The child shares the parent's memory and runs on a stack of its own while the calling thread
+// waits: it makes raw system calls on what the parent prepared, and nothing else. No allocation, no
+// lock, no C library function with state of its own: those would act on the parent. (libc's
+// `setuid` signals every thread of the shared memory, `sigaction` keeps books under sanitizers.)
+// What it writes into the plan, the parent reads.
+#pragma once
+
+#include <sys/types.h>
+
+namespace cohort::process {
+
+/// What the child was doing when it failed.
+enum class SpawnStep {
+  None,
+  ProcessGroup,
+  Lifeline,
+  Descriptor,
+  Directory,
+  Groups,
+  Group,
+  User,
+  Exec
+};
+
+struct ChildPlan {
+  /// Child descriptor i becomes a duplicate of `sources[i]`, or is closed if that is negative. All
+  /// descriptors from `source_count` on are closed. The child overwrites the array.
+  int* sources = nullptr;
+  int source_count = 0;
+  /// Read end of the lifeline, which is one of the sources; -1: none.
+  int lifeline = -1;
+  bool own_process_group = false;
+  /// 0, or the parent that the child dies with, by PR_SET_PDEATHSIG.
+  pid_t parent = 0;
+  const char* directory = nullptr;  ///< Null: the parent's.
+  bool drop_groups = false;
+  bool drop_groups_must_succeed = false;
+  const gid_t* gid = nullptr;
+  const uid_t* uid = nullptr;
+  /// Tried in turn, as execvp does; ends with a null.
+  const char* const* files = nullptr;
+  char* const* argv = nullptr;
+  char* const* env = nullptr;
+
+  SpawnStep failed_step = SpawnStep::None;
+  int failed_errno = 0;
+  int failed_descriptor = -1;  ///< With SpawnStep::Descriptor: the child's number.
+};
+
+/// Body of the clone. `plan` is a ChildPlan. Returns, with the failure in the plan, only if there
+/// was no exec; the return value is the exit code.
+int run_child(void* plan) noexcept;
+
+}  // namespace cohort::process
