@@ -16,6 +16,7 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,13 +59,28 @@ enum class Stdio {
 /// Added to, or replacing, variables of the primary's environment.
 using Environment = std::vector<std::pair<std::string, std::string>>;
 
+/// The arguments of a program: none given, or a list, which may be empty.
+class Arguments {
+ public:
+  Arguments() = default;  ///< None given.
+  Arguments(std::initializer_list<std::string> list) : given_{true}, list_{list} {}
+  Arguments(std::vector<std::string> list) : given_{true}, list_{std::move(list)} {}
+
+  bool given() const { return given_; }
+  const std::vector<std::string>& list() const { return list_; }
+
+ private:
+  bool given_ = false;
+  std::vector<std::string> list_;
+};
+
 /// How workers are started (Node's `cluster.settings`). An empty member is "not given";
 /// the braces keep `{.exec = "worker"}` free of warnings about the others.
 struct Settings {
   /// The program; this one by default. Looked up beside the running program, then in the working
   /// directory, then in PATH. Names ending in .js, .mjs or .cjs run under `node`.
   std::string exec{};
-  std::vector<std::string> args{};  ///< Default: this process's own arguments.
+  Arguments args{};  ///< Default: this process's own arguments.
   /// An interpreter that runs `exec`, with its own arguments before it: `{.exec_path = "python3"}`.
   std::string exec_path{};
   std::vector<std::string> exec_args{};
