@@ -12,7 +12,9 @@ constexpr std::chrono::milliseconds kFullMax{320};
 }  // namespace
 
 void Dispatcher::join(int worker, unsigned credits) {
-  if (find(worker) == nullptr) workers_.push_back({worker, std::max(credits, 1u), {}});
+  credits = std::max(credits, 1u);
+  if (Worker* found = find(worker)) found->credits = credits;  // it had retired
+  else workers_.push_back({worker, credits, {}});
 }
 
 std::vector<ConnectionId> Dispatcher::leave(int worker) {
@@ -22,6 +24,15 @@ std::vector<ConnectionId> Dispatcher::leave(int worker) {
   auto unanswered = std::move(found->unanswered);
   workers_.erase(found);
   return unanswered;
+}
+
+void Dispatcher::retire(int worker) {
+  if (Worker* found = find(worker)) found->credits = 0;
+}
+
+bool Dispatcher::any_unanswered() const {
+  return std::any_of(workers_.begin(), workers_.end(),
+                     [](const Worker& worker) { return !worker.unanswered.empty(); });
 }
 
 void Dispatcher::offer(ConnectionId connection, bool again) {
@@ -50,6 +61,7 @@ bool Dispatcher::accepted(int worker, ConnectionId connection) {
   Worker* found = find(worker);
   if (!answer(found, connection)) return false;
   found->full_for = {};
+  found->full_until = {};
   return true;
 }
 

@@ -27,8 +27,10 @@ class Dispatcher {
   void join(int worker, unsigned credits);
   /// Returns the connections that it held unanswered, oldest first: the caller decides their fate.
   std::vector<ConnectionId> leave(int worker);
+  /// It gets no more connections, but still answers those that it holds.
+  void retire(int worker);
   bool has(int worker) const { return find(worker) != nullptr; }
-  bool empty() const { return workers_.empty(); }
+  bool any_unanswered() const;
 
   /// A connection waits for a worker. `again`: it was offered before, and goes first.
   void offer(ConnectionId connection, bool again = false);
@@ -41,11 +43,10 @@ class Dispatcher {
   /// How many more connections could be handed off at once: while it is 0, leave them in the kernel's
   /// queue.
   std::size_t room(TimePoint now) const;
-  /// When a worker that refused may be tried again, if that is what waiting connections wait for.
+  /// When a worker that refused may be tried again. To be asked only while `room` is 0: then it is in
+  /// the future.
   std::optional<TimePoint> retry_at() const;
   std::size_t waiting() const { return waiting_.size(); }
-  /// Takes all connections that wait, for the end.
-  std::deque<ConnectionId> take_waiting() { return std::move(waiting_); }
 
  private:
   struct Worker {

@@ -22,13 +22,26 @@ void kill_all(Supervisor& state, Actions& actions) {
   finish_if_empty(state, actions);
 }
 
+// Nothing more is tried until one that still starts turns out to be ready.
+bool tried_enough(const Supervisor& state) { return !state.ever_ready && state.tries >= kTriesMax; }
+
+// When the first of the workers that live and have a place will have lived long enough to count as
+// ready, whether it listens or not.
+std::optional<TimePoint> healthy_at(const Supervisor& state) {
+  std::optional<TimePoint> first;
+  for (const auto& [id, live] : state.live)
+    if (live.place && (!first || live.since + kHealthyAfter < *first))
+      first = live.since + kHealthyAfter;
+  return first;
+}
+
 // Forks what is due. Before any worker was ready, no more than kTriesMax are tried in all.
 void fork_due(Supervisor& state, TimePoint now, Actions& actions) {
   if (state.phase != Phase::Running) return;
-  if (!state.ever_ready && state.tries >= kTriesMax) {
-    const bool any_alive = std::any_of(state.live.begin(), state.live.end(),
-                                       [](const auto& live) { return live.second.place.has_value(); });
-    if (any_alive || state.places.empty()) return;  // one that still starts may yet be ready
+  const auto healthy = healthy_at(state);
+  if (healthy && *healthy <= now) state.ever_ready = true;
+  if (tried_enough(state)) {
+    if (healthy || state.places.empty()) return;  // one that still starts may yet be ready
     actions.push_back(action::GiveUp{});
     kill_all(state, actions);
     return;
@@ -58,9 +71,16 @@ struct Step {
   }
 
   void operator()(const event::Forked& forked) {
-    const bool valid = forked.place && *forked.place < state.places.size();
+    if (state.phase == Phase::Killing || state.phase == Phase::Over) {
+      // Not waited for, else a handler that forks on every exit would keep a dying cluster alive.
+      if (state.phase == Phase::Killing) actions.push_back(action::KillAll{});
+      return;
+    }
+    const bool valid =
+        forked.place && *forked.place < state.places.size() && !state.places[*forked.place].worker;
     state.live[forked.worker] = {valid ? forked.place : std::nullopt, now, false};
     if (valid) state.places[*forked.place].worker = forked.worker;
+    if (state.phase == Phase::Draining) actions.push_back(action::DisconnectAll{});
   }
 
   void operator()(const event::Ready& ready) {
@@ -76,8 +96,10 @@ struct Step {
     const auto live = found->second;
     state.live.erase(found);
     if (live.place) vacate(state.places[*live.place], live);
-    if (state.phase == Phase::Running) fork_due(state, now, actions);
-    else finish_if_empty(state, actions);
+    if (state.phase == Phase::Running)
+      fork_due(state, now, actions);
+    else
+      finish_if_empty(state, actions);
   }
 
   void vacate(Supervisor::Place& place, const Supervisor::Live& live) {
@@ -126,7 +148,7 @@ std::vector<SupervisorAction> step(Supervisor& state, const SupervisorEvent& eve
 std::optional<TimePoint> next_wakeup(const Supervisor& state) {
   std::optional<TimePoint> next = state.deadline;
   if (state.phase != Phase::Running) return next;
-  if (!state.ever_ready && state.tries >= kTriesMax) return next;
+  if (tried_enough(state)) return healthy_at(state);
   for (const auto& place : state.places)
     if (place.due && (!next || *place.due < *next)) next = place.due;
   return next;

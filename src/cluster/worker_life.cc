@@ -43,14 +43,15 @@ constexpr WorkerStep kTable[kWorkerStates][kWorkerEvents] = {
      {S::Disconnected, kEndViolator},
      {S::Listening, 0},
      {S::Dead, kEndConnected}},
-    // Disconnecting: on purpose, so its ports were released already
+    // Disconnecting: on purpose, so its ports were released already; what it still holds unanswered is
+    // lost to it when its channel ends
     {{S::Disconnecting, kEmitOnline},  // it was asked to end while it started
      {S::Disconnecting, kEmitListening},
      {S::Disconnecting, kAnswerExiting},
      {S::Disconnecting, kLeaveWorkers},
-     {S::Disconnected, kEmitDisconnect},
+     {S::Disconnected, kLosePorts | kEmitDisconnect},
      {S::Disconnected, kEndViolator},
-     {S::Disconnecting, 0},
+     {S::Dead, kReportError | kLeaveWorkers},  // it was asked to end before the failure was reported
      {S::Dead, kEndConnected}},
     // Disconnected
     {{S::Disconnected, 0},

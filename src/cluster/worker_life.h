@@ -34,7 +34,9 @@ enum WorkerAction : std::uint16_t {
   kKill = 1 << 1,           ///< SIGKILL: it cannot be talked to any more.
   kMarkOnPurpose = 1 << 2,  ///< `exitedAfterDisconnect` is true from here on.
   kReleasePorts = 1 << 3,   ///< It gets no connection any more; ports that only it used are closed.
-  kLosePorts = 1 << 4,      ///< It died: no connection any more, but its ports stay open for a successor.
+  /// It cannot answer any more: what it held unanswered goes to others. If it died, its ports stay open
+  /// for a successor.
+  kLosePorts = 1 << 4,
   kAnswerExiting = 1 << 5,  ///< Answer `exitedAfterDisconnect`.
   kSendDisconnect = 1 << 6, ///< `{act: "disconnect"}`, once its unanswered connections are answered.
   kLeaveWorkers = 1 << 7,   ///< It is no longer in `workers()`.
@@ -50,8 +52,8 @@ struct WorkerStep {
   std::uint16_t actions;
 };
 
-/// The table. `SaidOnline` and `SaidListening` may come in any order and any number; a worker that asks
-/// twice, or for what it is doing already, changes nothing.
+/// The table. `SaidOnline` and `SaidListening` may come in any order and any number (one that says
+/// `online` after it listens, or twice, changes nothing, unless it ends: then it is believed).
 WorkerStep step(WorkerState state, WorkerEvent event);
 
 const char* to_string(WorkerState state);

@@ -1,0 +1,445 @@
+#include "cluster/supervisor.h"
+
+#include <gtest/gtest.h>
+
+#include <iomanip>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace cohort::cluster {
+namespace {
+
+using namespace std::chrono_literals;
+using Phase = Supervisor::Phase;
+
+const TimePoint kStart{1000s};
+
+std::string text(const std::vector<SupervisorAction>& actions) {
+  struct Name {
+    std::string operator()(const action::Fork& fork) const {
+      return "fork " + std::to_string(fork.place);
+    }
+    std::string operator()(const action::DisconnectAll&) const { return "disconnect-all"; }
+    std::string operator()(const action::KillAll&) const { return "kill-all"; }
+    std::string operator()(const action::GiveUp&) const { return "give-up"; }
+    std::string operator()(const action::Finish&) const { return "finish"; }
+  };
+  std::string joined;
+  for (const auto& action : actions)
+    joined += (joined.empty() ? "" : ", ") + std::visit(Name{}, action);
+  return joined;
+}
+
+std::string text(Phase phase) {
+  switch (phase) {
+    case Phase::Running:
+      return "running";
+    case Phase::Draining:
+      return "draining";
+    case Phase::Killing:
+      return "killing";
+    case Phase::Over:
+      return "over";
+  }
+  return "?";
+}
+
+// A supervisor with a clock; each call says what it has to do, as text.
+struct Cluster {
+  Supervisor state;
+  TimePoint now = kStart;
+  int last_worker = 0;
+
+  std::string feed(const SupervisorEvent& event) { return text(step(state, event, now)); }
+  std::string keep(unsigned count) { return feed(event::Keep{count}); }
+  std::string terminate() { return feed(event::Terminate{}); }
+  std::string ready(int worker) { return feed(event::Ready{worker}); }
+  std::string exited(int worker) { return feed(event::Exited{worker}); }
+  std::string pass(Duration time) {
+    now += time;
+    return feed(event::TimePassed{});
+  }
+  /// The primary carried a Fork out. Returns the worker's id.
+  int fork(std::optional<std::size_t> place) {
+    EXPECT_EQ(feed(event::Forked{++last_worker, place}), "");
+    return last_worker;
+  }
+  std::optional<Duration> until_wakeup() const {
+    const auto at = next_wakeup(state);
+    if (!at) return std::nullopt;
+    return *at - now;
+  }
+};
+
+Cluster keeping(unsigned count) {
+  Cluster cluster;
+  cluster.keep(count);
+  for (unsigned place = 0; place < count; ++place) cluster.fork(place);
+  return cluster;
+}
+
+// One place, filled by worker 1, in each phase.
+Cluster in_phase(Phase phase) {
+  Cluster cluster = keeping(1);
+  if (phase == Phase::Running) return cluster;
+  cluster.terminate();
+  if (phase == Phase::Draining) return cluster;
+  cluster.terminate();
+  if (phase == Phase::Over) cluster.exited(1);
+  return cluster;
+}
+
+constexpr const char* kExpected = R"(
+running  | keep 3      | running  | fork 1, fork 2
+running  | keep 0      | running  |
+running  | forked 9    | running  |
+running  | ready 1     | running  |
+running  | exited 1    | running  |
+running  | exited 7    | running  |
+running  | terminate   | draining | disconnect-all
+running  | time passed | running  |
+
+draining | keep 3      | draining |
+draining | keep 0      | draining |
+draining | forked 9    | draining | disconnect-all
+draining | ready 1     | draining |
+draining | exited 1    | over     | finish
+draining | exited 7    | draining |
+draining | terminate   | killing  | kill-all
+draining | time passed | draining |
+
+killing  | keep 3      | killing  |
+killing  | keep 0      | killing  |
+killing  | forked 9    | killing  | kill-all
+killing  | ready 1     | killing  |
+killing  | exited 1    | over     | finish
+killing  | exited 7    | killing  |
+killing  | terminate   | killing  |
+killing  | time passed | killing  |
+
+over     | keep 3      | over     |
+over     | keep 0      | over     |
+over     | forked 9    | over     |
+over     | ready 1     | over     |
+over     | exited 1    | over     |
+over     | exited 7    | over     |
+over     | terminate   | over     |
+over     | time passed | over     |
+)";
+
+TEST(Supervisor, EveryPhaseTakesEveryEvent) {
+  const std::map<std::string, SupervisorEvent> events = {
+      {"keep 3", event::Keep{3}},         {"keep 0", event::Keep{0}},
+      {"forked 9", event::Forked{9, {}}}, {"ready 1", event::Ready{1}},
+      {"exited 1", event::Exited{1}},     {"exited 7", event::Exited{7}},
+      {"terminate", event::Terminate{}},  {"time passed", event::TimePassed{}}};
+  std::string actual = "\n";
+  for (const Phase phase : {Phase::Running, Phase::Draining, Phase::Killing, Phase::Over}) {
+    for (const std::string name : {"keep 3", "keep 0", "forked 9", "ready 1", "exited 1",
+                                   "exited 7", "terminate", "time passed"}) {
+      Cluster cluster = in_phase(phase);
+      ASSERT_EQ(cluster.state.phase, phase);
+      const std::string actions = cluster.feed(events.at(name));
+      std::ostringstream line;
+      line << std::left << std::setw(9) << text(phase) << "| " << std::setw(12) << name << "| "
+           << std::setw(9) << text(cluster.state.phase) << '|' << (actions.empty() ? "" : " ")
+           << actions;
+      actual += line.str() + '\n';
+    }
+    if (phase != Phase::Over) actual += '\n';
+  }
+  EXPECT_EQ(actual, kExpected);
+}
+
+// Running.
+
+TEST(Supervisor, KeepForksOneWorkerForEachPlaceAtOnce) {
+  Cluster cluster;
+  EXPECT_EQ(cluster.keep(3), "fork 0, fork 1, fork 2");
+  EXPECT_EQ(cluster.pass(1h), "") << "a fork is asked for once";
+}
+
+TEST(Supervisor, KeepingTheSameNumberChangesNothing) {
+  Cluster cluster = keeping(2);
+  EXPECT_EQ(cluster.keep(2), "");
+}
+
+TEST(Supervisor, MorePlacesAreFilledAtOnce) {
+  Cluster cluster = keeping(1);
+  EXPECT_EQ(cluster.keep(3), "fork 1, fork 2");
+}
+
+TEST(Supervisor, FewerPlacesLeaveTheWorkersOfTheRestAloneButDoNotReplaceThem) {
+  Cluster cluster = keeping(3);
+  EXPECT_EQ(cluster.keep(1), "");
+  EXPECT_EQ(cluster.exited(2), "");
+  EXPECT_EQ(cluster.exited(3), "");
+  EXPECT_EQ(cluster.pass(1h), "");
+  EXPECT_EQ(cluster.state.live.size(), 1U);
+}
+
+TEST(Supervisor, APlaceThatReturnsIsNewAndTheWorkerThatHadItBeforeDoesNotCount) {
+  Cluster cluster = keeping(2);
+  cluster.keep(1);
+  EXPECT_EQ(cluster.keep(2), "fork 1");
+  const int successor = cluster.fork(1);
+  EXPECT_EQ(cluster.exited(2), "");
+  EXPECT_EQ(cluster.pass(1h), "") << "the place is filled";
+  EXPECT_EQ(cluster.state.places[1].worker, successor);
+}
+
+TEST(Supervisor, AForkThatIsReportedForAPlaceThatIsGoneHasNoPlace) {
+  Cluster cluster;
+  cluster.keep(2);
+  cluster.keep(1);
+  cluster.fork(1);
+  EXPECT_EQ(cluster.state.live.at(1).place, std::nullopt);
+}
+
+TEST(Supervisor, AForkThatIsReportedForAPlaceThatIsFilledHasNoPlace) {
+  Cluster cluster;
+  cluster.keep(2);
+  cluster.keep(1);
+  cluster.keep(2);
+  cluster.fork(1);  // both forks for place 1 are carried out late
+  cluster.fork(1);
+  EXPECT_EQ(cluster.state.places[1].worker, 1);
+  EXPECT_EQ(cluster.state.live.at(2).place, std::nullopt);
+}
+
+TEST(Supervisor, AWorkerThatDiesIsReplacedAfterTheBackOff) {
+  Cluster cluster = keeping(1);
+  cluster.ready(1);
+  EXPECT_EQ(cluster.exited(1), "");
+  EXPECT_EQ(cluster.until_wakeup(), 100ms);
+  EXPECT_EQ(cluster.pass(99ms), "");
+  EXPECT_EQ(cluster.pass(1ms), "fork 0");
+  EXPECT_EQ(cluster.until_wakeup(), std::nullopt) << "an idle cluster does not wake up";
+}
+
+TEST(Supervisor, AnEarlyOrLateWakeUpIsNoProblem) {
+  Cluster cluster = keeping(1);
+  cluster.ready(1);
+  cluster.exited(1);
+  EXPECT_EQ(cluster.pass(0ms), "");
+  EXPECT_EQ(cluster.pass(5s), "fork 0");
+  EXPECT_EQ(cluster.pass(5s), "");
+}
+
+TEST(Supervisor, TheBackOffDoublesToTenSecondsWhileAPlaceKeepsFailing) {
+  const std::vector<std::pair<int, Duration>> expected = {
+      {1, 100ms},  {2, 200ms},  {3, 400ms}, {4, 800ms}, {5, 1600ms},
+      {6, 3200ms}, {7, 6400ms}, {8, 10s},   {9, 10s},   {2'000'000'000, 10s}};
+  for (const auto& [failures, delay] : expected) EXPECT_EQ(backoff(failures), delay) << failures;
+
+  Cluster cluster = keeping(1);
+  cluster.ready(1);
+  for (int death = 1; death <= 9; ++death) {
+    cluster.exited(cluster.last_worker);
+    const Duration delay = backoff(death);
+    EXPECT_EQ(cluster.until_wakeup(), delay);
+    EXPECT_EQ(cluster.pass(delay), "fork 0");
+    cluster.fork(0);
+  }
+}
+
+TEST(Supervisor, TenSecondsOfHealthStartTheBackOffOver) {
+  Cluster cluster = keeping(1);
+  cluster.ready(1);
+  for (int death = 1; death <= 3; ++death) {
+    cluster.exited(cluster.last_worker);
+    cluster.pass(*cluster.until_wakeup());
+    cluster.fork(0);
+  }
+  cluster.pass(kHealthyAfter - 1ms);
+  cluster.exited(cluster.last_worker);
+  EXPECT_EQ(cluster.until_wakeup(), 800ms) << "not quite ten seconds";
+  cluster.pass(800ms);
+  cluster.fork(0);
+  cluster.pass(kHealthyAfter);
+  cluster.exited(cluster.last_worker);
+  EXPECT_EQ(cluster.until_wakeup(), 100ms);
+}
+
+TEST(Supervisor, EachPlaceHasItsOwnBackOff) {
+  Cluster cluster = keeping(2);
+  cluster.ready(2);
+  cluster.exited(1);
+  cluster.pass(100ms);
+  const int successor = cluster.fork(0);
+  cluster.exited(successor);
+  cluster.exited(2);
+  EXPECT_EQ(cluster.pass(100ms), "fork 1");
+  EXPECT_EQ(cluster.pass(100ms), "fork 0");
+}
+
+TEST(Supervisor, WorkersThatTheUserForkedAreNotReplaced) {
+  Cluster cluster;
+  const int worker = cluster.fork(std::nullopt);
+  EXPECT_EQ(cluster.exited(worker), "");
+  EXPECT_EQ(cluster.until_wakeup(), std::nullopt);
+  EXPECT_EQ(cluster.pass(1h), "");
+}
+
+// Giving up.
+
+TEST(Supervisor, GivesUpAfterFiveDeathsIfNoWorkerWasEverReady) {
+  Cluster cluster = keeping(1);
+  for (int death = 1; death < kTriesMax; ++death) {
+    EXPECT_EQ(cluster.exited(cluster.last_worker), "") << death;
+    EXPECT_EQ(cluster.pass(*cluster.until_wakeup()), "fork 0");
+    cluster.fork(0);
+  }
+  EXPECT_EQ(cluster.exited(cluster.last_worker), "give-up, finish");
+  EXPECT_EQ(cluster.state.phase, Phase::Over);
+}
+
+TEST(Supervisor, GivingUpKillsWhatTheUserForked) {
+  Cluster cluster;
+  const int own = cluster.fork(std::nullopt);
+  cluster.keep(kTriesMax);
+  for (int place = 0; place < kTriesMax; ++place) cluster.fork(place);
+  for (int worker = own + 1; worker < own + kTriesMax; ++worker)
+    EXPECT_EQ(cluster.exited(worker), "");
+  EXPECT_EQ(cluster.exited(own + kTriesMax), "give-up, kill-all");
+  EXPECT_EQ(cluster.exited(own), "finish");
+}
+
+TEST(Supervisor, NeverGivesUpOnceAWorkerWasReady) {
+  Cluster cluster = keeping(1);
+  cluster.ready(1);
+  for (int death = 1; death <= 3 * kTriesMax; ++death) {
+    EXPECT_EQ(cluster.exited(cluster.last_worker), "");
+    EXPECT_EQ(cluster.pass(*cluster.until_wakeup()), "fork 0");
+    cluster.fork(0);
+  }
+}
+
+TEST(Supervisor, AWorkerThatLivedForTenSecondsWasReady) {
+  Cluster cluster = keeping(1);
+  cluster.pass(kHealthyAfter);
+  for (int death = 1; death <= 2 * kTriesMax; ++death) {
+    EXPECT_EQ(cluster.exited(cluster.last_worker), "");
+    EXPECT_EQ(cluster.pass(*cluster.until_wakeup()), "fork 0");
+    cluster.fork(0);
+  }
+}
+
+TEST(Supervisor, WhatTheUserForkedDoesNotMakeItReady) {
+  Cluster cluster = keeping(1);
+  cluster.ready(cluster.fork(std::nullopt));
+  cluster.exited(1);
+  for (int death = 2; death <= kTriesMax; ++death) {
+    cluster.pass(*cluster.until_wakeup());
+    const int worker = cluster.fork(0);
+    EXPECT_EQ(cluster.exited(worker), death == kTriesMax ? "give-up, kill-all" : "");
+  }
+}
+
+// Two places: worker 1 boots slowly, the other place fails five times meanwhile.
+Cluster one_boots_while_the_other_fails() {
+  Cluster cluster = keeping(2);
+  cluster.exited(2);
+  for (int death = 2; death <= kTriesMax; ++death) {
+    cluster.pass(*cluster.until_wakeup());
+    cluster.exited(cluster.fork(1));
+  }
+  return cluster;
+}
+
+TEST(Supervisor, AWorkerThatStillBootsHoldsUpGivingUp) {
+  Cluster cluster = one_boots_while_the_other_fails();
+  EXPECT_EQ(cluster.state.phase, Phase::Running);
+  EXPECT_EQ(cluster.pass(5s), "") << "no further tries while nobody was ready";
+  EXPECT_EQ(cluster.exited(1), "give-up, finish");
+}
+
+TEST(Supervisor, AWorkerThatBootsAtLastLetsTheOthersTryAgain) {
+  Cluster cluster = one_boots_while_the_other_fails();
+  cluster.pass(5s);
+  cluster.ready(1);
+  ASSERT_TRUE(cluster.until_wakeup());
+  EXPECT_LE(*cluster.until_wakeup(), 0s) << "it is due already";
+  EXPECT_EQ(cluster.pass(0s), "fork 1");
+}
+
+TEST(Supervisor, AWorkerThatNeverListensButLivesLetsTheOthersTryAgain) {
+  Cluster cluster = one_boots_while_the_other_fails();
+  ASSERT_TRUE(cluster.until_wakeup()) << "else the other place stays empty for ever";
+  EXPECT_EQ(cluster.pass(*cluster.until_wakeup() - 1ms), "");
+  EXPECT_EQ(cluster.now - kStart, kHealthyAfter - 1ms);
+  EXPECT_EQ(cluster.pass(1ms), "fork 1");
+}
+
+TEST(Supervisor, FailingPlacesThatAreNoLongerWantedAreNoReasonToGiveUp) {
+  Cluster cluster = one_boots_while_the_other_fails();
+  EXPECT_EQ(cluster.keep(0), "");
+  EXPECT_EQ(cluster.exited(1), "");
+  EXPECT_EQ(cluster.until_wakeup(), std::nullopt);
+}
+
+// The end.
+
+TEST(Supervisor, TerminateWithNoWorkersFinishesAtOnce) {
+  Cluster cluster;
+  EXPECT_EQ(cluster.terminate(), "finish");
+  EXPECT_EQ(cluster.state.phase, Phase::Over);
+}
+
+TEST(Supervisor, TerminateWhileAPlaceWaitsForItsBackOffForksNoMore) {
+  Cluster cluster = keeping(1);
+  cluster.exited(1);
+  EXPECT_EQ(cluster.terminate(), "finish");
+  EXPECT_EQ(cluster.pass(1h), "");
+  EXPECT_EQ(cluster.until_wakeup(), std::nullopt);
+}
+
+TEST(Supervisor, ADrainFinishesWhenTheLastWorkerIsGone) {
+  Cluster cluster = keeping(2);
+  const int own = cluster.fork(std::nullopt);
+  EXPECT_EQ(cluster.terminate(), "disconnect-all");
+  EXPECT_EQ(cluster.exited(1), "");
+  EXPECT_EQ(cluster.exited(own), "") << "what the user forked counts for the end";
+  EXPECT_EQ(cluster.exited(2), "finish");
+  EXPECT_EQ(cluster.pass(1h), "") << "nothing is forked for the places";
+}
+
+TEST(Supervisor, ADrainThatTakesTooLongKills) {
+  Cluster cluster = keeping(2);
+  cluster.state.drain_timeout = 3s;
+  cluster.pass(1min);
+  cluster.terminate();
+  EXPECT_EQ(cluster.until_wakeup(), 3s);
+  cluster.exited(1);
+  EXPECT_EQ(cluster.until_wakeup(), 3s) << "the replacement's back-off is no reason to wake up";
+  EXPECT_EQ(cluster.pass(3s - 1ms), "");
+  EXPECT_EQ(cluster.pass(1ms), "kill-all");
+  EXPECT_EQ(cluster.until_wakeup(), std::nullopt);
+  EXPECT_EQ(cluster.pass(1h), "") << "once";
+  EXPECT_EQ(cluster.exited(2), "finish");
+}
+
+TEST(Supervisor, TheDrainTimeoutIs25SecondsUnlessSet) {
+  Cluster cluster = keeping(1);
+  cluster.terminate();
+  EXPECT_EQ(cluster.until_wakeup(), 25s);
+}
+
+TEST(Supervisor, AHandlerThatForksDuringADrainHasItsWorkerAskedToEnd) {
+  Cluster cluster = in_phase(Phase::Draining);
+  EXPECT_EQ(cluster.feed(event::Forked{2, {}}), "disconnect-all");
+  EXPECT_EQ(cluster.exited(1), "");
+  EXPECT_EQ(cluster.exited(2), "finish");
+}
+
+TEST(Supervisor, AHandlerThatForksOnEveryExitDoesNotKeepAKilledClusterAlive) {
+  Cluster cluster = in_phase(Phase::Killing);
+  EXPECT_EQ(cluster.feed(event::Forked{2, {}}), "kill-all");
+  EXPECT_EQ(cluster.exited(1), "finish") << "worker 2 is not waited for";
+  EXPECT_EQ(cluster.exited(2), "");
+}
+
+}  // namespace
+}  // namespace cohort::cluster
