@@ -225,6 +225,11 @@ void TcpClient::reset() {
   close();
 }
 
+testing::AssertionResult accepts(std::uint16_t port) {
+  return eventually("port " + std::to_string(port) + " to accept",
+                    [&] { return TcpClient{}.connect(port).empty(); });
+}
+
 HttpResponse exchange(TcpClient& client, const HttpRequest& request, milliseconds deadline) {
   HttpResponse response;
   response.error = client.send(serialize(request));

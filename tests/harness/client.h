@@ -49,6 +49,9 @@ class TcpClient {
   std::string reason_;
 };
 
+/// Waits until the port takes a connection.
+testing::AssertionResult accepts(std::uint16_t port);
+
 struct HttpRequest {
   std::string method = "GET";
   std::string path = "/";

@@ -27,6 +27,7 @@ void LoadGenerator::work(LoadReport& report) {
     const auto begin = Clock::now();
     ++report.sent;
     HttpResponse response;
+    const bool reused = client.is_open();
     if (!client.is_open()) response.error = client.connect(options_.port, options_.deadline);
     if (response.error.empty()) response = exchange(client, options_.request, options_.deadline);
     if (!options_.request.keep_alive) client.close();
@@ -41,7 +42,7 @@ void LoadGenerator::work(LoadReport& report) {
       ++ok_;
     } else {
       ++report.failed;
-      ++report.reasons[response.error];
+      ++report.reasons[(reused ? "kept: " : "") + response.error];
     }
   }
 }

@@ -31,7 +31,8 @@ struct LoadReport {
   long sent = 0;
   long ok = 0;
   long failed = 0;
-  std::map<std::string, long> reasons;  ///< Of the failures.
+  /// Of the failures; `kept: ...` on a connection that had answered before.
+  std::map<std::string, long> reasons{};
   milliseconds slowest{0};
 
   std::string text() const;

@@ -41,6 +41,7 @@ TempDir::~TempDir() { std::filesystem::remove_all(path_); }
 std::string TempDir::write(std::string_view name, std::string_view text) const {
   const std::filesystem::path file = path_ / name;
   std::ofstream{file} << text;
+  std::filesystem::permissions(file, std::filesystem::perms::owner_all);
   return file;
 }
 

@@ -31,7 +31,7 @@ class TempDir {
   TempDir& operator=(const TempDir&) = delete;
 
   std::string path() const { return path_; }
-  /// Writes a file, and returns its path.
+  /// Writes a file that may be executed, and returns its path.
   std::string write(std::string_view name, std::string_view text) const;
 
  private:

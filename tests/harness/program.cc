@@ -112,7 +112,7 @@ Plan make_plan(const std::vector<std::string>& argv, const ProgramOptions& optio
   dup2(options.terminal ? out : null, 0);
   dup2(out, 1);
   dup2(err, 2);
-  if (options.uid != 0 && (setgid(options.uid) != 0 || setuid(options.uid) != 0)) _exit(126);
+  for (int capability : options.without) prctl(PR_CAPBSET_DROP, capability);  // exec enforces it
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (!options.cwd.empty() && chdir(options.cwd.c_str()) != 0) _exit(126);
   execvpe(plan.argv[0], plan.argv.data(), plan.envp.data());
@@ -295,6 +295,12 @@ testing::AssertionResult Program::exits_with(int code, milliseconds deadline) {
   if (ended->signal) failure << "killed by signal " << *ended->signal;
   if (ended->code) failure << "exited with " << *ended->code;
   return failure << " instead of exiting with " << code << '\n' << transcript();
+}
+
+testing::AssertionResult Program::ends_on_interrupt() {
+  signal_group(SIGINT);
+  const testing::AssertionResult ended = exits_with(0);
+  return ended ? leaves_no_process() : ended;
 }
 
 std::vector<pid_t> Program::descendants() const {

@@ -39,7 +39,8 @@ struct ProgramOptions {
   std::vector<std::pair<std::string, std::string>> env{};  ///< Added to the test's environment.
   std::string cwd{};
   bool terminal = false;  ///< stdout and stderr are one pseudo-terminal, 80 by 24.
-  uid_t uid = 0;          ///< Other than 0: drop to this user and group. Needs root.
+  /// Capabilities (CAP_...) that it and its descendants must do without, even as root.
+  std::vector<int> without{};
 };
 
 class Program {
@@ -80,6 +81,8 @@ class Program {
   /// The same, as a test: exits with `code`.
   testing::AssertionResult exits_with(int code, milliseconds deadline = kPatience);
   bool has_exited();
+  /// Interrupts it as Ctrl-C does: exits with 0 and leaves no process.
+  testing::AssertionResult ends_on_interrupt();
 
   /// Processes that live and descend from this one, itself excluded, also if it is dead.
   std::vector<pid_t> descendants() const;

@@ -1,0 +1,131 @@
+// Messages between real processes: none is lost at an exit, however large it is; and workers that
+// do not keep to the protocol harm only themselves.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "harness/client.h"
+#include "harness/load.h"
+#include "harness/places.h"
+#include "harness/program.h"
+
+namespace harness {
+namespace {
+
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
+
+// --- messages
+
+class Burst : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(By, Burst, testing::Values("exit", "return", "throw", "disconnect"),
+                         [](const auto& test) { return std::string{test.param}; });
+
+TEST_P(Burst, TenThousandMessagesArriveBeforeTheExitOfTheirSender) {
+  const std::string by = GetParam();
+  Program program{{helper("burst"), "--by", by}};
+  EXPECT_TRUE(program.exits_with(0));
+  EXPECT_EQ(program.lines(), std::vector<std::string>{"10000 in order, code " +
+                                                      std::string{by == "throw" ? "1" : "0"}})
+      << program.transcript();
+}
+
+class NodeBurst : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Version, NodeBurst, testing::Values("node20", "node26"),
+                         [](const auto& test) { return std::string{test.param}; });
+
+TEST_P(NodeBurst, FiveThousandMessagesOfANodeWorkerThatExitsAtOnceArrive) {
+  const TempDir folder;
+  std::filesystem::create_symlink(GetParam() == std::string{"node20"} ? node20() : node26(),
+                                  folder.path() + "/node");
+  const std::string script =
+      folder.write("burst.js",
+                   "for (let n = 0; n < 5000; ++n) process.send({ n, text: 'some words' });\n"
+                   "process.exit();\n");
+  Program program{{helper("burst"), "--exec", script},
+                  {.env = {{"PATH", folder.path() + ':' + getenv("PATH")}}}};
+  EXPECT_TRUE(program.exits_with(0));
+  EXPECT_EQ(program.lines(), std::vector<std::string>{"5000 in order, code 0"})
+      << program.transcript();
+}
+
+TEST(LargeMessage, OfSixtyFourMegabytesComesBackTheSame) {
+  Program program{{helper("large")}};
+  EXPECT_TRUE(program.exits_with(0, 60s));
+  EXPECT_EQ(program.lines(), std::vector<std::string>{"the same came back"})
+      << program.transcript();
+}
+
+TEST(LargeMessage, ThatExceedsTheChannelsLimitIsTheSendersError) {
+  Program program{{helper("large"), "--size", "2000000", "--max", "1000000"}};
+  EXPECT_TRUE(program.exits_with(0));
+  ASSERT_EQ(program.lines().size(), 1U) << program.transcript();
+  EXPECT_NE(program.lines()[0].find("large"), std::string::npos) << program.lines()[0];
+}
+
+// --- workers that break the protocol
+
+class Protocol : public testing::Test {
+ protected:
+  // Starts `mixed`; its good worker is under load from before the other one speaks.
+  void run(const std::string& text, const std::string& times) {
+    program_ = std::make_unique<Program>(std::vector<std::string>{
+        helper("mixed"), "--port", std::to_string(port_), "--text", text, "--times", times});
+    ASSERT_TRUE(accepts(port_));
+    load_ = std::make_unique<LoadGenerator>(LoadOptions{.port = port_, .connections = 2});
+  }
+  // The good worker serves and has served all the time.
+  void finish() {
+    const long before = load_->ok();
+    EXPECT_TRUE(eventually("more answers", [&] { return load_->ok() > before + 50; }));
+    const LoadReport report = load_->stop();
+    EXPECT_EQ(report.failed, 0) << report.text();
+    EXPECT_FALSE(program_->wait_for_match("^worker 1:", 0ms));
+    EXPECT_TRUE(program_->ends_on_interrupt());
+  }
+
+  const std::uint16_t port_ = free_port();
+  std::unique_ptr<Program> program_;
+  std::unique_ptr<LoadGenerator> load_;
+};
+
+TEST_F(Protocol, AWorkerThatSendsGarbageIsDroppedWithALogLineAndNothingElseHappens) {
+  for (const std::string text : {"this is no JSON\\n", "\\n", "{\"cmd\":\\n", "\x01\xff\xfe\\n"}) {
+    SCOPED_TRACE(text);
+    run(text, "1");
+    EXPECT_TRUE(program_->wait_for_match("^worker 2: killed by SIGKILL"));
+    EXPECT_TRUE(program_->wait_for_error("worker 2"));
+    finish();
+  }
+}
+
+TEST_F(Protocol, AWorkerWhoseMessageExceedsTheLimitIsDroppedWithALogLine) {
+  run(std::string(64 << 10, 'x'), "40");
+  EXPECT_TRUE(program_->wait_for_match("^worker 2: killed by SIGKILL"));
+  EXPECT_TRUE(program_->wait_for_error("worker 2"));
+  EXPECT_EQ(program_->error_lines().size(), 1U) << program_->errors();
+  finish();
+}
+
+TEST_F(Protocol, InternalMessagesThatMakeNoSenseHarmNobody) {
+  for (const std::string text :
+       {R"({"cmd":"NODE_CLUSTER"}\n)", R"({"cmd":"NODE_CLUSTER","act":5,"seq":"x"}\n)",
+        R"({"cmd":"NODE_CLUSTER","act":"queryServer","key":1,"port":-7,"seq":0}\n)",
+        R"({"cmd":"NODE_CLUSTER","act":"close","key":"none","seq":0}\n)",
+        R"({"cmd":"NODE_CLUSTER","ack":99,"accepted":true}\n)", R"({"cmd":"NODE_HANDLE_ACK"}\n)",
+        R"({"cmd":"NODE_HANDLE","type":"net.Socket","msg":{}}\n)", R"({"cmd":"NODE_FUTURE"}\n)"}) {
+    SCOPED_TRACE(text);
+    run(text, "3");
+    EXPECT_TRUE(program_->wait_until("the second worker", [&] {
+      return program_->descendants().size() == 2 ||
+             program_->count("worker 2: killed by SIGKILL") > 0;
+    }));
+    finish();
+  }
+}
+
+}  // namespace
+}  // namespace harness
