@@ -1,0 +1,129 @@
+// For unit tests of servers: a loop with a DirectHost, and clients whose calls run that loop
+// meanwhile, all in one thread.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include "base/sys.h"
+#include "net/direct_host.h"
+#include "net/sockaddr.h"
+
+namespace cohort::net::test {
+
+using namespace std::chrono_literals;
+
+inline bool has_ipv6() {
+  const auto address = to_sockaddr({"::1", 0});
+  const OwnFd fd = sys::socket(AF_INET6, SOCK_STREAM, 0);
+  return fd && sys::bind(fd.get(), address->get(), address->size) == 0;
+}
+
+/// A directory for socket files, removed at the end.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory() {
+    std::string name = (std::filesystem::temp_directory_path() / "cohort-net-XXXXXX").string();
+    if (::mkdtemp(name.data()) != nullptr) path_ = name;
+  }
+  ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+  std::string file(const std::string& name) const { return path_ + '/' + name; }
+
+ private:
+  std::string path_;
+};
+
+struct World {
+  boost::asio::io_context io;
+  Loop loop{io, io.get_executor()};
+  DirectHost host{loop};
+
+  /// Runs the loop until `done`; false after a deadline.
+  bool run_until(const std::function<bool()>& done, std::chrono::milliseconds deadline = 5s) {
+    const auto end = std::chrono::steady_clock::now() + deadline;
+    while (!done()) {
+      if (std::chrono::steady_clock::now() > end) return false;
+      if (io.stopped()) io.restart();
+      io.run_one_for(10ms);
+    }
+    return true;
+  }
+  /// Runs everything that is ready.
+  void turn() {
+    if (io.stopped()) io.restart();
+    for (int i = 0; i < 20; ++i) io.poll();
+  }
+};
+
+class Client {
+ public:
+  /// Connected when it returns: the kernel does that without the server's help. A receive buffer of
+  /// 0 is the system's choice.
+  Client(World& world, const Address& address, int receive_buffer = 0) : world_{world} {
+    const auto target = to_sockaddr(address).value();
+    fd_ = sys::socket(target.family(), SOCK_STREAM, 0);
+    if (receive_buffer != 0) sys::set_int_option(fd_.get(), SOL_SOCKET, SO_RCVBUF, receive_buffer);
+    sys::set_nonblocking(fd_.get(), false);
+    connected_ = sys::connect(fd_.get(), target.get(), target.size) == 0;
+    sys::set_nonblocking(fd_.get(), true);
+  }
+
+  bool connected() const { return connected_; }
+  int fd() const { return fd_.get(); }
+  Address local() const { return local_address(fd_.get()).value(); }
+  bool send(std::string_view data) {
+    return sys::send(fd_.get(), data.data(), data.size()) == static_cast<ssize_t>(data.size());
+  }
+  /// The next `size` bytes, less at the end of the stream or after a deadline.
+  std::string read(std::size_t size) {
+    std::string text;
+    world_.run_until([&] { return !read_some(text, size) || text.size() == size; });
+    return text;
+  }
+  /// Whether the peer has ended the stream, nothing being left to read; waits for it.
+  bool ended() {
+    std::string text;
+    const bool done = world_.run_until([&] { return !read_some(text, 1) || !text.empty(); });
+    return done && text.empty();
+  }
+  /// Whether the connection was reset; waits for it.
+  bool reset() {
+    return world_.run_until([&] {
+      char byte;
+      return sys::recv(fd_.get(), &byte, 1, 0) == -1 && errno == ECONNRESET;
+    });
+  }
+  void end() { sys::shutdown(fd_.get(), SHUT_WR); }
+  void close() { fd_.reset(); }
+  /// Closes so that the peer sees a reset.
+  void abort() {
+    const linger now{1, 0};
+    sys::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    fd_.reset();
+  }
+
+ private:
+  // False at the end of the stream.
+  bool read_some(std::string& text, std::size_t size) {
+    char buffer[65536];
+    const ssize_t got =
+        sys::recv(fd_.get(), buffer, std::min(sizeof buffer, size - text.size()), 0);
+    if (got > 0) text.append(buffer, static_cast<std::size_t>(got));
+    return got > 0 || (got == -1 && errno == EAGAIN);
+  }
+
+  World& world_;
+  OwnFd fd_;
+  bool connected_ = false;
+};
+
+}  // namespace cohort::net::test
