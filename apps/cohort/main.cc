@@ -1,0 +1,17 @@
+// The `cohort` command. Everything that it does is in src/cli, which is tested there.
+#include <cstdio>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "cli/options.h"
+#include "cli/run.h"
+
+int main(int argc, char** argv) {
+  using namespace cohort::cli;
+  const auto parsed = parse_command_line(std::vector<std::string>(argv + 1, argv + argc));
+  if (const auto* options = std::get_if<RunOptions>(&parsed)) return run(*options);
+  const auto& answer = std::get<Answer>(parsed);
+  std::fputs(answer.text.c_str(), answer.code == 0 ? stdout : stderr);
+  return answer.code;
+}

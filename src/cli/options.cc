@@ -1,0 +1,153 @@
+#include "cli/options.h"
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <charconv>
+
+namespace cohort::cli {
+namespace {
+
+constexpr unsigned kWorkersMax = 1024;
+
+constexpr const char* kHelp =
+    R"(Usage: cohort run [OPTION...] PROGRAM [ARG...]
+       cohort run --help | --version
+
+cohort runs one server on every core: a primary process owns the port, workers
+share it, and those that die are replaced.
+
+Commands:
+  run   Run PROGRAM in the foreground, on several CPUs
+
+Examples:
+  cohort run server.js        as many workers of server.js as there are CPUs
+  cohort run -w 4 ./server    four workers of a C++ program that uses cohort
+)";
+
+constexpr const char* kRunHelp =
+    R"(Usage: cohort run [-w N] [-b POLICY] [--json] PROGRAM [ARG...]
+
+Runs several workers of PROGRAM behind one port and replaces those that die.
+PROGRAM is an executable, or a script that ends in .js, .mjs or .cjs: it runs
+under node, unmodified. What follows PROGRAM is passed to it as it is.
+
+Options:
+  -w, --workers N|auto    How many workers. auto, the default, is one for each
+                          CPU that this process may use.
+  -b, --balance POLICY    How connections come to the workers:
+                          round-robin  the primary hands each one to a free
+                                       worker (the default)
+                          shared       the workers accept from one socket
+                                       (Node's name for it, none, works too)
+      --json              Events on stderr as JSON objects, one on each line.
+  -h, --help              This text.
+
+Examples:
+  cohort run server.js                      one worker for each CPU
+  cohort run -w 4 server.js --port 3000     --port belongs to server.js
+  cohort run -b shared -- ./server -v       -- ends the options of cohort
+
+Ctrl-C (or SIGTERM) stops gracefully: requests that are being served finish,
+for 25 s at most. A second one stops at once.
+
+Exit codes: 0 stopped when asked to, 100 the command line or PROGRAM is wrong,
+111 the workers never got ready, 128+N stopped at once by signal N.
+)";
+
+Answer usage_error(const std::string& what, const std::string& hint) {
+  return {kExitPermanent, "cohort: " + what + "\n" + hint + "\n"};
+}
+
+std::string in_quotes(const std::string& word) { return '`' + word + '`'; }
+
+const std::string kTryRunHelp = "Try: cohort run --help";
+
+/// `-w N`: false if `text` is neither a number in the range nor `auto`.
+bool read_workers(const std::string& text, std::optional<unsigned>& workers) {
+  if (text == "auto") return true;
+  unsigned number = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc{} || rest != end || number == 0 || number > kWorkersMax) return false;
+  workers = number;
+  return true;
+}
+
+bool read_policy(const std::string& text, std::optional<Policy>& policy) {
+  if (text == "round-robin" || text == "rr") {
+    policy = Policy::RoundRobin;
+  } else if (text == "shared" || text == "none") {
+    policy = Policy::Shared;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+std::variant<RunOptions, Answer> parse_run(const std::vector<std::string>& arguments) {
+  CLI::App app;
+  app.prefix_command();  // The first word that is no option, and all that follow, are left alone.
+  app.set_help_flag();
+  std::string workers = "auto", policy;
+  bool json = false, help = false;
+  const auto last = CLI::MultiOptionPolicy::TakeLast;
+  const CLI::Option* workers_option =
+      app.add_option("-w,--workers", workers)->multi_option_policy(last);
+  const CLI::Option* policy_option =
+      app.add_option("-b,--balance", policy)->multi_option_policy(last);
+  app.add_flag("--json", json);
+  app.add_flag("-h,--help", help);
+  try {
+    app.parse(std::vector<std::string>{arguments.rbegin(), arguments.rend()});
+  } catch (const CLI::ArgumentMismatch&) {
+    return usage_error(arguments.back() + " needs a value", kTryRunHelp);
+  } catch (const CLI::ConversionError&) {
+    return usage_error("--json and --help take no value", kTryRunHelp);
+  } catch (const CLI::ParseError& error) {
+    return usage_error(error.what(), kTryRunHelp);
+  }
+  if (help) return Answer{0, kRunHelp};
+
+  std::vector<std::string> rest = app.remaining();
+  if (!rest.empty() && rest.front() == "--") {
+    rest.erase(rest.begin());
+  } else if (!rest.empty() && rest.front().size() > 1 && rest.front().front() == '-') {
+    return usage_error(in_quotes(rest.front()) + " is not an option of cohort run", kTryRunHelp);
+  }
+  RunOptions options{.json = json};
+  if (workers_option->count() > 1) return usage_error("-w is given twice", kTryRunHelp);
+  if (policy_option->count() > 1) return usage_error("-b is given twice", kTryRunHelp);
+  if (!read_workers(workers, options.workers)) {
+    return usage_error("-w takes a number from 1 to " + std::to_string(kWorkersMax) +
+                           ", or auto; not " + in_quotes(workers),
+                       kTryRunHelp);
+  }
+  if (policy_option->count() == 1 && !read_policy(policy, options.policy))
+    return usage_error("-b takes round-robin or shared; not " + in_quotes(policy), kTryRunHelp);
+  if (rest.empty() || rest.front().empty()) {
+    return usage_error("no program to run", "Say which: cohort run server.js");
+  }
+  options.program = rest.front();
+  options.args.assign(rest.begin() + 1, rest.end());
+  return options;
+}
+
+}  // namespace
+
+std::variant<RunOptions, Answer> parse_command_line(const std::vector<std::string>& arguments) {
+  if (arguments.empty()) {
+    return usage_error("no command", "Try: cohort run server.js, or cohort --help");
+  }
+  const std::string& command = arguments.front();
+  if (command == "run") return parse_run({arguments.begin() + 1, arguments.end()});
+  if (command == "--help" || command == "-h" || command == "help") return Answer{0, kHelp};
+  if (command == "--version" || command == "-V") return Answer{0, "cohort " COHORT_VERSION "\n"};
+  if (command.front() == '-') {
+    return usage_error(in_quotes(command) + " is not an option of cohort", "Try: cohort --help");
+  }
+  return usage_error(in_quotes(command) + " is not a command of cohort",
+                     "To run a program: cohort run " + command + " (see cohort --help)");
+}
+
+}  // namespace cohort::cli

@@ -1,0 +1,38 @@
+// The command line of `cohort`, as a value. Pure: nothing is printed and nothing is started here.
+//
+// `cohort run` stops reading its own options at PROGRAM: all that follows belongs to the program,
+// whatever it looks like.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "cohort/cluster.h"
+
+namespace cohort::cli {
+
+// The exit codes of the command; docs/cohort-run.md explains them.
+inline constexpr int kExitPermanent = 100;  ///< Trying again will not help: usage, configuration.
+inline constexpr int kExitTemporary = 111;  ///< Trying again may help.
+
+/// What `cohort run` was asked to do.
+struct RunOptions {
+  std::optional<unsigned> workers = {};  ///< Nothing: one per CPU that this process may use.
+  std::optional<Policy> policy = {};     ///< Nothing: the library's default.
+  bool json = false;                     ///< Events as JSON objects.
+  std::string program = {};
+  std::vector<std::string> args = {};
+};
+
+/// Something to say instead of running: on stdout if `code` is 0 (help, version), else on stderr.
+struct Answer {
+  int code = 0;
+  std::string text;
+};
+
+/// `arguments` without the name of the command.
+std::variant<RunOptions, Answer> parse_command_line(const std::vector<std::string>& arguments);
+
+}  // namespace cohort::cli

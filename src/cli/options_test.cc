@@ -1,0 +1,167 @@
+#include "cli/options.h"
+
+#include <gtest/gtest.h>
+
+namespace cohort::cli {
+namespace {
+
+using Arguments = std::vector<std::string>;
+
+RunOptions run_options(const Arguments& arguments) {
+  auto parsed = parse_command_line(arguments);
+  if (const Answer* answer = std::get_if<Answer>(&parsed)) ADD_FAILURE() << answer->text;
+  return std::get<RunOptions>(parsed);
+}
+
+Answer answer(const Arguments& arguments) {
+  auto parsed = parse_command_line(arguments);
+  if (std::holds_alternative<RunOptions>(parsed)) {
+    ADD_FAILURE() << "was understood";
+    return {};
+  }
+  return std::get<Answer>(parsed);
+}
+
+/// One clear line, and one that says what to do.
+void expect_usage_error(const Arguments& arguments, const std::string& what) {
+  const Answer said = answer(arguments);
+  EXPECT_EQ(said.code, kExitPermanent) << said.text;
+  EXPECT_EQ(said.text.rfind("cohort: " + what, 0), 0U) << said.text;
+  EXPECT_LE(std::count(said.text.begin(), said.text.end(), '\n'), 2) << said.text;
+  EXPECT_NE(said.text.find("cohort "), std::string::npos) << said.text;
+}
+
+TEST(CommandLine, AProgramAloneRunsOncePerCpu) {
+  const RunOptions options = run_options({"run", "server.js"});
+  EXPECT_EQ(options.program, "server.js");
+  EXPECT_TRUE(options.args.empty());
+  EXPECT_FALSE(options.workers);
+  EXPECT_FALSE(options.policy);
+  EXPECT_FALSE(options.json);
+}
+
+TEST(CommandLine, OptionsBeforeTheProgramAreOurs) {
+  const RunOptions options = run_options({"run", "-w", "2", "-b", "shared", "--json", "server.js"});
+  EXPECT_EQ(options.workers, 2U);
+  EXPECT_EQ(options.policy, Policy::Shared);
+  EXPECT_TRUE(options.json);
+  EXPECT_EQ(options.program, "server.js");
+}
+
+TEST(CommandLine, OptionsAfterTheProgramAreItsOwn) {
+  const RunOptions options = run_options(
+      {"run", "-w", "2", "server.js", "--port", "3000", "-w", "9", "--json", "--help", "x"});
+  EXPECT_EQ(options.workers, 2U);
+  EXPECT_FALSE(options.json);
+  EXPECT_EQ(options.program, "server.js");
+  EXPECT_EQ(options.args, (Arguments{"--port", "3000", "-w", "9", "--json", "--help", "x"}));
+}
+
+TEST(CommandLine, ADoubleDashEndsOurOptions) {
+  const RunOptions options = run_options({"run", "-w", "2", "--", "-odd-name", "-w", "9"});
+  EXPECT_EQ(options.program, "-odd-name");
+  EXPECT_EQ(options.args, (Arguments{"-w", "9"}));
+}
+
+TEST(CommandLine, ADoubleDashAfterTheProgramIsTheProgramsOwn) {
+  const RunOptions options = run_options({"run", "npm", "run", "serve", "--", "--port", "1"});
+  EXPECT_EQ(options.program, "npm");
+  EXPECT_EQ(options.args, (Arguments{"run", "serve", "--", "--port", "1"}));
+}
+
+TEST(CommandLine, ADoubleDashAfterTheDoubleDashIsTheProgramsOwn) {
+  const RunOptions options = run_options({"run", "--", "prog", "--", "x"});
+  EXPECT_EQ(options.program, "prog");
+  EXPECT_EQ(options.args, (Arguments{"--", "x"}));
+}
+
+TEST(CommandLine, AnEmptyArgumentOfTheProgramStays) {
+  EXPECT_EQ(run_options({"run", "prog", "", "x"}).args, (Arguments{"", "x"}));
+}
+
+TEST(CommandLine, TheProgramMayHaveTheNameOfACommand) {
+  EXPECT_EQ(run_options({"run", "run", "run"}).program, "run");
+}
+
+TEST(CommandLine, ArgumentsThatLookLikeListsOrQuotesStayAsTheyAre) {
+  const Arguments odd{"[a,b]", "\"q\"", "a=b", "{}", "%%", "-", "--x=[1]"};
+  EXPECT_EQ(run_options({"run", "prog", "[a,b]", "\"q\"", "a=b", "{}", "%%", "-", "--x=[1]"}).args,
+            odd);
+}
+
+TEST(CommandLine, AutoMeansOnePerCpu) {
+  EXPECT_FALSE(run_options({"run", "-w", "auto", "p"}).workers);
+  EXPECT_FALSE(run_options({"run", "--workers=auto", "p"}).workers);
+}
+
+TEST(CommandLine, ANumberMayBeJoinedToItsOption) {
+  EXPECT_EQ(run_options({"run", "-w4", "p"}).workers, 4U);
+  EXPECT_EQ(run_options({"run", "--workers=4", "p"}).workers, 4U);
+}
+
+TEST(CommandLine, PoliciesHaveNodesNamesToo) {
+  EXPECT_EQ(run_options({"run", "-b", "round-robin", "p"}).policy, Policy::RoundRobin);
+  EXPECT_EQ(run_options({"run", "-b", "rr", "p"}).policy, Policy::RoundRobin);
+  EXPECT_EQ(run_options({"run", "--balance", "none", "p"}).policy, Policy::Shared);
+}
+
+TEST(CommandLine, MistakesAreOneClearLineAndAHint) {
+  expect_usage_error({}, "no command");
+  expect_usage_error({"rnu", "server.js"}, "`rnu` is not a command");
+  expect_usage_error({"--colour"}, "`--colour` is not an option");
+  expect_usage_error({"run"}, "no program");
+  expect_usage_error({"run", "-w", "2"}, "no program");
+  expect_usage_error({"run", "-w", "2", "--"}, "no program");
+  expect_usage_error({"run", ""}, "no program");
+  expect_usage_error({"run", "--colour", "p"}, "`--colour` is not an option");
+  expect_usage_error({"run", "-x", "p"}, "`-x` is not an option");
+  expect_usage_error({"run", "-w"}, "-w needs a value");
+  expect_usage_error({"run", "-w", "0", "p"}, "-w takes");
+  expect_usage_error({"run", "-w", "1025", "p"}, "-w takes");
+  expect_usage_error({"run", "-w", "-1", "p"}, "-w takes");
+  expect_usage_error({"run", "-w", "many", "p"}, "-w takes");
+  expect_usage_error({"run", "-w", "4x", "p"}, "-w takes");
+  expect_usage_error({"run", "-w", "99999999999999999999", "p"}, "-w takes");
+  expect_usage_error({"run", "-w", "", "p"}, "-w takes");
+  expect_usage_error({"run", "-b", "sticky", "p"}, "-b takes");
+  expect_usage_error({"run", "-w", "1", "-w", "2", "p"}, "-w is given twice");
+  expect_usage_error({"run", "--json=maybe", "p"}, "--json");
+}
+
+TEST(CommandLine, ANameThatLooksLikeAProgramIsToldAboutRun) {
+  EXPECT_NE(answer({"server.js"}).text.find("cohort run server.js"), std::string::npos);
+}
+
+TEST(CommandLine, HelpIsAnAnswerOnStdout) {
+  for (const Arguments& arguments :
+       {Arguments{"--help"}, Arguments{"-h"}, Arguments{"help"}, Arguments{"run", "--help"},
+        Arguments{"run", "-h"}, Arguments{"run", "-w", "2", "--help"}}) {
+    const Answer said = answer(arguments);
+    EXPECT_EQ(said.code, 0);
+    EXPECT_EQ(said.text.rfind("Usage: cohort", 0), 0U);
+    EXPECT_EQ(said.text.back(), '\n');
+  }
+}
+
+TEST(CommandLine, TheHelpOfRunNamesEveryOptionAndFitsATerminal) {
+  const std::string help = answer({"run", "--help"}).text;
+  for (const char* word : {"-w, --workers", "-b, --balance", "--json", "-h, --help", "round-robin",
+                           "shared", "auto", "Examples:", "PROGRAM", "100", "111"}) {
+    EXPECT_NE(help.find(word), std::string::npos) << word;
+  }
+  for (std::size_t from = 0; from < help.size();) {
+    const std::size_t end = help.find('\n', from);
+    EXPECT_LE(end - from, 80U) << help.substr(from, end - from);
+    from = end + 1;
+  }
+}
+
+TEST(CommandLine, TheVersionIsOneLine) {
+  const Answer said = answer({"--version"});
+  EXPECT_EQ(said.code, 0);
+  EXPECT_EQ(said.text, "cohort " COHORT_VERSION "\n");
+  EXPECT_EQ(answer({"-V"}).text, said.text);
+}
+
+}  // namespace
+}  // namespace cohort::cli

@@ -1,0 +1,263 @@
+#include "cli/report.h"
+
+#include <algorithm>
+#include <csignal>
+#include <sstream>
+
+namespace cohort::cli {
+namespace {
+
+const char* policy_name(Policy policy) {
+  return policy == Policy::RoundRobin ? "round-robin" : "shared";
+}
+
+std::string count_of_workers(std::size_t count) {
+  return std::to_string(count) + (count == 1 ? " worker" : " workers");
+}
+
+std::string worker_name(int worker, pid_t pid) {
+  return "worker " + std::to_string(worker) + " (pid " + std::to_string(pid) + ")";
+}
+
+/// The end alone: CPU time and memory would make the line too long.
+std::string reason(const Exit& exit) {
+  std::ostringstream text;
+  text << (exit.signal() != 0 ? Exit::killed(exit.signal(), exit.core_dumped())
+                              : Exit::exited(exit.code()));
+  return text.str();
+}
+
+bool is_local(const std::string& host) {
+  return host.empty() || host == "::" || host == "0.0.0.0" || host == "127.0.0.1" || host == "::1";
+}
+
+Value worker_fields(int worker, pid_t pid) {
+  return Value::object({{"worker", worker}, {"pid", pid}});
+}
+
+Value holder_fields(const PortHolder& holder) {
+  return Value::object(
+      {{"pid", holder.pid}, {"port", holder.port}, {"command", command_text(holder.words)}});
+}
+
+const std::string kWhoShares = "ports are shared by Node programs and by programs that use cohort";
+
+}  // namespace
+
+std::string to_line(const Report& report, bool colour) {
+  std::string text = report.text;
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  if (!colour) return "cohort: " + text + '\n';
+  const std::string prefix = "\x1b[2mcohort:\x1b[0m ";
+  if (report.tone == Tone::Plain) return prefix + text + '\n';
+  return prefix + (report.tone == Tone::Good ? "\x1b[32m" : "\x1b[31m") + text + "\x1b[0m\n";
+}
+
+std::string to_json_line(const Report& report, std::string_view time) {
+  Value object = Value::object({{"time", time}, {"event", report.event}});
+  for (const auto& [key, value] : report.fields.members()) object[key] = value;
+  object["message"] = report.text;
+  return to_json(object) + '\n';
+}
+
+std::string url(const Address& address) {
+  if (address.is_unix()) {
+    std::string path = address.path();
+    if (path.front() == '\0') path.front() = '@';
+    return path;
+  }
+  std::string host = is_local(address.host()) ? "localhost" : address.host();
+  if (host.find(':') != std::string::npos) host = '[' + host + ']';
+  return "http://" + host + (address.port() == 80 ? "" : ':' + std::to_string(address.port()));
+}
+
+Narrator::Narrator(std::string program, unsigned count)
+    : program_{std::move(program)}, count_{count} {}
+
+Report Narrator::started(Policy policy, pid_t pid) const {
+  return {.event = "start",
+          .text = count_of_workers(count_) + " of " + program_ + ", " + policy_name(policy) +
+                  " (pid " + std::to_string(pid) + ")",
+          .fields = Value::object({{"program", program_},
+                                   {"workers", count_},
+                                   {"policy", policy_name(policy)},
+                                   {"pid", pid}})};
+}
+
+Narrator::Reports Narrator::forked(int worker, pid_t pid) {
+  Life& life = lives_[worker];
+  life.pid = pid;
+  // Which of several empty places it fills is the cluster's own affair.
+  if (unreplaced_.size() > 1) ambiguous_ = true;
+  if (unreplaced_.size() == 1 && !ambiguous_) life.replaces = unreplaced_.front();
+  if (!unreplaced_.empty()) unreplaced_.pop_back();
+  if (unreplaced_.empty()) ambiguous_ = false;
+  if (!life.replaces || ever_listened()) return {};
+  Value fields = worker_fields(worker, pid);
+  fields["replaces"] = *life.replaces;
+  return {{.event = "replaced",
+           .text = worker_name(worker, pid) + " started in place of worker " +
+                   std::to_string(*life.replaces),
+           .fields = std::move(fields)}};
+}
+
+bool Narrator::became_complete() {
+  if (complete_) return false;
+  const auto listen = std::count_if(lives_.begin(), lives_.end(),
+                                    [](const auto& entry) { return entry.second.listens; });
+  return complete_ = static_cast<std::size_t>(listen) >= count_;
+}
+
+Narrator::Reports Narrator::listening(int worker, const Address& address) {
+  const auto life = lives_.find(worker);
+  if (life == lives_.end()) return {};
+  const bool first_server = !std::exchange(life->second.listens, true);
+  const std::string where = url(address);
+  Reports reports;
+  if (announced_.insert(where).second) {
+    const bool first_address = announced_.size() == 1;
+    reports.push_back(
+        {.event = "listening",
+         .text = "listening on " + where +
+                 (first_address && count_ > 1 ? " (1 of " + count_of_workers(count_) + ")" : ""),
+         .tone = Tone::Good,
+         .fields = Value::object({{"url", where},
+                                  {"host", address.host()},
+                                  {"port", address.port()},
+                                  {"path", address.path()}})});
+    if (address.is_unix()) {
+      reports.back().fields.erase("host");
+      reports.back().fields.erase("port");
+    } else {
+      reports.back().fields.erase("path");
+    }
+  } else if (first_server && (complete_ || life->second.replaces)) {
+    Value fields = worker_fields(worker, life->second.pid);
+    std::string text = worker_name(worker, life->second.pid) + " listens";
+    if (life->second.replaces) {
+      text += " in place of worker " + std::to_string(*life->second.replaces);
+      fields["replaces"] = *life->second.replaces;
+    }
+    reports.push_back({.event = "replaced",
+                       .text = std::move(text),
+                       .tone = Tone::Good,
+                       .fields = std::move(fields)});
+  }
+  if (became_complete() && count_ > 1) {
+    reports.push_back({.event = "ready",
+                       .text = "all " + std::to_string(count_) + " workers listen",
+                       .tone = Tone::Good,
+                       .fields = Value::object({{"workers", count_}})});
+  }
+  return reports;
+}
+
+Narrator::Reports Narrator::exited(int worker, const Exit& exit, bool asked) {
+  const auto found = lives_.find(worker);
+  if (found == lives_.end()) return {};
+  const Life life = found->second;
+  lives_.erase(found);
+  Value fields = worker_fields(worker, life.pid);
+  fields["code"] = exit.signal() == 0 ? Value(exit.code()) : Value(nullptr);
+  fields["signal"] = exit.signal() == 0 ? Value(nullptr) : Value(exit.signal_name());
+  fields["core_dumped"] = exit.core_dumped();
+  fields["listened"] = life.listens;
+  const std::string name = worker_name(worker, life.pid);
+  if (stopping_) {
+    if (exit.success() || exit.signal() == SIGTERM || exit.signal() == SIGINT) return {};
+    if (exit.signal() == SIGKILL) {
+      return {{.event = "killed",
+               .text = name + " was killed before it had finished",
+               .tone = Tone::Bad,
+               .fields = std::move(fields)}};
+    }
+  } else {
+    unreplaced_.push_back(worker);
+  }
+  if (asked && !stopping_) {
+    return {
+        {.event = "left", .text = name + " left: " + reason(exit), .fields = std::move(fields)}};
+  }
+  std::string what = exit.success() ? " ended" : " died";
+  if (ever_listened() && !life.listens) what += " before it listened";
+  return {{.event = "died",
+           .text = name + what + ": " + reason(exit),
+           .tone = Tone::Bad,
+           .fields = std::move(fields)}};
+}
+
+Report Narrator::failed(int worker, const std::string& error) const {
+  return {.event = "error",
+          .text = error,
+          .tone = Tone::Bad,
+          .fields = Value::object({{"worker", worker}})};
+}
+
+Report Narrator::refused(const PortHolder& holder, const std::filesystem::path& here) const {
+  const std::string port = std::to_string(holder.port);
+  const std::string command = command_text(holder.words);
+  Value fields = holder_fields(holder);
+  std::string text = program_;
+  if (holder.is_worker) {
+    text += " binds port " + port + " by itself (pid " + std::to_string(holder.pid) +
+            "), so its workers cannot share it; " + kWhoShares +
+            ". To run it alone: cohort run -w 1 " + program_;
+  } else {
+    text += " listens through a process of its own (pid " + std::to_string(holder.pid) + ": " +
+            command + ", port " + port +
+            "), so its workers cannot share the port; run that program itself";
+    if (const auto instead = suggestion(holder, here)) {
+      text += ": " + *instead;
+      fields["suggestion"] = *instead;
+    }
+  }
+  return {
+      .event = "refused", .text = std::move(text), .tone = Tone::Bad, .fields = std::move(fields)};
+}
+
+Report Narrator::binds_by_itself(const PortHolder& holder) const {
+  return {.event = "silent",
+          .text = program_ + " binds port " + std::to_string(holder.port) + " by itself (pid " +
+                  std::to_string(holder.pid) +
+                  "): its workers are replaced when they die, but the port is not shared; " +
+                  kWhoShares,
+          .fields = holder_fields(holder)};
+}
+
+Report Narrator::silent(bool online) const {
+  std::string text = program_;
+  if (online) {
+    text += " runs, but does not listen yet: its port opens when it calls listen()";
+  } else {
+    text +=
+        " runs, but does not speak Node's cluster channel: its workers are replaced when they "
+        "die, but share no port; " +
+        kWhoShares;
+  }
+  return {
+      .event = "silent", .text = std::move(text), .fields = Value::object({{"online", online}})};
+}
+
+Report Narrator::stopping() {
+  stopping_ = true;
+  return {.event = "stopping",
+          .text = "stopping: " + count_of_workers(lives_.size()) +
+                  (lives_.size() == 1 ? " finishes" : " finish") + " what " +
+                  (lives_.size() == 1 ? "it serves" : "they serve") +
+                  " (Ctrl-C again to stop at once)",
+          .fields = Value::object({{"workers", lives_.size()}})};
+}
+
+Report Narrator::stopping_at_once(std::string_view why) const {
+  return {.event = "stopping_at_once",
+          .text = std::string{why},
+          .tone = Tone::Bad,
+          .fields = Value::object({{"workers", lives_.size()}})};
+}
+
+Report Narrator::stopped() const {
+  return {.event = "stopped", .text = "stopped", .fields = Value::object()};
+}
+
+}  // namespace cohort::cli

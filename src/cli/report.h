@@ -1,0 +1,92 @@
+// What `cohort run` says: a line for a person, or a JSON object, for each event that matters.
+//
+// `Narrator` decides what is worth a line. Pure: what happened goes in, reports come out; it knows
+// no clock and prints nothing. docs/cohort-run.md lists every event with its JSON fields; their
+// names are stable.
+#pragma once
+
+#include <sys/types.h>
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/wrapper_check.h"
+#include "cohort/address.h"
+#include "cohort/cluster.h"
+#include "cohort/exit.h"
+#include "cohort/value.h"
+
+namespace cohort::cli {
+
+/// How a line is coloured.
+enum class Tone { Plain, Good, Bad };
+
+struct Report {
+  std::string event;      ///< `listening`, `died`...
+  std::string text = {};  ///< One line, without `cohort: ` and without the line's end.
+  Tone tone = Tone::Plain;
+  Value fields = Value::object();
+};
+
+/// `cohort: TEXT\n`; with escape sequences if `colour`. Control characters in the text are
+/// replaced.
+std::string to_line(const Report& report, bool colour);
+/// `{"time":TIME,"event":EVENT,...fields,"message":TEXT}\n`
+std::string to_json_line(const Report& report, std::string_view time);
+
+/// What to open in a browser: `http://localhost:3000`; of a Unix socket the path, `@` for the NUL
+/// of an abstract one.
+std::string url(const Address& address);
+
+class Narrator {
+ public:
+  /// `program`: as the user named it.
+  Narrator(std::string program, unsigned count);
+
+  using Reports = std::vector<Report>;
+  Report started(Policy policy, pid_t pid) const;
+  Reports forked(int worker, pid_t pid);
+  Reports listening(int worker, const Address& address);
+  /// `asked`: the worker was told to end, or told us that it would.
+  Reports exited(int worker, const Exit& exit, bool asked);
+  /// It could not be started (`pid` is 0), or it broke the protocol.
+  Report failed(int worker, const std::string& error) const;
+  /// The program's port is bound by `holder`, so that its workers cannot share it.
+  Report refused(const PortHolder& holder, const std::filesystem::path& here) const;
+  /// A worker binds its port without the channel, and nobody is in its way so far.
+  Report binds_by_itself(const PortHolder& holder) const;
+  /// Nothing listens, though workers live. `online`: some worker speaks the channel.
+  Report silent(bool online) const;
+  Report stopping();
+  /// A second signal, or a stop that nobody has to wait for.
+  Report stopping_at_once(std::string_view why) const;
+  Report stopped() const;
+
+  /// Whether any worker ever listened.
+  bool ever_listened() const { return !announced_.empty(); }
+
+ private:
+  struct Life {
+    pid_t pid = 0;
+    bool listens = false;
+    std::optional<int> replaces;
+  };
+  std::string workers_of_program() const;
+  /// Every place has a worker that listens, for the first time.
+  bool became_complete();
+
+  std::string program_;
+  unsigned count_;
+  std::map<int, Life> lives_;        ///< Workers that have not exited.
+  std::vector<int> unreplaced_;      ///< The dead whose places are empty.
+  bool ambiguous_ = false;           ///< Who replaces whom of them.
+  std::set<std::string> announced_;  ///< Addresses.
+  bool complete_ = false;
+  bool stopping_ = false;
+};
+
+}  // namespace cohort::cli

@@ -1,0 +1,278 @@
+#include "cli/run.h"
+
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <map>
+#include <sstream>
+
+#include "base/sys.h"
+#include "cli/report.h"
+#include "cli/wrapper_check.h"
+#include "cohort/parallelism.h"
+
+namespace cohort::cli {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+// While no worker listens, the process trees are looked at now and then, ever more rarely.
+constexpr auto kFirstLook = 1s;
+constexpr auto kSilentFor = 5s;
+constexpr auto kLastLook = 2min;
+// A worker that dies younger than this without having listened may have found its port taken.
+constexpr auto kEarly = 10s;
+
+std::string now_text() {
+  const auto now = std::chrono::system_clock::now();
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
+  const auto millis =
+      std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  char date[32], text[48];
+  std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &parts);
+  std::snprintf(text, sizeof text, "%s.%03dZ", date, static_cast<int>(millis));
+  return text;
+}
+
+bool wants_colour() {
+  const char* no_color = std::getenv("NO_COLOR");
+  const char* terminal = std::getenv("TERM");
+  return ::isatty(STDERR_FILENO) == 1 && (no_color == nullptr || *no_color == '\0') &&
+         terminal != nullptr && std::string_view{terminal} != "dumb";
+}
+
+/// Failures to start a program that the next try would meet again.
+bool is_permanent(const Error& error) {
+  if (error.code.category() != boost::system::system_category()) return true;
+  switch (error.code.value()) {
+    case EAGAIN:
+    case ENOMEM:
+    case EMFILE:
+    case ENFILE:
+    case ETXTBSY:
+    case EIO:
+      return false;
+    default:
+      return true;
+  }
+}
+
+class Runner {
+ public:
+  explicit Runner(const RunOptions& options);
+  int run();
+
+ private:
+  struct Life {
+    Worker worker;
+    Clock::time_point since;
+    bool online = false;
+    bool listens = false;
+  };
+
+  void say(const Report& report) const;
+  void say(const Narrator::Reports& reports) const;
+  void on_fork(const Worker& worker);
+  void on_error(const Worker& worker, const Error& error);
+  void on_exit(const Worker& worker, const Exit& exit);
+  void on_signal(int number);
+  void await_signal();
+  void look_after(Clock::duration delay);
+  void look();
+  void explain_silence(const std::vector<WrapperJudge::Seen>& seen);
+  void refuse(const PortHolder& holder);
+  void stop();
+
+  const RunOptions& options_;
+  const std::string program_;  ///< With its arguments, for people.
+  const unsigned count_;
+  const bool colour_ = wants_colour();
+  const Clock::time_point start_ = Clock::now();
+  Cluster cluster_;
+  boost::asio::signal_set signals_{cluster_.io_context()};
+  Narrator narrator_;
+  WrapperJudge judge_;
+  std::map<int, Life> lives_;
+  std::optional<Timer> next_look_;
+  bool explained_silence_ = false;
+  int signals_seen_ = 0;
+  int last_signal_ = 0;
+  std::optional<int> verdict_;  ///< The exit code, once we know that it cannot work.
+};
+
+std::vector<std::string> words_of(const RunOptions& options) {
+  std::vector<std::string> words{options.program};
+  words.insert(words.end(), options.args.begin(), options.args.end());
+  return words;
+}
+
+Runner::Runner(const RunOptions& options)
+    : options_{options},
+      program_{command_text(words_of(options))},
+      count_{options.workers.value_or(available_parallelism())},
+      narrator_{program_, count_} {
+  cluster_.on_fork([this](const Worker& worker) { on_fork(worker); });
+  cluster_.on_online([this](const Worker& worker) {
+    if (const auto life = lives_.find(worker.id()); life != lives_.end())
+      life->second.online = true;
+  });
+  cluster_.on_listening([this](const Worker& worker, const Address& address) {
+    if (const auto life = lives_.find(worker.id()); life != lives_.end())
+      life->second.listens = true;
+    say(narrator_.listening(worker.id(), address));
+    if (next_look_) next_look_->cancel();
+  });
+  cluster_.on_exit([this](const Worker& worker, const Exit& exit) { on_exit(worker, exit); });
+}
+
+int Runner::run() {
+  cluster_.setup_primary({.exec = options_.program, .args = options_.args});
+  if (options_.policy) cluster_.set_policy(*options_.policy);
+  say(narrator_.started(cluster_.policy(), ::getpid()));
+  // When the library listens for them too: one that came earlier would not stop it.
+  boost::asio::post(cluster_.io_context(), [this] {
+    boost::system::error_code ignored;
+    signals_.add(SIGINT, ignored);
+    signals_.add(SIGTERM, ignored);
+    await_signal();
+  });
+  look_after(kFirstLook);
+  cluster_.keep(count_);
+  for (const Worker& worker : cluster_.workers())
+    worker.on_error([this, worker](const Error& error) { on_error(worker, error); });
+  const int code = cluster_.run();
+  if (verdict_) return *verdict_;
+  if (signals_seen_ > 1) return 128 + last_signal_;
+  if (code != 0) return kExitTemporary;  // The library has said why.
+  say(narrator_.stopped());
+  return 0;
+}
+
+void Runner::say(const Report& report) const {
+  const std::string line =
+      options_.json ? to_json_line(report, now_text()) : to_line(report, colour_);
+  // One write, so that lines of the workers do not fall in between. A closed stderr is no reason to
+  // stop serving.
+  [[maybe_unused]] const ssize_t written = sys::write(STDERR_FILENO, line.data(), line.size());
+}
+
+void Runner::say(const Narrator::Reports& reports) const {
+  for (const Report& report : reports) say(report);
+}
+
+void Runner::on_fork(const Worker& worker) {
+  if (worker.process().pid() == 0) return;  // Its error has been reported.
+  lives_.emplace(worker.id(), Life{worker, Clock::now()});
+  say(narrator_.forked(worker.id(), worker.process().pid()));
+}
+
+void Runner::on_error(const Worker& worker, const Error& error) {
+  std::ostringstream text;
+  text << error;
+  say(narrator_.failed(worker.id(), text.str()));
+  if (worker.process().pid() != 0) return;  // It broke the protocol; its exit follows.
+  if (narrator_.ever_listened() || !is_permanent(error)) return;
+  verdict_ = kExitPermanent;
+  stop();
+}
+
+void Runner::on_exit(const Worker& worker, const Exit& exit) {
+  const auto life = lives_.find(worker.id());
+  const bool early =
+      life != lives_.end() && !life->second.listens && Clock::now() - life->second.since < kEarly;
+  lives_.erase(worker.id());
+  say(narrator_.exited(worker.id(), exit, worker.exited_after_disconnect()));
+  if (!early || exit.success() || narrator_.ever_listened() || signals_seen_ > 0) return;
+  judge_.died_early();
+  look();
+}
+
+void Runner::await_signal() {
+  signals_.async_wait([this](const boost::system::error_code& error, int number) {
+    if (error) return;
+    on_signal(number);
+    await_signal();
+  });
+}
+
+void Runner::on_signal(int number) {
+  last_signal_ = number;
+  if (next_look_) next_look_->cancel();
+  if (++signals_seen_ > 1) {
+    if (!verdict_ && signals_seen_ == 2)
+      say(narrator_.stopping_at_once("stopping at once: requests that are being served are lost"));
+    return;
+  }
+  if (!verdict_) say(narrator_.stopping());
+  // The library asks the workers through their channel. One that does not listen may be a program
+  // that reads no channel, or a wrapper that only passes signals on.
+  for (const auto& [id, life] : lives_)
+    if (!life.listens) life.worker.kill(SIGTERM);
+}
+
+void Runner::stop() { std::raise(SIGTERM); }
+
+void Runner::look_after(Clock::duration delay) {
+  next_look_ =
+      cluster_.set_timeout(std::chrono::duration_cast<std::chrono::milliseconds>(delay), [this] {
+        look();
+        const auto passed = Clock::now() - start_;
+        if (signals_seen_ == 0 && !narrator_.ever_listened() && passed < kLastLook)
+          look_after(std::max<Clock::duration>(kFirstLook, passed / 2));
+      });
+}
+
+void Runner::look() {
+  if (verdict_ || narrator_.ever_listened()) return;
+  std::vector<WrapperJudge::Seen> seen;
+  for (const auto& [id, life] : lives_)
+    seen.push_back({id, find_listeners(life.worker.process().pid())});
+  if (const auto holder = judge_.judge(seen, Clock::now())) {
+    refuse(*holder);
+  } else if (!explained_silence_ && Clock::now() - start_ >= kSilentFor && !lives_.empty()) {
+    explained_silence_ = true;
+    explain_silence(seen);
+  }
+}
+
+void Runner::explain_silence(const std::vector<WrapperJudge::Seen>& seen) {
+  for (const auto& worker : seen) {
+    for (const PortHolder& holder : worker.holders) {
+      if (!holder.is_worker) return;  // Soon the judge is certain, or the program listens.
+      say(narrator_.binds_by_itself(holder));
+      return;
+    }
+  }
+  const bool any_online = std::any_of(lives_.begin(), lives_.end(),
+                                      [](const auto& life) { return life.second.online; });
+  say(narrator_.silent(any_online));
+}
+
+void Runner::refuse(const PortHolder& holder) {
+  verdict_ = kExitPermanent;
+  std::error_code error;
+  say(narrator_.refused(holder, std::filesystem::current_path(error)));
+  // A wrapper that is asked through its channel does not pass that on.
+  if (!holder.is_worker) sys::kill(holder.pid, SIGTERM);
+  stop();
+}
+
+}  // namespace
+
+int run(const RunOptions& options) {
+  // This is a primary, also when a Node program started it with a channel.
+  for (const char* name : {"NODE_CHANNEL_FD", "NODE_UNIQUE_ID", "COHORT_WORKERS"}) ::unsetenv(name);
+  return Runner{options}.run();
+}
+
+}  // namespace cohort::cli

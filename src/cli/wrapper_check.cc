@@ -1,0 +1,220 @@
+#include "cli/wrapper_check.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <charconv>
+#include <deque>
+#include <set>
+#include <sstream>
+
+#include "base/sys.h"
+
+namespace cohort::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+// A sibling that died early is evidence; without it a program gets more time to listen by itself.
+constexpr auto kCertainAfterDeath = 1s;
+constexpr auto kCertainAfter = 5s;
+// A program that binds its port itself may still share it (SO_REUSEPORT), so one death is too few.
+constexpr int kDeathsOfOwnListener = 2;
+constexpr std::size_t kProcessesMax = 1000;  // Of one worker's tree; a bound for forking accidents.
+
+template <class Number>
+std::optional<Number> to_number(std::string_view text, int base = 10) {
+  Number number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+/// Files of /proc have no size; they are read to their end.
+std::string read_file(const fs::path& path) {
+  std::string text;
+  const OwnFd file = sys::open(path.c_str(), O_RDONLY);
+  if (!file) return text;
+  char buffer[4096];
+  for (;;) {
+    const ssize_t count = sys::read(file.get(), buffer, sizeof buffer);
+    if (count <= 0) return text;
+    text.append(buffer, static_cast<std::size_t>(count));
+  }
+}
+
+/// Names in a directory; none if it cannot be read.
+std::vector<fs::path> entries(const fs::path& directory) {
+  std::vector<fs::path> result;
+  std::error_code error;
+  for (fs::directory_iterator it{directory, error}, end; !error && it != end; it.increment(error))
+    result.push_back(it->path());
+  return result;
+}
+
+std::vector<pid_t> children(const fs::path& process) {
+  std::vector<pid_t> result;
+  for (const fs::path& thread : entries(process / "task")) {
+    const std::vector<pid_t> pids = parse_children(read_file(thread / "children"));
+    result.insert(result.end(), pids.begin(), pids.end());
+  }
+  return result;
+}
+
+std::set<std::uint16_t> listening_ports(const fs::path& process) {
+  std::set<std::uint64_t> inodes;
+  for (const fs::path& link : entries(process / "fd")) {
+    std::error_code error;
+    if (const auto inode = parse_socket_link(fs::read_symlink(link, error).native()))
+      inodes.insert(*inode);
+  }
+  std::set<std::uint16_t> ports;
+  if (inodes.empty()) return ports;
+  for (const char* table : {"tcp", "tcp6"}) {
+    for (const auto& [inode, port] : parse_listening(read_file(process / "net" / table)))
+      if (inodes.contains(inode)) ports.insert(port);
+  }
+  return ports;
+}
+
+bool is_node(const std::string& program) {
+  const std::string name = fs::path{program}.filename();
+  return name == "node" || name == "nodejs";
+}
+
+std::string shell_word(const std::string& word) {
+  constexpr std::string_view kSafe =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-";
+  if (!word.empty() && word.find_first_not_of(kSafe) == std::string::npos) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + '\'';
+}
+
+std::string join(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : " ") + shell_word(word);
+  return text;
+}
+
+}  // namespace
+
+std::vector<pid_t> parse_children(std::string_view text) {
+  std::vector<pid_t> pids;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find_first_of(" \n"), text.size());
+    if (const auto pid = to_number<pid_t>(text.substr(0, end)); pid && *pid > 0)
+      pids.push_back(*pid);
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return pids;
+}
+
+std::optional<std::uint64_t> parse_socket_link(std::string_view target) {
+  constexpr std::string_view kBefore = "socket:[";
+  if (!target.starts_with(kBefore) || !target.ends_with(']')) return std::nullopt;
+  target.remove_prefix(kBefore.size());
+  target.remove_suffix(1);
+  return to_number<std::uint64_t>(target);
+}
+
+std::map<std::uint64_t, std::uint16_t> parse_listening(std::string_view table) {
+  // sl local_address rem_address st tx:rx_queue tr:tm->when retrnsmt uid timeout inode ...
+  std::map<std::uint64_t, std::uint16_t> ports;
+  std::istringstream lines{std::string{table}};
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words{line};
+    std::string slot, local, remote, state, queues, timer, retransmits, uid, timeout, inode;
+    words >> slot >> local >> remote >> state >> queues >> timer >> retransmits >> uid >> timeout >>
+        inode;
+    if (state != "0A") continue;
+    const std::size_t colon = local.rfind(':');
+    if (colon == std::string::npos) continue;
+    const auto port = to_number<std::uint16_t>(std::string_view{local}.substr(colon + 1), 16);
+    const auto number = to_number<std::uint64_t>(inode);
+    if (port && number) ports[*number] = *port;
+  }
+  return ports;
+}
+
+std::vector<std::string> parse_words(std::string_view text) {
+  std::vector<std::string> words;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\0'), text.size());
+    words.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return words;
+}
+
+std::vector<PortHolder> find_listeners(pid_t worker, const fs::path& root) {
+  std::vector<PortHolder> holders;
+  std::deque<pid_t> queue{worker};
+  std::set<pid_t> known{worker};
+  while (!queue.empty()) {
+    const pid_t pid = queue.front();
+    queue.pop_front();
+    const fs::path process = root / std::to_string(pid);
+    for (const std::uint16_t port : listening_ports(process)) {
+      std::error_code error;
+      holders.push_back({.pid = pid,
+                         .port = port,
+                         .is_worker = pid == worker,
+                         .words = parse_words(read_file(process / "cmdline")),
+                         .directory = fs::read_symlink(process / "cwd", error)});
+    }
+    for (const pid_t child : children(process))
+      if (known.size() < kProcessesMax && known.insert(child).second) queue.push_back(child);
+  }
+  return holders;
+}
+
+std::string command_text(const std::vector<std::string>& words) {
+  std::vector<std::string> shown = words;
+  if (!shown.empty()) shown.front() = fs::path{shown.front()}.filename();
+  return join(shown);
+}
+
+std::optional<std::string> suggestion(const PortHolder& holder, const fs::path& here) {
+  std::vector<std::string> words = holder.words;
+  if (words.empty()) return std::nullopt;
+  if (is_node(words.front())) {
+    words.erase(words.begin());
+    if (words.empty() || words.front().starts_with('-')) return std::nullopt;
+  }
+  std::string text = "cohort run " + join(words);
+  if (holder.directory.empty() || holder.directory == here) return text;
+  const fs::path relative = holder.directory.lexically_relative(here);
+  const bool below = !relative.empty() && *relative.begin() != "..";
+  return "cd " + shell_word(below ? relative : holder.directory) + " && " + text;
+}
+
+bool WrapperJudge::is_certain(const PortHolder& holder, TimePoint now) const {
+  const auto known = now - since_.at({holder.pid, holder.port});
+  if (holder.is_worker) return early_deaths_ >= kDeathsOfOwnListener && known >= kCertainAfterDeath;
+  return known >= (early_deaths_ > 0 ? kCertainAfterDeath : kCertainAfter);
+}
+
+std::optional<PortHolder> WrapperJudge::judge(const std::vector<Seen>& seen, TimePoint now) {
+  std::map<std::pair<pid_t, std::uint16_t>, TimePoint> since;
+  std::map<std::uint16_t, std::set<int>> workers_of_port;
+  for (const Seen& worker : seen) {
+    for (const PortHolder& holder : worker.holders) {
+      const std::pair key{holder.pid, holder.port};
+      const auto before = since_.find(key);
+      since[key] = before == since_.end() ? now : before->second;
+      workers_of_port[holder.port].insert(worker.worker);
+    }
+  }
+  since_ = std::move(since);
+  for (const Seen& worker : seen) {
+    for (const PortHolder& holder : worker.holders) {
+      // Two workers with one port share it somehow: nothing is in the way.
+      if (workers_of_port[holder.port].size() == 1 && is_certain(holder, now)) return holder;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace cohort::cli
