@@ -1,0 +1,304 @@
+#include "ipc/channel.h"
+
+#include <poll.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/sys.h"
+
+namespace cohort::ipc {
+namespace {
+
+constexpr std::size_t kReadSize = 65536;
+// What one recvmsg may bring; the kernel's own limit of SCM_RIGHTS is 253.
+constexpr std::size_t kDescriptorsPerRead = 64;
+// A segment that is this long gets no more messages, so that memory is freed as it is written.
+constexpr std::size_t kSegmentSize = 65536;
+
+bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
+
+std::vector<OwnFd> take_descriptors(msghdr& message) {
+  std::vector<OwnFd> fds;
+  for (cmsghdr* control = CMSG_FIRSTHDR(&message); control != nullptr;
+       control = CMSG_NXTHDR(&message, control)) {
+    if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t count = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < count; ++i) {
+      int fd;
+      std::memcpy(&fd, CMSG_DATA(control) + i * sizeof fd, sizeof fd);
+      fds.emplace_back(fd);
+    }
+  }
+  return fds;
+}
+
+}  // namespace
+
+Channel::Channel(const Loop& loop, OwnFd socket, std::size_t message_size_max, ChannelUser& user)
+    : loop_{loop},
+      watch_{std::make_unique<Watch>(loop, std::move(socket))},
+      user_{&user},
+      message_size_max_{message_size_max},
+      decoder_{message_size_max},
+      read_buffer_{new char[kReadSize]} {}
+
+void Channel::start() { wait_readable(); }
+
+void Channel::set_ref(bool ref) {
+  if (watch_) watch_->set_ref(ref);
+}
+
+// Writing.
+
+std::string& Channel::plain_tail() {
+  if (queue_.empty() || queue_.back().fd >= 0 || queue_.back().bytes.size() >= kSegmentSize)
+    queue_.emplace_back();
+  return queue_.back().bytes;
+}
+
+Result<bool> Channel::send(const Value& message, Done done) {
+  if (!open_) return make_error(Errc::ChannelClosed, "send");
+  std::string& tail = plain_tail();
+  const std::size_t before = tail.size();
+  if (auto encoded = encode_line(message, tail, message_size_max_); !encoded) {
+    tail.resize(before);
+    return encoded.error();
+  }
+  return queued(tail.size() - before, std::move(done));
+}
+
+Result<bool> Channel::send_line(std::string_view line, Done done) {
+  if (!open_) return make_error(Errc::ChannelClosed, "send");
+  plain_tail().append(line);
+  return queued(line.size(), std::move(done));
+}
+
+Result<bool> Channel::send_descriptor(const Value& wrapped, int fd) {
+  if (!open_) return make_error(Errc::ChannelClosed, "send");
+  Segment segment;
+  if (auto encoded = encode_line(wrapped, segment.bytes, message_size_max_); !encoded)
+    return encoded.error();
+  segment.fd = fd;
+  queued_ += segment.bytes.size();
+  queue_.push_back(std::move(segment));
+  write_now();
+  if (!queue_.empty() && queue_.back().fd == fd) {
+    // It has to wait, for longer than the caller may keep the descriptor.
+    queue_.back().own = sys::duplicate(fd);
+    if (!queue_.back().own) {
+      queued_ -= queue_.back().bytes.size();
+      queue_.pop_back();
+      return errno_error("send a descriptor");
+    }
+    queue_.back().fd = queue_.back().own.get();
+  }
+  return queued_ - written_ < kHighWaterMark;
+}
+
+Result<bool> Channel::queued(std::size_t size, Done done) {
+  queued_ += size;
+  if (done) waiting_.push_back({queued_, std::move(done)});
+  write_soon();
+  return queued_ - written_ < kHighWaterMark;
+}
+
+// The first message of a turn is written at once, the others by a task at its end.
+void Channel::write_soon() {
+  if (corked_ || writable_wanted_) return;
+  corked_ = true;
+  loop_.post([weak = weak_from_this()] {
+    if (const auto self = weak.lock()) {
+      self->corked_ = false;
+      self->write_now();
+    }
+  });
+  write_now();
+}
+
+void Channel::write_now() {
+  if (!watch_ || writable_wanted_) return;
+  while (!queue_.empty())
+    if (!write_front()) return;
+  if (closing_) end(std::nullopt);
+}
+
+// Writes what the socket takes of the first segment; false if nothing more can be written now.
+bool Channel::write_front() {
+  Segment& front = queue_.front();
+  const std::string_view rest = std::string_view(front.bytes).substr(front_offset_);
+  iovec data{const_cast<char*>(rest.data()), rest.size()};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  if (front.fd >= 0) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), &front.fd, sizeof front.fd);
+  }
+  const ssize_t size = sys::sendmsg(watch_->fd(), message);
+  if (size < 0) {
+    if (would_block(errno))
+      wait_writable();
+    else
+      fail_writes(errno_error("send"));
+    return false;
+  }
+  front.fd = -1;  // it went with the first byte
+  front.own.reset();
+  written(static_cast<std::size_t>(size));
+  return true;
+}
+
+void Channel::written(std::size_t size) {
+  written_ += size;
+  front_offset_ += size;
+  if (front_offset_ == queue_.front().bytes.size()) {
+    queue_.pop_front();
+    front_offset_ = 0;
+  }
+  while (!waiting_.empty() && waiting_.front().end <= written_) {
+    loop_.post([done = std::move(waiting_.front().done)] { done(std::nullopt); });
+    waiting_.pop_front();
+  }
+}
+
+void Channel::wait_writable() {
+  writable_wanted_ = true;
+  watch_->wait_writable([this, self = weak_from_this()] {
+    const auto alive = self.lock();
+    if (!alive) return;
+    writable_wanted_ = false;
+    write_now();
+  });
+}
+
+// The peer does not read any more. What it wrote before may still be there: reading finds the end.
+void Channel::fail_writes(Error error) {
+  open_ = false;
+  queue_.clear();
+  front_offset_ = 0;
+  queued_ = written_;
+  for (auto& waiting : std::exchange(waiting_, {}))
+    loop_.post([done = std::move(waiting.done), error] { done(error); });
+  if (closing_) end(std::nullopt);
+}
+
+bool Channel::flush(std::chrono::steady_clock::time_point deadline) {
+  const auto self = shared_from_this();
+  writable_wanted_ = false;
+  while (watch_ && !queue_.empty()) {
+    write_now();
+    if (!watch_ || queue_.empty()) break;
+    writable_wanted_ = false;
+    if (!sys::wait_for(watch_->fd(), POLLOUT, deadline)) return false;
+  }
+  return open_;
+}
+
+// Reading.
+
+void Channel::wait_readable() {
+  watch_->wait_readable([this, weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    read_once();
+    if (watch_) wait_readable();
+  });
+}
+
+void Channel::read_available() {
+  const auto self = shared_from_this();
+  while (watch_ && read_once()) {
+  }
+}
+
+bool Channel::read_blocking(std::chrono::steady_clock::time_point deadline) {
+  const auto self = shared_from_this();
+  if (!watch_ || !sys::wait_for(watch_->fd(), POLLIN, deadline)) return false;
+  read_once();
+  return watch_ != nullptr;
+}
+
+// One recvmsg and its messages; false if there is nothing to read now.
+bool Channel::read_once() {
+  iovec data{read_buffer_.get(), kReadSize};
+  alignas(cmsghdr) char control[CMSG_SPACE(kDescriptorsPerRead * sizeof(int))];
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const ssize_t size = sys::recvmsg(watch_->fd(), message);
+  if (size > 0) {
+    deliver({read_buffer_.get(), static_cast<std::size_t>(size)}, take_descriptors(message));
+    return watch_ != nullptr;
+  }
+  if (size < 0 && would_block(errno)) return false;
+  end(std::nullopt);  // any error is the end, as in Node: ECONNRESET if it left messages unread
+  return false;
+}
+
+void Channel::deliver(std::string_view bytes, std::vector<OwnFd> fds) {
+  const bool outer = std::exchange(corked_, true);  // the answers leave together
+  decoder_.feed(bytes, std::move(fds));
+  while (watch_) {
+    auto next = decoder_.next();
+    if (!next) {
+      end(next.error());
+      break;
+    }
+    if (!*next) break;
+    Incoming& incoming = **next;
+    if (incoming.was_handle) {
+      // Exactly one answer to each, before anything else: a Node peer sends nothing more until
+      // then.
+      if (open_) std::ignore = send(handle_answer(static_cast<bool>(incoming.fd)));
+      if (!incoming.fd) continue;
+    }
+    if (incoming.kind == MessageKind::HandleAck || incoming.kind == MessageKind::HandleNack)
+      user_->descriptor_answered(incoming.kind == MessageKind::HandleAck);
+    else
+      user_->message(std::move(incoming));
+  }
+  corked_ = outer;
+  if (!corked_) write_now();
+}
+
+// Ending.
+
+void Channel::close() {
+  if (closing_ || ended_) return;
+  open_ = false;
+  closing_ = true;
+  loop_.post([weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->write_now();
+  });
+}
+
+void Channel::end(std::optional<Error> why) {
+  if (std::exchange(ended_, true)) return;
+  open_ = false;
+  if (why) queue_.clear();
+  fail_writes(make_error(Errc::ChannelClosed, "send"));
+  watch_.reset();
+  loop_.post([self = shared_from_this(), why = std::move(why)] {
+    if (self->user_ != nullptr) self->user_->channel_closed(why);
+  });
+}
+
+void Channel::abandon() {
+  user_ = nullptr;
+  ended_ = true;
+  open_ = false;
+  queue_.clear();
+  waiting_.clear();
+  watch_.reset();
+}
+
+}  // namespace cohort::ipc
