@@ -1,0 +1,67 @@
+// What kind of world one run has: how often each thing goes wrong. Drawn from the seed, so that
+// some runs are calm, some crash all the time, and some do nothing but refuse connections.
+#pragma once
+
+#include <chrono>
+#include <stdexcept>
+
+#include "sim/random.h"
+
+namespace cohort::sim {
+
+/// A broken invariant. What it says is printed with the seed.
+class Violation : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+inline void require(bool holds, const char* what) {
+  if (!holds) throw Violation{what};
+}
+
+inline constexpr int kListeners = 3;
+
+/// Chances per mille: of each fork, of each thing that a process does, or of each step.
+struct Climate {
+  explicit Climate(Random& random) {
+    for (unsigned* chance :
+         {&spawn_fails, &exits_at_once, &never_listens, &is_slow, &is_silent, &fork_on_exit})
+      *chance = pick(random, 0, 100, 600);
+    for (unsigned* chance : {&crash, &garbage, &drop_channel, &hang, &leave, &close_server})
+      *chance = pick(random, 0, 5, 60);
+    for (unsigned* chance : {&keep, &fork, &disconnect, &kill}) *chance = pick(random, 0, 10, 80);
+    terminate = pick(random, 1, 2, 10);
+    connect = pick(random, 20, 200, 500);
+    long_naps = pick(random, 0, 100, 500);
+    limit = random.chance(500) ? 1 + random.below(3) : 1000;
+    credits = random.chance(500) ? 1 : 1 + static_cast<unsigned>(random.below(8));
+    if (random.chance(300)) drain_timeout = std::chrono::milliseconds{1 + random.below(2000)};
+  }
+
+  /// Nothing goes wrong any more, and workers take every connection.
+  void clear_up() {
+    spawn_fails = exits_at_once = never_listens = is_slow = is_silent = fork_on_exit = 0;
+    crash = garbage = drop_channel = hang = leave = close_server = 0;
+    limit = 1000;
+  }
+
+  // Of a fork.
+  unsigned spawn_fails, exits_at_once, never_listens, is_slow, is_silent;
+  std::size_t limit;  ///< Connections that a worker takes at a time.
+  unsigned credits;
+  // Of what a process does.
+  unsigned crash, garbage, drop_channel, hang, leave, close_server;
+  // Of a step.
+  unsigned keep, fork, disconnect, kill, terminate, connect, long_naps;
+  // Of an exit.
+  unsigned fork_on_exit;
+  std::chrono::milliseconds drain_timeout{25000};
+
+ private:
+  static unsigned pick(Random& random, unsigned never, unsigned seldom, unsigned often) {
+    const std::size_t die = random.below(4);
+    return die == 0 ? never : die == 3 ? often : seldom;
+  }
+};
+
+}  // namespace cohort::sim

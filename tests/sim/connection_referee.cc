@@ -1,0 +1,164 @@
+#include "sim/connection_referee.h"
+
+#include <algorithm>
+
+namespace cohort::sim {
+
+using namespace std::chrono_literals;
+using cluster::Dispatcher;
+
+ConnectionReferee::Connection& ConnectionReferee::find(ConnectionId connection) {
+  const auto found = connections_.find(connection);
+  require(found != connections_.end(), "a connection that was served or reset is gone");
+  return found->second;
+}
+
+ConnectionReferee::ConnectionId ConnectionReferee::arrived(int listener) {
+  connections_.emplace(++last_, Connection{listener});
+  return last_;
+}
+
+ConnectionReferee::ConnectionId ConnectionReferee::first_in_kernel(int listener) const {
+  const auto found = std::find_if(connections_.begin(), connections_.end(), [&](const auto& entry) {
+    return entry.second.listener == listener && entry.second.where == Where::Kernel;
+  });
+  require(found != connections_.end(), "there is one to accept");
+  return found->first;
+}
+
+void ConnectionReferee::taken(ConnectionId connection) {
+  Connection& taken = find(connection);
+  require(taken.where == Where::Kernel, "it is accepted once");
+  taken.where = Where::Waiting;
+  listeners_[taken.listener].waiting.push_back(connection);
+}
+
+void ConnectionReferee::offered_again(ConnectionId connection) {
+  Connection& again = find(connection);
+  require(again.where == Where::Unanswered, "only what was handed off comes back");
+  require(!again.touched, "what a worker has touched is not handed to another");
+  again.where = Where::Waiting;
+  listeners_[again.listener].waiting.push_front(connection);
+}
+
+void ConnectionReferee::assigned(int listener, Dispatcher::Assignment assignment, TimePoint now) {
+  Connection& connection = find(assignment.connection);
+  require(connection.listener == listener, "it stays with its listener");
+  require(connection.where == Where::Waiting, "it is in one place");
+  auto& waiting = listeners_[listener].waiting;
+  require(waiting.front() == assignment.connection, "first come, first served");
+  waiting.pop_front();
+  const auto member = listeners_[listener].members.find(assignment.worker);
+  require(member != listeners_[listener].members.end(), "it goes to a worker that listens");
+  require(member->second.unanswered.size() < member->second.credits,
+          "a worker holds no more than its credits");
+  require(member->second.alone_until <= now, "a worker that refused is left alone");
+  for (const auto& [id, other] : listeners_[listener].members)
+    if (is_free(other, now))
+      require(member->second.unanswered.size() <= other.unanswered.size(),
+              "it goes to a worker with the fewest");
+  member->second.unanswered.push_back(assignment.connection);
+  connection.where = Where::Unanswered;
+  connection.worker = assignment.worker;
+}
+
+void ConnectionReferee::touched(ConnectionId connection) {
+  Connection& touched = find(connection);
+  require(!touched.touched, "no connection is served twice");
+  require(touched.where == Where::Unanswered, "only what was handed off is served");
+  touched.touched = true;
+}
+
+void ConnectionReferee::answered(int listener, int worker, ConnectionId connection, bool accepted,
+                                 TimePoint now) {
+  const Connection& answered = find(connection);
+  require(answered.where == Where::Unanswered && answered.worker == worker, "it was handed to it");
+  Member& member = listeners_[listener].members.at(worker);
+  std::erase(member.unanswered, connection);
+  if (accepted) {
+    require(answered.touched, "accepted means served");
+    connections_.erase(connection);
+    member.refusals = 0;
+    member.alone_until = {};
+  } else {
+    const auto delay = std::min(5ms * (1 << std::min(member.refusals, 6)), 320ms);
+    ++member.refusals;
+    member.alone_until = now + delay;
+  }
+}
+
+void ConnectionReferee::given_up(ConnectionId connection) {
+  const Connection& lost = find(connection);
+  require(lost.where == Where::Unanswered && lost.touched,
+          "only what a dead worker touched is lost");
+  connections_.erase(connection);
+}
+
+void ConnectionReferee::joined(int listener, int worker, unsigned credits) {
+  listeners_[listener].members[worker].credits = credits;
+}
+
+void ConnectionReferee::retired(int listener, int worker) {
+  const auto member = listeners_[listener].members.find(worker);
+  if (member != listeners_[listener].members.end()) member->second.credits = 0;
+}
+
+void ConnectionReferee::left(int listener, int worker,
+                             const std::vector<ConnectionId>& unanswered) {
+  const auto member = listeners_[listener].members.find(worker);
+  if (member == listeners_[listener].members.end()) {
+    require(unanswered.empty(), "a stranger holds nothing");
+    return;
+  }
+  require(std::equal(unanswered.begin(), unanswered.end(), member->second.unanswered.begin(),
+                     member->second.unanswered.end()),
+          "whoever leaves gives back what it held, oldest first");
+  listeners_[listener].members.erase(member);
+}
+
+void ConnectionReferee::closed(int listener) {
+  std::erase_if(connections_, [&](const auto& entry) { return entry.second.listener == listener; });
+  listeners_.erase(listener);
+}
+
+void ConnectionReferee::pumped(int listener, const Dispatcher& dispatcher, TimePoint now) const {
+  const auto found = listeners_.find(listener);
+  static const Listener kNone;
+  const Listener& mine = found == listeners_.end() ? kNone : found->second;
+  require(dispatcher.waiting() == mine.waiting.size(), "every connection that waits is known");
+  std::size_t room = 0;
+  bool alone = false;
+  for (const auto& [id, member] : mine.members) {
+    if (is_free(member, now)) {
+      require(mine.waiting.empty(), "no connection waits while a worker is free");
+      room += member.credits - member.unanswered.size();
+    }
+    alone = alone || (member.unanswered.size() < member.credits && member.alone_until > now);
+  }
+  require(dispatcher.room(now) == room, "the room is what could be handed off");
+  if (room > 0) {
+    require(in_kernel(listener) == 0, "no connection stays in the kernel while a worker is free");
+  } else {
+    const auto retry = dispatcher.retry_at();
+    require(retry.has_value() == alone, "who is left alone is tried again, and nobody else");
+    require(!retry || *retry > now, "no wake-up is in the past");
+  }
+}
+
+std::size_t ConnectionReferee::count(int listener, Where where) const {
+  return static_cast<std::size_t>(
+      std::count_if(connections_.begin(), connections_.end(), [&](const auto& entry) {
+        return entry.second.listener == listener && entry.second.where == where;
+      }));
+}
+
+bool ConnectionReferee::any_stuck(int listener) const {
+  const auto found = listeners_.find(listener);
+  if (found == listeners_.end()) return false;
+  const bool any_member = std::any_of(found->second.members.begin(), found->second.members.end(),
+                                      [](const auto& member) { return member.second.credits > 0; });
+  return any_member && (count(listener, Where::Kernel) > 0 || count(listener, Where::Waiting) > 0 ||
+                        count(listener, Where::Unanswered) > 0);
+}
+
+}  // namespace cohort::sim

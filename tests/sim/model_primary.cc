@@ -1,0 +1,340 @@
+#include "sim/model_primary.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace cohort::sim {
+
+using namespace cluster;
+
+struct ModelPrimary::ModelWorker {
+  ModelWorker(int number, bool starts) : id{number}, referee{starts} {}
+
+  int id;
+  WorkerState state = WorkerState::Spawned;
+  LifeReferee referee;
+  std::unique_ptr<VirtualProcess> process;  // none if it failed to start
+  bool channel_open = true;                 // our end
+  bool disconnect_pending = false;
+  bool in_workers = true;
+  std::set<ConnectionId> unanswered{};
+};
+
+ModelPrimary::ModelPrimary(Random& random, const Climate& climate, Coverage& coverage,
+                           std::function<void(std::string)> log)
+    : random_{random}, climate_{climate}, coverage_{coverage}, log_{std::move(log)} {
+  supervisor_.drain_timeout = climate.drain_timeout;
+}
+
+ModelPrimary::~ModelPrimary() = default;
+
+// The user.
+
+void ModelPrimary::keep(unsigned count) { tell(event::Keep{count}); }
+
+int ModelPrimary::fork(std::optional<std::size_t> place) {
+  const int id = ++last_worker_;
+  const bool starts = !random_.chance(climate_.spawn_fails);
+  auto& worker = *workers_.emplace(id, std::make_unique<ModelWorker>(id, starts)).first->second;
+  if (starts)
+    worker.process = std::make_unique<VirtualProcess>(
+        random_, climate_, [this](ConnectionId connection) { connections_.touched(connection); });
+  tell(event::Forked{id, place});
+  return id;
+}
+
+void ModelPrimary::disconnect(int worker) {
+  handle(*workers_.at(worker), WorkerEvent::DisconnectAsked);
+}
+
+void ModelPrimary::kill(int worker) {
+  if (auto* victim = process(worker)) victim->die();
+}
+
+void ModelPrimary::terminate() { tell(event::Terminate{}); }
+
+// The supervisor.
+
+void ModelPrimary::tell(const SupervisorEvent& event) {
+  coverage_.phases.emplace(supervisor_.phase, event.index());
+  const auto actions = step(supervisor_, event, now);
+  supervisor_referee_.check(supervisor_, event, actions, now);
+  for (const auto& action : actions) carry_out(action);
+}
+
+void ModelPrimary::carry_out(const SupervisorAction& action) {
+  if (const auto* fork_action = std::get_if<action::Fork>(&action)) {
+    log_("fork for place " + std::to_string(fork_action->place));
+    fork(fork_action->place);
+  } else if (std::holds_alternative<action::DisconnectAll>(action)) {
+    log_("disconnect all");
+    for (const int id : workers()) disconnect(id);
+  } else if (std::holds_alternative<action::KillAll>(action)) {
+    log_("kill all");
+    ++coverage_.counts["killed all"];
+    for (const int id : workers()) kill(id);
+  } else if (std::holds_alternative<action::GiveUp>(action)) {
+    log_("give up");
+    ++coverage_.counts["gave up"];
+  } else {
+    log_("finish");
+    ++coverage_.counts["finished"];
+    if (supervisor_referee_.saved_by_health()) ++coverage_.counts["saved by health"];
+    for (int listener = 0; listener < kListeners; ++listener) close(listener);
+    require(connections_.all_settled(), "no connection outlives the cluster");
+  }
+}
+
+// One worker's life.
+
+void ModelPrimary::handle(ModelWorker& worker, WorkerEvent event) {
+  coverage_.cells.emplace(worker.state, event);
+  log_("worker " + std::to_string(worker.id) + " (" + to_string(worker.state) +
+       "): " + to_string(event));
+  const auto [next, actions] = step(worker.state, event);
+  worker.referee.check(event, actions);
+  worker.state = next;
+  carry_out(worker, actions);
+}
+
+void ModelPrimary::carry_out(ModelWorker& worker, std::uint16_t actions) {
+  if ((actions & kKill) != 0) worker.process->die();
+  if ((actions & kReleasePorts) != 0)
+    for (int listener = 0; listener < kListeners; ++listener) retire(worker.id, listener);
+  if ((actions & kLosePorts) != 0) lose(worker.id);
+  if ((actions & kAnswerExiting) != 0) worker.process->receive({ToWorker::Kind::ExitingAnswer});
+  if ((actions & kSendDisconnect) != 0) {
+    worker.disconnect_pending = true;
+    send_disconnect_if_quiet(worker);
+  }
+  if ((actions & kLeaveWorkers) != 0) worker.in_workers = false;
+  if ((actions & kEmitListening) != 0) tell(event::Ready{worker.id});
+  if ((actions & kCloseChannel) != 0) worker.channel_open = false;
+  if ((actions & kEmitExit) != 0) require(!worker.in_workers, "who has exited is not in workers()");
+  if ((actions & kEmitExit) != 0 && random_.chance(climate_.fork_on_exit)) {
+    log_("a handler forks on exit");
+    fork(std::nullopt);
+  }
+}
+
+void ModelPrimary::send_disconnect_if_quiet(ModelWorker& worker) {
+  if (!worker.disconnect_pending || !worker.unanswered.empty() || !worker.process) return;
+  worker.disconnect_pending = false;
+  worker.process->receive({ToWorker::Kind::Disconnect});
+}
+
+bool ModelPrimary::read(int id) {
+  ModelWorker& worker = *workers_.at(id);
+  if (!worker.process || !worker.channel_open) return false;
+  auto& sent = worker.process->sent;
+  if (sent.empty()) {
+    if (worker.process->channel_open()) return false;
+    worker.channel_open = false;
+    handle(worker, WorkerEvent::ChannelClosed);
+    return true;
+  }
+  const FromWorker message = sent.front();
+  sent.pop_front();
+  received(worker, message);
+  return true;
+}
+
+void ModelPrimary::received(ModelWorker& worker, const FromWorker& message) {
+  switch (message.kind) {
+    case FromWorker::Kind::Online:
+      return handle(worker, WorkerEvent::SaidOnline);
+    case FromWorker::Kind::Query:
+      return query(worker, message.listener);
+    case FromWorker::Kind::Listening:
+      return handle(worker, WorkerEvent::SaidListening);
+    case FromWorker::Kind::CloseServer:
+      return retire(worker.id, message.listener);
+    case FromWorker::Kind::Exiting:
+      return handle(worker, WorkerEvent::SaidExiting);
+    case FromWorker::Kind::Answer:
+      return answer(worker, message);
+    case FromWorker::Kind::Garbage:
+      return handle(worker, WorkerEvent::ProtocolViolated);
+  }
+}
+
+bool ModelPrimary::reap(int id) {
+  ModelWorker& worker = *workers_.at(id);
+  if (worker.referee.over() || (worker.process && worker.process->alive())) return false;
+  if (!worker.process) {
+    handle(worker, WorkerEvent::SpawnFailed);
+  } else {
+    while (worker.channel_open && !worker.process->sent.empty()) read(id);
+    // Its end of the channel may be open still: a grandchild holds it.
+    if (random_.chance(500)) read(id);
+    handle(worker, WorkerEvent::Exited);
+  }
+  gone(worker);
+  return true;
+}
+
+void ModelPrimary::gone(ModelWorker& worker) {
+  require(worker.referee.over(), "who is gone was told of");
+  require(worker.state == WorkerState::Dead, "who is gone is dead");
+  require(!worker.in_workers, "who is gone is not in workers()");
+  require(worker.unanswered.empty(), "who is gone holds nothing");
+  worker.process.reset();
+  tell(event::Exited{worker.id});
+}
+
+void ModelPrimary::forget_some_dead() {
+  for (auto next = workers_.begin(); next != workers_.end() && workers_.size() > 20;)
+    next = next->second->state == WorkerState::Dead ? workers_.erase(next) : std::next(next);
+}
+
+// Listeners.
+
+void ModelPrimary::connect(int listener) {
+  if (!listeners_[static_cast<std::size_t>(listener)].open ||
+      connections_.in_kernel(listener) >= 20)
+    return;  // the client is refused, or times out
+  connections_.arrived(listener);
+  pump(listener);
+}
+
+void ModelPrimary::query(ModelWorker& worker, int number) {
+  if (worker.referee.on_purpose()) return;  // no answer, as in Node
+  auto& listener = listeners_[static_cast<std::size_t>(number)];
+  listener.open = true;
+  listener.released = false;
+  listener.users.insert(worker.id);
+  listener.dispatcher.join(worker.id, climate_.credits);
+  connections_.joined(number, worker.id, climate_.credits);
+  pump(number);
+}
+
+void ModelPrimary::answer(ModelWorker& worker, const FromWorker& message) {
+  auto& dispatcher = listeners_[static_cast<std::size_t>(message.listener)].dispatcher;
+  const bool held = message.accepted ? dispatcher.accepted(worker.id, message.connection)
+                                     : dispatcher.refused(worker.id, message.connection, now);
+  require(held, "a worker answers what it was handed");
+  connections_.answered(message.listener, worker.id, message.connection, message.accepted, now);
+  worker.unanswered.erase(message.connection);
+  if (!message.accepted) {
+    ++coverage_.counts["refused"];
+    dispatcher.offer(message.connection, true);
+    connections_.offered_again(message.connection);
+  }
+  pump(message.listener);
+  release_if_unused(message.listener);
+  send_disconnect_if_quiet(worker);
+}
+
+void ModelPrimary::retire(int worker, int number) {
+  auto& listener = listeners_[static_cast<std::size_t>(number)];
+  if (listener.users.erase(worker) == 0) return;
+  listener.dispatcher.retire(worker);
+  connections_.retired(number, worker);
+  if (listener.users.empty()) listener.released = true;
+  release_if_unused(number);
+}
+
+void ModelPrimary::lose(int worker) {
+  for (int number = 0; number < kListeners; ++number) {
+    auto& listener = listeners_[static_cast<std::size_t>(number)];
+    listener.users.erase(worker);
+    auto unanswered = listener.dispatcher.leave(worker);
+    connections_.left(number, worker, unanswered);
+    std::reverse(unanswered.begin(), unanswered.end());  // the oldest is to be the first again
+    for (const ConnectionId connection : unanswered) {
+      workers_.at(worker)->unanswered.erase(connection);
+      ++coverage_.counts[connections_.is_touched(connection) ? "lost with its worker" : "rescued"];
+      if (connections_.is_touched(connection)) {
+        connections_.given_up(connection);
+      } else {
+        listener.dispatcher.offer(connection, true);
+        connections_.offered_again(connection);
+      }
+    }
+    pump(number);
+    release_if_unused(number);
+  }
+}
+
+void ModelPrimary::pump(int number) {
+  auto& listener = listeners_[static_cast<std::size_t>(number)];
+  if (!listener.open) return;
+  for (auto room = listener.dispatcher.room(now); room > 0 && connections_.in_kernel(number) > 0;
+       --room) {
+    const ConnectionId connection = connections_.first_in_kernel(number);
+    connections_.taken(connection);
+    listener.dispatcher.offer(connection);
+  }
+  while (const auto assignment = listener.dispatcher.next(now)) {
+    connections_.assigned(number, *assignment, now);
+    ModelWorker& worker = *workers_.at(assignment->worker);
+    worker.unanswered.insert(assignment->connection);
+    worker.process->receive({ToWorker::Kind::NewConnection, number, assignment->connection});
+  }
+  connections_.pumped(number, listener.dispatcher, now);
+  listener.retry =
+      listener.dispatcher.room(now) == 0 ? listener.dispatcher.retry_at() : std::nullopt;
+}
+
+void ModelPrimary::release_if_unused(int number) {
+  const auto& listener = listeners_[static_cast<std::size_t>(number)];
+  if (listener.released && listener.users.empty() && !listener.dispatcher.any_unanswered())
+    close(number);
+}
+
+void ModelPrimary::close(int number) {
+  listeners_[static_cast<std::size_t>(number)] = {};
+  connections_.closed(number);
+}
+
+// Time.
+
+std::optional<TimePoint> ModelPrimary::next_timer() const {
+  auto next = next_wakeup(supervisor_);
+  for (const auto& listener : listeners_)
+    if (listener.retry && (!next || *listener.retry < *next)) next = listener.retry;
+  return next;
+}
+
+bool ModelPrimary::fire_due_timers() {
+  bool any = false;
+  if (const auto at = next_wakeup(supervisor_); at && *at <= now) {
+    any = true;
+    tell(event::TimePassed{});
+  }
+  for (int number = 0; number < kListeners; ++number) {
+    const auto& listener = listeners_[static_cast<std::size_t>(number)];
+    if (!listener.retry || *listener.retry > now) continue;
+    any = true;
+    pump(number);
+    require(!listener.retry || *listener.retry > now, "a retry makes something happen");
+  }
+  return any;
+}
+
+void ModelPrimary::destroy() {
+  for (const int id : workers()) kill(id);
+}
+
+std::vector<int> ModelPrimary::workers() const {
+  std::vector<int> ids;
+  for (const auto& [id, worker] : workers_) ids.push_back(id);
+  return ids;
+}
+
+VirtualProcess* ModelPrimary::process(int worker) {
+  const auto found = workers_.find(worker);
+  return found == workers_.end() ? nullptr : found->second->process.get();
+}
+
+bool ModelPrimary::is_complete() const {
+  return std::all_of(supervisor_.places.begin(), supervisor_.places.end(),
+                     [](const auto& place) { return place.worker.has_value(); });
+}
+
+bool ModelPrimary::all_dead() const {
+  return std::all_of(workers_.begin(), workers_.end(),
+                     [](const auto& entry) { return entry.second->state == WorkerState::Dead; });
+}
+
+}  // namespace cohort::sim

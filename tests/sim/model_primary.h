@@ -1,0 +1,111 @@
+// A primary for the simulation: it carries out what the pure core decides, on virtual processes, as
+// the real one does on real ones. Referees look over its shoulder and throw Violation.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "cluster/dispatcher.h"
+#include "cluster/supervisor.h"
+#include "cluster/worker_life.h"
+#include "sim/climate.h"
+#include "sim/connection_referee.h"
+#include "sim/life_referee.h"
+#include "sim/random.h"
+#include "sim/supervisor_referee.h"
+#include "sim/virtual_process.h"
+
+namespace cohort::sim {
+
+/// What the runs visited, to prove that they are worth something.
+struct Coverage {
+  std::set<std::pair<cluster::WorkerState, cluster::WorkerEvent>> cells;
+  std::set<std::pair<cluster::Supervisor::Phase, std::size_t>> phases;  ///< and event's index
+  std::map<std::string, int> counts;
+};
+
+class ModelPrimary {
+ public:
+  using TimePoint = cluster::TimePoint;
+  struct ModelWorker;
+
+  ModelPrimary(Random& random, const Climate& climate, Coverage& coverage,
+               std::function<void(std::string)> log);
+  ~ModelPrimary();
+
+  TimePoint now{std::chrono::seconds{1}};
+
+  // The user.
+  void keep(unsigned count);
+  int fork(std::optional<std::size_t> place);
+  void disconnect(int worker);
+  void kill(int worker);
+  void terminate();
+
+  // The world. Each returns false if there was nothing to do.
+  void connect(int listener);
+  /// Reads one message, or the end, of a worker's channel.
+  bool read(int worker);
+  /// Learns of a process's death, or of a start that failed.
+  bool reap(int worker);
+  bool fire_due_timers();
+  /// A timer that was cancelled too late, or any other moment.
+  void wake_up() { tell(cluster::event::TimePassed{}); }
+  std::optional<TimePoint> next_timer() const;
+  void destroy();  ///< As the program ends.
+  /// The user drops his handles to them.
+  void forget_some_dead();
+
+  std::vector<int> workers() const;
+  VirtualProcess* process(int worker);
+  const ConnectionReferee& connections() const { return connections_; }
+  const cluster::Supervisor& supervisor() const { return supervisor_; }
+  bool finished() const { return supervisor_referee_.finished(); }
+  /// Every place has its worker.
+  bool is_complete() const;
+  bool all_dead() const;
+
+ private:
+  struct ModelListener {
+    bool open = false;
+    bool released = false;
+    std::set<int> users{};
+    cluster::Dispatcher dispatcher{};
+    std::optional<TimePoint> retry{};
+  };
+
+  void tell(const cluster::SupervisorEvent& event);
+  void carry_out(const cluster::SupervisorAction& action);
+  void handle(ModelWorker& worker, cluster::WorkerEvent event);
+  void carry_out(ModelWorker& worker, std::uint16_t actions);
+  void received(ModelWorker& worker, const FromWorker& message);
+  void send_disconnect_if_quiet(ModelWorker& worker);
+  void gone(ModelWorker& worker);
+
+  void query(ModelWorker& worker, int listener);
+  void answer(ModelWorker& worker, const FromWorker& message);
+  void retire(int worker, int listener);
+  void lose(int worker);
+  void pump(int listener);
+  void release_if_unused(int listener);
+  void close(int listener);
+
+  Random& random_;
+  const Climate& climate_;
+  Coverage& coverage_;
+  std::function<void(std::string)> log_;
+  cluster::Supervisor supervisor_;
+  SupervisorReferee supervisor_referee_;
+  ConnectionReferee connections_;
+  std::map<int, std::unique_ptr<ModelWorker>> workers_;
+  std::array<ModelListener, kListeners> listeners_;
+  int last_worker_ = 0;
+};
+
+}  // namespace cohort::sim

@@ -1,0 +1,192 @@
+#include "sim/simulation.h"
+
+#include <algorithm>
+
+namespace cohort::sim {
+namespace {
+
+using namespace std::chrono_literals;
+using cluster::Supervisor;
+
+class Simulation {
+ public:
+  Simulation(std::uint64_t seed, int steps, Outcome& outcome)
+      : random_{seed}, steps_{steps}, outcome_{outcome} {}
+
+  void run() {
+    while (outcome_.step < steps_) one_cluster();
+  }
+
+ private:
+  void one_cluster();
+  void one_step();
+  void user_acts();
+  void nap();
+  void something_happens();
+  void run_to_rest();
+  void settle();
+  void end();
+  int a_worker() {
+    const auto ids = primary_->workers();
+    return ids.empty() ? 0 : ids[random_.below(ids.size())];
+  }
+  void log(const std::string& what) {
+    const auto time = std::chrono::duration_cast<std::chrono::milliseconds>(
+        primary_ ? primary_->now.time_since_epoch() : 0s);
+    outcome_.last_events.push_back(std::to_string(time.count()) + " ms  " + what);
+    if (outcome_.last_events.size() > 60) outcome_.last_events.pop_front();
+  }
+
+  Random random_;
+  const int steps_;
+  Outcome& outcome_;
+  Climate* climate_ = nullptr;
+  ModelPrimary* primary_ = nullptr;
+};
+
+void Simulation::one_cluster() {
+  Climate climate{random_};
+  ModelPrimary primary{random_, climate, outcome_.coverage,
+                       [this](const std::string& what) { log(what); }};
+  climate_ = &climate;
+  primary_ = &primary;
+  log("a new cluster");
+  if (random_.chance(900)) primary.keep(1 + static_cast<unsigned>(random_.below(4)));
+  const int last = outcome_.step + 100 + static_cast<int>(random_.below(4000));
+  while (outcome_.step < last && !primary.finished()) one_step();
+  if (!primary.finished()) settle();
+  if (!primary.finished()) end();
+  // A handler may still fork, and a late event may come: nothing follows.
+  for (int i = 0; i < 30; ++i) one_step();
+  climate.clear_up();
+  primary.destroy();
+  for (const int id : primary.workers()) primary.reap(id);
+  require(primary.all_dead(), "every worker's end was told");
+  primary_ = nullptr;
+}
+
+void Simulation::one_step() {
+  ++outcome_.step;
+  if (random_.chance(climate_->connect))
+    primary_->connect(static_cast<int>(random_.below(kListeners)));
+  user_acts();
+  if (random_.chance(100)) nap();
+  something_happens();
+  if (random_.chance(500)) primary_->fire_due_timers();
+  if (random_.chance(20)) primary_->wake_up();
+  primary_->forget_some_dead();
+}
+
+void Simulation::user_acts() {
+  if (random_.chance(climate_->keep)) {
+    const auto count = static_cast<unsigned>(random_.below(6));
+    log("keep " + std::to_string(count));
+    primary_->keep(count);
+  }
+  if (random_.chance(climate_->fork) && primary_->workers().size() < 30) {
+    log("the user forks");
+    primary_->fork(std::nullopt);
+  }
+  if (const int worker = a_worker(); worker != 0 && random_.chance(climate_->disconnect))
+    primary_->disconnect(worker);
+  if (const int worker = a_worker(); worker != 0 && random_.chance(climate_->kill)) {
+    log("worker " + std::to_string(worker) + " is killed");
+    primary_->kill(worker);
+  }
+  if (random_.chance(climate_->terminate)) {
+    log("terminate");
+    primary_->terminate();
+  }
+}
+
+void Simulation::nap() {
+  auto until = primary_->now + std::chrono::microseconds{random_.below(20000)};
+  if (random_.chance(climate_->long_naps)) {
+    const auto timer = primary_->next_timer();
+    until = timer && random_.chance(500)
+                ? *timer
+                : primary_->now + std::chrono::milliseconds{random_.below(15000)};
+  }
+  primary_->now = std::max(primary_->now, until);
+}
+
+void Simulation::something_happens() {
+  const int worker = a_worker();
+  if (worker == 0) return;
+  switch (random_.below(3)) {
+    case 0:
+      if (auto* process = primary_->process(worker)) process->act();
+      break;
+    case 1:
+      primary_->read(worker);
+      break;
+    default:
+      primary_->reap(worker);
+  }
+}
+
+// Lets everything happen that will, timers included, until nothing does. It has to come to that.
+void Simulation::run_to_rest() {
+  int idle_rounds = 0;  // several, since a process does not always do what it could
+  for (int round = 0; idle_rounds < 30 && !primary_->finished(); ++round) {
+    require(round < 20000, "it comes to rest");
+    bool any = false;
+    for (const int id : primary_->workers()) {
+      if (auto* process = primary_->process(id)) any = process->act() || any;
+      any = primary_->read(id) || any;
+      any = primary_->reap(id) || any;
+    }
+    any = primary_->fire_due_timers() || any;
+    primary_->forget_some_dead();
+    if (any) {
+      idle_rounds = 0;
+    } else if (++idle_rounds == 30) {
+      const auto timer = primary_->next_timer();
+      if (!timer) return;
+      primary_->now = *timer;
+      idle_rounds = 0;
+    }
+  }
+}
+
+// The storm is over: everything that waits for something gets it.
+void Simulation::settle() {
+  log("the storm is over");
+  climate_->clear_up();
+  for (const int id : primary_->workers())
+    if (auto* process = primary_->process(id)) process->hang(false);
+  run_to_rest();
+  if (primary_->finished()) return;
+  require(primary_->supervisor().phase == Supervisor::Phase::Running,
+          "what began to end has ended");
+  require(primary_->is_complete(), "every place has its worker again");
+  for (int listener = 0; listener < kListeners; ++listener)
+    require(!primary_->connections().any_stuck(listener), "every connection was served");
+  ++outcome_.coverage.counts["settled"];
+}
+
+void Simulation::end() {
+  const bool some_hang = random_.chance(300);
+  for (const int id : primary_->workers())
+    if (auto* process = primary_->process(id)) process->hang(some_hang && random_.chance(300));
+  const auto asked = primary_->now;
+  log("terminate, at rest");
+  primary_->terminate();
+  run_to_rest();
+  require(primary_->finished(), "a cluster that was told to end ends");
+  require(primary_->now - asked <= climate_->drain_timeout, "it ends in time");
+}
+
+}  // namespace
+
+Outcome simulate(std::uint64_t seed, int steps) {
+  Outcome outcome;
+  try {
+    Simulation{seed, steps, outcome}.run();
+  } catch (const Violation& violation) {
+    outcome.violation = violation.what();
+  }
+  return outcome;
+}
+
+}  // namespace cohort::sim

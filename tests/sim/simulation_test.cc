@@ -1,0 +1,78 @@
+#include "sim/simulation.h"
+
+#include <gtest/gtest.h>
+
+namespace cohort::sim {
+namespace {
+
+using cluster::Supervisor;
+using cluster::WorkerEvent;
+using cluster::WorkerState;
+
+constexpr int kSeeds = 60;
+constexpr int kSteps = 10000;
+
+// Runs many seeds once for all tests of this file.
+const Coverage& coverage_of_many_seeds() {
+  static const Coverage all = [] {
+    Coverage sum;
+    for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+      Outcome outcome = simulate(seed, kSteps);
+      EXPECT_EQ(outcome.violation, "")
+          << "replay: cluster_sim --seed " << seed << " --steps " << kSteps;
+      sum.cells.merge(outcome.coverage.cells);
+      sum.phases.merge(outcome.coverage.phases);
+      for (const auto& [what, count] : outcome.coverage.counts) sum.counts[what] += count;
+    }
+    return sum;
+  }();
+  return all;
+}
+
+TEST(Simulation, EveryInvariantHolds) {
+  EXPECT_GT(coverage_of_many_seeds().counts.at("finished"), kSeeds);
+}
+
+TEST(Simulation, EveryCellThatARealWorkerCanReachIsReached) {
+  const auto& cells = coverage_of_many_seeds().cells;
+  for (int s = 0; s < cluster::kWorkerStates; ++s) {
+    for (int e = 0; e < cluster::kWorkerEvents; ++e) {
+      const auto state = static_cast<WorkerState>(s);
+      const auto event = static_cast<WorkerEvent>(e);
+      const bool connected = s <= static_cast<int>(WorkerState::Disconnecting);
+      bool can_happen = connected;  // whatever a worker may say
+      if (event == WorkerEvent::DisconnectAsked) can_happen = true;
+      if (event == WorkerEvent::Exited) can_happen = state != WorkerState::Dead;
+      if (event == WorkerEvent::SpawnFailed)
+        can_happen = state == WorkerState::Spawned || state == WorkerState::Disconnecting;
+      EXPECT_EQ(cells.contains({state, event}), can_happen)
+          << to_string(state) << " / " << to_string(event);
+    }
+  }
+}
+
+TEST(Simulation, EveryPhaseSeesEveryEvent) {
+  const auto& phases = coverage_of_many_seeds().phases;
+  for (const auto phase : {Supervisor::Phase::Running, Supervisor::Phase::Draining,
+                           Supervisor::Phase::Killing, Supervisor::Phase::Over})
+    for (std::size_t event = 0; event < std::variant_size_v<cluster::SupervisorEvent>; ++event)
+      EXPECT_TRUE(phases.contains({phase, event})) << static_cast<int>(phase) << " / " << event;
+}
+
+TEST(Simulation, EveryKindOfEndIsMet) {
+  const auto& counts = coverage_of_many_seeds().counts;
+  for (const char* what : {"gave up", "killed all", "settled", "saved by health", "refused",
+                           "rescued", "lost with its worker"})
+    EXPECT_TRUE(counts.contains(what)) << what;
+}
+
+TEST(Simulation, TheSameSeedReplaysTheSameRun) {
+  const auto first = simulate(7, 3000);
+  const auto again = simulate(7, 3000);
+  EXPECT_EQ(first.last_events, again.last_events);
+  EXPECT_EQ(first.coverage.counts, again.coverage.counts);
+  EXPECT_NE(first.last_events, simulate(8, 3000).last_events);
+}
+
+}  // namespace
+}  // namespace cohort::sim
