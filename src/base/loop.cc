@@ -3,12 +3,23 @@
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/strand.hpp>
 
 namespace cohort {
 
 namespace asio = boost::asio;
 
 void Loop::post(std::function<void()> task) const { asio::post(executor_, std::move(task)); }
+
+void Loop::run_here(std::function<void()> task) const { asio::dispatch(executor_, std::move(task)); }
+
+bool Loop::runs_here() const {
+  if (!*started_) return std::this_thread::get_id() == maker_;
+  using Strand = asio::strand<asio::io_context::executor_type>;
+  const auto* strand = executor_.target<Strand>();
+  return strand != nullptr ? strand->running_in_this_thread()
+                           : io_.get_executor().running_in_this_thread();
+}
 
 // One pending wait. It outlives its Watch until Asio has run the completion handler, which has to set
 // the work count right even when nobody listens any more.

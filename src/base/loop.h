@@ -11,8 +11,10 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <atomic>
 #include <functional>
 #include <memory>
+#include <thread>
 
 #include "cohort/fd.h"
 
@@ -27,10 +29,18 @@ class Loop {
   const boost::asio::any_io_executor& executor() const { return executor_; }
   /// Runs `task` after everything that is ready now: the end of this turn.
   void post(std::function<void()> task) const;
+  /// Runs `task` now if this is the loop's turn, else as a turn of its own.
+  void run_here(std::function<void()> task) const;
+  /// Whether this is the loop's turn. Until the loop has started, that is the thread that made it.
+  bool runs_here() const;
+  /// From now on only callbacks of the loop count as its turn. Copies of this Loop share that.
+  void mark_started() const { *started_ = true; }
 
  private:
   boost::asio::io_context& io_;
   boost::asio::any_io_executor executor_;
+  std::thread::id maker_ = std::this_thread::get_id();
+  std::shared_ptr<std::atomic<bool>> started_ = std::make_shared<std::atomic<bool>>(false);
 };
 
 /// Readiness of one descriptor, which it owns. Not movable; destroying it closes the descriptor and

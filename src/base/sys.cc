@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace cohort {
@@ -121,6 +123,19 @@ ssize_t sendmsg(int fd, const msghdr& message, int flags) {
 
 ssize_t recvmsg(int fd, msghdr& message, int flags) {
   return call([&] { return ::recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC); });
+}
+
+bool wait_for(int fd, short events, std::chrono::steady_clock::time_point deadline) {
+  pollfd target{fd, events, 0};
+  for (;;) {
+    using std::chrono::milliseconds;
+    const auto left = std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now());
+    const auto timeout = std::clamp<milliseconds::rep>(left.count(), 0, 1'000'000);
+    const int ready = ::poll(&target, 1, static_cast<int>(timeout));
+    if (ready > 0) return true;
+    if (ready == -1 && errno != EINTR) return false;
+    if (ready == 0 && left.count() <= 0) return false;
+  }
 }
 
 int bytes_readable(int fd, int& count) {

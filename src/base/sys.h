@@ -14,6 +14,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstddef>
 
@@ -61,6 +62,8 @@ ssize_t send(int fd, const void* data, std::size_t size, int flags = 0);
 ssize_t sendmsg(int fd, const msghdr& message, int flags = 0);
 /// Always MSG_CMSG_CLOEXEC.
 ssize_t recvmsg(int fd, msghdr& message, int flags = 0);
+/// Blocks until one of `events` (POLLIN, POLLOUT), an error or the end; false at the deadline.
+bool wait_for(int fd, short events, std::chrono::steady_clock::time_point deadline);
 /// Bytes that wait to be read (FIONREAD).
 int bytes_readable(int fd, int& count);
 

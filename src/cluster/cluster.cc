@@ -1,0 +1,258 @@
+// The public Cluster: one side or the other, timers, signals, and how the loop ends.
+#include "cohort/cluster.h"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+
+#include "cluster/own_worker.h"
+#include "cluster/primary.h"
+#include "cluster/uncaught.h"
+
+namespace cohort {
+
+namespace asio = boost::asio;
+using cluster::OwnWorker;
+using cluster::Primary;
+
+namespace {
+
+bool workers_part_here() {
+  const char* value = std::getenv("COHORT_WORKERS");
+  return value != nullptr && std::string_view(value) == "0";
+}
+
+// The Cluster of each loop, for `run(io)`; kept in the loop itself.
+class ClusterOfLoop : public asio::execution_context::service {
+ public:
+  using key_type = ClusterOfLoop;
+  inline static asio::execution_context::id id;
+  explicit ClusterOfLoop(asio::execution_context& context)
+      : asio::execution_context::service{context} {}
+  void shutdown() override {}
+  Cluster* cluster = nullptr;
+};
+
+}  // namespace
+
+struct Timer::Impl {
+  Impl(const Loop& timer_loop, std::chrono::milliseconds timer_period, bool again,
+       std::function<void()> timer_task)
+      : loop{timer_loop},
+        timer{timer_loop.context()},
+        period{timer_period},
+        repeats{again},
+        task{std::move(timer_task)} {}
+
+  void start(const std::shared_ptr<Impl>& self) {
+    timer.expires_at(next);
+    timer.async_wait([self](boost::system::error_code error) {
+      if (!error) self->loop.run_here([self] { self->fire(self); });
+    });
+  }
+  void fire(const std::shared_ptr<Impl>& self) {
+    if (cancelled) return;
+    if (!repeats) return task();
+    // From the time it was due, so that it keeps its rate; ticks that a busy loop missed are skipped.
+    next += period;
+    const auto now = std::chrono::steady_clock::now();
+    if (next < now) next = now;
+    start(self);
+    task();
+  }
+
+  Loop loop;
+  asio::steady_timer timer;
+  std::chrono::milliseconds period;
+  bool repeats;
+  std::function<void()> task;
+  std::chrono::steady_clock::time_point next = std::chrono::steady_clock::now() + period;
+  bool cancelled = false;
+};
+
+void Timer::cancel() const {
+  impl_->cancelled = true;
+  impl_->timer.cancel();
+}
+
+struct Cluster::Impl {
+  Impl(Cluster& owner, std::unique_ptr<asio::io_context> own, asio::io_context* users)
+      : own_io{std::move(own)},
+        io{users != nullptr ? *users : *own_io},
+        loop{users != nullptr ? Loop{io, asio::make_strand(io.get_executor())}
+                              : Loop{io, io.get_executor()}},
+        parent{cluster::take_parent_channel()},
+        is_worker{parent.worker_id.has_value() || workers_part_here()},
+        own_worker{std::make_shared<OwnWorker>(loop, std::move(parent),
+                                               [this](int code) { side_over(own_over, code); })},
+        primary{loop, [this](int code) { side_over(primary_over, code); }},
+        signals{io} {
+    asio::use_service<ClusterOfLoop>(io).cluster = &owner;
+    // So that output into a pipe is seen line by line, as Node's is.
+    std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
+    own_worker->events.disconnect.on([this] { cancel_timers(); });
+    own_worker->start();
+    loop.post([this] { loop.mark_started(); });
+  }
+
+  ~Impl() {
+    asio::use_service<ClusterOfLoop>(io).cluster = nullptr;
+    own_worker->flush();
+  }
+
+  // A process that was told to end leaves when both have: its servers, and its workers.
+  void side_over(bool& side, int code) {
+    side = true;
+    exit_code = std::max(exit_code, code);
+    if (is_worker || !terminating || (own_over && primary_over)) io.stop();
+  }
+
+  void terminate(int signal_number) {
+    terminating = true;
+    own_worker->terminate(signal_number, drain_timeout);
+    if (!is_worker) primary.terminate();
+  }
+
+  void cancel_timers() {
+    for (const auto& weak : timers)
+      if (const auto timer = weak.lock()) Timer{timer}.cancel();
+  }
+
+  Timer add_timer(std::chrono::milliseconds period, bool repeats, std::function<void()> task) {
+    std::erase_if(timers, [](const auto& weak) { return weak.expired(); });
+    // Node, too, makes a period of 0 one millisecond: else it would never let anything else run.
+    const auto shortest = std::chrono::milliseconds{repeats ? 1 : 0};
+    auto timer = std::make_shared<Timer::Impl>(loop, std::max(period, shortest), repeats,
+                                               std::move(task));
+    timer->start(timer);
+    timers.push_back(timer);
+    return Timer{timer};
+  }
+
+  void wait_for_signal() {
+    signals.async_wait([this](boost::system::error_code error, int number) {
+      io.get_executor().on_work_started();  // see below
+      if (error) return;
+      loop.run_here([this, number] { terminate(number); });
+      wait_for_signal();
+    });
+    // Waiting for a signal does not keep the loop running; as in base/loop.h.
+    io.get_executor().on_work_finished();
+  }
+
+  int run() {
+    try {
+      // In the loop, where the count of outstanding work cannot reach zero meanwhile.
+      asio::post(io, [this] {
+        boost::system::error_code ignored;
+        signals.add(SIGTERM, ignored);
+        signals.add(SIGINT, ignored);
+        wait_for_signal();
+      });
+      io.restart();
+      io.run();
+    } catch (...) {
+      cluster::print_uncaught(std::current_exception());
+      exit_code = 1;
+    }
+    own_worker->flush();
+    std::cout.flush();
+    std::fflush(stdout);
+    return exit_code;
+  }
+
+  std::unique_ptr<asio::io_context> own_io;
+  asio::io_context& io;
+  Loop loop;
+  cluster::ParentChannel parent;
+  bool is_worker;
+  std::shared_ptr<OwnWorker> own_worker;  // shared with user handles
+  Primary primary;
+  asio::signal_set signals;
+  std::vector<std::weak_ptr<Timer::Impl>> timers;
+  std::chrono::milliseconds drain_timeout{std::chrono::seconds{25}};
+  bool terminating = false;
+  bool own_over = false;
+  bool primary_over = false;
+  int exit_code = 0;
+  cluster::ExitHooks hooks{[this] { own_worker->flush(); }};
+};
+
+// One thread runs it: Asio then needs no locks.
+Cluster::Cluster()
+    : impl_{std::make_unique<Impl>(*this, std::make_unique<asio::io_context>(1), nullptr)} {}
+Cluster::Cluster(asio::io_context& io) : impl_{std::make_unique<Impl>(*this, nullptr, &io)} {}
+Cluster::~Cluster() = default;
+
+bool Cluster::is_primary() const { return !impl_->is_worker; }
+bool Cluster::is_worker() const { return impl_->is_worker; }
+
+Worker Cluster::fork(const Environment& env) { return impl_->primary.fork(env); }
+std::vector<Worker> Cluster::workers() const { return impl_->primary.workers(); }
+const Settings& Cluster::settings() const { return impl_->primary.settings(); }
+void Cluster::setup_primary(const Settings& settings) { impl_->primary.setup(settings); }
+void Cluster::disconnect(std::function<void()> done) {
+  impl_->primary.disconnect(std::move(done));
+}
+void Cluster::keep(unsigned count) { impl_->primary.keep(count); }
+void Cluster::set_policy(Policy policy) { impl_->primary.set_policy(policy); }
+Policy Cluster::policy() const { return impl_->primary.policy(); }
+Worker Cluster::worker() const { return Worker{impl_->own_worker}; }
+
+Timer Cluster::set_interval(std::chrono::milliseconds period, std::function<void()> task) {
+  return impl_->add_timer(period, true, std::move(task));
+}
+Timer Cluster::set_timeout(std::chrono::milliseconds delay, std::function<void()> task) {
+  return impl_->add_timer(delay, false, std::move(task));
+}
+
+int Cluster::run() { return impl_->run(); }
+
+void Cluster::set_drain_timeout(std::chrono::milliseconds timeout) {
+  impl_->drain_timeout = timeout;
+  impl_->primary.set_drain_timeout(timeout);
+}
+
+asio::io_context& Cluster::io_context() { return impl_->io; }
+Cluster::operator net::Host&() { return *impl_->own_worker; }
+
+void Cluster::on_setup(std::function<void(const Settings&)> handler) {
+  impl_->primary.on_setup.on(std::move(handler));
+}
+void Cluster::on_fork(std::function<void(Worker)> handler) {
+  impl_->primary.on_fork.on(std::move(handler));
+}
+void Cluster::on_online(std::function<void(Worker)> handler) {
+  impl_->primary.on_online.on(std::move(handler));
+}
+void Cluster::on_listening(std::function<void(Worker, const Address&)> handler) {
+  impl_->primary.on_listening.on(std::move(handler));
+}
+void Cluster::on_message(std::function<void(Worker, const Value&)> handler) {
+  impl_->primary.on_message.on(std::move(handler));
+}
+void Cluster::on_disconnect(std::function<void(Worker)> handler) {
+  impl_->primary.on_disconnect.on(std::move(handler));
+}
+void Cluster::on_exit(std::function<void(Worker, const Exit&)> handler) {
+  impl_->primary.on_exit.on(std::move(handler));
+}
+
+int run(asio::io_context& io) {
+  Cluster* cluster = asio::use_service<ClusterOfLoop>(io).cluster;
+  if (cluster != nullptr) return cluster->run();
+  try {
+    io.run();
+    return 0;
+  } catch (...) {
+    cluster::print_uncaught(std::current_exception());
+    return 1;
+  }
+}
+
+}  // namespace cohort

@@ -1,0 +1,286 @@
+#include "cluster/forked_worker.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <iostream>
+
+#include "base/sys.h"
+
+namespace cohort::cluster {
+namespace {
+
+// A cohort worker may hold this many connections unanswered: enough to keep it busy while the primary
+// does other things, few enough that little waits behind a handler that blocks.
+constexpr unsigned kCohortCredits = 8;
+// Node's own primary never has more than one; its workers are tested with that.
+constexpr unsigned kNodeCredits = 1;
+
+}  // namespace
+
+// A pipe from the worker's stdout or stderr that the user asked for.
+struct ForkedWorker::OutputPipe {
+  OutputPipe(ForkedWorker& worker, int index, OwnFd fd)
+      : owner{worker}, stdio_index{index}, watch{worker.loop_, std::move(fd)} {
+    watch.set_ref(false);
+    wait();
+  }
+  void wait() {
+    watch.wait_readable([this, self = owner.weak_from_this()] {
+      const auto alive = self.lock();
+      if (alive && read_some()) wait();
+    });
+  }
+  bool read_some() {
+    char buffer[16384];
+    const ssize_t size = sys::read(watch.fd(), buffer, sizeof buffer);
+    if (size < 0) return errno == EAGAIN;
+    if (size == 0) return false;
+    auto& event = stdio_index == 1 ? owner.events.stdout_data : owner.events.stderr_data;
+    event.emit(owner.loop_, std::string_view(buffer, static_cast<std::size_t>(size)));
+    return true;
+  }
+  // The process is gone: what it had written is all that will come.
+  void drain() {
+    int waiting = 0;
+    while (sys::bytes_readable(watch.fd(), waiting) == 0 && waiting > 0 && read_some()) {
+    }
+  }
+
+  ForkedWorker& owner;
+  int stdio_index;
+  Watch watch;
+};
+
+ForkedWorker::ForkedWorker(const Loop& loop, ForkedWorkerOwner& owner, int id,
+                           std::size_t message_size_max)
+    : WorkerImpl{loop}, owner_{owner}, id_{id}, message_size_max_{message_size_max} {}
+
+ForkedWorker::~ForkedWorker() {
+  if (channel_) channel_->abandon();
+}
+
+void ForkedWorker::started(process::Child child, OwnFd channel,
+                           std::unique_ptr<process::StderrTail> tail) {
+  pid_ = child.pid;
+  connected_ = true;
+  stderr_tail_ = std::move(tail);
+  channel_ = std::make_shared<ipc::Channel>(
+      loop_, std::move(channel), message_size_max_, static_cast<ipc::ChannelUser&>(*this));
+  channel_->set_ref(false);  // the process keeps the loop running
+  channel_->start();
+  process_ = std::make_unique<process::ChildWatch>(loop_, std::move(child),
+                                                   [this](const Exit& exit) { process_ended(exit); });
+}
+
+void ForkedWorker::read_output(int stdio_index, OwnFd pipe) {
+  outputs_.push_back(std::make_unique<OutputPipe>(*this, stdio_index, std::move(pipe)));
+}
+
+void ForkedWorker::failed_to_start(Error error) {
+  const auto self = shared_from_this();
+  error_ = std::move(error);
+  handle(WorkerEvent::SpawnFailed);
+  abort_waiting();
+  owner_.worker_failed_to_start(*this);
+}
+
+bool ForkedWorker::kill(int signal_number) {
+  return process_ && process_->alive() && process_->signal(signal_number).has_value();
+}
+
+std::vector<std::string> ForkedWorker::last_stderr_lines(std::size_t count) const {
+  return stderr_tail_ ? stderr_tail_->last_lines(count) : std::vector<std::string>{};
+}
+
+// What arrives.
+
+void ForkedWorker::message(ipc::Incoming incoming) {
+  const auto self = shared_from_this();
+  switch (incoming.kind) {
+    case ipc::MessageKind::User:
+      owner_.worker_message(*this, incoming.value);
+      events.message.emit(loop_, incoming.value);
+      break;
+    case ipc::MessageKind::Cluster:
+      cluster_message(incoming.value);
+      break;
+    default:  // NODE_ commands that we do not know are ignored, as Node does
+      break;
+  }
+}
+
+void ForkedWorker::cluster_message(const Value& message) {
+  const Value& act = message["act"];
+  if (act.is_undefined()) {
+    if (message["accepted"].is_bool())
+      answered(message["ack"].int64_or(-1), message["accepted"].bool_or(false));
+  } else if (act == "online") {
+    speaks_cohort_ = message["cohort"].is_number();
+    handle(WorkerEvent::SaidOnline);
+  } else if (act == "listening") {
+    address_ = parse_listening(message);
+    handle(WorkerEvent::SaidListening);
+  } else if (act == "queryServer") {
+    if (on_purpose_ || state_ == WorkerState::Disconnected) return;  // it ends: no answer, as in Node
+    const auto query = parse_query_server(message);
+    if (query) return owner_.listeners().query(*this, *query);
+    Value failed = cluster::cluster_message();
+    failed["errno"] = -EINVAL;
+    failed["ack"] = message["seq"];
+    send_cluster(std::move(failed));
+  } else if (act == "close") {
+    owner_.listeners().close(id_, std::string(message["key"].string_or("")));
+  } else if (act == "exitedAfterDisconnect") {
+    exiting_seq_ = message["seq"].int64_or(-1);
+    handle(WorkerEvent::SaidExiting);
+  }
+}
+
+void ForkedWorker::channel_closed(std::optional<Error> why) {
+  const auto self = shared_from_this();
+  connected_ = false;
+  if (why) {
+    error_ = Error{why->code, "worker " + std::to_string(id_) + " (pid " + std::to_string(pid_) + ")",
+                   "it was killed; " + (why->detail.empty() ? "nothing else is affected" : why->detail)};
+    handle(WorkerEvent::ProtocolViolated);
+  } else {
+    handle(WorkerEvent::ChannelClosed);
+  }
+}
+
+void ForkedWorker::process_ended(const Exit& exit) {
+  const auto self = shared_from_this();
+  // Everything that it sent is in the channel by now. Not up to the end: a grandchild may hold it.
+  if (channel_) channel_->read_available();
+  if (stderr_tail_) stderr_tail_->drain_now();
+  for (const auto& output : outputs_) output->drain();
+  outputs_.clear();
+  exit_ = exit;
+  handle(WorkerEvent::Exited);
+  abort_waiting();
+}
+
+// Hand-off.
+
+unsigned ForkedWorker::credits() const { return speaks_cohort_ ? kCohortCredits : kNodeCredits; }
+
+void ForkedWorker::send_cluster(Value message, int fd) {
+  message["seq"] = owner_.next_seq();
+  if (!channel_) return;
+  // An error means that the channel is closed, or about to be: then nobody waits for this.
+  if (fd < 0) std::ignore = channel_->send(message);
+  else std::ignore = channel_->send_descriptor(ipc::wrap_handle("net.Native", std::move(message)), fd);
+}
+
+void ForkedWorker::reply(const QueryServer& query, Value reply, int fd) {
+  reply["ack"] = query.seq;
+  if (fd < 0) return send_cluster(std::move(reply));
+  const bool datagram = query.type == SocketType::Udp4 || query.type == SocketType::Udp6;
+  hand_offs_.push_back({-1, {}, 0});  // its ACK comes in this order
+  reply["seq"] = owner_.next_seq();
+  if (channel_)
+    std::ignore = channel_->send_descriptor(
+        ipc::wrap_handle(datagram ? "dgram.Native" : "net.Native", std::move(reply)), fd);
+}
+
+void ForkedWorker::hand_off(const std::string& key, ConnectionId connection, int fd) {
+  Value message = cluster::cluster_message("newconn");
+  message["key"] = key;
+  const std::int64_t seq = owner_.next_seq();
+  message["seq"] = seq;
+  hand_offs_.push_back({seq, key, connection});
+  auto sent = channel_ ? channel_->send_descriptor(ipc::wrap_handle("net.Native", std::move(message)), fd)
+                       : Result<bool>(make_error(Errc::ChannelClosed, "hand-off"));
+  if (sent) return;
+  // Not now: the listeners are in the middle of handing off.
+  loop_.post([weak = weak_from_this(), this, seq] {
+    if (const auto self = weak.lock()) answered(seq, false);
+  });
+}
+
+void ForkedWorker::descriptor_answered(bool received) {
+  const auto oldest = std::find_if(hand_offs_.begin(), hand_offs_.end(),
+                                   [](const HandOff& h) { return !h.descriptor_answered; });
+  if (oldest == hand_offs_.end()) return;  // nobody asked: ignored
+  oldest->descriptor_answered = true;
+  if (oldest->seq < 0) hand_offs_.erase(oldest);          // a shared socket: nothing else is answered
+  else if (!received) finished(oldest, false);            // it has no descriptors left
+}
+
+void ForkedWorker::answered(std::int64_t seq, bool accepted) {
+  const auto found = std::find_if(hand_offs_.begin(), hand_offs_.end(),
+                                  [&](const HandOff& h) { return h.seq == seq && seq >= 0; });
+  if (found != hand_offs_.end()) finished(found, accepted);
+}
+
+void ForkedWorker::finished(std::deque<HandOff>::iterator hand_off, bool accepted) {
+  const HandOff done = std::move(*hand_off);
+  hand_offs_.erase(hand_off);
+  owner_.listeners().answer(id_, done.key, done.connection, accepted);
+  send_disconnect_if_quiet();
+}
+
+// A Node worker that is told to disconnect resets connections that it was just handed and has not read
+// from: it first has to answer them.
+void ForkedWorker::send_disconnect_if_quiet() {
+  if (!disconnect_pending_) return;
+  if (std::any_of(hand_offs_.begin(), hand_offs_.end(), [](const HandOff& h) { return h.seq >= 0; }))
+    return;
+  disconnect_pending_ = false;
+  send_cluster(cluster::cluster_message("disconnect"));
+}
+
+// Life.
+
+void ForkedWorker::handle(WorkerEvent event) {
+  const WorkerStep next = step(state_, event);
+  state_ = next.next;
+  carry_out(next.actions);
+}
+
+void ForkedWorker::carry_out(std::uint16_t actions) {
+  const auto self = shared_from_this();
+  if (actions & kReportError) report(*error_);
+  if (actions & kKill) kill(SIGKILL);
+  if (actions & kMarkOnPurpose) on_purpose_ = true;
+  if (actions & kReleasePorts) owner_.listeners().retire(id_, !owner_.keeps_ports());
+  if (actions & kLosePorts) owner_.listeners().lose(id_);
+  if (actions & kAnswerExiting) {
+    Value answer = cluster::cluster_message();
+    answer["ack"] = exiting_seq_;
+    send_cluster(std::move(answer));
+  }
+  if (actions & kSendDisconnect) {
+    disconnect_pending_ = true;
+    send_disconnect_if_quiet();
+  }
+  if (actions & kLeaveWorkers) owner_.worker_left(*this);
+  if (actions & kEmitOnline) {
+    events.online.emit(loop_);
+    owner_.worker_online(*this);
+  }
+  if (actions & kEmitListening) {
+    events.listening.emit(loop_, address_);
+    owner_.worker_listening(*this, address_);
+  }
+  if (actions & kCloseChannel) {
+    if (channel_) channel_->abandon();
+    connected_ = false;
+  }
+  if (actions & kEmitDisconnect) {
+    connected_ = false;
+    events.disconnect.emit(loop_);
+    owner_.worker_disconnected(*this);
+  }
+  if (actions & kEmitExit) {
+    events.exit.emit(loop_, exit_);
+    owner_.worker_exited(*this, exit_);
+  }
+}
+
+void ForkedWorker::report(const Error& reported) {
+  if (!events.error.has_listener()) std::cerr << "cohort: " << reported << '\n';
+  events.error.emit(loop_, reported);
+}
+
+}  // namespace cohort::cluster

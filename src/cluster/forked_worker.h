@@ -1,0 +1,122 @@
+// One worker in the primary: its process, its channel, and where it is in its life.
+//
+// Owned by the Primary while the process lives, and by user handles. Loop's executor only. It decides
+// nothing: what arrives becomes an event of the table in worker_life.h, whose actions it carries out.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster/listeners.h"
+#include "cluster/worker_impl.h"
+#include "cluster/worker_life.h"
+#include "process/child_watch.h"
+#include "process/stdio_tail.h"
+
+namespace cohort::cluster {
+
+class ForkedWorker;
+
+/// What a worker needs of its primary.
+class ForkedWorkerOwner {
+ public:
+  virtual Listeners& listeners() = 0;
+  /// Whether a port that nobody uses any more stays open for the successor of a worker that ended on
+  /// purpose.
+  virtual bool keeps_ports() const = 0;
+  /// Of this process's cluster messages, all workers together, as in Node.
+  virtual std::int64_t next_seq() = 0;
+  /// Emitted on the worker already, or about to be (`message`): the cluster's turn.
+  virtual void worker_online(ForkedWorker& worker) = 0;
+  virtual void worker_listening(ForkedWorker& worker, const Address& address) = 0;
+  virtual void worker_message(ForkedWorker& worker, const Value& message) = 0;
+  virtual void worker_disconnected(ForkedWorker& worker) = 0;
+  virtual void worker_exited(ForkedWorker& worker, const Exit& exit) = 0;
+  virtual void worker_failed_to_start(ForkedWorker& worker) = 0;
+  /// It is not in `workers()` any more.
+  virtual void worker_left(ForkedWorker& worker) = 0;
+
+ protected:
+  ~ForkedWorkerOwner() = default;
+};
+
+class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::ChannelUser {
+ public:
+  ForkedWorker(const Loop& loop, ForkedWorkerOwner& owner, int id, std::size_t message_size_max);
+  ~ForkedWorker() override;
+
+  /// The process runs. `tail` reads its stderr, if the primary does.
+  void started(process::Child child, OwnFd channel, std::unique_ptr<process::StderrTail> tail);
+  /// Reads a stdio pipe and emits what comes.
+  void read_output(int stdio_index, OwnFd pipe);
+  void failed_to_start(Error error);
+
+  // WorkerImpl
+  int id() const override { return id_; }
+  pid_t pid() const override { return pid_; }
+  bool connected() const override { return connected_; }
+  bool is_dead() const override { return state_ == WorkerState::Dead; }
+  bool exited_after_disconnect() const override { return on_purpose_; }
+  void disconnect() override { handle(WorkerEvent::DisconnectAsked); }
+  bool kill(int signal_number) override;
+  void exit_process(int) override {}
+
+  // HandoffPeer
+  unsigned credits() const override;
+  void reply(const QueryServer& query, Value reply, int fd) override;
+  void hand_off(const std::string& key, ConnectionId connection, int fd) override;
+
+  WorkerState state() const { return state_; }
+  std::vector<std::string> last_stderr_lines(std::size_t count) const;
+
+ private:
+  struct HandOff {
+    std::int64_t seq;
+    std::string key;
+    ConnectionId connection;
+    bool descriptor_answered = false;
+  };
+  struct OutputPipe;
+
+  // ChannelUser
+  void message(ipc::Incoming incoming) override;
+  void descriptor_answered(bool received) override;
+  void channel_closed(std::optional<Error> why) override;
+
+  ipc::Channel* channel() const override { return channel_.get(); }
+  std::size_t message_size_max() const override { return message_size_max_; }
+  void cluster_message(const Value& message);
+  void answered(std::int64_t seq, bool accepted);
+  void finished(std::deque<HandOff>::iterator hand_off, bool accepted);
+  void send_cluster(Value message, int fd = -1);
+  void send_disconnect_if_quiet();
+  void process_ended(const Exit& exit);
+  void handle(WorkerEvent event);
+  void carry_out(std::uint16_t actions);
+  void report(const Error& error);
+
+  ForkedWorkerOwner& owner_;
+  const int id_;
+  const std::size_t message_size_max_;
+  pid_t pid_ = 0;
+  WorkerState state_ = WorkerState::Spawned;
+  bool on_purpose_ = false;
+  std::atomic<bool> connected_ = false;  // `send` asks from any thread
+  bool speaks_cohort_ = false;
+  bool disconnect_pending_ = false;
+  std::unique_ptr<process::ChildWatch> process_;
+  std::shared_ptr<ipc::Channel> channel_;  // shared with its own pending callbacks
+  std::unique_ptr<process::StderrTail> stderr_tail_;
+  std::vector<std::unique_ptr<OutputPipe>> outputs_;
+  std::deque<HandOff> hand_offs_;  // unanswered, oldest first
+  // Arguments of the event that is being handled.
+  std::optional<Error> error_;
+  Address address_;
+  std::int64_t exiting_seq_ = 0;
+  Exit exit_;
+};
+
+}  // namespace cohort::cluster

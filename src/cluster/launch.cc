@@ -1,0 +1,184 @@
+#include "cluster/launch.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+
+#include "base/sys.h"
+#include "process/program.h"
+
+namespace cohort::cluster {
+namespace {
+
+// A Node worker's messages that it had not written when it called process.exit() are lost, but for what
+// is in the socket: so the socket holds much. Measured: 5 000 of 5 000 arrive, 278 without.
+constexpr int kSendBufferSize = 4 << 20;
+
+// Everything that a process of a cluster must not inherit from its own primary.
+constexpr std::string_view kChannelVariables[] = {
+    "NODE_CHANNEL_FD", "NODE_CHANNEL_SERIALIZATION_MODE", "NODE_UNIQUE_ID", "COHORT_LIFELINE_FD"};
+
+std::vector<std::string> own_arguments() {
+  std::ifstream file{"/proc/self/cmdline", std::ios::binary};
+  std::vector<std::string> arguments;
+  for (std::string argument; std::getline(file, argument, '\0');) arguments.push_back(argument);
+  if (!arguments.empty()) arguments.erase(arguments.begin());
+  return arguments;
+}
+
+void set_variable(std::vector<std::pair<std::string, std::string>>& variables, std::string_view name,
+                  std::string_view value) {
+  const auto found = std::find_if(variables.begin(), variables.end(),
+                                  [&](const auto& variable) { return variable.first == name; });
+  if (found != variables.end()) found->second = value;
+  else variables.emplace_back(name, value);
+}
+
+Result<void> add_program(const Settings& settings, process::SpawnRequest& request) {
+  const bool self = settings.exec.empty();
+  const std::vector<std::string> args = settings.args.given() ? settings.args.list() : own_arguments();
+  if (self) {
+    auto file = process::running_program();
+    if (!file) return file.error();
+    request.file = *file;
+    request.argv = {*file};
+  } else {
+    auto program = process::resolve_program(settings.exec);
+    if (!settings.exec_path.empty()) {
+      // The interpreter runs the file, whatever it is; a name that is not found is its own to explain.
+      const std::string script = program ? (program->leading_args.empty() ? program->file
+                                                                          : program->leading_args[0])
+                                         : settings.exec;
+      program = process::resolve_program(settings.exec_path);
+      if (program) program->leading_args = {script};
+    }
+    if (!program) return program.error();
+    request.file = program->file;
+    request.argv = {program->file};
+    request.argv.insert(request.argv.end(), settings.exec_args.begin(), settings.exec_args.end());
+    request.argv.insert(request.argv.end(), program->leading_args.begin(),
+                        program->leading_args.end());
+  }
+  request.argv.insert(request.argv.end(), args.begin(), args.end());
+  return {};
+}
+
+Result<void> add_stdio(const Settings& settings, bool keep_stderr, Launch& launch) {
+  auto stdio = settings.stdio;
+  const bool silent = settings.silent.value_or(false);
+  if (stdio.empty() && silent) stdio = {Stdio::Inherit, Stdio::Pipe, Stdio::Pipe};
+  while (stdio.size() < 3) stdio.emplace_back(Stdio::Inherit);
+
+  for (std::size_t i = 0; i < stdio.size(); ++i) {
+    const int index = static_cast<int>(i);
+    if (const int* fd = std::get_if<int>(&stdio[i])) {
+      launch.request.fds.push_back(*fd);
+      continue;
+    }
+    const Stdio kind = std::get<Stdio>(stdio[i]);
+    const bool tail = kind == Stdio::Inherit && index == STDERR_FILENO && keep_stderr;
+    if (kind == Stdio::Pipe && index != STDOUT_FILENO && index != STDERR_FILENO)
+      return make_error(Errc::InvalidArgument, "stdio " + std::to_string(index),
+                        "only stdout (1) and stderr (2) can be pipes");
+    if (kind == Stdio::Pipe || tail) {
+      OwnFd ends[2];
+      if (sys::pipe(ends) == -1) return errno_error("pipe for a worker's stdio");
+      if (sys::set_nonblocking(ends[0].get(), true) == -1) return errno_error("pipe");
+      launch.request.fds.push_back(ends[1].get());
+      launch.child_ends.push_back(std::move(ends[1]));
+      if (tail) launch.stderr_tail = std::move(ends[0]);
+      else launch.outputs.emplace_back(index, std::move(ends[0]));
+    } else {
+      launch.request.fds.push_back(kind == Stdio::Inherit ? index : -1);
+    }
+  }
+  return {};
+}
+
+Result<void> add_channel(Launch& launch) {
+  OwnFd ends[2];
+  if (sys::socketpair(AF_UNIX, SOCK_STREAM, false, ends) == -1)
+    return errno_error("socketpair for a worker's channel");
+  if (sys::set_nonblocking(ends[0].get(), true) == -1) return errno_error("channel");
+  // Best effort: an unprivileged process gets up to net.core.wmem_max.
+  if (sys::set_int_option(ends[1].get(), SOL_SOCKET, SO_SNDBUFFORCE, kSendBufferSize) == -1)
+    sys::set_int_option(ends[1].get(), SOL_SOCKET, SO_SNDBUF, kSendBufferSize);
+  launch.request.fds.push_back(ends[1].get());
+  launch.channel = std::move(ends[0]);
+  launch.child_ends.push_back(std::move(ends[1]));
+  return {};
+}
+
+}  // namespace
+
+Settings merged(Settings settings, const Settings& changes) {
+  const auto take = [](auto& member, const auto& change) {
+    if (!change.empty()) member = change;
+  };
+  const auto take_optional = [](auto& member, const auto& change) {
+    if (change) member = change;
+  };
+  take(settings.exec, changes.exec);
+  if (changes.args.given()) settings.args = changes.args;
+  take(settings.exec_path, changes.exec_path);
+  take(settings.exec_args, changes.exec_args);
+  take(settings.cwd, changes.cwd);
+  take(settings.env, changes.env);
+  take(settings.stdio, changes.stdio);
+  take_optional(settings.silent, changes.silent);
+  take_optional(settings.uid, changes.uid);
+  take_optional(settings.gid, changes.gid);
+  take_optional(settings.serialization, changes.serialization);
+  take_optional(settings.message_size_max, changes.message_size_max);
+  return settings;
+}
+
+Result<Launch> prepare_launch(const Settings& settings, const Environment& env, int worker_id,
+                              bool keep_stderr) {
+  Launch launch;
+  auto& request = launch.request;
+  if (auto added = add_program(settings, request); !added) return added.error();
+  if (auto added = add_stdio(settings, keep_stderr, launch); !added) return added.error();
+  if (auto added = add_channel(launch); !added) return added.error();
+  const int channel_fd = static_cast<int>(request.fds.size()) - 1;
+  request.env = worker_environment(environ, settings.env, env, worker_id, channel_fd,
+                                   settings.serialization.value_or(Serialization::Json));
+  if (!settings.cwd.empty()) request.cwd = settings.cwd;
+  request.uid = settings.uid;
+  request.gid = settings.gid;
+  request.own_process_group = true;
+  request.die_with_parent = true;
+  request.lifeline_in_env = true;
+  return launch;
+}
+
+std::vector<std::string> worker_environment(char** inherited, const Environment& settings_env,
+                                            const Environment& fork_env, int worker_id,
+                                            int channel_fd, Serialization serialization) {
+  Environment variables;
+  for (char** entry = inherited; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const auto equals = text.find('=');
+    if (equals == std::string_view::npos) continue;
+    const auto name = text.substr(0, equals);
+    if (std::find(std::begin(kChannelVariables), std::end(kChannelVariables), name) ==
+        std::end(kChannelVariables))
+      variables.emplace_back(name, text.substr(equals + 1));
+  }
+  for (const auto& [name, value] : settings_env) set_variable(variables, name, value);
+  for (const auto& [name, value] : fork_env) set_variable(variables, name, value);
+  set_variable(variables, "NODE_UNIQUE_ID", std::to_string(worker_id));
+  set_variable(variables, "NODE_CHANNEL_FD", std::to_string(channel_fd));
+  set_variable(variables, "NODE_CHANNEL_SERIALIZATION_MODE",
+               serialization == Serialization::Advanced ? "advanced" : "json");
+  std::vector<std::string> entries;
+  entries.reserve(variables.size());
+  for (const auto& [name, value] : variables) entries.push_back(name + '=' + value);
+  return entries;
+}
+
+}  // namespace cohort::cluster

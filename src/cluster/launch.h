@@ -1,0 +1,36 @@
+// From settings to a process: program, arguments, environment, descriptors.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "cohort/cluster.h"
+#include "cohort/error.h"
+#include "cohort/fd.h"
+#include "process/spawn.h"
+
+namespace cohort::cluster {
+
+/// What is given in `changes` replaces what is in `settings`. Pure.
+Settings merged(Settings settings, const Settings& changes);
+
+/// A spawn that is ready to be made. `request.fds` name descriptors that `child_ends` owns.
+struct Launch {
+  process::SpawnRequest request;
+  OwnFd channel;       ///< The primary's end.
+  OwnFd stderr_tail;   ///< The read end of the worker's stderr, if the primary keeps its last lines.
+  std::vector<std::pair<int, OwnFd>> outputs;  ///< stdio index and read end.
+  std::vector<OwnFd> child_ends;
+};
+
+/// `keep_stderr`: an inherited stderr goes through a pipe, so that its last lines are known.
+Result<Launch> prepare_launch(const Settings& settings, const Environment& env, int worker_id,
+                              bool keep_stderr);
+
+/// `environ` without the channel's variables, then `settings.env`, then `env`, then the channel's.
+/// Pure but for `inherited`, usually `environ`.
+std::vector<std::string> worker_environment(char** inherited, const Environment& settings_env,
+                                            const Environment& fork_env, int worker_id,
+                                            int channel_fd, Serialization serialization);
+
+}  // namespace cohort::cluster

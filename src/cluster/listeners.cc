@@ -1,0 +1,219 @@
+#include "cluster/listeners.h"
+
+#include <cerrno>
+#include <iostream>
+#include <unordered_map>
+
+#include "base/sys.h"
+#include "cluster/untouched.h"
+#include "net/bind.h"
+#include "net/datagram.h"
+#include "net/sockaddr.h"
+
+namespace cohort::cluster {
+
+// One listening socket. `users` are the workers that asked for it and have not let go; under
+// round-robin the dispatcher knows which of them can take connections.
+struct Listeners::Entry {
+  explicit Entry(const Loop& loop) : retry{loop.context()} {}
+  ~Entry() {
+    if (address.is_unix()) net::remove_socket_file(address);
+  }
+
+  std::string key;
+  Address address;
+  Value data;
+  bool round_robin = false;
+  bool datagram = false;
+  Value sockname;
+  std::unique_ptr<Watch> watch;
+  std::map<int, HandoffPeer*> users;
+  Dispatcher dispatcher;
+  std::unordered_map<ConnectionId, OwnFd> connections;  // waiting or unanswered: our copies
+  ConnectionId last_connection = 0;
+  boost::asio::steady_timer retry;
+  bool released = false;  // closed as soon as nothing is unanswered
+};
+
+Listeners::Listeners(const Loop& loop, Policy policy) : loop_{loop}, policy_{policy} {}
+Listeners::~Listeners() = default;
+
+void Listeners::release_all() { entries_.clear(); }
+
+Listeners::Entry* Listeners::find(const std::string& key) {
+  const auto found = entries_.find(key);
+  return found == entries_.end() ? nullptr : found->second.get();
+}
+
+void Listeners::query(HandoffPeer& worker, const QueryServer& query) {
+  const std::string key = query.key();
+  Entry* entry = find(key);
+  if (entry != nullptr && entry->users.contains(worker.id())) {
+    // The same server twice in one worker. Node 20's primary dies of this.
+    Value failed = cluster_message();
+    failed["errno"] = -EADDRINUSE;
+    failed["key"] = key;
+    failed["data"] = query.data;
+    return worker.reply(query, std::move(failed), -1);
+  }
+  if (entry == nullptr) {
+    auto opened = open(query);
+    if (!opened) {
+      Value failed = cluster_message();
+      failed["errno"] = -opened.error().code.value();
+      failed["key"] = key;
+      failed["data"] = query.data;
+      return worker.reply(query, std::move(failed), -1);
+    }
+    entry = entries_.emplace(key, std::move(opened).value()).first->second.get();
+  }
+  entry->released = false;
+  entry->users[worker.id()] = &worker;
+  reply(worker, *entry, query);
+  if (!entry->round_robin) return;
+  entry->dispatcher.join(worker.id(), worker.credits());
+  pump(*entry);
+}
+
+void Listeners::reply(HandoffPeer& worker, Entry& entry, const QueryServer& query) {
+  Value message = cluster_message();
+  message["errno"] = entry.round_robin ? Value(nullptr) : Value(0);
+  message["key"] = entry.key;
+  message["data"] = entry.data;  // the first worker's, for all: Node's TLS servers need it
+  if (entry.round_robin && entry.sockname.is_object()) message["sockname"] = entry.sockname;
+  worker.reply(query, std::move(message), entry.round_robin ? -1 : entry.watch->fd());
+}
+
+Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& query) {
+  auto entry = std::make_unique<Entry>(loop_);
+  entry->key = query.key();
+  entry->data = query.data;
+  entry->datagram = query.type == SocketType::Udp4 || query.type == SocketType::Udp6;
+  entry->round_robin = policy_ == Policy::RoundRobin && !entry->datagram;
+
+  OwnFd fd;
+  if (query.fd) {
+    fd = sys::duplicate(*query.fd);
+    if (!fd) return errno_error("listen on descriptor " + std::to_string(*query.fd));
+    if (sys::set_nonblocking(fd.get(), true) == -1) return errno_error("listen on descriptor");
+  } else if (entry->datagram) {
+    auto bound = net::bind_datagram(query.listen_address(), query.v6, query.ipv6_only,
+                                    query.reuse_address);
+    if (!bound) return bound.error();
+    fd = std::move(bound).value();
+  } else {
+    net::ListenRequest request;
+    request.address = query.listen_address();
+    request.ipv6_only = query.ipv6_only;
+    request.readable_all = query.readable_all;
+    request.writable_all = query.writable_all;
+    auto bound = net::bind_socket(request);
+    if (!bound) return bound.error();
+    fd = std::move(bound).value();
+    entry->address = request.address;  // from here on a socket file is ours to remove
+  }
+  if (entry->round_robin) {
+    if (auto listening = net::listen_on(fd.get(), query.backlog); !listening) return listening.error();
+    if (auto local = net::local_address(fd.get())) entry->sockname = make_sockname(*local);
+  }
+  entry->watch = std::make_unique<Watch>(loop_, std::move(fd));
+  return entry;
+}
+
+void Listeners::accept_ready(Entry& entry) {
+  for (auto room = entry.dispatcher.room(Dispatcher::TimePoint::clock::now()); room > 0; --room) {
+    OwnFd fd = sys::accept(entry.watch->fd());
+    if (!fd) {
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        std::cerr << "cohort: accept " << entry.key << ": "
+                  << system_error(errno, "").code.message() << "; trying again in 100 ms\n";
+        entry.retry.expires_after(std::chrono::milliseconds{100});
+        entry.retry.async_wait([this, key = entry.key](boost::system::error_code error) {
+          if (Entry* found = error ? nullptr : find(key)) pump(*found);
+        });
+        return;
+      }
+      if (errno == EAGAIN || errno == EWOULDBLOCK) break;
+      continue;  // ECONNABORTED and the like: that client is gone
+    }
+    const ConnectionId id = ++entry.last_connection;
+    entry.connections.emplace(id, std::move(fd));
+    entry.dispatcher.offer(id);
+  }
+  pump(entry);
+}
+
+// Hands off what can be handed off, then waits for whatever has to happen next: a connection if a
+// worker is free, a worker's answer (nothing to do), or the end of a full worker's delay.
+void Listeners::pump(Entry& entry) {
+  const auto now = Dispatcher::TimePoint::clock::now();
+  while (const auto assignment = entry.dispatcher.next(now)) {
+    HandoffPeer* worker = entry.users.at(assignment->worker);
+    worker->hand_off(entry.key, assignment->connection,
+                     entry.connections.at(assignment->connection).get());
+  }
+  if (entry.dispatcher.room(now) > 0) {
+    if (!entry.watch->waiting_readable())
+      entry.watch->wait_readable([this, &entry] { accept_ready(entry); });
+    return;
+  }
+  if (const auto at = entry.dispatcher.retry_at(); at && *at > now) {
+    entry.retry.expires_at(*at);
+    entry.retry.async_wait([this, key = entry.key](boost::system::error_code error) {
+      if (Entry* found = error ? nullptr : find(key)) pump(*found);
+    });
+  }
+}
+
+void Listeners::answer(int worker, const std::string& key, ConnectionId connection, bool accepted) {
+  Entry* entry = find(key);
+  if (entry == nullptr) return;
+  if (accepted) {
+    if (entry->dispatcher.accepted(worker, connection)) entry->connections.erase(connection);
+  } else if (entry->dispatcher.refused(worker, connection, Dispatcher::TimePoint::clock::now())) {
+    entry->dispatcher.offer(connection, true);
+  }
+  pump(*entry);
+  release_if_unused(key);
+}
+
+void Listeners::close(int worker, const std::string& key) {
+  Entry* entry = find(key);
+  if (entry == nullptr || entry->users.erase(worker) == 0) return;
+  entry->dispatcher.retire(worker);
+  if (entry->users.empty()) entry->released = true;
+  release_if_unused(key);
+}
+
+void Listeners::retire(int worker, bool release) {
+  for (auto next = entries_.begin(); next != entries_.end();) {
+    const auto entry = next++;  // release_if_unused may erase it
+    if (entry->second->users.erase(worker) == 0) continue;
+    entry->second->dispatcher.retire(worker);
+    if (release && entry->second->users.empty()) entry->second->released = true;
+    release_if_unused(entry->first);
+  }
+}
+
+void Listeners::lose(int worker) {
+  for (auto next = entries_.begin(); next != entries_.end();) {
+    Entry& entry = *(next++)->second;
+    entry.users.erase(worker);
+    for (const ConnectionId id : entry.dispatcher.leave(worker)) {
+      if (is_untouched(entry.connections.at(id).get())) entry.dispatcher.offer(id, true);
+      else entry.connections.erase(id);
+    }
+    pump(entry);
+    release_if_unused(std::string(entry.key));
+  }
+}
+
+void Listeners::release_if_unused(const std::string& key) {
+  const auto found = entries_.find(key);
+  if (found == entries_.end()) return;
+  const Entry& entry = *found->second;
+  if (entry.released && entry.users.empty() && !entry.dispatcher.any_unanswered())
+    entries_.erase(found);
+}
+
+}  // namespace cohort::cluster

@@ -1,0 +1,71 @@
+// The primary's listening sockets, one for each address that workers asked for, and the hand-off of
+// connections under round-robin.
+//
+// Owned by the Primary; loop's executor only. A listener is closed when its last user closed it or
+// disconnected on purpose; when the last user died it stays open, and connections wait in the
+// kernel's queue for a successor.
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "base/loop.h"
+#include "cluster/dispatcher.h"
+#include "cluster/wire.h"
+#include "cohort/cluster.h"
+#include "cohort/fd.h"
+
+namespace cohort::cluster {
+
+/// A worker as the listeners see it.
+class HandoffPeer {
+ public:
+  virtual int id() const = 0;
+  /// How many connections it may hold unanswered.
+  virtual unsigned credits() const = 0;
+  /// Answers a query; `fd` goes with the reply if it is not -1 (the caller keeps it).
+  virtual void reply(const QueryServer& query, Value reply, int fd) = 0;
+  /// Offers a connection. `Listeners::answer` follows, or the worker's end. The caller keeps `fd`.
+  virtual void hand_off(const std::string& key, ConnectionId connection, int fd) = 0;
+
+ protected:
+  ~HandoffPeer() = default;
+};
+
+class Listeners {
+ public:
+  Listeners(const Loop& loop, Policy policy);
+  ~Listeners();
+
+  void query(HandoffPeer& worker, const QueryServer& query);
+  /// The worker closed its server.
+  void close(int worker, const std::string& key);
+  /// The worker's answer to a hand-off; false from a worker that refused, or never got it.
+  void answer(int worker, const std::string& key, ConnectionId connection, bool accepted);
+  /// The worker gets no more connections; what it holds unanswered it still answers. `release`: its
+  /// ports are closed if nobody else uses them.
+  void retire(int worker, bool release);
+  /// The worker is dead: what it held unanswered and had not touched is handed to others.
+  void lose(int worker);
+  /// Closes every port.
+  void release_all();
+  bool empty() const { return entries_.empty(); }
+
+ private:
+  struct Entry;
+  Entry* find(const std::string& key);
+  Result<std::unique_ptr<Entry>> open(const QueryServer& query);
+  void reply(HandoffPeer& worker, Entry& entry, const QueryServer& query);
+  void accept_ready(Entry& entry);
+  void pump(Entry& entry);
+  void release_if_unused(const std::string& key);
+
+  Loop loop_;
+  Policy policy_;
+  std::map<std::string, std::unique_ptr<Entry>> entries_;
+};
+
+}  // namespace cohort::cluster

@@ -1,0 +1,449 @@
+#include "cluster/own_worker.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+
+#include "base/sys.h"
+#include "net/bind.h"
+#include "net/shared_listener.h"
+#include "net/sockaddr.h"
+#include "process/spawn.h"
+
+namespace cohort::cluster {
+namespace {
+
+constexpr std::chrono::seconds kFlushTimeout{5};
+// How long the primary may take to answer somebody who blocks for it.
+constexpr std::chrono::seconds kQueryTimeout{30};
+
+std::optional<std::string> take_variable(const char* name) {
+  const char* value = std::getenv(name);
+  if (value == nullptr) return std::nullopt;
+  std::string copy = value;
+  ::unsetenv(name);
+  return copy;
+}
+
+std::optional<int> to_int(const std::string& text) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// The primary is given an address, never a name: this process resolves it, as in Node.
+Result<Address> literal(const Address& address) {
+  if (address.is_unix() || address.host().empty()) return address;
+  const auto candidates = net::resolve(address);
+  if (!candidates) return candidates.error();
+  return net::from_sockaddr(candidates->front());
+}
+
+QueryServer make_query(const net::ListenRequest& request, const Address& address) {
+  QueryServer query;
+  if (address.is_unix()) {
+    query.type = SocketType::Unix;
+    query.port = -1;
+    const bool abstract = address.path()[0] == '\0';
+    query.address = abstract ? address.path() : std::filesystem::absolute(address.path()).string();
+  } else {
+    query.v6 = address.address_type() == 6;
+    query.port = address.port();
+    if (!address.host().empty()) query.address = address.host();
+  }
+  query.ipv6_only = request.ipv6_only;
+  query.backlog = request.backlog;
+  query.readable_all = request.readable_all;
+  query.writable_all = request.writable_all;
+  return query;
+}
+
+bool is_socket(int fd) {
+  struct stat status {};
+  return ::fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
+}
+
+}  // namespace
+
+ParentChannel take_parent_channel() {
+  process::adopt_lifeline();
+  const auto fd_text = take_variable("NODE_CHANNEL_FD");
+  const auto mode = take_variable("NODE_CHANNEL_SERIALIZATION_MODE");
+  const auto id_text = take_variable("NODE_UNIQUE_ID");
+  ParentChannel parent;
+  if (!fd_text || fd_text->empty()) return parent;
+  const auto fd = to_int(*fd_text);
+  if (!fd || *fd < 0 || !is_socket(*fd)) {
+    std::cerr << "cohort: NODE_CHANNEL_FD=" << *fd_text
+              << " is not a channel: descriptor " << *fd_text
+              << " is not an open socket; going on without a primary\n";
+    return parent;
+  }
+  if (mode && !mode->empty() && *mode != "json") {
+    std::cerr << "cohort: the primary speaks serialization '" << *mode
+              << "', and this version only 'json'; set serialization: 'json' in the primary\n";
+    std::_Exit(100);
+  }
+  parent.socket.reset(*fd);
+  sys::set_cloexec(*fd, true);
+  sys::set_nonblocking(*fd, true);
+  if (id_text) parent.worker_id = to_int(*id_text).value_or(0);
+  return parent;
+}
+
+// One call of `listen`, until its Listener is closed.
+class OwnWorker::Claim {
+ public:
+  Claim(std::shared_ptr<net::ListenerUser> listener_user, QueryServer listener_query)
+      : user{listener_user}, query{std::move(listener_query)} {
+    tuple = query.key();  // of index 0: equal queries
+  }
+
+  std::weak_ptr<net::ListenerUser> user;  // servers_ keeps it alive
+  QueryServer query;
+  std::string tuple;
+  std::string key;                                 // empty until the primary answered
+  std::shared_ptr<net::SharedListener> accepting;  // shared with its running callback
+  OwnFd descriptor;                                // of listening_descriptor
+  std::optional<Error> failure;
+  bool closed = false;
+};
+
+class OwnWorker::Handle final : public net::Listener {
+ public:
+  Handle(std::weak_ptr<OwnWorker> worker, std::shared_ptr<Claim> claim)
+      : worker_{std::move(worker)}, claim_{std::move(claim)} {}
+  ~Handle() override { close(); }
+
+  void close() override {
+    if (claim_->closed) return;
+    claim_->closed = true;
+    if (claim_->accepting) claim_->accepting->close();
+    if (const auto worker = worker_.lock()) worker->release(*claim_);
+  }
+  void resume() override {
+    if (claim_->accepting) claim_->accepting->resume();
+  }
+  int native_handle() const override { return claim_->accepting ? claim_->accepting->fd() : -1; }
+
+ private:
+  std::weak_ptr<OwnWorker> worker_;
+  std::shared_ptr<Claim> claim_;  // shared with the worker
+};
+
+OwnWorker::OwnWorker(const Loop& loop, ParentChannel parent, std::function<void(int)> leave)
+    : WorkerImpl{loop}, leave_{std::move(leave)}, deadline_{loop.context()}, direct_{loop} {
+  if (!parent.socket) return;
+  id_ = parent.worker_id.value_or(0);
+  connected_ = true;
+  channel_ = std::make_shared<ipc::Channel>(loop_, std::move(parent.socket), ipc::kMessageSizeMax,
+                                            static_cast<ipc::ChannelUser&>(*this));
+}
+
+OwnWorker::~OwnWorker() {
+  if (channel_) channel_->abandon();
+}
+
+void OwnWorker::start() {
+  if (!channel_) return;
+  if (is_cluster_worker()) {
+    Value online = cluster::cluster_message("online");
+    online["cohort"] = 1;  // we take several connections unanswered; Node ignores it
+    send_cluster(std::move(online));
+  }
+  update_ref();
+  channel_->start();
+}
+
+pid_t OwnWorker::pid() const { return ::getpid(); }
+
+std::int64_t OwnWorker::send_cluster(Value message) {
+  const std::int64_t seq = seq_++;
+  message["seq"] = seq;
+  // An error means that the primary is gone: the end of the channel tells.
+  if (channel_) std::ignore = channel_->send(message);
+  return seq;
+}
+
+// The channel keeps the loop running while it brings something that is waited for.
+void OwnWorker::update_ref() {
+  if (!channel_) return;
+  channel_->set_ref(events.message.has_listener() || events.disconnect.has_listener() ||
+                    !claims_.empty() || !queries_.empty() || ending_ != Ending::No);
+}
+
+void OwnWorker::message_wanted() {
+  update_ref();
+  if (early_messages_.empty()) return;
+  loop_.post([weak = weak_from_this(), this] {
+    const auto self = weak.lock();
+    if (!self) return;
+    for (const Value& early : std::exchange(early_messages_, {}))
+      events.message.emit(loop_, early);
+  });
+}
+
+// What arrives.
+
+void OwnWorker::message(ipc::Incoming incoming) {
+  if (blocking_for_ && incoming.value["ack"].int64_or(-1) != *blocking_for_) {
+    deferred_.push_back(std::move(incoming));
+    return;
+  }
+  if (incoming.kind == ipc::MessageKind::User) user_message(std::move(incoming.value));
+  else if (incoming.kind == ipc::MessageKind::Cluster) cluster_message(incoming);
+  // Other NODE_ commands are about sockets that we never passed: ignored, as Node does.
+}
+
+void OwnWorker::user_message(Value value) {
+  if (!events.message.has_listener() || !early_messages_.empty())
+    early_messages_.push_back(std::move(value));
+  else
+    events.message.emit(loop_, value);
+}
+
+void OwnWorker::cluster_message(ipc::Incoming& incoming) {
+  const Value& message = std::as_const(incoming.value);
+  const Value& act = message["act"];
+  if (act == "newconn") return new_connection(message, std::move(incoming.fd));
+  if (act == "disconnect") {
+    by_primary_ = true;
+    on_purpose_ = true;
+    return close_servers();
+  }
+  if (!act.is_undefined()) return;
+  const std::int64_t ack = message["ack"].int64_or(-1);
+  if (exiting_seq_ && ack == *exiting_seq_) return finish_ending();
+  const auto found = queries_.find(ack);
+  if (found == queries_.end()) return;
+  const auto claim = found->second;
+  queries_.erase(found);
+  query_answered(claim, message, std::move(incoming.fd));
+  update_ref();
+}
+
+void OwnWorker::channel_closed(std::optional<Error> why) {
+  connected_ = false;
+  channel_.reset();
+  if (why) std::cerr << "cohort: the primary's channel: " << *why << '\n';
+  const bool was_worker = id_ != 0;
+  events.disconnect.emit(loop_);
+  abort_waiting();
+  // As in Node: a worker that lost its primary without a word ends at once.
+  if (was_worker && (!on_purpose_ || leave_when_done_)) leave_(0);
+}
+
+// Servers.
+
+std::unique_ptr<net::Listener> OwnWorker::listen(const net::ListenRequest& request,
+                                                 std::shared_ptr<net::ListenerUser> user) {
+  if (!is_cluster_worker()) return direct_.listen(request, std::move(user));
+  const auto resolved = literal(request.address);
+  const auto claim = std::make_shared<Claim>(
+      user, make_query(request, resolved ? *resolved : request.address));
+  servers_.add(user);
+  if (!resolved || ending_ != Ending::No) {
+    loop_.post([user, resolved] {
+      // A worker that ends opens no servers; one that comes too late is told at once.
+      if (resolved) user->drain([] {});
+      else user->listen_failed(resolved.error());
+    });
+  } else {
+    ask(claim);
+  }
+  return std::make_unique<Handle>(weak_worker(), claim);
+}
+
+// Sends the query; equal queries of this worker are told apart by their index.
+std::int64_t OwnWorker::ask(const std::shared_ptr<Claim>& claim) {
+  auto& equal = equal_queries_[claim->tuple];
+  claim->query.index = equal.next++;
+  ++equal.open;
+  const std::int64_t seq = send_cluster(make_query_server(claim->query));
+  queries_.emplace(seq, claim);
+  update_ref();
+  return seq;
+}
+
+void OwnWorker::query_answered(const std::shared_ptr<Claim>& shared, const Value& reply, OwnFd fd) {
+  Claim& claim = *shared;
+  const auto user = claim.user.lock();
+  const Address address = claim.query.listen_address();
+  const std::int64_t error = reply["errno"].int64_or(0);
+  claim.key = std::string(reply["key"].string_or(""));
+  if (claim.closed) {  // while the primary was asked
+    if (error == 0) send_close(claim);
+    return;
+  }
+  if (error != 0) return fail(claim, net::error_for(address, static_cast<int>(-error)));
+
+  Address bound = address;
+  if (fd) {
+    if (const auto local = net::local_address(fd.get())) bound = *local;
+  } else if (!address.is_unix()) {
+    bound = parse_sockname(reply["sockname"]);
+  }
+  // A Node primary may send a socket that it could not bind, without a word.
+  if (!address.is_unix() && address.port() != 0 && bound.port() != address.port()) {
+    send_close(claim);
+    return fail(claim, net::error_for(address, EADDRINUSE));
+  }
+  if (fd) {
+    sys::set_nonblocking(fd.get(), true);
+    if (auto listening = net::listen_on(fd.get(), claim.query.backlog); !listening) {
+      send_close(claim);
+      return fail(claim, net::error_for(address, listening.error().code.value()));
+    }
+    if (!user) claim.descriptor = std::move(fd);  // somebody accepts by himself
+    else
+      claim.accepting = net::SharedListener::start(loop_, std::move(fd), claim.user,
+                                                   net::SharedListener::Sharing::WithOthers);
+  }
+  claims_.emplace(claim.key, shared);
+  if (user) user->listening(bound);
+  Value listening = make_query_server(claim.query);
+  listening["act"] = "listening";
+  if (!address.is_unix()) listening["port"] = bound.port();
+  if (!claim.closed) send_cluster(std::move(listening));
+}
+
+void OwnWorker::fail(Claim& claim, const Error& error) {
+  claim.key.clear();
+  claim.failure = error;
+  if (const auto user = claim.user.lock()) user->listen_failed(error);
+}
+
+void OwnWorker::new_connection(const Value& message, OwnFd fd) {
+  const auto claim = claims_.find(std::string(message["key"].string_or("")));
+  bool accepted = false;
+  if (claim != claims_.end() && fd) {
+    if (const auto user = claim->second->user.lock()) accepted = user->connection(fd);
+  }
+  Value answer = cluster::cluster_message();
+  answer["ack"] = message["seq"];
+  answer["accepted"] = accepted;
+  send_cluster(std::move(answer));
+}
+
+void OwnWorker::send_close(const Claim& claim) {
+  Value message = cluster::cluster_message("close");
+  message["key"] = claim.key;
+  send_cluster(std::move(message));
+}
+
+void OwnWorker::release(Claim& claim) {
+  if (!claim.key.empty()) {
+    claims_.erase(claim.key);
+    send_close(claim);
+  }
+  const auto equal = equal_queries_.find(claim.tuple);
+  if (equal != equal_queries_.end() && --equal->second.open <= 0) equal_queries_.erase(equal);
+  update_ref();
+  servers_.closed(claim.user.lock().get());
+}
+
+Result<int> OwnWorker::listening_descriptor(const net::ListenRequest& request) {
+  if (!is_cluster_worker()) return direct_.listening_descriptor(request);
+  const auto resolved = literal(request.address);
+  if (!resolved) return resolved.error();
+  const auto claim = std::make_shared<Claim>(nullptr, make_query(request, *resolved));
+  const std::int64_t seq = ask(claim);
+  blocking_for_ = seq;
+  const auto deadline = std::chrono::steady_clock::now() + kQueryTimeout;
+  while (queries_.contains(seq) && channel_ && channel_->flush(deadline) &&
+         channel_->read_blocking(deadline)) {
+  }
+  blocking_for_.reset();
+  loop_.post([weak = weak_from_this(), this] {
+    const auto self = weak.lock();
+    if (!self) return;
+    for (auto& incoming : std::exchange(deferred_, {})) message(std::move(incoming));
+  });
+  const std::string op = "listen " + to_string(request.address);
+  if (queries_.erase(seq) != 0)
+    return make_error(Errc::ChannelClosed, op, "the primary did not answer");
+  if (claim->failure) return *claim->failure;
+  if (!claim->descriptor) {
+    send_close(*claim);
+    return make_error(Errc::NoDescriptor, op,
+                      "under round-robin the primary accepts; use the policy shared, or "
+                      "cohort::Acceptor, which takes connections under every policy");
+  }
+  descriptors_.push_back(claim);
+  return claim->descriptor.get();
+}
+
+// Ending.
+
+void OwnWorker::disconnect() {
+  if (ending_ != Ending::No) return;
+  on_purpose_ = on_purpose_ || is_cluster_worker();
+  close_servers();
+}
+
+bool OwnWorker::kill(int) {
+  leave_when_done_ = true;
+  on_purpose_ = on_purpose_ || is_cluster_worker();
+  if (!connected_) {
+    leave_(0);
+  } else if (ending_ != Ending::Handshake) {
+    ending_ = Ending::Handshake;
+    servers_closed();
+  }
+  return true;
+}
+
+void OwnWorker::close_servers() {
+  if (ending_ != Ending::No) return;
+  ending_ = Ending::ClosingServers;
+  update_ref();
+  const auto done = [weak = weak_from_this(), this] {
+    const auto self = weak.lock();
+    if (self && ending_ == Ending::ClosingServers) servers_closed();
+  };
+  if (is_cluster_worker()) servers_.drain_all(done);
+  else direct_.drain(done);
+}
+
+// Node's handshake, when it was not the primary who asked: until it has answered, it may hand us more.
+void OwnWorker::servers_closed() {
+  ending_ = Ending::Handshake;
+  if (!is_cluster_worker() || by_primary_) return finish_ending();
+  exiting_seq_ = send_cluster(cluster::cluster_message("exitedAfterDisconnect"));
+}
+
+void OwnWorker::finish_ending() {
+  if (ending_ == Ending::Done) return;
+  ending_ = Ending::Done;
+  exiting_seq_.reset();
+  if (channel_) channel_->close();  // channel_closed follows
+  else if (leave_when_done_) leave_(0);
+  if (id_ == 0 && leave_when_done_) leave_(0);
+}
+
+void OwnWorker::terminate(int signal_number, std::chrono::milliseconds timeout) {
+  if (std::exchange(leave_when_done_, true)) return leave_(128 + signal_number);
+  deadline_.expires_after(timeout);
+  deadline_.async_wait([this, signal_number](boost::system::error_code error) {
+    if (!error) leave_(128 + signal_number);
+  });
+  if (ending_ == Ending::Done) leave_(0);
+  else disconnect();
+}
+
+void OwnWorker::flush() {
+  if (channel_) channel_->flush(std::chrono::steady_clock::now() + kFlushTimeout);
+}
+
+void OwnWorker::exit_process(int code) {
+  flush();
+  std::exit(code);
+}
+
+}  // namespace cohort::cluster

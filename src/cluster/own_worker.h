@@ -1,0 +1,122 @@
+// This process as a worker: Node's `process` and `cluster.worker` of a child, and where its servers
+// get their connections from.
+//
+// Owned by the Cluster. Loop's executor only. Three kinds of process use it: a worker of a cluster (it
+// asks its primary for listening sockets), a child with a channel only (Node's `child_process.fork`),
+// and a process that nobody forked; the latter two bind for themselves.
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster/wire.h"
+#include "cluster/worker_impl.h"
+#include "net/direct_host.h"
+#include "net/listener.h"
+#include "net/open_servers.h"
+
+namespace cohort::cluster {
+
+/// What the parent says in the environment. Reading it takes it out, so that children of this process
+/// do not take it for theirs.
+struct ParentChannel {
+  OwnFd socket;                  ///< None: no channel.
+  std::optional<int> worker_id;  ///< A worker of a cluster.
+};
+/// Exits with 100 and a message if the parent asks for a serialization that this version cannot speak.
+ParentChannel take_parent_channel();
+
+class OwnWorker final : public WorkerImpl, public net::Host, private ipc::ChannelUser {
+ public:
+  /// `leave(code)`: the process should end.
+  OwnWorker(const Loop& loop, ParentChannel parent, std::function<void(int)> leave);
+  ~OwnWorker() override;
+  /// Says `online`, and starts to read.
+  void start();
+
+  // WorkerImpl
+  int id() const override { return id_; }
+  pid_t pid() const override;
+  bool connected() const override { return connected_; }
+  bool is_dead() const override { return false; }
+  bool exited_after_disconnect() const override { return on_purpose_; }
+  void disconnect() override;
+  bool kill(int signal_number) override;
+  void exit_process(int code) override;
+  void message_wanted() override;
+
+  // net::Host
+  const Loop& loop() const override { return loop_; }
+  std::unique_ptr<net::Listener> listen(const net::ListenRequest& request,
+                                        std::shared_ptr<net::ListenerUser> user) override;
+  Result<int> listening_descriptor(const net::ListenRequest& request) override;
+
+  /// TERM or INT: as `disconnect`, then the process leaves; at once the second time, or when `timeout`
+  /// has passed.
+  void terminate(int signal_number, std::chrono::milliseconds timeout);
+  /// Writes queued messages, for 5 s at most.
+  void flush();
+
+ private:
+  class Claim;
+  class Handle;
+  enum class Ending { No, ClosingServers, Handshake, Done };
+  struct EqualQueries {
+    std::int64_t next = 0;
+    int open = 0;
+  };
+
+  // ChannelUser
+  void message(ipc::Incoming incoming) override;
+  void descriptor_answered(bool) override {}
+  void channel_closed(std::optional<Error> why) override;
+
+  ipc::Channel* channel() const override { return channel_.get(); }
+  std::size_t message_size_max() const override { return ipc::kMessageSizeMax; }
+  bool is_cluster_worker() const { return id_ != 0 && channel_ != nullptr; }
+  std::weak_ptr<OwnWorker> weak_worker() {
+    return std::static_pointer_cast<OwnWorker>(shared_from_this());
+  }
+  void update_ref();
+  void user_message(Value message);
+  void cluster_message(ipc::Incoming& incoming);
+  void new_connection(const Value& message, OwnFd fd);
+  std::int64_t ask(const std::shared_ptr<Claim>& claim);
+  void query_answered(const std::shared_ptr<Claim>& claim, const Value& reply, OwnFd fd);
+  void fail(Claim& claim, const Error& error);
+  void send_close(const Claim& claim);
+  void release(Claim& claim);
+  std::int64_t send_cluster(Value message);
+  void close_servers();
+  void servers_closed();
+  void finish_ending();
+
+  std::function<void(int)> leave_;
+  int id_ = 0;
+  std::shared_ptr<ipc::Channel> channel_;  // shared with its own pending callbacks
+  std::atomic<bool> connected_ = false;    // `send` asks from any thread
+  bool on_purpose_ = false;
+  bool by_primary_ = false;    // the primary asked: no handshake
+  bool leave_when_done_ = false;
+  Ending ending_ = Ending::No;
+  std::optional<std::int64_t> exiting_seq_;
+  std::int64_t seq_ = 0;
+  std::deque<Value> early_messages_;  // before the first listener
+  std::deque<ipc::Incoming> deferred_;  // arrived while somebody waits for one answer, blocking
+  std::optional<std::int64_t> blocking_for_;
+  std::map<std::int64_t, std::shared_ptr<Claim>> queries_;  // by seq; shared with Handle
+  std::map<std::string, std::shared_ptr<Claim>> claims_;    // by key; shared with Handle
+  std::map<std::string, EqualQueries> equal_queries_;
+  std::vector<std::shared_ptr<Claim>> descriptors_;  // of listening_descriptor
+  boost::asio::steady_timer deadline_;  // of a drain
+  net::OpenServers servers_;
+  net::DirectHost direct_;
+};
+
+}  // namespace cohort::cluster

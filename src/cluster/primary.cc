@@ -1,0 +1,204 @@
+#include "cluster/primary.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <sstream>
+
+#include "base/sys.h"
+#include "cluster/launch.h"
+#include "process/spawn.h"
+
+namespace cohort::cluster {
+namespace {
+
+constexpr std::size_t kMessageSizeMax = std::size_t{256} << 20;
+constexpr std::size_t kLastLines = 10;
+
+Policy policy_from_environment() {
+  const char* value = std::getenv("NODE_CLUSTER_SCHED_POLICY");
+  const std::string_view policy = value != nullptr ? value : "";
+  return policy == "none" || policy == "shared" ? Policy::Shared : Policy::RoundRobin;
+}
+
+}  // namespace
+
+Primary::Primary(const Loop& loop, std::function<void(int)> finish)
+    : loop_{loop},
+      finish_{std::move(finish)},
+      policy_{policy_from_environment()},
+      timer_{loop.context()} {}
+
+Primary::~Primary() = default;
+
+// Settings.
+
+void Primary::setup(const Settings& settings) {
+  if (!set_up_) listeners_ = std::make_unique<Listeners>(loop_, policy_);
+  set_up_ = true;
+  settings_ = merged(settings_, settings);
+  loop_.post([this, now = settings_] { on_setup.emit(loop_, now); });
+}
+
+void Primary::set_policy(Policy policy) {
+  if (!set_up_) policy_ = policy;
+}
+
+void Primary::set_drain_timeout(std::chrono::milliseconds timeout) {
+  supervisor_.drain_timeout = timeout;
+}
+
+// Forking.
+
+Worker Primary::fork(const Environment& env) { return Worker{fork_worker(env, std::nullopt)}; }
+
+std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
+                                                   std::optional<std::size_t> place) {
+  setup({});
+  const auto worker = std::make_shared<ForkedWorker>(
+      loop_, static_cast<ForkedWorkerOwner&>(*this), ++last_id_, settings_.message_size_max.value_or(kMessageSizeMax));
+  workers_.emplace(worker->id(), Entry{worker});
+  tell(event::Forked{worker->id(), place});
+  if (auto started = start(*worker, env, place.has_value()); !started)
+    loop_.post([worker, error = started.error()] { worker->failed_to_start(error); });
+  loop_.post([this, worker] { on_fork.emit(loop_, Worker{worker}); });
+  return worker;
+}
+
+Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool keep_stderr) {
+  auto launch = prepare_launch(settings_, env, worker.id(), keep_stderr);
+  if (!launch) return launch.error();
+  auto child = process::spawn(launch->request);
+  if (!child) return child.error();
+  std::unique_ptr<process::StderrTail> tail;
+  if (launch->stderr_tail)
+    tail = std::make_unique<process::StderrTail>(loop_, std::move(launch->stderr_tail), STDERR_FILENO);
+  worker.started(std::move(child).value(), std::move(launch->channel), std::move(tail));
+  for (auto& [index, pipe] : launch->outputs) worker.read_output(index, std::move(pipe));
+  return {};
+}
+
+std::vector<Worker> Primary::workers() const {
+  std::vector<Worker> workers;
+  for (const auto& [id, entry] : workers_)
+    if (entry.in_workers) workers.emplace_back(entry.worker);
+  return workers;
+}
+
+void Primary::disconnect(std::function<void()> done) {
+  tell(event::Keep{0});
+  if (done) disconnect_waiters_.push_back(std::move(done));
+  for (const Worker& worker : workers()) worker.disconnect();
+  loop_.post([this] { all_gone(); });
+}
+
+// Tells those who wait for it that no worker is left.
+void Primary::all_gone() {
+  if (!workers_.empty() || disconnect_waiters_.empty()) return;
+  if (listeners_) listeners_->release_all();
+  for (const auto& waiter : std::exchange(disconnect_waiters_, {})) waiter();
+}
+
+void Primary::keep(unsigned count) { tell(event::Keep{count}); }
+
+void Primary::terminate() { tell(event::Terminate{}); }
+
+bool Primary::keeps_ports() const {
+  return !supervisor_.places.empty() && supervisor_.phase == Supervisor::Phase::Running;
+}
+
+// What workers report.
+
+void Primary::worker_online(ForkedWorker& worker) {
+  on_online.emit(loop_, Worker{worker.shared_from_this()});
+}
+
+void Primary::worker_listening(ForkedWorker& worker, const Address& address) {
+  tell(event::Ready{worker.id()});
+  on_listening.emit(loop_, Worker{worker.shared_from_this()}, address);
+}
+
+void Primary::worker_message(ForkedWorker& worker, const Value& message) {
+  on_message.emit(loop_, Worker{worker.shared_from_this()}, message);
+}
+
+void Primary::worker_disconnected(ForkedWorker& worker) {
+  on_disconnect.emit(loop_, Worker{worker.shared_from_this()});
+}
+
+void Primary::worker_exited(ForkedWorker& worker, const Exit& exit) {
+  std::ostringstream how;
+  how << "pid " << worker.pid() << ' ' << exit;
+  last_death_ = LastDeath{how.str(), worker.last_stderr_lines(kLastLines)};
+  on_exit.emit(loop_, Worker{worker.shared_from_this()}, exit);
+  gone(worker);
+}
+
+void Primary::worker_failed_to_start(ForkedWorker& worker) {
+  last_death_ = LastDeath{"the program could not be started", {}};
+  gone(worker);
+}
+
+void Primary::worker_left(ForkedWorker& worker) {
+  if (const auto found = workers_.find(worker.id()); found != workers_.end())
+    found->second.in_workers = false;
+}
+
+void Primary::gone(ForkedWorker& worker) {
+  workers_.erase(worker.id());
+  tell(event::Exited{worker.id()});
+  all_gone();
+}
+
+// The supervisor.
+
+void Primary::tell(const SupervisorEvent& event) {
+  const auto actions = step(supervisor_, event, std::chrono::steady_clock::now());
+  for (const auto& action : actions) carry_out(action);
+  arm_timer();
+}
+
+void Primary::carry_out(const SupervisorAction& action) {
+  if (const auto* fork_action = std::get_if<action::Fork>(&action)) {
+    fork_worker({}, fork_action->place);
+  } else if (std::holds_alternative<action::DisconnectAll>(action)) {
+    for (const auto& [id, entry] : std::map(workers_)) {
+      // One that has not said a word may not speak the protocol: it is told in the other language too.
+      if (entry.worker->state() == WorkerState::Spawned) entry.worker->kill(SIGTERM);
+      entry.worker->disconnect();
+    }
+  } else if (std::holds_alternative<action::KillAll>(action)) {
+    for (const auto& [id, entry] : workers_) entry.worker->kill(SIGKILL);
+  } else if (std::holds_alternative<action::GiveUp>(action)) {
+    give_up();
+  } else if (std::holds_alternative<action::Finish>(action)) {
+    if (listeners_) listeners_->release_all();
+    loop_.post([this] { finish_(exit_code_); });
+  }
+}
+
+void Primary::arm_timer() {
+  const auto at = next_wakeup(supervisor_);
+  if (!at) {
+    timer_.cancel();
+    return;
+  }
+  timer_.expires_at(*at);
+  timer_.async_wait([this](boost::system::error_code error) {
+    if (!error) loop_.run_here([this] { tell(event::TimePassed{}); });
+  });
+}
+
+void Primary::give_up() {
+  exit_code_ = 1;
+  std::cerr << "cohort: no worker was ever ready after " << kTriesMax << " tries; giving up\n";
+  if (!last_death_) return;
+  std::cerr << "cohort: the last one: " << last_death_->how << '\n';
+  if (last_death_->stderr_lines.empty()) return;
+  std::cerr << "cohort: its last lines on stderr:\n";
+  for (const auto& line : last_death_->stderr_lines) std::cerr << "  " << line << '\n';
+}
+
+}  // namespace cohort::cluster

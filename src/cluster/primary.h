@@ -1,0 +1,97 @@
+// The primary: forks workers, owns the listeners, and keeps the cluster as the user wants it.
+//
+// Owned by the Cluster. Loop's executor only. What should happen is decided by the pure Supervisor;
+// this carries it out and reports back what happened.
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster/forked_worker.h"
+#include "cluster/listeners.h"
+#include "cluster/supervisor.h"
+#include "cohort/cluster.h"
+
+namespace cohort::cluster {
+
+class Primary final : private ForkedWorkerOwner {
+ public:
+  /// `finish(code)` is called when the cluster is over and the loop should end.
+  Primary(const Loop& loop, std::function<void(int)> finish);
+  ~Primary();
+
+  Worker fork(const Environment& env);
+  std::vector<Worker> workers() const;
+  const Settings& settings() const { return settings_; }
+  void setup(const Settings& settings);
+  void disconnect(std::function<void()> done);
+  void keep(unsigned count);
+  void set_policy(Policy policy);
+  Policy policy() const { return policy_; }
+  void set_drain_timeout(std::chrono::milliseconds timeout);
+  /// TERM or INT arrived.
+  void terminate();
+
+  Event<const Settings&> on_setup;
+  Event<Worker> on_fork;
+  Event<Worker> on_online;
+  Event<Worker, const Address&> on_listening;
+  Event<Worker, const Value&> on_message;
+  Event<Worker> on_disconnect;
+  Event<Worker, const Exit&> on_exit;
+
+ private:
+  struct Entry {
+    std::shared_ptr<ForkedWorker> worker;  // shared with user handles
+    bool in_workers = true;
+  };
+  // How the last worker with a place ended, for the reason of giving up.
+  struct LastDeath {
+    std::string how;
+    std::vector<std::string> stderr_lines;
+  };
+
+  // ForkedWorkerOwner
+  Listeners& listeners() override { return *listeners_; }
+  bool keeps_ports() const override;
+  std::int64_t next_seq() override { return seq_++; }
+  void worker_online(ForkedWorker& worker) override;
+  void worker_listening(ForkedWorker& worker, const Address& address) override;
+  void worker_message(ForkedWorker& worker, const Value& message) override;
+  void worker_disconnected(ForkedWorker& worker) override;
+  void worker_exited(ForkedWorker& worker, const Exit& exit) override;
+  void worker_failed_to_start(ForkedWorker& worker) override;
+  void worker_left(ForkedWorker& worker) override;
+
+  std::shared_ptr<ForkedWorker> fork_worker(const Environment& env,
+                                            std::optional<std::size_t> place);
+  Result<void> start(ForkedWorker& worker, const Environment& env, bool keep_stderr);
+  void gone(ForkedWorker& worker);
+  void all_gone();
+  void tell(const SupervisorEvent& event);
+  void carry_out(const SupervisorAction& action);
+  void arm_timer();
+  void give_up();
+
+  Loop loop_;
+  std::function<void(int)> finish_;
+  Settings settings_;
+  bool set_up_ = false;
+  Policy policy_;
+  std::unique_ptr<Listeners> listeners_;  // before the workers, which use it
+  std::map<int, Entry> workers_;          // every process that lives, by id
+  int last_id_ = 0;
+  std::int64_t seq_ = 0;
+  Supervisor supervisor_;
+  boost::asio::steady_timer timer_;
+  std::vector<std::function<void()>> disconnect_waiters_;
+  std::optional<LastDeath> last_death_;
+  int exit_code_ = 0;
+};
+
+}  // namespace cohort::cluster
