@@ -19,6 +19,9 @@ if(PROJECT_IS_TOP_LEVEL AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
   endif()
 endif()
 
+# No build folder in debug information, so that ccache serves all of them; sources have absolute names anyway.
+add_compile_options(-fdebug-prefix-map=${CMAKE_BINARY_DIR}=.)
+
 add_library(cohort_options INTERFACE)
 target_compile_options(cohort_options INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow
   $<$<BOOL:${COHORT_WERROR}>:-Werror>)

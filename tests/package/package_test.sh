@@ -30,9 +30,8 @@ case $way in
     "$CMAKE" --build "$build"
     ;;
   add_subdirectory)
-    # Let ccache reuse the objects of the main build although the folder differs.
-    export CCACHE_NOHASHDIR=1
-    configure -DCOHORT_SOURCE="$COHORT_SOURCE"
+    # The flags of the main build, so that ccache has every object already.
+    configure -DCOHORT_SOURCE="$COHORT_SOURCE" -DCOHORT_WERROR="$WERROR"
     "$CMAKE" --build "$build"
     ;;
   pkg_config)
