@@ -7,7 +7,7 @@
 #include <list>
 
 #include "base/sys.h"
-#include "process/test_util.h"
+#include "process/helpers_test.h"
 
 namespace cohort::process {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <filesystem>
 
-#include "process/test_util.h"
+#include "process/helpers_test.h"
 
 namespace cohort::process {
 namespace {

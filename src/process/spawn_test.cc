@@ -1,6 +1,7 @@
 #include "process/spawn.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <gtest/gtest.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -22,7 +23,7 @@
 #include "base/sys.h"
 #include "leak_check.h"
 #include "process/exit_record.h"
-#include "process/test_util.h"
+#include "process/helpers_test.h"
 
 namespace cohort::process {
 namespace {
@@ -309,12 +310,18 @@ TEST(SpawnSignals, ThatArriveMeanwhileAreHandledByTheParentOnly) {
   EXPECT_EQ(run(role_request("storm")).text, "failed 0 phantoms 0 handled some\n");
 }
 
-TEST(SpawnIdentity, IsThatOfTheRequest) {
+TEST(SpawnIdentity, IsThatOfTheRequestWithoutTheParentsGroups) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root may change the user";
+  std::vector<gid_t> before(static_cast<std::size_t>(::getgroups(0, nullptr)));
+  ASSERT_NE(::getgroups(static_cast<int>(before.size()), before.data()), -1);
+  const gid_t groups[] = {1, 2};
+  ASSERT_EQ(::setgroups(2, groups), 0);
   SpawnRequest request = program_request("sh", {"-c", "id -u; id -g; id -G"});
   request.uid = kNobody;
   request.gid = kNobody;
-  EXPECT_EQ(run(request).text, "65534\n65534\n65534\n");
+  const Output output = run(request);
+  ASSERT_EQ(::setgroups(before.size(), before.data()), 0);
+  EXPECT_EQ(output.text, "65534\n65534\n65534\n");
 }
 
 TEST(SpawnIdentity, ChangedInTheChildLeavesTheParentDumpable) {

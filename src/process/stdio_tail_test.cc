@@ -7,7 +7,7 @@
 #include <csignal>
 
 #include "base/sys.h"
-#include "process/test_util.h"
+#include "process/helpers_test.h"
 
 namespace cohort::process {
 namespace {
@@ -176,14 +176,14 @@ TEST_F(StderrTailTest, CopiesIntoAFile) {
 }
 
 TEST_F(StderrTailTest, CopiesIntoATerminal) {
-  const OwnFd master{::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)};
-  ASSERT_EQ(::grantpt(master.get()), 0);
-  ASSERT_EQ(::unlockpt(master.get()), 0);
-  const OwnFd terminal = sys::open(::ptsname(master.get()), O_RDWR | O_NOCTTY);
+  const OwnFd screen{::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)};
+  ASSERT_EQ(::grantpt(screen.get()), 0);
+  ASSERT_EQ(::unlockpt(screen.get()), 0);
+  const OwnFd terminal = sys::open(::ptsname(screen.get()), O_RDWR | O_NOCTTY);
   StderrTail tail{loop_, std::move(from_child_[0]), terminal.get()};
   child_writes("hello\n");
   turn();
-  EXPECT_EQ(read_line(master.get()), "hello\r");
+  EXPECT_EQ(read_line(screen.get()), "hello\r");
 }
 
 }  // namespace

@@ -19,8 +19,8 @@
 #include <thread>
 
 #include "leak_check.h"
+#include "process/helpers_test.h"
 #include "process/program.h"
-#include "process/test_util.h"
 
 namespace cohort::process {
 namespace {
@@ -82,7 +82,7 @@ int be_primary(const Args& args) {
   }
   std::cout << "worker " << worker->pid << std::endl;
   // Started later, lives on: it must not hold the first one's lifeline.
-  SpawnRequest other = program_request("sleep", {"5"});
+  SpawnRequest other = program_request("sleep", {"30"});
   other.fds = {-1, -1, -1};
   const auto survivor = spawn(other);
   if (!survivor) return 1;

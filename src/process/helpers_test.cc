@@ -1,4 +1,4 @@
-#include "process/test_util.h"
+#include "process/helpers_test.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
