@@ -319,10 +319,11 @@ void Connection::close() {
   released();
 }
 
-// Unfinished, and the client has to see that: a reset.
+// Unfinished, and the client has to see that: a reset. Dissolving the association sends one though
+// the primary may still hold a copy of the descriptor (SO_LINGER would wait for the last copy).
 void Connection::cut() {
-  const linger reset{.l_onoff = 1, .l_linger = 0};
-  sys::setsockopt(number_, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  const sockaddr nobody{.sa_family = AF_UNSPEC, .sa_data = {}};
+  sys::connect(number_, &nobody, sizeof nobody);
   close();
 }
 
