@@ -201,7 +201,18 @@ TEST(Dispatcher, ARetiredWorkerGetsNothingMoreButStillAnswers) {
   EXPECT_TRUE(dispatcher.any_unanswered());
   EXPECT_TRUE(dispatcher.refused(1, 1, kNow));
   EXPECT_EQ(dispatcher.retry_at(), std::nullopt) << "it is not waited for";
-  EXPECT_EQ(dispatcher.leave(1), Unanswered{2});
+  EXPECT_TRUE(dispatcher.accepted(1, 2));
+  EXPECT_FALSE(dispatcher.any_unanswered());
+  EXPECT_EQ(hand_off(dispatcher), "") << "idle, but retired";
+}
+
+TEST(Dispatcher, ARetiredWorkerThatDiesGivesBackWhatItHeld) {
+  Dispatcher dispatcher;
+  dispatcher.join(1, 3);
+  offer(dispatcher, {1, 2});
+  hand_off(dispatcher);
+  dispatcher.retire(1);
+  EXPECT_EQ(dispatcher.leave(1), (Unanswered{1, 2}));
   EXPECT_FALSE(dispatcher.any_unanswered());
   dispatcher.retire(1);  // gone already
   EXPECT_FALSE(dispatcher.has(1));

@@ -9,7 +9,7 @@ using Actions = std::vector<SupervisorAction>;
 using Phase = Supervisor::Phase;
 
 void finish_if_empty(Supervisor& state, Actions& actions) {
-  if (!state.live.empty() || state.phase == Phase::Over) return;
+  if (!state.live.empty()) return;
   state.phase = Phase::Over;
   state.deadline.reset();
   actions.push_back(action::Finish{});
@@ -116,7 +116,6 @@ struct Step {
       case Phase::Running:
         state.phase = Phase::Draining;
         state.deadline = now + state.drain_timeout;
-        for (auto& place : state.places) place.due.reset();
         if (!state.live.empty()) actions.push_back(action::DisconnectAll{});
         finish_if_empty(state, actions);
         break;

@@ -261,6 +261,9 @@ TEST(Supervisor, TenSecondsOfHealthStartTheBackOffOver) {
   cluster.pass(kHealthyAfter);
   cluster.exited(cluster.last_worker);
   EXPECT_EQ(cluster.until_wakeup(), 100ms);
+  cluster.pass(100ms);
+  cluster.exited(cluster.fork(0));
+  EXPECT_EQ(cluster.until_wakeup(), 200ms) << "and doubles again";
 }
 
 TEST(Supervisor, EachPlaceHasItsOwnBackOff) {
@@ -319,7 +322,7 @@ TEST(Supervisor, NeverGivesUpOnceAWorkerWasReady) {
 
 TEST(Supervisor, AWorkerThatLivedForTenSecondsWasReady) {
   Cluster cluster = keeping(1);
-  cluster.pass(kHealthyAfter);
+  cluster.now += kHealthyAfter;
   for (int death = 1; death <= 2 * kTriesMax; ++death) {
     EXPECT_EQ(cluster.exited(cluster.last_worker), "");
     EXPECT_EQ(cluster.pass(*cluster.until_wakeup()), "fork 0");

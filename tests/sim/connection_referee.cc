@@ -53,10 +53,13 @@ void ConnectionReferee::assigned(int listener, Dispatcher::Assignment assignment
   require(member->second.unanswered.size() < member->second.credits,
           "a worker holds no more than its credits");
   require(member->second.alone_until <= now, "a worker that refused is left alone");
-  for (const auto& [id, other] : listeners_[listener].members)
-    if (is_free(other, now))
-      require(member->second.unanswered.size() <= other.unanswered.size(),
-              "it goes to a worker with the fewest");
+  for (const auto& [id, other] : listeners_[listener].members) {
+    if (!is_free(other, now)) continue;
+    const auto fewer = member->second.unanswered.size() <=> other.unanswered.size();
+    require(fewer <= 0, "it goes to a worker with the fewest");
+    require(fewer != 0 || member->second.last_turn <= other.last_turn, "workers take turns");
+  }
+  member->second.last_turn = ++turn_;
   member->second.unanswered.push_back(assignment.connection);
   connection.where = Where::Unanswered;
   connection.worker = assignment.worker;
@@ -127,21 +130,20 @@ void ConnectionReferee::pumped(int listener, const Dispatcher& dispatcher, TimeP
   const Listener& mine = found == listeners_.end() ? kNone : found->second;
   require(dispatcher.waiting() == mine.waiting.size(), "every connection that waits is known");
   std::size_t room = 0;
-  bool alone = false;
+  std::optional<TimePoint> alone;
   for (const auto& [id, member] : mine.members) {
     if (is_free(member, now)) {
       require(mine.waiting.empty(), "no connection waits while a worker is free");
       room += member.credits - member.unanswered.size();
     }
-    alone = alone || (member.unanswered.size() < member.credits && member.alone_until > now);
+    if (member.unanswered.size() < member.credits && member.alone_until > now)
+      alone = std::min(alone.value_or(member.alone_until), member.alone_until);
   }
   require(dispatcher.room(now) == room, "the room is what could be handed off");
   if (room > 0) {
     require(in_kernel(listener) == 0, "no connection stays in the kernel while a worker is free");
   } else {
-    const auto retry = dispatcher.retry_at();
-    require(retry.has_value() == alone, "who is left alone is tried again, and nobody else");
-    require(!retry || *retry > now, "no wake-up is in the past");
+    require(dispatcher.retry_at() == alone, "who is left alone is tried again, in time");
   }
 }
 

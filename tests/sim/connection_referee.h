@@ -55,6 +55,7 @@ class ConnectionReferee {
     unsigned credits = 0;  // 0: retired
     std::deque<ConnectionId> unanswered{};
     int refusals = 0;  // in a row
+    std::uint64_t last_turn = 0;
     TimePoint alone_until{};
   };
   struct Listener {
@@ -72,6 +73,7 @@ class ConnectionReferee {
   std::map<ConnectionId, Connection> connections_;  // those that are neither served nor reset
   std::map<int, Listener> listeners_;
   ConnectionId last_ = 0;
+  std::uint64_t turn_ = 0;
 };
 
 }  // namespace cohort::sim

@@ -23,7 +23,14 @@ class LifeReferee {
     if (has(kReportError))
       require(event == (started_ ? WorkerEvent::ProtocolViolated : WorkerEvent::SpawnFailed),
               "an error has a cause");
-    if (has(kMarkOnPurpose)) on_purpose_ = true;
+    if (has(kMarkOnPurpose)) {
+      require(has(kReleasePorts) || !connected(),
+              "who ends on purpose gets no connection any more");
+      on_purpose_ = true;
+    }
+    if (event == WorkerEvent::DisconnectAsked && !over_)
+      require(on_purpose_ && has(kLeaveWorkers),
+              "who is asked to end does so on purpose, and leaves");
     if (has(kEmitDisconnect)) {
       require(connected(), "one disconnect, of whoever was connected");
       disconnected_ = true;

@@ -109,6 +109,7 @@ void SupervisorReferee::allowed(const SupervisorAction& action, const Supervisor
     const bool again = is<event::Terminate>(event) && terminates_ == 2;
     const bool straggler = is<event::Forked>(event) && killing_;
     require(late || again || straggler || gave_up_, "there is a reason to kill");
+    require(straggler || !live_.empty(), "there is somebody to kill");
     killing_ = true;
   } else if (std::holds_alternative<action::GiveUp>(action)) {
     require(running(), "only a cluster that runs gives up, and once");
