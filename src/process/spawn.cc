@@ -235,7 +235,7 @@ std::string exec_hint(const SpawnRequest& request, const std::vector<std::string
       return path + " exists, but what interprets it does not: its #! line, or its dynamic loader";
     return path + " may not be executed";
   }
-  return {};
+  return errno_value == EACCES ? "a directory on the way to it may not be searched" : "";
 }
 
 Error failure(const SpawnRequest& request, const std::vector<std::string>& files,
