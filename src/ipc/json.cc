@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "ipc/utf8.h"
@@ -295,19 +296,20 @@ bool append_value(const Value& value, std::size_t depth_left, std::string& out) 
   }
   if (depth_left == 0) return false;
   out += value.is_array() ? '[' : '{';
-  const char* separator = "";
+  bool first = true;
+  const auto separate = [&] {
+    if (!std::exchange(first, false)) out += ',';
+  };
   for (const Value& element : value.elements()) {
-    out += separator;
+    separate();
     if (!append_value(element, depth_left - 1, out)) return false;
-    separator = ",";
   }
   for (const auto& [key, member] : value.members()) {
     if (member.is_undefined()) continue;
-    out += separator;
+    separate();
     append_string(key, out);
     out += ':';
     if (!append_value(member, depth_left - 1, out)) return false;
-    separator = ",";
   }
   out += value.is_array() ? ']' : '}';
   return true;

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cmath>
+#include <ctime>
 #include <limits>
 #include <string>
 
@@ -149,15 +149,15 @@ TEST(Json, LetsTheLastOfEqualKeysWinInTheFirstPlace) {
 
 TEST(Json, ReadsLargeObjectsInReasonableTime) {
   std::string text = "{";
-  for (int i = 0; i < 200'000; ++i)
+  for (int i = 0; i < 100'000; ++i)
     text += "\"a long common prefix " + std::to_string(i) + "\":" + std::to_string(i) + ",";
   text.back() = '}';
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   const Value value = parse_json(text).value();
-  // Comparing each key with all others takes minutes.
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
-  EXPECT_EQ(value.size(), 200'000u);
-  EXPECT_EQ(value["a long common prefix 123456"], 123456);
+  // Comparing each key with all others would be five billion comparisons.
+  EXPECT_LT(std::clock() - start, 20 * CLOCKS_PER_SEC);
+  EXPECT_EQ(value.size(), 100'000u);
+  EXPECT_EQ(value["a long common prefix 98765"], 98765);
 }
 
 TEST(Json, PrintsNumbersAsJavaScriptDoes) {

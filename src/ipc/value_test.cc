@@ -106,7 +106,7 @@ TEST(Value, TellsItsType) {
 }
 
 TEST(Value, HoldsStringsOfAnyLength) {
-  for (const std::size_t size : {0, 1, 13, 14, 15, 16, 1000}) {
+  for (const std::size_t size : {0u, 1u, 13u, 14u, 15u, 16u, 1000u}) {
     std::string text(size, 'x');
     if (size > 2) text[1] = '\0';
     const Value value = text;
