@@ -58,7 +58,8 @@ struct Timer::Impl {
   void fire(const std::shared_ptr<Impl>& self) {
     if (cancelled) return;
     if (!repeats) return task();
-    // From the time it was due, so that it keeps its rate; ticks that a busy loop missed are skipped.
+    // From the time it was due, so that it keeps its rate; ticks that a busy loop missed are
+    // skipped.
     next += period;
     const auto now = std::chrono::steady_clock::now();
     if (next < now) next = now;
@@ -127,8 +128,8 @@ struct Cluster::Impl {
     std::erase_if(timers, [](const auto& weak) { return weak.expired(); });
     // Node, too, makes a period of 0 one millisecond: else it would never let anything else run.
     const auto shortest = std::chrono::milliseconds{repeats ? 1 : 0};
-    auto timer = std::make_shared<Timer::Impl>(loop, std::max(period, shortest), repeats,
-                                               std::move(task));
+    auto timer =
+        std::make_shared<Timer::Impl>(loop, std::max(period, shortest), repeats, std::move(task));
     timer->start(timer);
     timers.push_back(timer);
     return Timer{timer};
@@ -196,9 +197,7 @@ Worker Cluster::fork(const Environment& env) { return impl_->primary.fork(env); 
 std::vector<Worker> Cluster::workers() const { return impl_->primary.workers(); }
 const Settings& Cluster::settings() const { return impl_->primary.settings(); }
 void Cluster::setup_primary(const Settings& settings) { impl_->primary.setup(settings); }
-void Cluster::disconnect(std::function<void()> done) {
-  impl_->primary.disconnect(std::move(done));
-}
+void Cluster::disconnect(std::function<void()> done) { impl_->primary.disconnect(std::move(done)); }
 void Cluster::keep(unsigned count) { impl_->primary.keep(count); }
 void Cluster::set_policy(Policy policy) { impl_->primary.set_policy(policy); }
 Policy Cluster::policy() const { return impl_->primary.policy(); }

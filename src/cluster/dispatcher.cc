@@ -13,8 +13,10 @@ constexpr std::chrono::milliseconds kFullMax{320};
 
 void Dispatcher::join(int worker, unsigned credits) {
   credits = std::max(credits, 1u);
-  if (Worker* found = find(worker)) found->credits = credits;  // it had retired
-  else workers_.push_back({worker, credits, {}});
+  if (Worker* found = find(worker))
+    found->credits = credits;  // it had retired
+  else
+    workers_.push_back({worker, credits, {}});
 }
 
 std::vector<ConnectionId> Dispatcher::leave(int worker) {
@@ -36,8 +38,10 @@ bool Dispatcher::any_unanswered() const {
 }
 
 void Dispatcher::offer(ConnectionId connection, bool again) {
-  if (again) waiting_.push_front(connection);
-  else waiting_.push_back(connection);
+  if (again)
+    waiting_.push_front(connection);
+  else
+    waiting_.push_back(connection);
 }
 
 std::optional<Dispatcher::Assignment> Dispatcher::next(TimePoint now) {
@@ -71,6 +75,13 @@ bool Dispatcher::refused(int worker, ConnectionId connection, TimePoint now) {
   found->full_for = std::clamp(found->full_for * 2, kFullMin, kFullMax);
   found->full_until = now + found->full_for;
   return true;
+}
+
+void Dispatcher::has_room(int worker) {
+  Worker* found = find(worker);
+  if (found == nullptr) return;
+  found->full_until = {};
+  found->full_for = {};
 }
 
 std::size_t Dispatcher::room(TimePoint now) const {

@@ -1,9 +1,9 @@
 // Which worker gets which connection, under round-robin, for one listener. Pure.
 //
-// A worker has *credits*: how many connections it may hold unanswered (1 for a Node peer, as in Node).
-// The free worker with the fewest unanswered ones is next, in turns. A worker that refused (it is at
-// its limit) is left alone for a while that doubles, 5 ms to 320 ms, so that nobody spins: Node offers
-// it the same connection again at once, about 10 000 times a second.
+// A worker has *credits*: how many connections it may hold unanswered (1 for a Node peer, as in
+// Node). The free worker with the fewest unanswered ones is next, in turns. A worker that refused
+// (it is at its limit) is left alone for a while that doubles, 5 ms to 320 ms, so that nobody
+// spins: Node offers it the same connection again at once, about 10 000 times a second.
 #pragma once
 
 #include <chrono>
@@ -40,11 +40,14 @@ class Dispatcher {
   bool accepted(int worker, ConnectionId connection);
   bool refused(int worker, ConnectionId connection, TimePoint now);
 
-  /// How many more connections could be handed off at once: while it is 0, leave them in the kernel's
-  /// queue.
+  /// A worker that had refused may be tried again at once.
+  void has_room(int worker);
+
+  /// How many more connections could be handed off at once: while it is 0, leave them in the
+  /// kernel's queue.
   std::size_t room(TimePoint now) const;
-  /// When a worker that refused may be tried again. To be asked only while `room` is 0: then it is in
-  /// the future.
+  /// When a worker that refused may be tried again. To be asked only while `room` is 0: then it is
+  /// in the future.
   std::optional<TimePoint> retry_at() const;
   std::size_t waiting() const { return waiting_.size(); }
 

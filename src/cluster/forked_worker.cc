@@ -9,8 +9,8 @@
 namespace cohort::cluster {
 namespace {
 
-// A cohort worker may hold this many connections unanswered: enough to keep it busy while the primary
-// does other things, few enough that little waits behind a handler that blocks.
+// A cohort worker may hold this many connections unanswered: enough to keep it busy while the
+// primary does other things, few enough that little waits behind a handler that blocks.
 constexpr unsigned kCohortCredits = 8;
 // Node's own primary never has more than one; its workers are tested with that.
 constexpr unsigned kNodeCredits = 1;
@@ -64,12 +64,12 @@ void ForkedWorker::started(process::Child child, OwnFd channel,
   pid_ = child.pid;
   connected_ = true;
   stderr_tail_ = std::move(tail);
-  channel_ = std::make_shared<ipc::Channel>(
-      loop_, std::move(channel), message_size_max_, static_cast<ipc::ChannelUser&>(*this));
+  channel_ = std::make_shared<ipc::Channel>(loop_, std::move(channel), message_size_max_,
+                                            static_cast<ipc::ChannelUser&>(*this));
   channel_->set_ref(false);  // the process keeps the loop running
   channel_->start();
-  process_ = std::make_unique<process::ChildWatch>(loop_, std::move(child),
-                                                   [this](const Exit& exit) { process_ended(exit); });
+  process_ = std::make_unique<process::ChildWatch>(
+      loop_, std::move(child), [this](const Exit& exit) { process_ended(exit); });
 }
 
 void ForkedWorker::read_output(int stdio_index, OwnFd pipe) {
@@ -116,12 +116,15 @@ void ForkedWorker::cluster_message(const Value& message) {
       answered(message["ack"].int64_or(-1), message["accepted"].bool_or(false));
   } else if (act == "online") {
     speaks_cohort_ = message["cohort"].is_number();
+    // One of ours waits for this, so that whatever this turn did happened before its main goes on.
+    if (speaks_cohort_ && channel_) std::ignore = channel_->send(make_hello());
     handle(WorkerEvent::SaidOnline);
   } else if (act == "listening") {
     address_ = parse_listening(message);
     handle(WorkerEvent::SaidListening);
   } else if (act == "queryServer") {
-    if (on_purpose_ || state_ == WorkerState::Disconnected) return;  // it ends: no answer, as in Node
+    if (on_purpose_ || state_ == WorkerState::Disconnected)
+      return;  // it ends: no answer, as in Node
     const auto query = parse_query_server(message);
     if (query) return owner_.listeners().query(*this, *query);
     Value failed = cluster::cluster_message();
@@ -130,6 +133,8 @@ void ForkedWorker::cluster_message(const Value& message) {
     send_cluster(std::move(failed));
   } else if (act == "close") {
     owner_.listeners().close(id_, std::string(message["key"].string_or("")));
+  } else if (act == "room") {
+    owner_.listeners().has_room(id_, std::string(message["key"].string_or("")));
   } else if (act == "exitedAfterDisconnect") {
     exiting_seq_ = message["seq"].int64_or(-1);
     handle(WorkerEvent::SaidExiting);
@@ -140,8 +145,9 @@ void ForkedWorker::channel_closed(std::optional<Error> why) {
   const auto self = shared_from_this();
   connected_ = false;
   if (why) {
-    error_ = Error{why->code, "worker " + std::to_string(id_) + " (pid " + std::to_string(pid_) + ")",
-                   "it was killed; " + (why->detail.empty() ? "nothing else is affected" : why->detail)};
+    error_ =
+        Error{why->code, "worker " + std::to_string(id_) + " (pid " + std::to_string(pid_) + ")",
+              "it was killed; " + (why->detail.empty() ? "nothing else is affected" : why->detail)};
     handle(WorkerEvent::ProtocolViolated);
   } else {
     handle(WorkerEvent::ChannelClosed);
@@ -168,8 +174,10 @@ void ForkedWorker::send_cluster(Value message, int fd) {
   message["seq"] = owner_.next_seq();
   if (!channel_) return;
   // An error means that the channel is closed, or about to be: then nobody waits for this.
-  if (fd < 0) std::ignore = channel_->send(message);
-  else std::ignore = channel_->send_descriptor(ipc::wrap_handle("net.Native", std::move(message)), fd);
+  if (fd < 0)
+    std::ignore = channel_->send(message);
+  else
+    std::ignore = channel_->send_descriptor(ipc::wrap_handle("net.Native", std::move(message)), fd);
 }
 
 void ForkedWorker::reply(const QueryServer& query, Value reply, int fd) {
@@ -189,8 +197,9 @@ void ForkedWorker::hand_off(const std::string& key, ConnectionId connection, int
   const std::int64_t seq = owner_.next_seq();
   message["seq"] = seq;
   hand_offs_.push_back({seq, key, connection});
-  auto sent = channel_ ? channel_->send_descriptor(ipc::wrap_handle("net.Native", std::move(message)), fd)
-                       : Result<bool>(make_error(Errc::ChannelClosed, "hand-off"));
+  auto sent =
+      channel_ ? channel_->send_descriptor(ipc::wrap_handle("net.Native", std::move(message)), fd)
+               : Result<bool>(make_error(Errc::ChannelClosed, "hand-off"));
   if (sent) return;
   // Not now: the listeners are in the middle of handing off.
   loop_.post([weak = weak_from_this(), this, seq] {
@@ -203,8 +212,10 @@ void ForkedWorker::descriptor_answered(bool received) {
                                    [](const HandOff& h) { return !h.descriptor_answered; });
   if (oldest == hand_offs_.end()) return;  // nobody asked: ignored
   oldest->descriptor_answered = true;
-  if (oldest->seq < 0) hand_offs_.erase(oldest);          // a shared socket: nothing else is answered
-  else if (!received) finished(oldest, false);            // it has no descriptors left
+  if (oldest->seq < 0)
+    hand_offs_.erase(oldest);  // a shared socket: nothing else is answered
+  else if (!received)
+    finished(oldest, false);  // it has no descriptors left
 }
 
 void ForkedWorker::answered(std::int64_t seq, bool accepted) {
@@ -220,11 +231,12 @@ void ForkedWorker::finished(std::deque<HandOff>::iterator hand_off, bool accepte
   send_disconnect_if_quiet();
 }
 
-// A Node worker that is told to disconnect resets connections that it was just handed and has not read
-// from: it first has to answer them.
+// A Node worker that is told to disconnect resets connections that it was just handed and has not
+// read from: it first has to answer them.
 void ForkedWorker::send_disconnect_if_quiet() {
   if (!disconnect_pending_) return;
-  if (std::any_of(hand_offs_.begin(), hand_offs_.end(), [](const HandOff& h) { return h.seq >= 0; }))
+  if (std::any_of(hand_offs_.begin(), hand_offs_.end(),
+                  [](const HandOff& h) { return h.seq >= 0; }))
     return;
   disconnect_pending_ = false;
   send_cluster(cluster::cluster_message("disconnect"));

@@ -1,7 +1,8 @@
 // One worker in the primary: its process, its channel, and where it is in its life.
 //
-// Owned by the Primary while the process lives, and by user handles. Loop's executor only. It decides
-// nothing: what arrives becomes an event of the table in worker_life.h, whose actions it carries out.
+// Owned by the Primary while the process lives, and by user handles. Loop's executor only. It
+// decides nothing: what arrives becomes an event of the table in worker_life.h, whose actions it
+// carries out.
 #pragma once
 
 #include <deque>
@@ -24,8 +25,8 @@ class ForkedWorker;
 class ForkedWorkerOwner {
  public:
   virtual Listeners& listeners() = 0;
-  /// Whether a port that nobody uses any more stays open for the successor of a worker that ended on
-  /// purpose.
+  /// Whether a port that nobody uses any more stays open for the successor of a worker that ended
+  /// on purpose.
   virtual bool keeps_ports() const = 0;
   /// Of this process's cluster messages, all workers together, as in Node.
   virtual std::int64_t next_seq() = 0;

@@ -14,8 +14,8 @@
 namespace cohort::cluster {
 namespace {
 
-// A Node worker's messages that it had not written when it called process.exit() are lost, but for what
-// is in the socket: so the socket holds much. Measured: 5 000 of 5 000 arrive, 278 without.
+// A Node worker's messages that it had not written when it called process.exit() are lost, but for
+// what is in the socket: so the socket holds much. Measured: 5 000 of 5 000 arrive, 278 without.
 constexpr int kSendBufferSize = 4 << 20;
 
 // Everything that a process of a cluster must not inherit from its own primary.
@@ -30,17 +30,20 @@ std::vector<std::string> own_arguments() {
   return arguments;
 }
 
-void set_variable(std::vector<std::pair<std::string, std::string>>& variables, std::string_view name,
-                  std::string_view value) {
+void set_variable(std::vector<std::pair<std::string, std::string>>& variables,
+                  std::string_view name, std::string_view value) {
   const auto found = std::find_if(variables.begin(), variables.end(),
                                   [&](const auto& variable) { return variable.first == name; });
-  if (found != variables.end()) found->second = value;
-  else variables.emplace_back(name, value);
+  if (found != variables.end())
+    found->second = value;
+  else
+    variables.emplace_back(name, value);
 }
 
 Result<void> add_program(const Settings& settings, process::SpawnRequest& request) {
   const bool self = settings.exec.empty();
-  const std::vector<std::string> args = settings.args.given() ? settings.args.list() : own_arguments();
+  const std::vector<std::string> args =
+      settings.args.given() ? settings.args.list() : own_arguments();
   if (self) {
     auto file = process::running_program();
     if (!file) return file.error();
@@ -49,10 +52,11 @@ Result<void> add_program(const Settings& settings, process::SpawnRequest& reques
   } else {
     auto program = process::resolve_program(settings.exec);
     if (!settings.exec_path.empty()) {
-      // The interpreter runs the file, whatever it is; a name that is not found is its own to explain.
-      const std::string script = program ? (program->leading_args.empty() ? program->file
-                                                                          : program->leading_args[0])
-                                         : settings.exec;
+      // The interpreter runs the file, whatever it is; a name that is not found is its own to
+      // explain.
+      const std::string script =
+          program ? (program->leading_args.empty() ? program->file : program->leading_args[0])
+                  : settings.exec;
       program = process::resolve_program(settings.exec_path);
       if (program) program->leading_args = {script};
     }
@@ -90,8 +94,10 @@ Result<void> add_stdio(const Settings& settings, bool keep_stderr, Launch& launc
       if (sys::set_nonblocking(ends[0].get(), true) == -1) return errno_error("pipe");
       launch.request.fds.push_back(ends[1].get());
       launch.child_ends.push_back(std::move(ends[1]));
-      if (tail) launch.stderr_tail = std::move(ends[0]);
-      else launch.outputs.emplace_back(index, std::move(ends[0]));
+      if (tail)
+        launch.stderr_tail = std::move(ends[0]);
+      else
+        launch.outputs.emplace_back(index, std::move(ends[0]));
     } else {
       launch.request.fds.push_back(kind == Stdio::Inherit ? index : -1);
     }

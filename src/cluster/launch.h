@@ -17,8 +17,8 @@ Settings merged(Settings settings, const Settings& changes);
 /// A spawn that is ready to be made. `request.fds` name descriptors that `child_ends` owns.
 struct Launch {
   process::SpawnRequest request;
-  OwnFd channel;       ///< The primary's end.
-  OwnFd stderr_tail;   ///< The read end of the worker's stderr, if the primary keeps its last lines.
+  OwnFd channel;      ///< The primary's end.
+  OwnFd stderr_tail;  ///< The read end of the worker's stderr, if the primary keeps its last lines.
   std::vector<std::pair<int, OwnFd>> outputs;  ///< stdio index and read end.
   std::vector<OwnFd> child_ends;
 };

@@ -97,8 +97,8 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& que
     if (!fd) return errno_error("listen on descriptor " + std::to_string(*query.fd));
     if (sys::set_nonblocking(fd.get(), true) == -1) return errno_error("listen on descriptor");
   } else if (entry->datagram) {
-    auto bound = net::bind_datagram(query.listen_address(), query.v6, query.ipv6_only,
-                                    query.reuse_address);
+    auto bound =
+        net::bind_datagram(query.listen_address(), query.v6, query.ipv6_only, query.reuse_address);
     if (!bound) return bound.error();
     fd = std::move(bound).value();
   } else {
@@ -113,7 +113,8 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& que
     entry->address = request.address;  // from here on a socket file is ours to remove
   }
   if (entry->round_robin) {
-    if (auto listening = net::listen_on(fd.get(), query.backlog); !listening) return listening.error();
+    if (auto listening = net::listen_on(fd.get(), query.backlog); !listening)
+      return listening.error();
     if (auto local = net::local_address(fd.get())) entry->sockname = make_sockname(*local);
   }
   entry->watch = std::make_unique<Watch>(loop_, std::move(fd));
@@ -177,6 +178,13 @@ void Listeners::answer(int worker, const std::string& key, ConnectionId connecti
   release_if_unused(key);
 }
 
+void Listeners::has_room(int worker, const std::string& key) {
+  Entry* entry = find(key);
+  if (entry == nullptr) return;
+  entry->dispatcher.has_room(worker);
+  pump(*entry);
+}
+
 void Listeners::close(int worker, const std::string& key) {
   Entry* entry = find(key);
   if (entry == nullptr || entry->users.erase(worker) == 0) return;
@@ -200,8 +208,10 @@ void Listeners::lose(int worker) {
     Entry& entry = *(next++)->second;
     entry.users.erase(worker);
     for (const ConnectionId id : entry.dispatcher.leave(worker)) {
-      if (is_untouched(entry.connections.at(id).get())) entry.dispatcher.offer(id, true);
-      else entry.connections.erase(id);
+      if (is_untouched(entry.connections.at(id).get()))
+        entry.dispatcher.offer(id, true);
+      else
+        entry.connections.erase(id);
     }
     pump(entry);
     release_if_unused(std::string(entry.key));

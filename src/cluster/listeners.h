@@ -45,6 +45,8 @@ class Listeners {
   void close(int worker, const std::string& key);
   /// The worker's answer to a hand-off; false from a worker that refused, or never got it.
   void answer(int worker, const std::string& key, ConnectionId connection, bool accepted);
+  /// The worker, which had refused, has room again (a cohort worker says so).
+  void has_room(int worker, const std::string& key);
   /// The worker gets no more connections; what it holds unanswered it still answers. `release`: its
   /// ports are closed if nobody else uses them.
   void retire(int worker, bool release);

@@ -19,6 +19,7 @@ namespace cohort::cluster {
 namespace {
 
 constexpr std::chrono::seconds kFlushTimeout{5};
+constexpr std::chrono::seconds kHelloTimeout{5};
 // How long the primary may take to answer somebody who blocks for it.
 constexpr std::chrono::seconds kQueryTimeout{30};
 
@@ -65,13 +66,14 @@ QueryServer make_query(const net::ListenRequest& request, const Address& address
 }
 
 bool is_socket(int fd) {
-  struct stat status {};
+  struct stat status{};
   return ::fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
 }
 
 }  // namespace
 
 ParentChannel take_parent_channel() {
+  const bool of_cohort = std::getenv("COHORT_LIFELINE_FD") != nullptr;
   process::adopt_lifeline();
   const auto fd_text = take_variable("NODE_CHANNEL_FD");
   const auto mode = take_variable("NODE_CHANNEL_SERIALIZATION_MODE");
@@ -80,9 +82,8 @@ ParentChannel take_parent_channel() {
   if (!fd_text || fd_text->empty()) return parent;
   const auto fd = to_int(*fd_text);
   if (!fd || *fd < 0 || !is_socket(*fd)) {
-    std::cerr << "cohort: NODE_CHANNEL_FD=" << *fd_text
-              << " is not a channel: descriptor " << *fd_text
-              << " is not an open socket; going on without a primary\n";
+    std::cerr << "cohort: NODE_CHANNEL_FD=" << *fd_text << " is not a channel: descriptor "
+              << *fd_text << " is not an open socket; going on without a primary\n";
     return parent;
   }
   if (mode && !mode->empty() && *mode != "json") {
@@ -93,6 +94,7 @@ ParentChannel take_parent_channel() {
   parent.socket.reset(*fd);
   sys::set_cloexec(*fd, true);
   sys::set_nonblocking(*fd, true);
+  parent.of_cohort = of_cohort;
   if (id_text) parent.worker_id = to_int(*id_text).value_or(0);
   return parent;
 }
@@ -128,7 +130,11 @@ class OwnWorker::Handle final : public net::Listener {
     if (const auto worker = worker_.lock()) worker->release(*claim_);
   }
   void resume() override {
-    if (claim_->accepting) claim_->accepting->resume();
+    const auto worker = worker_.lock();
+    if (claim_->accepting)
+      claim_->accepting->resume();
+    else if (worker && !claim_->key.empty())
+      worker->send_room(*claim_);
   }
   int native_handle() const override { return claim_->accepting ? claim_->accepting->fd() : -1; }
 
@@ -141,6 +147,7 @@ OwnWorker::OwnWorker(const Loop& loop, ParentChannel parent, std::function<void(
     : WorkerImpl{loop}, leave_{std::move(leave)}, deadline_{loop.context()}, direct_{loop} {
   if (!parent.socket) return;
   id_ = parent.worker_id.value_or(0);
+  of_cohort_ = parent.of_cohort;
   connected_ = true;
   channel_ = std::make_shared<ipc::Channel>(loop_, std::move(parent.socket), ipc::kMessageSizeMax,
                                             static_cast<ipc::ChannelUser&>(*this));
@@ -156,6 +163,14 @@ void OwnWorker::start() {
     Value online = cluster::cluster_message("online");
     online["cohort"] = 1;  // we take several connections unanswered; Node ignores it
     send_cluster(std::move(online));
+  }
+  if (is_cluster_worker() && of_cohort_) {
+    greeted_ = false;
+    const auto deadline = std::chrono::steady_clock::now() + kHelloTimeout;
+    while (!greeted_ && channel_->flush(deadline) && channel_->read_blocking(deadline)) {
+    }
+    greeted_ = true;
+    deliver_deferred();
   }
   update_ref();
   channel_->start();
@@ -184,20 +199,38 @@ void OwnWorker::message_wanted() {
   loop_.post([weak = weak_from_this(), this] {
     const auto self = weak.lock();
     if (!self) return;
-    for (const Value& early : std::exchange(early_messages_, {}))
-      events.message.emit(loop_, early);
+    for (const Value& early : std::exchange(early_messages_, {})) events.message.emit(loop_, early);
   });
 }
 
 // What arrives.
 
+// While something blocks, only what it blocks for is looked at; the rest waits for the loop.
+bool OwnWorker::is_awaited(const ipc::Incoming& incoming) const {
+  const Value& value = incoming.value;
+  if (!greeted_) return is_hello(value);
+  return !blocking_for_ || (incoming.kind == ipc::MessageKind::Cluster &&
+                            value["ack"].int64_or(-1) == *blocking_for_);
+}
+
+void OwnWorker::deliver_deferred() {
+  loop_.post([weak = weak_from_this(), this] {
+    const auto self = weak.lock();
+    if (!self) return;
+    for (auto& incoming : std::exchange(deferred_, {})) message(std::move(incoming));
+  });
+}
+
 void OwnWorker::message(ipc::Incoming incoming) {
-  if (blocking_for_ && incoming.value["ack"].int64_or(-1) != *blocking_for_) {
+  if (!is_awaited(incoming)) {
     deferred_.push_back(std::move(incoming));
     return;
   }
-  if (incoming.kind == ipc::MessageKind::User) user_message(std::move(incoming.value));
-  else if (incoming.kind == ipc::MessageKind::Cluster) cluster_message(incoming);
+  greeted_ = true;
+  if (incoming.kind == ipc::MessageKind::User)
+    user_message(std::move(incoming.value));
+  else if (incoming.kind == ipc::MessageKind::Cluster)
+    cluster_message(incoming);
   // Other NODE_ commands are about sockets that we never passed: ignored, as Node does.
 }
 
@@ -245,14 +278,16 @@ std::unique_ptr<net::Listener> OwnWorker::listen(const net::ListenRequest& reque
                                                  std::shared_ptr<net::ListenerUser> user) {
   if (!is_cluster_worker()) return direct_.listen(request, std::move(user));
   const auto resolved = literal(request.address);
-  const auto claim = std::make_shared<Claim>(
-      user, make_query(request, resolved ? *resolved : request.address));
+  const auto claim =
+      std::make_shared<Claim>(user, make_query(request, resolved ? *resolved : request.address));
   servers_.add(user);
   if (!resolved || ending_ != Ending::No) {
     loop_.post([user, resolved] {
       // A worker that ends opens no servers; one that comes too late is told at once.
-      if (resolved) user->drain([] {});
-      else user->listen_failed(resolved.error());
+      if (resolved)
+        user->drain([] {});
+      else
+        user->listen_failed(resolved.error());
     });
   } else {
     ask(claim);
@@ -300,7 +335,8 @@ void OwnWorker::query_answered(const std::shared_ptr<Claim>& shared, const Value
       send_close(claim);
       return fail(claim, net::error_for(address, listening.error().code.value()));
     }
-    if (!user) claim.descriptor = std::move(fd);  // somebody accepts by himself
+    if (!user)
+      claim.descriptor = std::move(fd);  // somebody accepts by himself
     else
       claim.accepting = net::SharedListener::start(loop_, std::move(fd), claim.user,
                                                    net::SharedListener::Sharing::WithOthers);
@@ -337,6 +373,13 @@ void OwnWorker::send_close(const Claim& claim) {
   send_cluster(std::move(message));
 }
 
+void OwnWorker::send_room(const Claim& claim) {
+  if (!of_cohort_) return;  // Node's primary offers again and again by itself
+  Value message = cluster::cluster_message("room");
+  message["key"] = claim.key;
+  send_cluster(std::move(message));
+}
+
 void OwnWorker::release(Claim& claim) {
   if (!claim.key.empty()) {
     claims_.erase(claim.key);
@@ -360,11 +403,7 @@ Result<int> OwnWorker::listening_descriptor(const net::ListenRequest& request) {
          channel_->read_blocking(deadline)) {
   }
   blocking_for_.reset();
-  loop_.post([weak = weak_from_this(), this] {
-    const auto self = weak.lock();
-    if (!self) return;
-    for (auto& incoming : std::exchange(deferred_, {})) message(std::move(incoming));
-  });
+  deliver_deferred();
   const std::string op = "listen " + to_string(request.address);
   if (queries_.erase(seq) != 0)
     return make_error(Errc::ChannelClosed, op, "the primary did not answer");
@@ -407,11 +446,14 @@ void OwnWorker::close_servers() {
     const auto self = weak.lock();
     if (self && ending_ == Ending::ClosingServers) servers_closed();
   };
-  if (is_cluster_worker()) servers_.drain_all(done);
-  else direct_.drain(done);
+  if (is_cluster_worker())
+    servers_.drain_all(done);
+  else
+    direct_.drain(done);
 }
 
-// Node's handshake, when it was not the primary who asked: until it has answered, it may hand us more.
+// Node's handshake, when it was not the primary who asked: until it has answered, it may hand us
+// more.
 void OwnWorker::servers_closed() {
   ending_ = Ending::Handshake;
   if (!is_cluster_worker() || by_primary_) return finish_ending();
@@ -422,8 +464,10 @@ void OwnWorker::finish_ending() {
   if (ending_ == Ending::Done) return;
   ending_ = Ending::Done;
   exiting_seq_.reset();
-  if (channel_) channel_->close();  // channel_closed follows
-  else if (leave_when_done_) leave_(0);
+  if (channel_)
+    channel_->close();  // channel_closed follows
+  else if (leave_when_done_)
+    leave_(0);
   if (id_ == 0 && leave_when_done_) leave_(0);
 }
 
@@ -433,8 +477,10 @@ void OwnWorker::terminate(int signal_number, std::chrono::milliseconds timeout) 
   deadline_.async_wait([this, signal_number](boost::system::error_code error) {
     if (!error) leave_(128 + signal_number);
   });
-  if (ending_ == Ending::Done) leave_(0);
-  else disconnect();
+  if (ending_ == Ending::Done)
+    leave_(0);
+  else
+    disconnect();
 }
 
 void OwnWorker::flush() {

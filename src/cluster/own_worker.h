@@ -1,9 +1,9 @@
 // This process as a worker: Node's `process` and `cluster.worker` of a child, and where its servers
 // get their connections from.
 //
-// Owned by the Cluster. Loop's executor only. Three kinds of process use it: a worker of a cluster (it
-// asks its primary for listening sockets), a child with a channel only (Node's `child_process.fork`),
-// and a process that nobody forked; the latter two bind for themselves.
+// Owned by the Cluster. Loop's executor only. Three kinds of process use it: a worker of a cluster
+// (it asks its primary for listening sockets), a child with a channel only (Node's
+// `child_process.fork`), and a process that nobody forked; the latter two bind for themselves.
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
@@ -23,13 +23,15 @@
 
 namespace cohort::cluster {
 
-/// What the parent says in the environment. Reading it takes it out, so that children of this process
-/// do not take it for theirs.
+/// What the parent says in the environment. Reading it takes it out, so that children of this
+/// process do not take it for theirs.
 struct ParentChannel {
   OwnFd socket;                  ///< None: no channel.
   std::optional<int> worker_id;  ///< A worker of a cluster.
+  bool of_cohort = false;        ///< The parent is one of ours.
 };
-/// Exits with 100 and a message if the parent asks for a serialization that this version cannot speak.
+/// Exits with 100 and a message if the parent asks for a serialization that this version cannot
+/// speak.
 ParentChannel take_parent_channel();
 
 class OwnWorker final : public WorkerImpl, public net::Host, private ipc::ChannelUser {
@@ -37,7 +39,8 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
   /// `leave(code)`: the process should end.
   OwnWorker(const Loop& loop, ParentChannel parent, std::function<void(int)> leave);
   ~OwnWorker() override;
-  /// Says `online`, and starts to read.
+  /// Says `online`, and starts to read. Under a cohort primary it first waits for the end of the
+  /// turn in which that forked us (5 s at most), so that what was done there has happened.
   void start();
 
   // WorkerImpl
@@ -57,8 +60,8 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
                                         std::shared_ptr<net::ListenerUser> user) override;
   Result<int> listening_descriptor(const net::ListenRequest& request) override;
 
-  /// TERM or INT: as `disconnect`, then the process leaves; at once the second time, or when `timeout`
-  /// has passed.
+  /// TERM or INT: as `disconnect`, then the process leaves; at once the second time, or when
+  /// `timeout` has passed.
   void terminate(int signal_number, std::chrono::milliseconds timeout);
   /// Writes queued messages, for 5 s at most.
   void flush();
@@ -84,6 +87,8 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
     return std::static_pointer_cast<OwnWorker>(shared_from_this());
   }
   void update_ref();
+  bool is_awaited(const ipc::Incoming& incoming) const;
+  void deliver_deferred();
   void user_message(Value message);
   void cluster_message(ipc::Incoming& incoming);
   void new_connection(const Value& message, OwnFd fd);
@@ -91,6 +96,7 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
   void query_answered(const std::shared_ptr<Claim>& claim, const Value& reply, OwnFd fd);
   void fail(Claim& claim, const Error& error);
   void send_close(const Claim& claim);
+  void send_room(const Claim& claim);
   void release(Claim& claim);
   std::int64_t send_cluster(Value message);
   void close_servers();
@@ -102,19 +108,21 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
   std::shared_ptr<ipc::Channel> channel_;  // shared with its own pending callbacks
   std::atomic<bool> connected_ = false;    // `send` asks from any thread
   bool on_purpose_ = false;
-  bool by_primary_ = false;    // the primary asked: no handshake
+  bool by_primary_ = false;  // the primary asked: no handshake
   bool leave_when_done_ = false;
   Ending ending_ = Ending::No;
   std::optional<std::int64_t> exiting_seq_;
   std::int64_t seq_ = 0;
-  std::deque<Value> early_messages_;  // before the first listener
+  std::deque<Value> early_messages_;    // before the first listener
   std::deque<ipc::Incoming> deferred_;  // arrived while somebody waits for one answer, blocking
   std::optional<std::int64_t> blocking_for_;
+  bool of_cohort_ = false;
+  bool greeted_ = true;                                     // false: start() waits for the hello
   std::map<std::int64_t, std::shared_ptr<Claim>> queries_;  // by seq; shared with Handle
   std::map<std::string, std::shared_ptr<Claim>> claims_;    // by key; shared with Handle
   std::map<std::string, EqualQueries> equal_queries_;
   std::vector<std::shared_ptr<Claim>> descriptors_;  // of listening_descriptor
-  boost::asio::steady_timer deadline_;  // of a drain
+  boost::asio::steady_timer deadline_;               // of a drain
   net::OpenServers servers_;
   net::DirectHost direct_;
 };

@@ -57,8 +57,9 @@ Worker Primary::fork(const Environment& env) { return Worker{fork_worker(env, st
 std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
                                                    std::optional<std::size_t> place) {
   setup({});
-  const auto worker = std::make_shared<ForkedWorker>(
-      loop_, static_cast<ForkedWorkerOwner&>(*this), ++last_id_, settings_.message_size_max.value_or(kMessageSizeMax));
+  const auto worker =
+      std::make_shared<ForkedWorker>(loop_, static_cast<ForkedWorkerOwner&>(*this), ++last_id_,
+                                     settings_.message_size_max.value_or(kMessageSizeMax));
   workers_.emplace(worker->id(), Entry{worker});
   tell(event::Forked{worker->id(), place});
   if (auto started = start(*worker, env, place.has_value()); !started)
@@ -74,7 +75,8 @@ Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool k
   if (!child) return child.error();
   std::unique_ptr<process::StderrTail> tail;
   if (launch->stderr_tail)
-    tail = std::make_unique<process::StderrTail>(loop_, std::move(launch->stderr_tail), STDERR_FILENO);
+    tail =
+        std::make_unique<process::StderrTail>(loop_, std::move(launch->stderr_tail), STDERR_FILENO);
   worker.started(std::move(child).value(), std::move(launch->channel), std::move(tail));
   for (auto& [index, pipe] : launch->outputs) worker.read_output(index, std::move(pipe));
   return {};
@@ -165,7 +167,8 @@ void Primary::carry_out(const SupervisorAction& action) {
     fork_worker({}, fork_action->place);
   } else if (std::holds_alternative<action::DisconnectAll>(action)) {
     for (const auto& [id, entry] : std::map(workers_)) {
-      // One that has not said a word may not speak the protocol: it is told in the other language too.
+      // One that has not said a word may not speak the protocol: it is told in the other language
+      // too.
       if (entry.worker->state() == WorkerState::Spawned) entry.worker->kill(SIGTERM);
       entry.worker->disconnect();
     }

@@ -1,8 +1,8 @@
-// The life of the cluster: who is forked and when, and how it ends. Pure: `step` changes a value and
-// says what to do; the clock comes in with the event.
+// The life of the cluster: who is forked and when, and how it ends. Pure: `step` changes a value
+// and says what to do; the clock comes in with the event.
 //
-// A *place* is one of the `keep(n)` workers; workers that the user forked himself have none, and only
-// count for the end.
+// A *place* is one of the `keep(n)` workers; workers that the user forked himself have none, and
+// only count for the end.
 #pragma once
 
 #include <chrono>
@@ -32,9 +32,9 @@ struct Supervisor {
     Over,      ///< The loop may end. Terminal.
   };
   struct Place {
-    std::optional<int> worker;        ///< Who fills it.
-    std::optional<TimePoint> due;     ///< When to fork the next one, while nobody does.
-    int failures = 0;                 ///< Deaths in a row without health.
+    std::optional<int> worker;     ///< Who fills it.
+    std::optional<TimePoint> due;  ///< When to fork the next one, while nobody does.
+    int failures = 0;              ///< Deaths in a row without health.
   };
   struct Live {
     std::optional<std::size_t> place;
@@ -52,24 +52,35 @@ struct Supervisor {
 };
 
 namespace event {
-struct Keep { unsigned count; };  ///< The user wants `count` places.
+struct Keep {
+  unsigned count;
+};  ///< The user wants `count` places.
 /// A process was started (or failed to: `Exited` follows).
-struct Forked { int worker; std::optional<std::size_t> place; };
-struct Ready { int worker; };   ///< It listens.
-struct Exited { int worker; };  ///< It is gone, or could not be started.
-struct Terminate {};            ///< TERM or INT. The second one kills.
-struct TimePassed {};           ///< A wake-up that was asked for, or any other moment.
+struct Forked {
+  int worker;
+  std::optional<std::size_t> place;
+};
+struct Ready {
+  int worker;
+};  ///< It listens.
+struct Exited {
+  int worker;
+};                     ///< It is gone, or could not be started.
+struct Terminate {};   ///< TERM or INT. The second one kills.
+struct TimePassed {};  ///< A wake-up that was asked for, or any other moment.
 }  // namespace event
 
 using SupervisorEvent = std::variant<event::Keep, event::Forked, event::Ready, event::Exited,
                                      event::Terminate, event::TimePassed>;
 
 namespace action {
-struct Fork { std::size_t place; };  ///< Fork a worker for it, then report `Forked`.
-struct DisconnectAll {};             ///< Ask every live worker to end.
-struct KillAll {};                   ///< SIGKILL every live worker.
-struct GiveUp {};                    ///< No worker was ever ready: say why. `Finish` follows.
-struct Finish {};                    ///< Stop the loop.
+struct Fork {
+  std::size_t place;
+};                        ///< Fork a worker for it, then report `Forked`.
+struct DisconnectAll {};  ///< Ask every live worker to end.
+struct KillAll {};        ///< SIGKILL every live worker.
+struct GiveUp {};         ///< No worker was ever ready: say why. `Finish` follows.
+struct Finish {};         ///< Stop the loop.
 }  // namespace action
 
 using SupervisorAction = std::variant<action::Fork, action::DisconnectAll, action::KillAll,
@@ -80,7 +91,8 @@ std::vector<SupervisorAction> step(Supervisor& state, const SupervisorEvent& eve
 /// When `TimePassed` is wanted next.
 std::optional<TimePoint> next_wakeup(const Supervisor& state);
 
-/// How long a place waits after its `failures`-th death in a row (from 1): 100 ms, doubling, to 10 s.
+/// How long a place waits after its `failures`-th death in a row (from 1): 100 ms, doubling, to 10
+/// s.
 Duration backoff(int failures);
 
 }  // namespace cohort::cluster

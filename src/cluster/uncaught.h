@@ -1,5 +1,5 @@
-// How a process of a cluster ends on an exception that nobody caught: as in Node, with its message on
-// stderr, queued messages written, and exit code 1.
+// How a process of a cluster ends on an exception that nobody caught: as in Node, with its message
+// on stderr, queued messages written, and exit code 1.
 #pragma once
 
 #include <exception>

@@ -1,6 +1,7 @@
 #include "cluster/untouched.h"
 
-// The kernel's own header: libc's <netinet/tcp.h> has a shorter tcp_info, and the two exclude each other.
+// The kernel's own header: libc's <netinet/tcp.h> has a shorter tcp_info, and the two exclude each
+// other.
 #include <linux/tcp.h>
 #include <netinet/in.h>
 

@@ -5,11 +5,13 @@
 namespace cohort::cluster {
 namespace {
 
-constexpr std::int64_t kFlagIpv6Only = 1;     // UV_TCP_IPV6ONLY, UV_UDP_IPV6ONLY
+constexpr std::int64_t kFlagIpv6Only = 1;      // UV_TCP_IPV6ONLY, UV_UDP_IPV6ONLY
 constexpr std::int64_t kFlagReuseAddress = 4;  // UV_UDP_REUSEADDR
 constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::min();
 
-Error malformed(const char* what) { return make_error(Errc::MalformedMessage, "queryServer", what); }
+Error malformed(const char* what) {
+  return make_error(Errc::MalformedMessage, "queryServer", what);
+}
 
 bool parse_type(const Value& type, QueryServer& query) {
   if (type == 4 || type == 6) {
@@ -30,10 +32,14 @@ bool parse_type(const Value& type, QueryServer& query) {
 
 Value type_value(const QueryServer& query) {
   switch (query.type) {
-    case SocketType::Unix: return -1;
-    case SocketType::Udp4: return "udp4";
-    case SocketType::Udp6: return "udp6";
-    case SocketType::Tcp: break;
+    case SocketType::Unix:
+      return -1;
+    case SocketType::Udp4:
+      return "udp4";
+    case SocketType::Udp6:
+      return "udp6";
+    case SocketType::Tcp:
+      break;
   }
   return query.v6 ? 6 : 4;
 }
@@ -125,6 +131,10 @@ Address parse_sockname(const Value& sockname) {
   return {std::string(sockname["address"].string_or("")),
           static_cast<std::uint16_t>(valid ? port : 0)};
 }
+
+Value make_hello() { return Value::object({{"cmd", "NODE_COHORT"}, {"version", 1}}); }
+
+bool is_hello(const Value& message) { return message["cmd"] == "NODE_COHORT"; }
 
 Value cluster_message(std::string_view act) {
   Value message = Value::object();

@@ -18,16 +18,16 @@ enum class SocketType : std::uint8_t { Tcp, Unix, Udp4, Udp6 };
 /// A worker asks for a listening socket (`{act: "queryServer"}`).
 struct QueryServer {
   std::int64_t seq = 0;
-  std::int64_t index = 0;        ///< Counts equal queries of one worker.
-  Value data;                    ///< Opaque to the primary: TLS ticket keys, for instance.
+  std::int64_t index = 0;              ///< Counts equal queries of one worker.
+  Value data;                          ///< Opaque to the primary: TLS ticket keys, for instance.
   std::optional<std::string> address;  ///< None: any address.
-  std::int64_t port = 0;         ///< -1 for a Unix socket.
+  std::int64_t port = 0;               ///< -1 for a Unix socket.
   SocketType type = SocketType::Tcp;
-  bool v6 = false;               ///< addressType 6.
-  std::optional<int> fd;         ///< A descriptor of the primary, instead of an address.
+  bool v6 = false;        ///< addressType 6.
+  std::optional<int> fd;  ///< A descriptor of the primary, instead of an address.
   bool ipv6_only = false;
-  bool reuse_address = false;    ///< UDP.
-  int backlog = 0;               ///< 0: default.
+  bool reuse_address = false;  ///< UDP.
+  int backlog = 0;             ///< 0: default.
   bool readable_all = false;
   bool writable_all = false;
 
@@ -47,7 +47,12 @@ Address parse_listening(const Value& message);
 Value make_sockname(const Address& bound);
 Address parse_sockname(const Value& sockname);
 
-/// A cluster message under construction: `{cmd: "NODE_CLUSTER", ...}`; `seq` is set by the sender, last.
+/// Between our own: what a cohort primary answers to a worker whose `online` says `cohort`.
+Value make_hello();
+bool is_hello(const Value& message);
+
+/// A cluster message under construction: `{cmd: "NODE_CLUSTER", ...}`; `seq` is set by the sender,
+/// last.
 Value cluster_message(std::string_view act = {});
 
 }  // namespace cohort::cluster

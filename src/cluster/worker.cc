@@ -17,14 +17,14 @@ void WorkerImpl::abort_waiting() {
 SendResult WorkerImpl::send(const Value& message_value, ipc::Channel::Done done) {
   if (loop_.runs_here()) {
     ipc::Channel* target = channel();
-    auto sent = target != nullptr
-                    ? target->send(message_value, done)
-                    : Result<bool>(make_error(Errc::ChannelClosed, "send"));
+    auto sent = target != nullptr ? target->send(message_value, done)
+                                  : Result<bool>(make_error(Errc::ChannelClosed, "send"));
     if (sent) return SendResult::queued(*sent);
     if (done) loop_.post([done, why = sent.error()] { done(why); });
     return SendResult::failed(sent.error());
   }
-  // Another thread: the message is encoded here, since its contents are not guarded, and sent there.
+  // Another thread: the message is encoded here, since its contents are not guarded, and sent
+  // there.
   std::string line;
   if (auto encoded = ipc::encode_line(message_value, line, message_size_max()); !encoded) {
     if (done) loop_.post([done, why = encoded.error()] { done(why); });
@@ -67,7 +67,9 @@ bool Worker::is_connected() const { return impl_->connected(); }
 bool Worker::is_dead() const { return impl_->is_dead(); }
 bool Worker::exited_after_disconnect() const { return impl_->exited_after_disconnect(); }
 
-void Worker::on_online(std::function<void()> handler) const { impl_->events.online.on(std::move(handler)); }
+void Worker::on_online(std::function<void()> handler) const {
+  impl_->events.online.on(std::move(handler));
+}
 void Worker::on_listening(std::function<void(const Address&)> handler) const {
   impl_->events.listening.on(std::move(handler));
 }
@@ -95,8 +97,10 @@ void Worker::wait_listening(Handler<void(boost::system::error_code, Address)> ha
 }
 void Worker::wait_message(Handler<void(boost::system::error_code, Value)> handler) const {
   impl_->events.message.once(std::move(handler));
-  if (impl_->is_dead()) impl_->events.message.abort(impl_->loop());
-  else impl_->message_wanted();
+  if (impl_->is_dead())
+    impl_->events.message.abort(impl_->loop());
+  else
+    impl_->message_wanted();
 }
 void Worker::wait_disconnect(Handler<void(boost::system::error_code)> handler) const {
   impl_->events.disconnect.once(std::move(handler));

@@ -11,7 +11,8 @@ constexpr std::uint16_t kEndConnected =
 constexpr std::uint16_t kEndViolator =
     kReportError | kKill | kLosePorts | kCloseChannel | kEmitDisconnect;
 constexpr std::uint16_t kEndOnPurpose = kMarkOnPurpose | kReleasePorts | kAnswerExiting;
-constexpr std::uint16_t kAskToEnd = kMarkOnPurpose | kReleasePorts | kSendDisconnect | kLeaveWorkers;
+constexpr std::uint16_t kAskToEnd =
+    kMarkOnPurpose | kReleasePorts | kSendDisconnect | kLeaveWorkers;
 
 // Rows: states. Columns: SaidOnline, SaidListening, SaidExiting, DisconnectAsked, ChannelClosed,
 // ProtocolViolated, SpawnFailed, Exited.
@@ -43,7 +44,8 @@ constexpr WorkerStep kTable[kWorkerStates][kWorkerEvents] = {
      {S::Disconnected, kEndViolator},
      {S::Listening, 0},
      {S::Dead, kEndConnected}},
-    // Disconnecting: on purpose, so its ports were released already; what it still holds unanswered is
+    // Disconnecting: on purpose, so its ports were released already; what it still holds unanswered
+    // is
     // lost to it when its channel ends
     {{S::Disconnecting, kEmitOnline},  // it was asked to end while it started
      {S::Disconnecting, kEmitListening},
@@ -51,7 +53,8 @@ constexpr WorkerStep kTable[kWorkerStates][kWorkerEvents] = {
      {S::Disconnecting, kLeaveWorkers},
      {S::Disconnected, kLosePorts | kEmitDisconnect},
      {S::Disconnected, kEndViolator},
-     {S::Dead, kReportError | kLeaveWorkers},  // it was asked to end before the failure was reported
+     {S::Dead,
+      kReportError | kLeaveWorkers},  // it was asked to end before the failure was reported
      {S::Dead, kEndConnected}},
     // Disconnected
     {{S::Disconnected, 0},
@@ -63,8 +66,14 @@ constexpr WorkerStep kTable[kWorkerStates][kWorkerEvents] = {
      {S::Disconnected, 0},
      {S::Dead, kLeaveWorkers | kEmitExit}},
     // Dead
-    {{S::Dead, 0}, {S::Dead, 0}, {S::Dead, 0}, {S::Dead, 0},
-     {S::Dead, 0}, {S::Dead, 0}, {S::Dead, 0}, {S::Dead, 0}},
+    {{S::Dead, 0},
+     {S::Dead, 0},
+     {S::Dead, 0},
+     {S::Dead, 0},
+     {S::Dead, 0},
+     {S::Dead, 0},
+     {S::Dead, 0},
+     {S::Dead, 0}},
 };
 
 }  // namespace

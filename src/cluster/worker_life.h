@@ -1,5 +1,6 @@
-// The life of one worker as the primary sees it: a pure, total table. Every state and event pair has
-// an entry; what must be done is in the actions, which the primary carries out in the order listed.
+// The life of one worker as the primary sees it: a pure, total table. Every state and event pair
+// has an entry; what must be done is in the actions, which the primary carries out in the order
+// listed.
 #pragma once
 
 #include <cstdint>
@@ -17,14 +18,14 @@ enum class WorkerState : std::uint8_t {
 inline constexpr int kWorkerStates = 6;
 
 enum class WorkerEvent : std::uint8_t {
-  SaidOnline,         ///< `{act: "online"}`
-  SaidListening,      ///< `{act: "listening"}`
-  SaidExiting,        ///< `{act: "exitedAfterDisconnect"}`: it ends on purpose and waits for our answer.
-  DisconnectAsked,    ///< The user called `disconnect()`, or the cluster drains.
-  ChannelClosed,      ///< End of the channel.
-  ProtocolViolated,   ///< It sent what no peer may send.
-  SpawnFailed,        ///< The process could not be started.
-  Exited,             ///< The process was reaped; all that it had written was read before.
+  SaidOnline,     ///< `{act: "online"}`
+  SaidListening,  ///< `{act: "listening"}`
+  SaidExiting,  ///< `{act: "exitedAfterDisconnect"}`: it ends on purpose and waits for our answer.
+  DisconnectAsked,   ///< The user called `disconnect()`, or the cluster drains.
+  ChannelClosed,     ///< End of the channel.
+  ProtocolViolated,  ///< It sent what no peer may send.
+  SpawnFailed,       ///< The process could not be started.
+  Exited,            ///< The process was reaped; all that it had written was read before.
 };
 inline constexpr int kWorkerEvents = 8;
 
@@ -34,12 +35,13 @@ enum WorkerAction : std::uint16_t {
   kKill = 1 << 1,           ///< SIGKILL: it cannot be talked to any more.
   kMarkOnPurpose = 1 << 2,  ///< `exitedAfterDisconnect` is true from here on.
   kReleasePorts = 1 << 3,   ///< It gets no connection any more; ports that only it used are closed.
-  /// It cannot answer any more: what it held unanswered goes to others. If it died, its ports stay open
-  /// for a successor.
+  /// It cannot answer any more: what it held unanswered goes to others. If it died, its ports stay
+  /// open for a successor.
   kLosePorts = 1 << 4,
   kAnswerExiting = 1 << 5,  ///< Answer `exitedAfterDisconnect`.
-  kSendDisconnect = 1 << 6, ///< `{act: "disconnect"}`, once its unanswered connections are answered.
-  kLeaveWorkers = 1 << 7,   ///< It is no longer in `workers()`.
+  kSendDisconnect =
+      1 << 6,              ///< `{act: "disconnect"}`, once its unanswered connections are answered.
+  kLeaveWorkers = 1 << 7,  ///< It is no longer in `workers()`.
   kEmitOnline = 1 << 8,
   kEmitListening = 1 << 9,
   kCloseChannel = 1 << 10,
