@@ -37,6 +37,9 @@ void LoadGenerator::work(LoadReport& report) {
       response.error = "another body";
     report.slowest =
         std::max(report.slowest, std::chrono::duration_cast<milliseconds>(Clock::now() - begin));
+    // A port that refuses is asked again, but not as fast as the client can.
+    if (!client.is_open() && !reused && response.status == 0)
+      std::this_thread::sleep_for(milliseconds{1});
     if (response.error.empty()) {
       ++report.ok;
       ++ok_;

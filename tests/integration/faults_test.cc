@@ -62,7 +62,7 @@ TEST_P(Ports, ABusyPortIsAnErrorOfEachWorkerThatAskedForIt) {
   Program program{{helper("listen_errors"), "--port", busy.port()}, options()};
   for (const std::string worker : {"1", "2"})
     EXPECT_TRUE(program.wait_for_match("^worker " + worker + ": listen .*" + busy.port() +
-                                       ": .*Address already in use"));
+                                       ": .*address already in use"));
   EXPECT_EQ(program.lines().size(), 2U) << program.transcript();
   EXPECT_TRUE(program.ends_on_interrupt());
 }
@@ -75,14 +75,14 @@ TEST_P(Ports, AForbiddenPortIsAnErrorOfEachWorkerThatAskedForIt) {
   unprivileged.without = {CAP_NET_BIND_SERVICE};
   Program program{{helper("listen_errors"), "--port", "1"}, unprivileged};
   for (const std::string worker : {"1", "2"})
-    EXPECT_TRUE(program.wait_for_match("^worker " + worker + ": listen .*:1: Permission denied"));
+    EXPECT_TRUE(program.wait_for_match("^worker " + worker + ": listen .*:1: permission denied"));
   EXPECT_TRUE(program.ends_on_interrupt());
 }
 
 TEST_P(Ports, AnErrorThatNobodyHandlesEndsTheWorkerWithItsMessage) {
   const BusyPort busy;
   Program program{{example("hello_cluster"), "--workers", "2", "--port", busy.port()}, options()};
-  EXPECT_TRUE(program.wait_for_error("listen .*" + busy.port() + ": .*Address already in use"));
+  EXPECT_TRUE(program.wait_for_error("listen .*" + busy.port() + ": .*address already in use"));
   EXPECT_TRUE(program.leaves_no_process());
   EXPECT_TRUE(program.ends_on_interrupt());
 }
@@ -105,7 +105,7 @@ TEST(Keep, GivesUpWithTheReasonWhenTheProgramIsMissing) {
   Program program{{helper("keeper"), "--exec", "no_such_worker"}};
   EXPECT_TRUE(program.exits_with(1));
   EXPECT_NE(program.errors().find("no_such_worker"), std::string::npos) << program.errors();
-  EXPECT_NE(program.errors().find("No such file or directory"), std::string::npos)
+  EXPECT_NE(program.errors().find("no such file or directory"), std::string::npos)
       << program.errors();
 }
 
@@ -121,10 +121,9 @@ TEST(Keep, GivesUpAfterFiveTriesWithTheLastLinesOfTheWorker) {
   EXPECT_EQ(program.count("fork 6"), 0);
   EXPECT_TRUE(program.wait_for_match("^exit 5: exited with code 3"));
   const std::string errors = program.errors();
-  const std::string::size_type reason = errors.find("never ready");
-  EXPECT_NE(errors.find("cannot open the database"), std::string::npos) << errors;
-  EXPECT_NE(errors.find("3"), std::string::npos) << errors;
-  EXPECT_NE(reason, std::string::npos) << errors;
+  EXPECT_NE(errors.find("no worker was ever ready after 5 tries"), std::string::npos) << errors;
+  const std::string last_lines = "its last lines on stderr:\n  cannot open the database\n";
+  EXPECT_NE(errors.find(last_lines), std::string::npos) << errors;
   EXPECT_TRUE(program.leaves_no_process());
 }
 
@@ -177,6 +176,7 @@ TEST(Death, AWorkerThatIsKilledBetweenHandOffAndReplyLosesNoConnection) {
   ASSERT_FALSE(waiting.empty()) << "the stopped worker was handed nothing";
   ASSERT_EQ(kill(stopped, SIGKILL), 0);
   for (TcpClient& client : waiting) EXPECT_EQ(client.receive(), other) << client.reason();
+  waiting.clear();  // the worker ended its side; it would wait for ours
   EXPECT_TRUE(cluster.program.ends_on_interrupt());
 }
 
@@ -199,25 +199,20 @@ TEST_P(Limit, WhenEveryWorkerIsFullNobodySpinsAndTheNextConnectionWaitsItsTurn) 
     for (pid_t pid : processes) sum += cpu_time(pid);
     return sum;
   };
-  // Half a second in which nothing happens outside: refusals that go round and round would show.
-  // The first moments, in which connections are offered and refused, do not count.
-  long sleeps_before = 0;
-  ASSERT_TRUE(eventually("the offers to end", [&] {
-    const long before = std::exchange(sleeps_before, sleeps());
-    std::this_thread::sleep_for(50ms);
-    return sleeps() == before;
-  }));
+  // Half a second in which nothing happens outside. A refused connection may be offered again now
+  // and then; going round and round would be thousands of times.
   const auto cpu_before = cpu();
-  sleeps_before = sleeps();
+  const long sleeps_before = sleeps();
   std::this_thread::sleep_for(500ms);
   EXPECT_LT(cpu() - cpu_before, 25ms);
-  EXPECT_LT(sleeps() - sleeps_before, 10);
+  EXPECT_LT(sleeps() - sleeps_before, 100);
 
   // Whoever is served leaves, and makes room for one that waits.
-  std::size_t answered = 0;
   for (TcpClient& client : clients) ASSERT_EQ(client.send("x"), "");
-  for (TcpClient& client : clients) answered += client.receive_all().empty() ? 0 : 1;
-  EXPECT_EQ(answered, clients.size());
+  for (TcpClient& client : clients) {
+    EXPECT_NE(client.receive_all(), "") << client.reason();
+    client.close();
+  }
   EXPECT_TRUE(cluster.program.ends_on_interrupt());
 }
 

@@ -1,0 +1,334 @@
+// `cohort run`, as a person or a process manager uses it: what it serves, what it says, how it
+// ends.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <regex>
+#include <set>
+#include <thread>
+
+#include "harness/client.h"
+#include "harness/load.h"
+#include "harness/places.h"
+#include "harness/proc.h"
+#include "harness/program.h"
+
+namespace harness {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Says who answers; /slow/N answers after N milliseconds. Nothing in it knows of a cluster.
+constexpr const char* kServer = R"(
+const http = require('http');
+http.createServer((req, res) => {
+  const slow = req.url.match(/^\/slow\/(\d+)/);
+  const text = req.url === '/pid' ? String(process.pid) : 'hello world\n';
+  setTimeout(() => res.end(text), slow ? Number(slow[1]) : 0);
+}).listen(Number(process.argv[2] || 0));
+)";
+
+constexpr const char* kListening = "^cohort: listening on http://localhost:[0-9]+";
+
+/// Starts `cohort run` in a folder of its own, with one of the Node binaries first in PATH.
+class Command : public testing::Test {
+ protected:
+  using Arguments = std::vector<std::string>;
+
+  std::unique_ptr<Program> run(const Arguments& arguments, ProgramOptions options = {}) {
+    Arguments argv{command(), "run"};
+    argv.insert(argv.end(), arguments.begin(), arguments.end());
+    options.cwd = folder_.path();
+    const std::string node_folder = std::filesystem::path{node_}.parent_path();
+    options.env.emplace_back("PATH", node_folder + ':' + ::getenv("PATH"));
+    return std::make_unique<Program>(argv, options);
+  }
+  std::unique_ptr<Program> serve(const Arguments& options = {"-w", "2"}) {
+    folder_.write("server.js", kServer);
+    Arguments arguments = options;
+    arguments.push_back("server.js");
+    auto program = run(arguments);
+    EXPECT_TRUE(program->wait_for_error(kListening));
+    return program;
+  }
+  /// Of the line `listening on`.
+  static std::uint16_t port_of(const Program& program) {
+    const std::string errors = program.errors();
+    std::smatch match;
+    if (!std::regex_search(errors, match, std::regex{"listening on http://localhost:([0-9]+)"}))
+      return 0;
+    return static_cast<std::uint16_t>(std::stoi(match[1]));
+  }
+  static int count_errors(const Program& program, const std::string& pattern) {
+    const auto lines = program.error_lines();
+    return static_cast<int>(std::count_if(lines.begin(), lines.end(), [&](const std::string& line) {
+      return std::regex_search(line, std::regex{pattern});
+    }));
+  }
+
+  TempDir folder_;
+  std::string node_ = node20();
+};
+
+/// What depends on Node runs with both versions.
+class CommandWithNode : public Command, public testing::WithParamInterface<const char*> {
+ protected:
+  void SetUp() override { node_ = GetParam() == std::string{"20"} ? node20() : node26(); }
+};
+INSTANTIATE_TEST_SUITE_P(Node, CommandWithNode, testing::Values("20", "26"),
+                         [](const auto& test) { return std::string{test.param}; });
+
+TEST_P(CommandWithNode, AnUnmodifiedScriptIsServedByAllWorkers) {
+  auto program = serve({"-w", "2"});
+  ASSERT_TRUE(program->wait_for_error("^cohort: all 2 workers listen$"));
+  std::set<std::string> pids;
+  for (int i = 0; i < 20; ++i) pids.insert(http_get(port_of(*program), "/pid").body);
+  EXPECT_EQ(pids.size(), 2U);
+  program->signal(SIGTERM);
+  EXPECT_TRUE(program->exits_with(0));
+  EXPECT_TRUE(program->leaves_no_process());
+  EXPECT_EQ(count_errors(*program, "^cohort: stopping: 2 workers finish"), 1);
+  EXPECT_EQ(count_errors(*program, "^cohort: stopped$"), 1);
+  EXPECT_EQ(count_errors(*program, "died|left"), 0) << program->transcript();
+}
+
+TEST_P(CommandWithNode, AWorkerThatIsKilledUnderLoadIsReplacedAndNobodyElseNotices) {
+  auto program = serve({"-w", "2"});
+  ASSERT_TRUE(program->wait_for_error("all 2 workers listen"));
+  const int connections = 4;
+  LoadGenerator load{{.port = port_of(*program), .connections = connections, .request = {}}};
+  ASSERT_TRUE(eventually("requests are served", [&] { return load.ok() > 20; }));
+  ASSERT_EQ(::kill(children_of(program->pid()).front(), SIGKILL), 0);
+  ASSERT_TRUE(program->wait_for_error(
+      "^cohort: worker 3 \\(pid [0-9]+\\) listens in place of worker [12]$"));
+  const long before = load.ok();
+  ASSERT_TRUE(eventually("requests are served", [&] { return load.ok() > before + 20; }));
+  const LoadReport report = load.stop();
+  // Only what the dead worker was serving is lost.
+  EXPECT_LE(report.failed, connections) << report.text();
+  EXPECT_EQ(count_errors(*program, "worker [12] \\(pid [0-9]+\\) died: killed by SIGKILL$"), 1);
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_P(CommandWithNode, TermLetsARequestFinish) {
+  auto program = serve();
+  const std::uint16_t port = port_of(*program);
+  TcpClient client;
+  ASSERT_EQ(client.connect(port), "");
+  auto answer =
+      std::async(std::launch::async, [&] { return exchange(client, {.path = "/slow/1500"}); });
+  // The request is in a worker when a later one was answered by it; both workers are asked.
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(http_get(port).body, "hello world\n");
+  program->signal(SIGTERM);
+  EXPECT_TRUE(program->wait_for_error("^cohort: stopping"));
+  EXPECT_EQ(answer.get().body, "hello world\n");
+  EXPECT_TRUE(program->exits_with(0));
+}
+
+TEST_P(CommandWithNode, ASecondTermStopsAtOnce) {
+  auto program = serve();
+  const std::uint16_t port = port_of(*program);
+  auto answer = std::async(std::launch::async, [&] { return http_get(port, "/slow/60000"); });
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(http_get(port).body, "hello world\n");
+  program->signal(SIGTERM);
+  ASSERT_TRUE(program->wait_for_error("^cohort: stopping: "));
+  program->signal(SIGTERM);
+  EXPECT_TRUE(program->exits_with(128 + SIGTERM));
+  EXPECT_EQ(count_errors(*program, "^cohort: stopping at once"), 1);
+  EXPECT_NE(answer.get().error, "");
+  EXPECT_TRUE(program->leaves_no_process());
+}
+
+TEST_P(CommandWithNode, AnNpmScriptIsNamedWithTheCommandToUseInstead) {
+  const std::string port = std::to_string(free_port());
+  folder_.write("server.js", kServer);
+  folder_.write("package.json", R"({"scripts": {"start": "node server.js )" + port + "\"}}");
+  // One worker works, but could not share its port; several collide.
+  for (const char* workers : {"1", "2"}) {
+    auto program = run({"-w", workers, "npm", "start"});
+    EXPECT_TRUE(program->exits_with(100)) << workers;
+    EXPECT_EQ(
+        count_errors(*program,
+                     "^cohort: npm start listens through a process of its own \\(pid [0-9]+: "
+                     "node server.js " +
+                         port + ", port " + port +
+                         "\\), so its workers cannot share the port; run that program itself: "
+                         "cohort run server.js " +
+                         port + "$"),
+        1)
+        << program->transcript();
+    EXPECT_TRUE(program->leaves_no_process());
+  }
+}
+
+TEST_F(Command, TheWorkersMayAcceptFromOneSocket) {
+  auto program = serve({"-w", "2", "-b", "shared"});
+  EXPECT_EQ(count_errors(*program, "^cohort: 2 workers of server.js, shared"), 1);
+  EXPECT_EQ(http_get(port_of(*program)).body, "hello world\n");
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(Command, ArgumentsBehindTheProgramReachItAsTheyAre) {
+  folder_.write("args.js",
+                "console.log(JSON.stringify(process.argv.slice(2))); setInterval(() => {}, 1e6)");
+  auto program = run({"-w", "1", "args.js", "--port", "3000", "-w", "9", "--", "", "a b"});
+  EXPECT_TRUE(program->wait_for_line(R"(["--port","3000","-w","9","--","","a b"])"));
+  auto bare = run({"-w", "1", "args.js"});
+  EXPECT_TRUE(bare->wait_for_line("[]"));
+}
+
+TEST_F(Command, ABusyPortIsTriedFiveTimesAndExplained) {
+  auto other = serve({"-w", "1"});
+  const std::string port = std::to_string(port_of(*other));
+  auto program = run({"-w", "1", "server.js", port});
+  EXPECT_TRUE(program->exits_with(111));
+  EXPECT_EQ(count_errors(*program, "died: exited with code 1$"), 5) << program->transcript();
+  EXPECT_GE(count_errors(*program, "EADDRINUSE.*" + port), 1);
+  EXPECT_EQ(count_errors(*program, "^cohort: .*giving up"), 1);
+  EXPECT_EQ(http_get(port_of(*other)).body, "hello world\n");
+}
+
+TEST_F(Command, AProgramThatEndsAtOnceIsNotRetriedForEver) {
+  auto program = run({"-w", "2", "true"});
+  EXPECT_TRUE(program->exits_with(111));
+  EXPECT_EQ(count_errors(*program, "^cohort: .*giving up"), 1) << program->transcript();
+}
+
+TEST_F(Command, AProgramThatDoesNotExistIsOneLine) {
+  auto program = run({"-w", "2", "no_such_program"});
+  EXPECT_TRUE(program->exits_with(100));
+  EXPECT_EQ(count_errors(*program, "no_such_program.*no such file"), 1) << program->transcript();
+  folder_.write("text", "not a program");
+  std::filesystem::permissions(folder_.path() + "/text", std::filesystem::perms::owner_read);
+  auto text = run({"-w", "2", "./text"});
+  EXPECT_TRUE(text->exits_with(100));
+  EXPECT_EQ(count_errors(*text, "not executable"), 1) << text->transcript();
+}
+
+TEST_F(Command, AProgramWithoutTheChannelIsToldWhatHappens) {
+  auto program = run({"-w", "2", "sleep", "1000"});
+  EXPECT_TRUE(program->wait_for_error(
+      "^cohort: sleep 1000 runs, but does not speak Node's cluster channel"));
+  program->signal(SIGTERM);  // reads no channel: must not wait for the drain's end
+  EXPECT_TRUE(program->exits_with(0, 10s));
+  EXPECT_EQ(count_errors(*program, "died|left|killed"), 0) << program->transcript();
+}
+
+TEST_F(Command, AProgramThatBindsItsPortByItselfCannotShareIt) {
+  const std::string port = std::to_string(free_port());
+  auto program = run({"-w", "2", helper("plain_server"), port});
+  EXPECT_TRUE(program->exits_with(100));
+  EXPECT_EQ(count_errors(*program, "plain_server " + port + " binds port " + port + " by itself"),
+            1)
+      << program->transcript();
+  EXPECT_TRUE(program->leaves_no_process());
+}
+
+TEST_F(Command, AProgramThatOnlyStaysIsToldThatItDoesNotListen) {
+  folder_.write("quiet.js", "setInterval(() => {}, 1000000)");
+  auto program = run({"-w", "1", "quiet.js"});
+  EXPECT_TRUE(program->wait_for_error("^cohort: quiet.js runs, but does not listen yet"));
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(Command, AHelperThatListensBeforeTheProgramDoesIsNoWrapper) {
+  folder_.write("server.js", kServer);
+  folder_.write("with_helper.js", R"(
+    require('child_process').fork('server.js', ['0'], {env: {PATH: process.env.PATH}});
+    setTimeout(() => require('http').createServer().listen(0), 3000);
+  )");
+  auto program = run({"-w", "1", "with_helper.js"});
+  EXPECT_TRUE(program->wait_for_error(kListening));
+  EXPECT_TRUE(program->has_exited() == false);
+}
+
+TEST_F(Command, EventsMayBeJsonObjects) {
+  auto program = serve({"-w", "1", "--json"});
+  program->signal(SIGTERM);
+  EXPECT_TRUE(program->exits_with(0));
+  for (const std::string& line : program->error_lines()) {
+    EXPECT_TRUE(std::regex_match(
+        line, std::regex{R"re(\{"time":"[0-9-]+T[0-9:]+\.[0-9]{3}Z","event":"[a-z_]+",.*\})re"}))
+        << line;
+  }
+  EXPECT_EQ(count_errors(*program, R"("event":"listening","url":"http://localhost:[0-9]+",)"), 1);
+}
+
+TEST_F(Command, ColoursAreForTerminalsOnly) {
+  folder_.write("quiet.js", "setInterval(() => {}, 1000000)");
+  const Arguments arguments{"-w", "1", "quiet.js"};
+  EXPECT_TRUE(run(arguments, {.env = {{"TERM", "xterm"}, {"NO_COLOR", ""}}, .terminal = true})
+                  ->wait_for_match("\x1b\\[2mcohort:\x1b\\[0m 1 worker"));
+  EXPECT_TRUE(run(arguments, {.env = {{"TERM", "xterm"}, {"NO_COLOR", "1"}}, .terminal = true})
+                  ->wait_for_match("^cohort: 1 worker"));
+  EXPECT_TRUE(run(arguments, {.env = {{"TERM", "xterm"}}})->wait_for_error("^cohort: 1 worker"));
+}
+
+TEST_F(Command, StartedByANodeProgramItIsAPrimaryAllTheSame) {
+  folder_.write("server.js", kServer);
+  folder_.write("parent.js", R"(
+    require('child_process').spawn(process.argv[2], ['run', '-w', '1', 'server.js'], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env: {...process.env, NODE_UNIQUE_ID: '7'}});
+  )");
+  Program parent{{node_, "parent.js", command()},
+                 {.env = {{"PATH", std::filesystem::path{node_}.parent_path().string() + ':' +
+                                       ::getenv("PATH")}},
+                  .cwd = folder_.path()}};
+  EXPECT_TRUE(parent.wait_for_error(kListening));
+}
+
+TEST_F(Command, APrimaryAtRestIsNotWokenAndSmall) {
+  auto program = serve({"-w", "1"});
+  EXPECT_EQ(http_get(port_of(*program)).body, "hello world\n");
+  long switches = -1;
+  // Quiet for two seconds on end: the start leaves nothing behind that wakes it.
+  ASSERT_TRUE(eventually("no wake-up for two seconds", [&] {
+    switches = voluntary_switches(program->pid());
+    std::this_thread::sleep_for(2s);
+    return voluntary_switches(program->pid()) == switches;
+  }));
+  RecordProperty("pss_kib", static_cast<int>(pss_kib(program->pid())));
+#if defined(NDEBUG) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  EXPECT_LT(pss_kib(program->pid()), 4096);
+#endif
+}
+
+TEST(CommandLineOfCohort, MistakesEndWith100AndHelpWith0) {
+  Program mistake{{command(), "run", "--colour", "x"}};
+  EXPECT_TRUE(mistake.exits_with(100));
+  EXPECT_EQ(mistake.errors(),
+            "cohort: `--colour` is not an option of cohort run\n"
+            "Try: cohort run --help\n");
+  Program help{{command(), "run", "--help"}};
+  EXPECT_TRUE(help.exits_with(0));
+  EXPECT_EQ(help.output().rfind("Usage: cohort run", 0), 0U);
+  EXPECT_EQ(help.errors(), "");
+}
+
+TEST(Completion, KnowsTheOptionsAndLeavesTheProgramsOwnAlone) {
+  const std::string script = R"(
+    compopt() { :; }
+    source "$1"; shift
+    COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+    _cohort
+    echo "=${COMPREPLY[*]}"
+  )";
+  const auto complete = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"bash", "-c", script, "bash", source("completions/cohort.bash")});
+    Program bash{words};
+    EXPECT_TRUE(bash.exits_with(0));
+    return bash.output();
+  };
+  EXPECT_EQ(complete({"cohort", "r"}), "=run\n");
+  EXPECT_EQ(complete({"cohort", "run", "-b", ""}), "=round-robin shared\n");
+  EXPECT_EQ(complete({"cohort", "run", "-w", "a"}), "=auto\n");
+  EXPECT_EQ(complete({"cohort", "run", "--j"}), "=--json\n");
+  EXPECT_EQ(complete({"cohort", "run", "-w", "2", "x.js", "--j"}), "=\n");
+}
+
+}  // namespace
+}  // namespace harness
