@@ -120,15 +120,21 @@ std::size_t RequestParser::put_header(std::string_view bytes) {
   std::size_t used = 0;
   if (partial_.empty()) {
     if (feed_header(bytes, used)) return used;
-    if (state_ == State::NeedMore && keep_head(bytes)) parsed_ = used;
+    if (state_ == State::Failed) return bytes.size();
+    keep_head(bytes);
+    parsed_ = used;
+    if (has_stray_control(bytes)) fail(400);
     return bytes.size();
   }
   // One byte more than allowed is enough to know.
   const std::size_t taken = std::min(bytes.size(), limits_.header_size_max + 1 - partial_.size());
-  if (!keep_head(bytes.substr(0, taken))) return taken;
+  const std::size_t checked = partial_.size() - 1;
+  keep_head(bytes.substr(0, taken));
   const bool done = feed_header(view(partial_).substr(parsed_), used);
   parsed_ += used;
-  return done ? taken - (partial_.size() - parsed_) : taken;
+  if (done) return taken - (partial_.size() - parsed_);
+  if (state_ == State::NeedMore && has_stray_control(view(partial_).substr(checked))) fail(400);
+  return taken;
 }
 
 // Shows the header, or what is there of it, to Beast. True when it is complete and in order.
@@ -173,7 +179,7 @@ std::size_t RequestParser::put_body(std::string_view bytes) {
   const std::size_t used = core_->put(buffer(bytes), error);
   if (error && error != beast_http::error::need_more) {
     if (error_status_ == 0) fail(error == beast_http::error::body_limit ? 413 : 400);
-  } else if (bytes.size() - used > limits_.header_size_max) {
+  } else if (!core_->is_done() && bytes.size() - used > limits_.header_size_max) {
     fail(431);  // the line of a chunk, or the trailers
   }
   return used;
@@ -247,7 +253,7 @@ bool RequestParser::take_expect_continue() {
 }
 
 // Appends to the parser's own copy of the head, and lets the views follow it.
-bool RequestParser::keep_head(std::string_view bytes) {
+void RequestParser::keep_head(std::string_view bytes) {
   const std::size_t size = partial_.size() + bytes.size();
   if (partial_.empty() || size > partial_.capacity()) {
     std::vector<char> grown;
@@ -256,10 +262,7 @@ bool RequestParser::keep_head(std::string_view bytes) {
     rebase(partial_.empty() ? bytes.data() : partial_.data(), grown.data());
     partial_.swap(grown);
   }
-  const std::size_t unchecked = partial_.empty() ? 0 : partial_.size() - 1;
   partial_.insert(partial_.end(), bytes.begin(), bytes.end());
-  if (!header_done_ && has_stray_control(view(partial_).substr(unchecked))) return fail(400);
-  return true;
 }
 
 void RequestParser::rebase(const char* from, const char* to) {

@@ -106,7 +106,7 @@ class RequestParser {
   bool is_folded(std::string_view name, std::string_view value) const;
   bool take_expectation(std::string_view value);
   bool take_chunk_extension(std::string_view extension);
-  bool keep_head(std::string_view bytes);
+  void keep_head(std::string_view bytes);
   void rebase(const char* from, const char* to);
   bool fail(int status);
 

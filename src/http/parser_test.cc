@@ -104,6 +104,11 @@ TEST(RequestParser, ReadsBodiesOfBothKinds) {
             "POST / 1.1 keep [Host=a] [Transfer-Encoding=Chunked] abc0123456789");
 }
 
+TEST(RequestParser, ABodyMayHaveAnyBytesWhereverTheHeaderEnded) {
+  EXPECT_EQ(parse("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n\n\x01\r\x7f\n\n"),
+            "POST / 1.1 keep [Host=a] [Content-Length=6] \n\x01\r\x7f\n\n");
+}
+
 TEST(RequestParser, TrailersAreReadAndNotTakenForHeaders) {
   EXPECT_EQ(parse("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
                   "1\r\na\r\n0\r\nHost: evil\r\nX: y\r\n\r\n"),
@@ -134,6 +139,13 @@ TEST(RequestParser, LeavesTheNextRequestAloneWhereverTheBytesWereSplit) {
     EXPECT_EQ(feeder.rest(), second) << i;
     EXPECT_EQ(parser.body(), "hi") << i;
   }
+}
+
+TEST(RequestParser, DoesNotMindHowMuchFollowsABody) {
+  const std::string first = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
+  RequestParser parser{{.header_size_max = 100}};
+  EXPECT_EQ(parser.put(first + std::string(500, 'x')), first.size());
+  EXPECT_EQ(parser.state(), State::Complete);
 }
 
 TEST(RequestParser, CopiesNothingOfARequestThatArrivesWhole) {

@@ -134,7 +134,8 @@ TEST_F(HttpServerTest, AnswersPipelinedRequestsInOrderThoughTheFirstTakesLonger)
 }
 
 TEST_F(HttpServerTest, SendsContinueWhenTheClientWaitsForIt) {
-  const auto client = serve(hello());
+  const auto client =
+      serve([](const Request& req, Response& res) { res.end(std::string{req.body()}); });
   client->send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
   EXPECT_EQ(read_answer(*client).head, "HTTP/1.1 100 Continue\r\n\r\n");
   client->send("hi");
