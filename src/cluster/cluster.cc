@@ -94,6 +94,8 @@ struct Cluster::Impl {
         primary{loop, [this](int code) { side_over(primary_over, code); }},
         signals{io} {
     asio::use_service<ClusterOfLoop>(io).cluster = &owner;
+    // Whoever read our output may leave: that is an error of the write, as in Node, not the end.
+    std::signal(SIGPIPE, SIG_IGN);
     // So that output into a pipe is seen line by line, as Node's is.
     std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
     own_worker->events.disconnect.on([this] { cancel_timers(); });
