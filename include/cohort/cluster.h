@@ -45,8 +45,7 @@ enum class Policy {
 
 /// The format of messages on the channel (Node's `serialization`).
 enum class Serialization {
-  Json,      ///< One line of JSON per message.
-  Advanced,  ///< V8's structured clone.
+  Json,  ///< One line of JSON per message. (Node's `advanced` is not spoken yet.)
 };
 
 /// One entry of a worker's stdio: what its descriptor i is.

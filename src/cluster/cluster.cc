@@ -152,6 +152,7 @@ struct Cluster::Impl {
     try {
       // In the loop, where the count of outstanding work cannot reach zero meanwhile.
       asio::post(io, [this] {
+        if (std::exchange(waits_for_signals, true)) return;
         boost::system::error_code ignored;
         signals.add(SIGTERM, ignored);
         signals.add(SIGINT, ignored);
@@ -179,6 +180,7 @@ struct Cluster::Impl {
   asio::signal_set signals;
   std::vector<std::weak_ptr<Timer::Impl>> timers;
   std::chrono::milliseconds drain_timeout{std::chrono::seconds{25}};
+  bool waits_for_signals = false;
   bool terminating = false;
   bool own_over = false;
   bool primary_over = false;
