@@ -1,4 +1,5 @@
-// fork_to_listening PORT ROUNDS: milliseconds from Cluster::fork to the listening event, a line each.
+// fork_to_listening PORT ROUNDS: milliseconds from Cluster::fork to the listening event, a line
+// each.
 #include <cohort/cohort.h>
 
 #include <chrono>

@@ -95,7 +95,9 @@ struct Cluster::Impl {
         signals{io} {
     asio::use_service<ClusterOfLoop>(io).cluster = &owner;
     // Whoever read our output may leave: that is an error of the write, as in Node, not the end.
-    std::signal(SIGPIPE, SIG_IGN);
+    struct sigaction ignore {};
+    ignore.sa_handler = SIG_IGN;
+    ::sigaction(SIGPIPE, &ignore, nullptr);
     // So that output into a pipe is seen line by line, as Node's is.
     std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
     own_worker->events.disconnect.on([this] { cancel_timers(); });

@@ -37,11 +37,9 @@ bool Dispatcher::any_unanswered() const {
                      [](const Worker& worker) { return !worker.unanswered.empty(); });
 }
 
-void Dispatcher::offer(ConnectionId connection, bool again) {
-  if (again)
-    waiting_.push_front(connection);
-  else
-    waiting_.push_back(connection);
+void Dispatcher::offer(ConnectionId connection) {
+  // In the order of arrival: those that come back from a worker are older than those that wait.
+  waiting_.insert(std::upper_bound(waiting_.begin(), waiting_.end(), connection), connection);
 }
 
 std::optional<Dispatcher::Assignment> Dispatcher::next(TimePoint now) {

@@ -78,12 +78,18 @@ TEST(Dispatcher, AWorkerHasAtLeastOneCredit) {
   EXPECT_EQ(hand_off(dispatcher), "1:1");
 }
 
-TEST(Dispatcher, ConnectionsAreHandedOffInTheOrderOfArrivalAndThoseOfferedAgainGoFirst) {
+TEST(Dispatcher, ConnectionsAreHandedOffInTheOrderOfArrivalHoweverOftenTheyWereRefused) {
   Dispatcher dispatcher;
-  offer(dispatcher, {1, 2});
-  dispatcher.offer(9, true);
   dispatcher.join(1, 3);
-  EXPECT_EQ(hand_off(dispatcher), "1:9 1:1 1:2");
+  offer(dispatcher, {1, 2, 3});
+  EXPECT_EQ(hand_off(dispatcher), "1:1 1:2 1:3");
+  offer(dispatcher, {4});
+  for (const ConnectionId id : {1, 2, 3}) {
+    dispatcher.refused(1, id, kNow);
+    dispatcher.offer(id);
+  }
+  dispatcher.has_room(1);
+  EXPECT_EQ(hand_off(dispatcher), "1:1 1:2 1:3");
 }
 
 TEST(Dispatcher, AnswersOfWhoeverDoesNotHoldTheConnectionCountForNothing) {
@@ -110,7 +116,7 @@ TEST(Dispatcher, AWorkerThatRefusedIsLeftAloneForAWhileThatDoubles) {
   for (const auto delay : {5ms, 10ms, 20ms, 40ms, 80ms, 160ms, 320ms, 320ms}) {
     EXPECT_EQ(hand_off(dispatcher, now), "1:1");
     EXPECT_TRUE(dispatcher.refused(1, 1, now));
-    dispatcher.offer(1, true);
+    dispatcher.offer(1);
     EXPECT_EQ(dispatcher.retry_at(), now + delay);
     EXPECT_EQ(hand_off(dispatcher, now + delay - 1ns), "");
     EXPECT_EQ(dispatcher.room(now), 0U);
@@ -124,7 +130,7 @@ TEST(Dispatcher, AnAcceptedConnectionStartsTheDelayOver) {
   offer(dispatcher, {1});
   hand_off(dispatcher);
   dispatcher.refused(1, 1, kNow);
-  dispatcher.offer(1, true);
+  dispatcher.offer(1);
   EXPECT_EQ(hand_off(dispatcher, kNow + 5ms), "1:1");
   dispatcher.accepted(1, 1);
   offer(dispatcher, {2});
@@ -140,7 +146,7 @@ TEST(Dispatcher, AWorkerThatAcceptsAfterItRefusedHasRoomAgain) {
   hand_off(dispatcher);
   dispatcher.refused(1, 1, kNow);
   dispatcher.accepted(1, 2);
-  dispatcher.offer(1, true);
+  dispatcher.offer(1);
   EXPECT_EQ(hand_off(dispatcher), "1:1") << "else nothing wakes the connection that waits";
 }
 
@@ -151,7 +157,7 @@ TEST(Dispatcher, ARefusedConnectionGoesToAnotherWorkerAtOnce) {
   offer(dispatcher, {1});
   EXPECT_EQ(hand_off(dispatcher), "1:1");
   dispatcher.refused(1, 1, kNow);
-  dispatcher.offer(1, true);
+  dispatcher.offer(1);
   EXPECT_EQ(hand_off(dispatcher), "2:1");
 }
 

@@ -172,7 +172,7 @@ void Listeners::answer(int worker, const std::string& key, ConnectionId connecti
   if (accepted) {
     if (entry->dispatcher.accepted(worker, connection)) entry->connections.erase(connection);
   } else if (entry->dispatcher.refused(worker, connection, Dispatcher::TimePoint::clock::now())) {
-    entry->dispatcher.offer(connection, true);
+    entry->dispatcher.offer(connection);
   }
   pump(*entry);
   release_if_unused(key);
@@ -209,7 +209,7 @@ void Listeners::lose(int worker) {
     entry.users.erase(worker);
     for (const ConnectionId id : entry.dispatcher.leave(worker)) {
       if (is_untouched(entry.connections.at(id).get()))
-        entry.dispatcher.offer(id, true);
+        entry.dispatcher.offer(id);
       else
         entry.connections.erase(id);
     }

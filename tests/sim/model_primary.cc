@@ -217,7 +217,7 @@ void ModelPrimary::answer(ModelWorker& worker, const FromWorker& message) {
   worker.unanswered.erase(message.connection);
   if (!message.accepted) {
     ++coverage_.counts["refused"];
-    dispatcher.offer(message.connection, true);
+    dispatcher.offer(message.connection);
     connections_.offered_again(message.connection);
   }
   pump(message.listener);
@@ -247,7 +247,7 @@ void ModelPrimary::lose(int worker) {
       if (connections_.is_touched(connection)) {
         connections_.given_up(connection);
       } else {
-        listener.dispatcher.offer(connection, true);
+        listener.dispatcher.offer(connection);
         connections_.offered_again(connection);
       }
     }
