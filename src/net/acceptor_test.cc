@@ -11,8 +11,8 @@
 #include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/use_future.hpp>
 #include <boost/asio/write.hpp>
+#include <future>
 #include <thread>
 #include <vector>
 
@@ -78,7 +78,7 @@ TEST_F(AcceptorTest, ServesACoroutineThatOwnsIt) {
   world.host.drain([&] { drained = true; });
   EXPECT_TRUE(drained) << "nothing waits here; what the coroutine serves keeps the loop running";
   EXPECT_TRUE(world.run_until([&] { return ended == asio::error::operation_aborted; }));
-  world.io.run_for(1s);
+  world.run_for(1s);
   EXPECT_TRUE(world.io.stopped());
 }
 
@@ -211,7 +211,7 @@ TEST_F(AcceptorTest, DestroyingItAbortsWhatIsPending) {
   }
   ASSERT_TRUE(completed(1));
   EXPECT_EQ(results[0], asio::error::operation_aborted);
-  world.io.run_for(1s);
+  world.run_for(1s);
   EXPECT_TRUE(world.io.stopped());
 }
 
@@ -314,7 +314,9 @@ TEST(AcceptorThreads, ManyThreadsMayAccept) {
   constexpr int kConnections = 200;
   std::atomic<int> served = 0;
   Acceptor acceptor{host, {"127.0.0.1", 0}};
-  std::future<Address> address = acceptor.async_wait_listening(asio::use_future);
+  std::promise<Address> listening;
+  acceptor.async_wait_listening(
+      [&](error_code, const Address& address) { listening.set_value(address); });
   for (int i = 0; i < 4; ++i) {
     asio::co_spawn(
         asio::make_strand(io),
@@ -328,7 +330,7 @@ TEST(AcceptorThreads, ManyThreadsMayAccept) {
   }
   std::vector<std::thread> threads;
   for (int i = 0; i < 3; ++i) threads.emplace_back([&] { io.run(); });
-  const auto target = net::to_sockaddr(address.get()).value();
+  const auto target = net::to_sockaddr(listening.get_future().get()).value();
   for (int i = 0; i < kConnections; ++i) {
     const OwnFd client = sys::socket(AF_INET, SOCK_STREAM, 0);
     sys::set_nonblocking(client.get(), false);

@@ -12,8 +12,8 @@ namespace cohort {
 class ConnectionsImpl final : public net::ListenerUser,
                               public std::enable_shared_from_this<ConnectionsImpl> {
  public:
-  explicit ConnectionsImpl(std::function<void(OwnFd, const Address&)> adopt)
-      : adopt_{std::move(adopt)} {}
+  ConnectionsImpl(const Loop& loop, std::function<void(OwnFd, const Address&)> adopt)
+      : loop_{loop}, adopt_{std::move(adopt)} {}
 
   void open(net::Host& host, const net::ListenRequest& request) {
     listener_ = host.listen(request, shared_from_this());
@@ -33,8 +33,11 @@ class ConnectionsImpl final : public net::ListenerUser,
   void listen_failed(const Error& error) override {
     const auto self = shared_from_this();
     close();
-    if (on_error_.empty()) throw std::runtime_error{error.message()};
-    on_error_(error);
+    // Later: an exception must not pass through the host.
+    loop_.post([self, error] {
+      if (self->on_error_.empty()) throw std::runtime_error{error.message()};
+      self->on_error_(error);
+    });
   }
 
   bool connection(OwnFd& fd) override {
@@ -54,6 +57,7 @@ class ConnectionsImpl final : public net::ListenerUser,
   net::Handlers<const Error&>& on_error() { return on_error_; }
 
  private:
+  Loop loop_;
   std::function<void(OwnFd, const Address&)> adopt_;
   net::Handlers<const Address&> on_listening_;
   net::Handlers<const Error&> on_error_;
@@ -73,7 +77,7 @@ void Connections::on_error(std::function<void(const Error&)> handler) const {
 Connections on_connection(net::Host& host, const Address& address,
                           std::function<void(OwnFd fd, const Address& peer)> adopt,
                           const ListenOptions& options) {
-  auto impl = std::make_shared<ConnectionsImpl>(std::move(adopt));
+  auto impl = std::make_shared<ConnectionsImpl>(host.loop(), std::move(adopt));
   impl->open(host, net::make_request(address, options));
   return Connections{std::move(impl)};
 }

@@ -60,7 +60,7 @@ TEST_F(OnConnectionTest, DeliversNothingAfterClose) {
   connections.close();
   connections.close();
   EXPECT_EQ(connections.address(), Address{});
-  world.io.run_for(1s);
+  world.run_for(1s);
   EXPECT_TRUE(world.io.stopped());
   EXPECT_TRUE(fds.empty());
 }

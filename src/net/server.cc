@@ -18,10 +18,8 @@ ServerImpl::~ServerImpl() {
 
 void ServerImpl::listen(const ListenRequest& request, std::function<void()> on_listening) {
   if (open_) {
-    loop_.post([self = shared_from_this(), op = "listen " + to_string(request.address)] {
-      self->fail(system_error(EALREADY, op, "this server listens; close it first"));
-    });
-    return;
+    return fail_later(system_error(EALREADY, "listen " + to_string(request.address),
+                                   "this server listens; close it first"));
   }
   open_ = true;
   first_listening_ = std::move(on_listening);
@@ -39,12 +37,15 @@ void ServerImpl::listen_failed(const Error& error) {
   open_ = false;
   first_listening_ = nullptr;
   if (sockets_.empty()) listener_.reset();
-  fail(error);
+  fail_later(error);
 }
 
-void ServerImpl::fail(const Error& error) {
-  if (on_error_.empty()) throw std::runtime_error{error.message()};
-  on_error_(error);
+// Later: an exception must not pass through the host.
+void ServerImpl::fail_later(const Error& error) {
+  loop_.post([self = shared_from_this(), error] {
+    if (self->on_error_.empty()) throw std::runtime_error{error.message()};
+    self->on_error_(error);
+  });
 }
 
 bool ServerImpl::connection(OwnFd& fd) {

@@ -37,7 +37,7 @@ class ServerImpl final : public ListenerUser, public std::enable_shared_from_thi
   void drain(std::function<void()> done) override { close(std::move(done)); }
 
  private:
-  void fail(const Error& error);
+  void fail_later(const Error& error);
   void socket_gone(const std::shared_ptr<SocketImpl>& socket);
   void finish_if_idle();
 

@@ -189,11 +189,10 @@ TEST_F(ServerTest, TheLoopEndsWhenTheServerAndItsConnectionsDid) {
   test::Client client{world, server.address()};
   ASSERT_TRUE(connections(server, 1));
   server.close();
-  world.io.run_for(20ms);
+  world.run_for(20ms);
   EXPECT_FALSE(world.io.stopped()) << "a connection is open";
   sockets[0].destroy();
-  world.io.restart();
-  world.io.run_for(2s);
+  world.run_for(2s);
   EXPECT_TRUE(world.io.stopped());
 }
 
@@ -208,7 +207,7 @@ TEST_F(ServerTest, AtItsLimitConnectionsWaitUntilThereIsRoom) {
   for (int i = 0; i < 4; ++i)
     clients.push_back(std::make_unique<test::Client>(world, server.address()));
   ASSERT_TRUE(connections(server, 2));
-  world.io.run_for(50ms);
+  world.run_for(50ms);
   EXPECT_EQ(sockets.size(), 2u);
   EXPECT_EQ(clients[0]->read(2), "in");
   clients[0]->close();
@@ -257,7 +256,7 @@ TEST_F(ServerTest, TheEndOfTheHostClosesEverythingSilently) {
   host.reset();
   world.turn();
   EXPECT_EQ(events, 0);
-  world.io.run_for(1s);
+  world.run_for(1s);
   EXPECT_TRUE(world.io.stopped());
 }
 

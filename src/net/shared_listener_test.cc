@@ -156,16 +156,16 @@ TEST_F(SharedListenerTest, StopsWhenItsUserIsGone) {
   const auto listener = start(Sharing::Alone);
   user.reset();
   const auto clients = connect(1);
-  world.io.run_for(1s);
+  world.run_for(1s);
   EXPECT_TRUE(world.io.stopped()) << "nothing left to wait for";
 }
 
 TEST_F(SharedListenerTest, KeepsTheLoopRunningUntilClosed) {
   const auto listener = start(Sharing::Alone);
-  world.io.run_for(20ms);
+  world.run_for(20ms);
   EXPECT_FALSE(world.io.stopped());
   listener->close();
-  world.io.run_for(1s);
+  world.run_for(1s);
   EXPECT_TRUE(world.io.stopped());
 }
 
@@ -193,7 +193,7 @@ TEST_F(SharedListenerTest, PausesWithoutDescriptorsInsteadOfSpinning) {
   testing::internal::CaptureStderr();
   {
     const NoMoreDescriptors none;
-    EXPECT_LT(world.io.run_for(450ms), 20u) << "handlers that ran in 450 ms";
+    EXPECT_LT(world.run_for(450ms), 20u) << "handlers that ran in 450 ms";
     EXPECT_EQ(user->offered, 0);
   }
   EXPECT_TRUE(arrived(3)) << "they waited in the kernel";
@@ -215,7 +215,7 @@ TEST_F(SharedListenerTest, MayBeDroppedWhileItPauses) {
   testing::internal::GetCapturedStderr();
   listener->close();
   listener.reset();
-  world.io.run_for(1s);
+  world.run_for(1s);
   EXPECT_TRUE(world.io.stopped());
   EXPECT_EQ(user->offered, 0);
 }
@@ -226,10 +226,10 @@ TEST_F(SharedListenerTest, AConnectionThatFailedIsSkipped) {
     user->connections.clear();
     const auto clients = connect(1);
     const sys::FailNth fail{0, failure};
-    const auto start_time = std::chrono::steady_clock::now();
+    testing::internal::CaptureStderr();
     EXPECT_TRUE(arrived(1)) << failure;
-    EXPECT_LT(std::chrono::steady_clock::now() - start_time, 90ms) << "without a pause";
     EXPECT_TRUE(fail.fired());
+    EXPECT_EQ(testing::internal::GetCapturedStderr(), "") << "without a pause";
   }
 }
 

@@ -48,7 +48,7 @@ struct World {
   DirectHost host{loop};
 
   /// Runs the loop until `done`; false after a deadline.
-  bool run_until(const std::function<bool()>& done, std::chrono::milliseconds deadline = 5s) {
+  bool run_until(const std::function<bool()>& done, std::chrono::milliseconds deadline = 30s) {
     const auto end = std::chrono::steady_clock::now() + deadline;
     while (!done()) {
       if (std::chrono::steady_clock::now() > end) return false;
@@ -56,6 +56,12 @@ struct World {
       io.run_one_for(10ms);
     }
     return true;
+  }
+  /// Runs the loop for a while, or until nothing is left to wait for (`io.stopped()`); the number
+  /// of handlers that ran.
+  std::size_t run_for(std::chrono::milliseconds duration) {
+    io.restart();
+    return io.run_for(duration);
   }
   /// Runs everything that is ready.
   void turn() {
@@ -112,13 +118,16 @@ class Client {
   }
 
  private:
-  // False at the end of the stream.
+  // Reads what is there, up to `size` in all. False at the end of the stream.
   bool read_some(std::string& text, std::size_t size) {
     char buffer[65536];
-    const ssize_t got =
-        sys::recv(fd_.get(), buffer, std::min(sizeof buffer, size - text.size()), 0);
-    if (got > 0) text.append(buffer, static_cast<std::size_t>(got));
-    return got > 0 || (got == -1 && errno == EAGAIN);
+    while (text.size() < size) {
+      const ssize_t got =
+          sys::recv(fd_.get(), buffer, std::min(sizeof buffer, size - text.size()), 0);
+      if (got <= 0) return got == -1 && errno == EAGAIN;
+      text.append(buffer, static_cast<std::size_t>(got));
+    }
+    return true;
   }
 
   World& world_;
