@@ -178,10 +178,10 @@ TEST(Dispatcher, TheRetryIsThatOfTheFirstWorkerThatMayBeTriedAgain) {
 TEST(Dispatcher, LeavingGivesBackWhatWasUnansweredOldestFirst) {
   Dispatcher dispatcher;
   dispatcher.join(1, 3);
-  offer(dispatcher, {5, 3, 4});
+  offer(dispatcher, {3, 4, 5});
   hand_off(dispatcher);
-  dispatcher.accepted(1, 3);
-  EXPECT_EQ(dispatcher.leave(1), (Unanswered{5, 4}));
+  dispatcher.accepted(1, 4);
+  EXPECT_EQ(dispatcher.leave(1), (Unanswered{3, 5}));
   EXPECT_FALSE(dispatcher.has(1));
   EXPECT_EQ(dispatcher.leave(1), Unanswered{});
   EXPECT_FALSE(dispatcher.accepted(1, 5));

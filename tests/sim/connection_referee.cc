@@ -38,7 +38,9 @@ void ConnectionReferee::offered_again(ConnectionId connection) {
   require(again.where == Where::Unanswered, "only what was handed off comes back");
   require(!again.touched, "what a worker has touched is not handed to another");
   again.where = Where::Waiting;
-  listeners_[again.listener].waiting.push_front(connection);
+  // Ids are given in the order of arrival.
+  auto& waiting = listeners_[again.listener].waiting;
+  waiting.insert(std::upper_bound(waiting.begin(), waiting.end(), connection), connection);
 }
 
 void ConnectionReferee::assigned(int listener, Dispatcher::Assignment assignment, TimePoint now) {
