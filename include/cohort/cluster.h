@@ -146,7 +146,7 @@ class Cluster {
   /// Keeps `count` workers running: forks them, replaces the dead after 100 ms, doubling to 10 s
   /// while a place keeps failing and starting over after 10 s of health. If no worker was ever
   /// ready (listening, or alive for 10 s) after five tries, `run()` returns 1 and the reason is on
-  /// stderr, with the last lines that the worker wrote there.
+  /// stderr, with the last lines that the worker wrote there. Does nothing in a worker.
   void keep(unsigned count);
 
   /// Round-robin unless NODE_CLUSTER_SCHED_POLICY is `none` or `shared`. Ignored once decided.

@@ -91,11 +91,11 @@ struct Cluster::Impl {
         is_worker{parent.worker_id.has_value() || workers_part_here()},
         own_worker{std::make_shared<OwnWorker>(loop, std::move(parent),
                                                [this](int code) { side_over(own_over, code); })},
-        primary{loop, [this](int code) { side_over(primary_over, code); }},
+        primary{loop, !is_worker, [this](int code) { side_over(primary_over, code); }},
         signals{io} {
     asio::use_service<ClusterOfLoop>(io).cluster = &owner;
     // Whoever read our output may leave: that is an error of the write, as in Node, not the end.
-    struct sigaction ignore {};
+    struct sigaction ignore{};
     ignore.sa_handler = SIG_IGN;
     ::sigaction(SIGPIPE, &ignore, nullptr);
     // So that output into a pipe is seen line by line, as Node's is.
@@ -204,7 +204,9 @@ std::vector<Worker> Cluster::workers() const { return impl_->primary.workers(); 
 const Settings& Cluster::settings() const { return impl_->primary.settings(); }
 void Cluster::setup_primary(const Settings& settings) { impl_->primary.setup(settings); }
 void Cluster::disconnect(std::function<void()> done) { impl_->primary.disconnect(std::move(done)); }
-void Cluster::keep(unsigned count) { impl_->primary.keep(count); }
+void Cluster::keep(unsigned count) {
+  if (is_primary()) impl_->primary.keep(count);
+}
 void Cluster::set_policy(Policy policy) { impl_->primary.set_policy(policy); }
 Policy Cluster::policy() const { return impl_->primary.policy(); }
 Worker Cluster::worker() const { return Worker{impl_->own_worker}; }

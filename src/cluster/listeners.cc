@@ -11,6 +11,15 @@
 #include "net/sockaddr.h"
 
 namespace cohort::cluster {
+namespace {
+
+/// As a reply carries it: negative, and always an errno.
+int wire_errno(const Error& error) {
+  const bool is_errno = error.code.category() == boost::system::system_category();
+  return -(is_errno ? error.code.value() : EINVAL);
+}
+
+}  // namespace
 
 // One listening socket. `users` are the workers that asked for it and have not let go; under
 // round-robin the dispatcher knows which of them can take connections.
@@ -50,21 +59,11 @@ void Listeners::query(HandoffPeer& worker, const QueryServer& query) {
   Entry* entry = find(key);
   if (entry != nullptr && entry->users.contains(worker.id())) {
     // The same server twice in one worker. Node 20's primary dies of this.
-    Value failed = cluster_message();
-    failed["errno"] = -EADDRINUSE;
-    failed["key"] = key;
-    failed["data"] = query.data;
-    return worker.reply(query, std::move(failed), -1);
+    return refuse(worker, query, -EADDRINUSE);
   }
   if (entry == nullptr) {
     auto opened = open(query);
-    if (!opened) {
-      Value failed = cluster_message();
-      failed["errno"] = -opened.error().code.value();
-      failed["key"] = key;
-      failed["data"] = query.data;
-      return worker.reply(query, std::move(failed), -1);
-    }
+    if (!opened) return refuse(worker, query, wire_errno(opened.error()));
     entry = entries_.emplace(key, std::move(opened).value()).first->second.get();
   }
   entry->released = false;
@@ -73,6 +72,14 @@ void Listeners::query(HandoffPeer& worker, const QueryServer& query) {
   if (!entry->round_robin) return;
   entry->dispatcher.join(worker.id(), worker.credits());
   pump(*entry);
+}
+
+void Listeners::refuse(HandoffPeer& worker, const QueryServer& query, int negative_errno) {
+  Value failed = cluster_message();
+  failed["errno"] = negative_errno;
+  failed["key"] = query.key();
+  failed["data"] = query.data;
+  worker.reply(query, std::move(failed), -1);
 }
 
 void Listeners::reply(HandoffPeer& worker, Entry& entry, const QueryServer& query) {

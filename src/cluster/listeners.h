@@ -60,6 +60,7 @@ class Listeners {
   struct Entry;
   Entry* find(const std::string& key);
   Result<std::unique_ptr<Entry>> open(const QueryServer& query);
+  void refuse(HandoffPeer& worker, const QueryServer& query, int negative_errno);
   void reply(HandoffPeer& worker, Entry& entry, const QueryServer& query);
   void accept_ready(Entry& entry);
   void pump(Entry& entry);

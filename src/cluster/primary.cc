@@ -25,8 +25,9 @@ Policy policy_from_environment() {
 
 }  // namespace
 
-Primary::Primary(const Loop& loop, std::function<void(int)> finish)
+Primary::Primary(const Loop& loop, bool may_fork, std::function<void(int)> finish)
     : loop_{loop},
+      may_fork_{may_fork},
       finish_{std::move(finish)},
       policy_{policy_from_environment()},
       timer_{loop.context()} {}
@@ -69,6 +70,7 @@ std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
 }
 
 Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool keep_stderr) {
+  if (!may_fork_) return make_error(Errc::NotAPrimary, "fork");
   auto launch = prepare_launch(settings_, env, worker.id(), keep_stderr);
   if (!launch) return launch.error();
   auto child = process::spawn(launch->request);

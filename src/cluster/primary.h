@@ -21,8 +21,9 @@ namespace cohort::cluster {
 
 class Primary final : private ForkedWorkerOwner {
  public:
-  /// `finish(code)` is called when the cluster is over and the loop should end.
-  Primary(const Loop& loop, std::function<void(int)> finish);
+  /// `finish(code)` is called when the cluster is over and the loop should end. A process that may
+  /// not fork is a worker itself: its forks fail with NotAPrimary.
+  Primary(const Loop& loop, bool may_fork, std::function<void(int)> finish);
   ~Primary();
 
   Worker fork(const Environment& env);
@@ -79,6 +80,7 @@ class Primary final : private ForkedWorkerOwner {
   void give_up();
 
   Loop loop_;
+  const bool may_fork_;
   std::function<void(int)> finish_;
   Settings settings_;
   bool set_up_ = false;

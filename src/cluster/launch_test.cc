@@ -1,0 +1,96 @@
+#include "cluster/launch.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/sys.h"
+
+namespace cohort::cluster {
+namespace {
+
+using Strings = std::vector<std::string>;
+
+TEST(Merged, KeepsWhatIsNotGivenAndReplacesWhatIs) {
+  const Settings first = merged({}, {.exec = "a", .cwd = "/", .silent = true});
+  const Settings both = merged(first, {.exec = "b", .message_size_max = 7});
+  EXPECT_EQ(both.exec, "b");
+  EXPECT_EQ(both.cwd, "/");
+  EXPECT_EQ(both.silent, true);
+  EXPECT_EQ(both.message_size_max, 7u);
+}
+
+TEST(WorkerEnvironment, AddsInTheOrderOfNodeAndHidesTheParentsOwnChannel) {
+  char path[] = "PATH=/bin";
+  char channel[] = "NODE_CHANNEL_FD=9";
+  char id[] = "NODE_UNIQUE_ID=4";
+  char lifeline[] = "COHORT_LIFELINE_FD=5";
+  char odd[] = "no equals sign";
+  char* inherited[] = {path, channel, id, lifeline, odd, nullptr};
+  EXPECT_EQ(worker_environment(inherited, {{"A", "1"}, {"PATH", "/usr/bin"}}, {{"A", "2"}}, 7, 3),
+            (Strings{"PATH=/usr/bin", "A=2", "NODE_UNIQUE_ID=7", "NODE_CHANNEL_FD=3",
+                     "NODE_CHANNEL_SERIALIZATION_MODE=json"}));
+}
+
+TEST(PrepareLaunch, PutsTheChannelBehindTheStdio) {
+  const auto launch = prepare_launch({.exec = "/bin/true"}, {}, 1, false);
+  ASSERT_TRUE(launch) << launch.error();
+  EXPECT_EQ(launch->request.fds.size(), 4u);
+  EXPECT_EQ(launch->request.fds[0], 0);
+  EXPECT_EQ(launch->request.file, "/bin/true");
+  EXPECT_TRUE(launch->request.own_process_group);
+  EXPECT_TRUE(launch->request.die_with_parent);
+  EXPECT_NE(std::find(launch->request.env.begin(), launch->request.env.end(), "NODE_CHANNEL_FD=3"),
+            launch->request.env.end());
+}
+
+TEST(PrepareLaunch, SilentWorkersHavePipesForBothOutputs) {
+  const auto launch = prepare_launch({.exec = "/bin/true", .silent = true}, {}, 1, true);
+  ASSERT_TRUE(launch);
+  ASSERT_EQ(launch->outputs.size(), 2u);
+  EXPECT_EQ(launch->outputs[0].first, 1);
+  EXPECT_EQ(launch->outputs[1].first, 2);
+  EXPECT_FALSE(launch->stderr_tail) << "the user reads it";
+}
+
+TEST(PrepareLaunch, StderrThatIsKeptGoesThroughAPipe) {
+  const auto launch = prepare_launch({.exec = "/bin/true"}, {}, 1, true);
+  ASSERT_TRUE(launch);
+  EXPECT_TRUE(launch->stderr_tail);
+}
+
+TEST(PrepareLaunch, AnInterpreterGetsItsArgumentsThenTheProgramThenTheUsers) {
+  const auto launch = prepare_launch(
+      {.exec = "/bin/true", .args = Strings{"x"}, .exec_path = "/bin/sh", .exec_args = {"-e"}}, {},
+      1, false);
+  ASSERT_TRUE(launch) << launch.error();
+  EXPECT_EQ(launch->request.argv, (Strings{"/bin/sh", "-e", "/bin/true", "x"}));
+}
+
+TEST(PrepareLaunch, AProgramThatIsNotThereIsAnErrorThatNamesIt) {
+  const auto launch = prepare_launch({.exec = "no_such_program"}, {}, 1, false);
+  ASSERT_FALSE(launch);
+  EXPECT_EQ(launch.error().code.value(), ENOENT);
+  EXPECT_NE(launch.error().message().find("no_such_program"), std::string::npos);
+}
+
+TEST(PrepareLaunch, OnlyOutputsCanBePipes) {
+  const auto launch = prepare_launch({.exec = "/bin/true", .stdio = {Stdio::Pipe}}, {}, 1, false);
+  ASSERT_FALSE(launch);
+  EXPECT_EQ(launch.error().code, Errc::InvalidArgument);
+}
+
+TEST(PrepareLaunch, EveryFailingSystemCallIsAnErrorOrHarmless) {
+  bool succeeded = false;
+  for (int n = 0; n < 30 && !succeeded; ++n) {
+    sys::FailNth fail{n, EMFILE};
+    const auto launch = prepare_launch({.exec = "/bin/true", .silent = true}, {}, 1, true);
+    succeeded = !fail.fired();
+    EXPECT_EQ(launch.has_value(), succeeded);
+  }
+  EXPECT_TRUE(succeeded);
+}
+
+}  // namespace
+}  // namespace cohort::cluster
