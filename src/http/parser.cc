@@ -176,13 +176,20 @@ std::size_t RequestParser::put_body(std::string_view bytes) {
   if (core_->chunked() && bytes.size() < kLastChunk) return 0;
   error_code error;
   fed_ = bytes;
+  line_ = bytes.data();
   const std::size_t used = core_->put(buffer(bytes), error);
   if (error && error != beast_http::error::need_more) {
     if (error_status_ == 0) fail(error == beast_http::error::body_limit ? 413 : 400);
-  } else if (!core_->is_done() && bytes.size() - used > limits_.header_size_max) {
-    fail(431);  // the line of a chunk, or the trailers
+  } else if (core_->chunked()) {
+    // The same limit whether the line of a chunk, or the last one with the trailers, came whole or
+    // not.
+    limit_line(core_->is_done() ? bytes.data() + used - 1 : bytes.data() + bytes.size());
   }
   return used;
+}
+
+bool RequestParser::limit_line(const char* end) {
+  return static_cast<std::size_t>(end - line_) <= limits_.header_size_max || fail(431);
 }
 
 bool RequestParser::take_request_line(std::string_view method, std::string_view target,
@@ -244,6 +251,7 @@ bool RequestParser::take_expectation(std::string_view value) {
 bool RequestParser::take_chunk_extension(std::string_view extension) {
   chunk_extension_bytes_ += extension.size();
   if (chunk_extension_bytes_ > limits_.header_size_max) return fail(413);  // as Node does
+  if (!limit_line(extension.data() + extension.size() + 1)) return false;
   return is_field_value(extension) || fail(400);
 }
 
@@ -310,6 +318,7 @@ void RequestParser::Core::on_chunk_header_impl(std::uint64_t, string_view extens
 
 std::size_t RequestParser::Core::on_chunk_body_impl(std::uint64_t, string_view bytes, error_code&) {
   owner_.body_.append(bytes.data(), bytes.size());
+  owner_.line_ = bytes.data() + bytes.size();
   return bytes.size();
 }
 

@@ -106,6 +106,7 @@ class RequestParser {
   bool is_folded(std::string_view name, std::string_view value) const;
   bool take_expectation(std::string_view value);
   bool take_chunk_extension(std::string_view extension);
+  bool limit_line(const char* end);
   void keep_head(std::string_view bytes);
   void rebase(const char* from, const char* to);
   bool fail(int status);
@@ -119,9 +120,10 @@ class RequestParser {
   Framing framing_;
   std::size_t chunk_extension_bytes_ = 0;
   RequestHead head_;
-  std::string_view fed_;       // what Beast is looking at
-  std::vector<char> partial_;  // the head, if it did not come together with the whole request
-  std::size_t parsed_ = 0;     // of partial_, by Beast
+  const char* line_ = nullptr;  // where the line of the current chunk begins
+  std::string_view fed_;        // what Beast is looking at
+  std::vector<char> partial_;   // the head, if it did not come together with the whole request
+  std::size_t parsed_ = 0;      // of partial_, by Beast
   std::string body_;
 };
 
