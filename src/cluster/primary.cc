@@ -169,9 +169,12 @@ void Primary::carry_out(const SupervisorAction& action) {
     fork_worker({}, fork_action->place);
   } else if (std::holds_alternative<action::DisconnectAll>(action)) {
     for (const auto& [id, entry] : std::map(workers_)) {
-      // One that has not said a word may not speak the protocol: it is told in the other language
-      // too.
-      if (entry.worker->state() == WorkerState::Spawned) entry.worker->kill(SIGTERM);
+      // One that serves nothing has nothing to finish that we know of, and may not even speak the
+      // protocol: it is told as any program is. (A Node script that only sends messages would
+      // crash at its next one if nothing but its channel were closed.)
+      const WorkerState state = entry.worker->state();
+      if (state == WorkerState::Spawned || state == WorkerState::Online)
+        entry.worker->kill(SIGTERM);
       entry.worker->disconnect();
     }
   } else if (std::holds_alternative<action::KillAll>(action)) {

@@ -1,0 +1,213 @@
+// The public Cluster within one process: a worker whose primary is this test, at the other end of a
+// socket pair.
+#include "cohort/cluster.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <cstdlib>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+#include "base/sys.h"
+
+namespace cohort {
+namespace {
+
+using namespace std::chrono_literals;
+
+class ClusterTest : public testing::Test {
+ protected:
+  /// The environment of a child with a channel; `id` empty: of child_process, not of a cluster.
+  void become_child(const char* id) {
+    OwnFd ends[2];
+    ASSERT_EQ(sys::socketpair(AF_UNIX, SOCK_STREAM, false, ends), 0);
+    parent_ = std::move(ends[0]);
+    ::setenv("NODE_CHANNEL_FD", std::to_string(ends[1].release()).c_str(), 1);
+    if (*id != '\0') ::setenv("NODE_UNIQUE_ID", id, 1);
+  }
+  void parent_writes(std::string_view line) {
+    ASSERT_EQ(sys::send(parent_.get(), line.data(), line.size()),
+              static_cast<ssize_t>(line.size()));
+  }
+  /// Lines up to the end of the channel.
+  std::vector<std::string> parent_reads_all() {
+    std::string text;
+    char buffer[65536];
+    for (ssize_t n; (n = sys::recv(parent_.get(), buffer, sizeof buffer, 0)) > 0;)
+      text.append(buffer, static_cast<std::size_t>(n));
+    std::vector<std::string> lines;
+    for (std::size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1)
+      lines.push_back(text.substr(at, end - at));
+    return lines;
+  }
+
+  OwnFd parent_;
+};
+
+TEST_F(ClusterTest, AProcessThatNobodyForkedIsAPrimaryWhoseOwnWorkerIsNotConnected) {
+  Cluster cluster;
+  EXPECT_TRUE(cluster.is_primary());
+  EXPECT_TRUE(cluster.is_master());
+  EXPECT_EQ(cluster.worker().id(), 0);
+  EXPECT_FALSE(cluster.worker().is_connected());
+  const SendResult sent = cluster.worker().send("lost");
+  EXPECT_FALSE(sent);
+  ASSERT_TRUE(sent.error());
+  EXPECT_EQ(sent.error()->code, Errc::ChannelClosed);
+  EXPECT_EQ(cluster.run(), 0) << "nothing keeps the loop running";
+}
+
+TEST_F(ClusterTest, ChannelVariablesAreTakenOutOfTheEnvironment) {
+  become_child("3");
+  Cluster cluster;
+  EXPECT_TRUE(cluster.is_worker());
+  EXPECT_EQ(cluster.worker().id(), 3);
+  EXPECT_EQ(std::getenv("NODE_CHANNEL_FD"), nullptr);
+  EXPECT_EQ(std::getenv("NODE_UNIQUE_ID"), nullptr);
+  EXPECT_EQ(std::getenv("NODE_CHANNEL_SERIALIZATION_MODE"), nullptr);
+}
+
+TEST_F(ClusterTest, AChildWithAChannelButNoIdIsAPrimaryThatCanTalkToItsParent) {
+  become_child("");
+  Cluster cluster;
+  EXPECT_TRUE(cluster.is_primary());
+  EXPECT_TRUE(cluster.worker().is_connected());
+}
+
+TEST_F(ClusterTest, MessagesThatArriveBeforeTheFirstHandlerWaitForItInOrder) {
+  become_child("1");
+  Cluster cluster;
+  parent_writes("1\n2\n");
+  std::string received;
+  cluster.set_timeout(20ms, [&] {
+    cluster.worker().on_message([&](const Value& message) {
+      received += to_json(message);
+      if (received == "123") parent_.reset();
+    });
+    parent_writes("3\n");
+  });
+  EXPECT_EQ(cluster.run(), 0) << "a worker that lost its primary ends, as in Node";
+  EXPECT_EQ(received, "123");
+}
+
+TEST_F(ClusterTest, AWorkerThatWaitsForNothingEnds) {
+  become_child("1");
+  Cluster cluster;
+  EXPECT_EQ(cluster.run(), 0);
+}
+
+TEST_F(ClusterTest, MessagesAreWrittenBeforeTheWorkerIsGone) {
+  become_child("1");
+  std::vector<std::string> lines;
+  std::thread reader{[&] { lines = parent_reads_all(); }};
+  {
+    Cluster cluster;
+    for (int i = 0; i < 20000; ++i) cluster.worker().send({{"i", i}});
+  }  // without a loop, as at the return from main
+  reader.join();
+  ASSERT_EQ(lines.size(), 20001u) << "and `online`";
+  EXPECT_EQ(lines.back(), "{\"i\":19999}");
+}
+
+TEST_F(ClusterTest, AnExceptionThatEscapesAHandlerEndsTheRunWith1AndMessagesFlushed) {
+  become_child("1");
+  Cluster cluster;
+  cluster.set_timeout(1ms, [&] {
+    cluster.worker().send("last words");
+    throw std::runtime_error("on purpose");
+  });
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(cluster.run(), 1);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "Uncaught std::runtime_error: on purpose\n");
+}
+
+TEST_F(ClusterTest, SendMayBeCalledFromAnyThreadAndTheLoopMayHaveSeveral) {
+  constexpr int kThreads = 4, kMessages = 2000;
+  become_child("1");
+  std::vector<std::string> lines;
+  std::thread reader{[&] { lines = parent_reads_all(); }};
+  {
+    boost::asio::io_context io;
+    Cluster cluster{io};
+    cluster.worker().on_message([](const Value&) {});  // keeps the loop running
+    int done = 0;                                      // counted on the cluster's executor
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 2; ++i) threads.emplace_back([&] { io.run(); });
+    for (int i = 0; i < kThreads; ++i)
+      threads.emplace_back([&, worker = cluster.worker(), i] {
+        for (int n = 0; n < kMessages; ++n) worker.send({{"thread", i}, {"n", n}});
+        worker.send("done", [&](std::optional<Error> error) {
+          EXPECT_FALSE(error);
+          if (++done == kThreads) io.stop();
+        });
+      });
+    for (auto& thread : threads) thread.join();
+  }
+  reader.join();
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), "\"done\""), kThreads);
+  EXPECT_EQ(std::set<std::string>(lines.begin(), lines.end()).size(), kThreads * kMessages + 2u)
+      << "each once and whole; `online` and `done`";
+}
+
+TEST_F(ClusterTest, AnIntervalRepeatsUntilItIsCancelledAndATimeoutComesOnce) {
+  Cluster cluster;
+  int ticks = 0, timeouts = 0;
+  std::optional<Timer> interval;
+  interval = cluster.set_interval(1ms, [&] {
+    if (++ticks == 3) interval->cancel();
+  });
+  cluster.set_timeout(0ms, [&] { ++timeouts; });
+  EXPECT_EQ(cluster.run(), 0);
+  EXPECT_EQ(ticks, 3);
+  EXPECT_EQ(timeouts, 1);
+}
+
+TEST_F(ClusterTest, DisconnectWithoutWorkersCallsBackLater) {
+  Cluster cluster;
+  bool done = false;
+  cluster.disconnect([&] { done = true; });
+  EXPECT_FALSE(done);
+  EXPECT_EQ(cluster.run(), 0);
+  EXPECT_TRUE(done);
+}
+
+TEST_F(ClusterTest, SettingsAddUpAndEachSetupIsAnEventOfItsOwn) {
+  Cluster cluster;
+  std::string events;
+  cluster.on_setup([&](const Settings& settings) { events += settings.exec + settings.cwd + ' '; });
+  cluster.setup_primary({.exec = "a"});
+  cluster.setup_master({.cwd = "/"});
+  EXPECT_EQ(cluster.settings().exec, "a");
+  cluster.run();
+  EXPECT_EQ(events, "a a/ ");
+}
+
+TEST_F(ClusterTest, ThePolicyIsDecidedByTheFirstSetup) {
+  Cluster cluster;
+  EXPECT_EQ(cluster.policy(), Policy::RoundRobin);
+  cluster.set_policy(Policy::Shared);
+  EXPECT_EQ(cluster.policy(), Policy::Shared);
+  cluster.setup_primary();
+  cluster.set_policy(Policy::RoundRobin);
+  EXPECT_EQ(cluster.policy(), Policy::Shared);
+}
+
+TEST_F(ClusterTest, AWorkerCannotFork) {
+  become_child("1");
+  Cluster cluster;
+  const Worker worker = cluster.fork();
+  std::optional<Error> failure;
+  worker.on_error([&](const Error& error) { failure = error; });
+  cluster.run();
+  ASSERT_TRUE(failure);
+  EXPECT_EQ(failure->code, Errc::NotAPrimary);
+  EXPECT_TRUE(worker.is_dead());
+}
+
+}  // namespace
+}  // namespace cohort
