@@ -1,6 +1,5 @@
 #include "base/loop.h"
 
-#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
@@ -11,7 +10,9 @@ namespace asio = boost::asio;
 
 void Loop::post(std::function<void()> task) const { asio::post(executor_, std::move(task)); }
 
-void Loop::run_here(std::function<void()> task) const { asio::dispatch(executor_, std::move(task)); }
+void Loop::run_here(std::function<void()> task) const {
+  asio::dispatch(executor_, std::move(task));
+}
 
 bool Loop::runs_here() const {
   if (!*started_) return std::this_thread::get_id() == maker_;
@@ -21,11 +22,32 @@ bool Loop::runs_here() const {
                            : io_.get_executor().running_in_this_thread();
 }
 
-// One pending wait. It outlives its Watch until Asio has run the completion handler, which has to set
-// the work count right even when nobody listens any more.
+// One pending wait. It outlives its Watch until Asio has run the completion handler, which has to
+// set the work count right even when nobody listens any more. That handler runs on any thread of
+// the io_context, and before the callback, which may have to queue for a strand: hence the atomic,
+// and the state in which the count is no longer the Watch's to change.
 struct Watch::Wait {
+  enum class Share { Counted, GivenBack, Completed };
+  using Executor = asio::io_context::executor_type;
+
   Callback ready;
-  bool counted = true;  // false while its share of the work count is given back
+  std::atomic<Share> share = Share::Counted;
+
+  void give_back(const Executor& io) {
+    Share counted = Share::Counted;
+    if (!share.compare_exchange_strong(counted, Share::GivenBack)) return;
+    // Before the loop runs the count may fall to 0, which stops an io_context for good; within it,
+    // the handler that calls us counts.
+    if (!io.running_in_this_thread()) asio::post(io, [] {});
+    io.on_work_finished();
+  }
+  void take_again(const Executor& io) {
+    Share given_back = Share::GivenBack;
+    if (share.compare_exchange_strong(given_back, Share::Counted)) io.on_work_started();
+  }
+  void complete(const Executor& io) {
+    if (share.exchange(Share::Completed) == Share::GivenBack) io.on_work_started();
+  }
 };
 
 Watch::Watch(const Loop& loop, OwnFd fd)
@@ -51,46 +73,36 @@ void Watch::start(std::shared_ptr<Wait>& slot, asio::posix::descriptor_base::wai
   auto wait = std::make_shared<Wait>();
   wait->ready = std::move(ready);
   slot = wait;
-  const auto io_executor = loop_.context().get_executor();
-  descriptor_.async_wait(type, [wait, io_executor, executor = loop_.executor()](auto) {
-    if (!wait->counted) io_executor.on_work_started();
-    wait->counted = true;
+  const auto io = loop_.context().get_executor();
+  descriptor_.async_wait(type, [wait, io, executor = loop_.executor()](auto) {
+    wait->complete(io);
     asio::dispatch(executor, [wait] {
       // Emptied by drop(): the Watch is gone, or waits no more.
       if (auto callback = std::exchange(wait->ready, nullptr)) callback();
     });
   });
-  if (!ref_) {
-    wait->counted = false;
-    io_executor.on_work_finished();
-  }
+  if (!ref_) wait->give_back(io);
 }
 
 void Watch::set_ref(bool ref) {
   if (ref_ == ref) return;
   ref_ = ref;
-  const auto io_executor = loop_.context().get_executor();
-  for (const auto& wait : {reading_, writing_}) {
-    if (!wait || !wait->ready || wait->counted == ref) continue;
-    wait->counted = ref;
-    ref ? io_executor.on_work_started() : io_executor.on_work_finished();
-  }
+  const auto io = loop_.context().get_executor();
+  for (const auto& wait : {reading_, writing_})
+    if (wait) ref ? wait->take_again(io) : wait->give_back(io);
 }
 
-void Watch::drop(std::shared_ptr<Wait>& wait) {
-  if (!wait) return;
-  wait->ready = nullptr;
+Watch::Callback Watch::drop(std::shared_ptr<Wait>& wait) {
+  if (!wait) return nullptr;
   // The aborted operation still has to be run by the loop, so it counts again.
-  if (!wait->counted) {
-    wait->counted = true;
-    loop_.context().get_executor().on_work_started();
-  }
-  wait.reset();
+  wait->take_again(loop_.context().get_executor());
+  return std::exchange(std::exchange(wait, nullptr)->ready, nullptr);
 }
 
 OwnFd Watch::release() {
-  drop(reading_);
-  drop(writing_);
+  // What the callbacks own, perhaps this very Watch, goes last.
+  const Callback reading = drop(reading_);
+  const Callback writing = drop(writing_);
   fd_ = -1;
   return OwnFd{descriptor_.release()};
 }

@@ -3,15 +3,15 @@
 // All of cohort's callbacks run on `Loop::executor()`, one at a time: the io_context's own executor
 // when the loop is ours, a strand of the user's io_context otherwise.
 //
-// Like Node's handles, a wait can be `unref`ed: it then does not keep `run()` from returning. Asio has
-// no such thing, but it counts outstanding work, and an executor may adjust the count: an unref'ed wait
-// gives its count back while it is pending and takes it again as it completes.
+// Like Node's handles, a wait can be `unref`ed: it then does not keep `run()` from returning. Asio
+// has no such thing, but it counts outstanding work, and an executor may adjust the count: an
+// unref'ed wait gives its count back while it is pending and takes it again as it completes.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -56,6 +56,8 @@ class Watch {
 
   int fd() const { return fd_; }
   /// Calls `ready` once, when the descriptor is readable, at its end, or failed. One at a time.
+  /// Whoever reads it elsewhere meanwhile may get EAGAIN here: the descriptor has to be
+  /// non-blocking.
   void wait_readable(Callback ready);
   /// The same for writing.
   void wait_writable(Callback ready);
@@ -69,7 +71,7 @@ class Watch {
   struct Wait;
   void start(std::shared_ptr<Wait>& wait, boost::asio::posix::descriptor_base::wait_type type,
              Callback ready);
-  void drop(std::shared_ptr<Wait>& wait);
+  Callback drop(std::shared_ptr<Wait>& wait);
 
   const Loop& loop_;
   boost::asio::posix::stream_descriptor descriptor_;

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -126,6 +125,7 @@ ssize_t recvmsg(int fd, msghdr& message, int flags) {
 }
 
 bool wait_for(int fd, short events, std::chrono::steady_clock::time_point deadline) {
+  if (t_fail != nullptr && t_fail->fails()) return false;
   pollfd target{fd, events, 0};
   for (;;) {
     using std::chrono::milliseconds;
