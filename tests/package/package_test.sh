@@ -27,12 +27,12 @@ case $way in
     ;;
   find_package)
     configure -DCMAKE_PREFIX_PATH="$prefix"
-    "$CMAKE" --build "$build"
+    "$CMAKE" --build "$build" --parallel 2
     ;;
   add_subdirectory)
     # The flags of the main build, so that ccache has every object already.
     configure -DCOHORT_SOURCE="$COHORT_SOURCE" -DCOHORT_WERROR="$WERROR"
-    "$CMAKE" --build "$build"
+    "$CMAKE" --build "$build" --parallel 2
     ;;
   pkg_config)
     rm -rf "$build"
