@@ -108,6 +108,7 @@ struct Cluster::Impl {
   ~Impl() {
     asio::use_service<ClusterOfLoop>(io).cluster = nullptr;
     own_worker->flush();
+    own_worker->end_events();
   }
 
   // A process that was told to end leaves when both have: its servers, and its workers.

@@ -80,7 +80,7 @@ void ForkedWorker::failed_to_start(Error error) {
   const auto self = shared_from_this();
   error_ = std::move(error);
   handle(WorkerEvent::SpawnFailed);
-  abort_waiting();
+  end_events();
   owner_.worker_failed_to_start(*this);
 }
 
@@ -163,7 +163,7 @@ void ForkedWorker::process_ended(const Exit& exit) {
   outputs_.clear();
   exit_ = exit;
   handle(WorkerEvent::Exited);
-  abort_waiting();
+  end_events();
 }
 
 // Hand-off.

@@ -32,7 +32,9 @@ Primary::Primary(const Loop& loop, bool may_fork, std::function<void(int)> finis
       policy_{policy_from_environment()},
       timer_{loop.context()} {}
 
-Primary::~Primary() = default;
+Primary::~Primary() {
+  for (const auto& [id, entry] : workers_) entry.worker->end_events();
+}
 
 // Settings.
 

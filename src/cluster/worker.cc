@@ -5,13 +5,15 @@
 
 namespace cohort {
 
-void WorkerImpl::abort_waiting() {
+void WorkerImpl::end_events() {
   events.online.abort(loop_);
   events.listening.abort(loop_);
   events.message.abort(loop_);
   events.error.abort(loop_);
   events.disconnect.abort(loop_);
   events.exit.abort(loop_);
+  // Out of the object first: the last handle may be in one of them.
+  const auto ended = std::exchange(events, {});
 }
 
 SendResult WorkerImpl::send(const Value& message_value, ipc::Channel::Done done) {

@@ -33,6 +33,9 @@ class WorkerImpl : public std::enable_shared_from_this<WorkerImpl> {
   SendResult send(const Value& message, ipc::Channel::Done done);
 
   const Loop& loop() const { return loop_; }
+  /// Nothing more comes: operations that wait for an event are aborted, and handlers go. They often
+  /// hold a handle to this very worker, which would keep both alive for ever. Not from a handler.
+  void end_events();
   /// Called when a handler for `message` was added.
   virtual void message_wanted() {}
 
@@ -49,8 +52,6 @@ class WorkerImpl : public std::enable_shared_from_this<WorkerImpl> {
 
  protected:
   explicit WorkerImpl(const Loop& loop) : loop_{loop} {}
-  /// Nothing more comes: operations that wait for an event are aborted.
-  void abort_waiting();
   /// On the loop's executor. Null if there is none (any more).
   virtual ipc::Channel* channel() const = 0;
   virtual std::size_t message_size_max() const = 0;
