@@ -1,5 +1,7 @@
 #include "http/parser.h"
 
+#include <algorithm>
+#include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/error.hpp>
 #include <functional>
@@ -63,11 +65,15 @@ bool is_target(std::string_view method, std::string_view target) {
 // Host = uri-host [ ":" port ]: what no URL's authority may contain would let two programs see two
 // hosts. Empty is legal.
 bool is_host(std::string_view value) {
-  for (const char c : value)
-    if (static_cast<unsigned char>(c) <= ' ' ||
-        std::string_view{"/\\?#@,<>\"`{}|^"}.find(c) != std::string_view::npos)
-      return false;
-  return true;
+  static constexpr auto kForbidden = [] {
+    std::array<bool, 256> table{};
+    for (std::size_t c = 0; c <= ' '; ++c) table[c] = true;
+    for (const char c : std::string_view{"/\\?#@,<>\"`{}|^\x7f"})
+      table[static_cast<std::size_t>(c)] = true;
+    return table;
+  }();
+  return std::none_of(value.begin(), value.end(),
+                      [](char c) { return kForbidden[static_cast<unsigned char>(c)]; });
 }
 
 }  // namespace

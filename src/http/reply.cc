@@ -194,8 +194,9 @@ void Reply::emit_head(std::optional<std::uint64_t> length, const Common& common,
     length_.reset();
   }
   choose_framing(length);
-  for (const auto* const name : {"Connection", "Content-Length", "Transfer-Encoding"})
-    fields_.remove(name);
+  if (!fields_.lines().empty())
+    for (const std::string_view name : {"Connection", "Content-Length", "Transfer-Encoding"})
+      fields_.remove(name);
   if (status_ == 200) {
     out += "HTTP/1.1 200 OK\r\n";
   } else {
