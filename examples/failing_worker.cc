@@ -3,8 +3,7 @@
 //   failing_worker [--after SECONDS] [--with exception|SIGSEGV|SIGKILL|exit]
 //
 // It fails after 5 s, and speaks every fifth of that. The page has two timers, which are due at the
-// same moment: which comes first, and so whether a fifth line is printed, is chance. Here it is
-// one.
+// same moment, so that chance decides whether a fifth line is printed; here one timer does both.
 #include <cohort/cohort.h>
 
 #include <csignal>

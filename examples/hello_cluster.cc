@@ -1,6 +1,5 @@
-// One port, all cores: the primary forks a worker per CPU, every worker serves
-// http://localhost:8000, and each tells the primary about every request. Ctrl-C prints what each of
-// them served.
+// One port, all cores: the primary forks a worker per CPU, all of them serve http://localhost:8000,
+// and each tells the primary about every request. Ctrl-C prints what each has served.
 //
 //   hello_cluster [--port N] [--workers N] [--quiet]
 #include <cohort/cohort.h>

@@ -27,6 +27,12 @@ std::string reason(const Exit& exit) {
   return text.str();
 }
 
+/// By the signal itself, or with the exit code that stands for it.
+bool ended_as_told(const Exit& exit) {
+  return exit.success() || exit.signal() == SIGTERM || exit.signal() == SIGINT ||
+         (exit.signal() == 0 && (exit.code() == 128 + SIGTERM || exit.code() == 128 + SIGINT));
+}
+
 bool is_local(const std::string& host) {
   return host.empty() || host == "::" || host == "0.0.0.0" || host == "127.0.0.1" || host == "::1";
 }
@@ -165,7 +171,7 @@ Narrator::Reports Narrator::exited(int worker, const Exit& exit, bool asked) {
   fields["listened"] = life.listens;
   const std::string name = worker_name(worker, life.pid);
   if (stopping_) {
-    if (exit.success() || exit.signal() == SIGTERM || exit.signal() == SIGINT) return {};
+    if (ended_as_told(exit)) return {};
     if (exit.signal() == SIGKILL) {
       return {{.event = "killed",
                .text = name + " was killed before it had finished",

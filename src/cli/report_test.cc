@@ -150,11 +150,12 @@ TEST(Narrator, AWorkerThatLeavesOnPurposeDidNotDie) {
 }
 
 TEST(Narrator, ADrainIsOneLineAndItsExitsAreSilent) {
-  Narrator narrator = running(2);
+  Narrator narrator = running(3);
   EXPECT_EQ(narrator.stopping().text,
-            "stopping: 2 workers finish what they serve (Ctrl-C again to stop at once)");
+            "stopping: 3 workers finish what they serve (Ctrl-C again to stop at once)");
   EXPECT_TRUE(narrator.exited(1, Exit::exited(0), true).empty());
   EXPECT_TRUE(narrator.exited(2, Exit::killed(SIGTERM), true).empty());
+  EXPECT_TRUE(narrator.exited(3, Exit::exited(143), true).empty());
   EXPECT_EQ(narrator.stopped().text, "stopped");
 }
 

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -12,6 +13,7 @@
 #include <ctime>
 #include <map>
 #include <sstream>
+#include <utility>
 
 #include "base/sys.h"
 #include "cli/report.h"
@@ -161,8 +163,7 @@ int Runner::run() {
 void Runner::say(const Report& report) const {
   const std::string line =
       options_.json ? to_json_line(report, now_text()) : to_line(report, colour_);
-  // One write, so that lines of the workers do not fall in between. A closed stderr is no reason to
-  // stop serving.
+  // One write, so that lines of the workers do not fall in between.
   [[maybe_unused]] const ssize_t written = sys::write(STDERR_FILENO, line.data(), line.size());
 }
 
@@ -177,6 +178,7 @@ void Runner::on_fork(const Worker& worker) {
 }
 
 void Runner::on_error(const Worker& worker, const Error& error) {
+  if (verdict_) return;  // Of the first worker; the others have the same to say.
   std::ostringstream text;
   text << error;
   say(narrator_.failed(worker.id(), text.str()));
@@ -191,7 +193,8 @@ void Runner::on_exit(const Worker& worker, const Exit& exit) {
   const bool early =
       life != lives_.end() && !life->second.listens && Clock::now() - life->second.since < kEarly;
   lives_.erase(worker.id());
-  say(narrator_.exited(worker.id(), exit, worker.exited_after_disconnect()));
+  const auto reports = narrator_.exited(worker.id(), exit, worker.exited_after_disconnect());
+  if (!verdict_) say(reports);
   if (!early || exit.success() || narrator_.ever_listened() || signals_seen_ > 0) return;
   judge_.died_early();
   look();
@@ -213,11 +216,8 @@ void Runner::on_signal(int number) {
       say(narrator_.stopping_at_once("stopping at once: requests that are being served are lost"));
     return;
   }
-  if (!verdict_) say(narrator_.stopping());
-  // The library asks the workers through their channel. One that does not listen may be a program
-  // that reads no channel, or a wrapper that only passes signals on.
-  for (const auto& [id, life] : lives_)
-    if (!life.listens) life.worker.kill(SIGTERM);
+  const Report stopping = narrator_.stopping();
+  if (!verdict_) say(stopping);
 }
 
 void Runner::stop() { std::raise(SIGTERM); }
@@ -239,10 +239,12 @@ void Runner::look() {
     seen.push_back({id, find_listeners(life.worker.process().pid())});
   if (const auto holder = judge_.judge(seen, Clock::now())) {
     refuse(*holder);
-  } else if (!explained_silence_ && Clock::now() - start_ >= kSilentFor && !lives_.empty()) {
-    explained_silence_ = true;
-    explain_silence(seen);
+    return;
   }
+  const bool any_stays = std::any_of(lives_.begin(), lives_.end(), [](const auto& life) {
+    return Clock::now() - life.second.since >= kSilentFor;
+  });
+  if (any_stays && !std::exchange(explained_silence_, true)) explain_silence(seen);
 }
 
 void Runner::explain_silence(const std::vector<WrapperJudge::Seen>& seen) {
@@ -272,6 +274,8 @@ void Runner::refuse(const PortHolder& holder) {
 int run(const RunOptions& options) {
   // This is a primary, also when a Node program started it with a channel.
   for (const char* name : {"NODE_CHANNEL_FD", "NODE_UNIQUE_ID", "COHORT_WORKERS"}) ::unsetenv(name);
+  // Who read our lines may go away; the workers serve on. (They get the default action back.)
+  std::signal(SIGPIPE, SIG_IGN);
   return Runner{options}.run();
 }
 

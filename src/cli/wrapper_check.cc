@@ -6,7 +6,6 @@
 #include <charconv>
 #include <deque>
 #include <set>
-#include <sstream>
 
 #include "base/sys.h"
 
@@ -31,17 +30,44 @@ std::optional<Number> to_number(std::string_view text, int base = 10) {
   return number;
 }
 
-/// Files of /proc have no size; they are read to their end.
-std::string read_file(const fs::path& path) {
-  std::string text;
+/// Takes the first word off `text`; empty if there is none.
+std::string_view next_word(std::string_view& text) {
+  text.remove_prefix(std::min(text.find_first_not_of(" \t\n"), text.size()));
+  const std::string_view word = text.substr(0, text.find_first_of(" \t\n"));
+  text.remove_prefix(word.size());
+  return word;
+}
+
+/// Calls `use` with each piece of a file, to its end; files of /proc have no size.
+template <class Use>
+void read_pieces(const fs::path& path, Use use) {
   const OwnFd file = sys::open(path.c_str(), O_RDONLY);
-  if (!file) return text;
+  if (!file) return;
   char buffer[4096];
   for (;;) {
     const ssize_t count = sys::read(file.get(), buffer, sizeof buffer);
-    if (count <= 0) return text;
-    text.append(buffer, static_cast<std::size_t>(count));
+    if (count <= 0) return;
+    use(std::string_view{buffer, static_cast<std::size_t>(count)});
   }
+}
+
+std::string read_file(const fs::path& path) {
+  std::string text;
+  read_pieces(path, [&](std::string_view piece) { text += piece; });
+  return text;
+}
+
+/// The same for a table of sockets, which may be longer than this process wants to be large.
+std::map<std::uint64_t, std::uint16_t> read_listening(const fs::path& path) {
+  std::map<std::uint64_t, std::uint16_t> ports;
+  std::string begun;
+  read_pieces(path, [&](std::string_view piece) {
+    begun += piece;
+    const std::size_t whole = begun.rfind('\n') + 1;  // 0 if there is no whole line yet
+    ports.merge(parse_listening(std::string_view{begun}.substr(0, whole)));
+    begun.erase(0, whole);
+  });
+  return ports;
 }
 
 /// Names in a directory; none if it cannot be read.
@@ -72,7 +98,7 @@ std::set<std::uint16_t> listening_ports(const fs::path& process) {
   std::set<std::uint16_t> ports;
   if (inodes.empty()) return ports;
   for (const char* table : {"tcp", "tcp6"}) {
-    for (const auto& [inode, port] : parse_listening(read_file(process / "net" / table)))
+    for (const auto& [inode, port] : read_listening(process / "net" / table))
       if (inodes.contains(inode)) ports.insert(port);
   }
   return ports;
@@ -94,7 +120,10 @@ std::string shell_word(const std::string& word) {
 
 std::string join(const std::vector<std::string>& words) {
   std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : " ") + shell_word(word);
+  for (const std::string& word : words) {
+    if (!text.empty()) text += ' ';
+    text += shell_word(word);
+  }
   return text;
 }
 
@@ -102,12 +131,8 @@ std::string join(const std::vector<std::string>& words) {
 
 std::vector<pid_t> parse_children(std::string_view text) {
   std::vector<pid_t> pids;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find_first_of(" \n"), text.size());
-    if (const auto pid = to_number<pid_t>(text.substr(0, end)); pid && *pid > 0)
-      pids.push_back(*pid);
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
+  for (auto word = next_word(text); !word.empty(); word = next_word(text))
+    if (const auto pid = to_number<pid_t>(word); pid && *pid > 0) pids.push_back(*pid);
   return pids;
 }
 
@@ -121,19 +146,19 @@ std::optional<std::uint64_t> parse_socket_link(std::string_view target) {
 
 std::map<std::uint64_t, std::uint16_t> parse_listening(std::string_view table) {
   // sl local_address rem_address st tx:rx_queue tr:tm->when retrnsmt uid timeout inode ...
+  constexpr std::size_t kLocal = 1, kState = 3, kInode = 9;
   std::map<std::uint64_t, std::uint16_t> ports;
-  std::istringstream lines{std::string{table}};
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream words{line};
-    std::string slot, local, remote, state, queues, timer, retransmits, uid, timeout, inode;
-    words >> slot >> local >> remote >> state >> queues >> timer >> retransmits >> uid >> timeout >>
-        inode;
-    if (state != "0A") continue;
+  while (!table.empty()) {
+    std::string_view line = table.substr(0, table.find('\n'));
+    table.remove_prefix(std::min(line.size() + 1, table.size()));
+    std::string_view columns[kInode + 1];
+    for (std::string_view& column : columns) column = next_word(line);
+    const std::string_view local = columns[kLocal];
     const std::size_t colon = local.rfind(':');
-    if (colon == std::string::npos) continue;
-    const auto port = to_number<std::uint16_t>(std::string_view{local}.substr(colon + 1), 16);
-    const auto number = to_number<std::uint64_t>(inode);
-    if (port && number) ports[*number] = *port;
+    if (columns[kState] != "0A" || colon == std::string_view::npos) continue;
+    const auto port = to_number<std::uint16_t>(local.substr(colon + 1), 16);
+    const auto inode = to_number<std::uint64_t>(columns[kInode]);
+    if (port && inode) ports[*inode] = *port;
   }
   return ports;
 }

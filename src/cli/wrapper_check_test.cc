@@ -164,6 +164,16 @@ TEST_F(FakeProc, ConnectedSocketsAndOthersAreNotListeners) {
   EXPECT_TRUE(find_listeners(4242, root_).empty());
 }
 
+TEST_F(FakeProc, ALongTableIsReadInPieces) {
+  process(10, "", "socket:[555]");
+  std::string table;
+  for (int i = 0; i < 200; ++i) table += "0: 0:0001 0:0 06 q t r u o 0 and so on, with padding\n";
+  write(root_ / "10/net/tcp", table + kTcp + table);
+  const auto found = find_listeners(10, root_);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].port, 3000);
+}
+
 TEST_F(FakeProc, ACircleEnds) {
   process(10, "11 ");
   process(11, "10 11 ");

@@ -154,6 +154,9 @@ void Listeners::accept_ready(Entry& entry) {
 // Hands off what can be handed off, then waits for whatever has to happen next: a connection if a
 // worker is free, a worker's answer (nothing to do), or the end of a full worker's delay.
 void Listeners::pump(Entry& entry) {
+  // A port that is kept for a successor does not keep the primary running: if nobody forks one, it
+  // ends, as Node's does.
+  entry.watch->set_ref(!entry.users.empty());
   const auto now = Dispatcher::TimePoint::clock::now();
   while (const auto assignment = entry.dispatcher.next(now)) {
     HandoffPeer* worker = entry.users.at(assignment->worker);

@@ -73,8 +73,7 @@ bool is_socket(int fd) {
 }  // namespace
 
 ParentChannel take_parent_channel() {
-  const bool of_cohort = std::getenv("COHORT_LIFELINE_FD") != nullptr;
-  process::adopt_lifeline();
+  const bool of_cohort = process::adopt_lifeline();
   const auto fd_text = take_variable("NODE_CHANNEL_FD");
   const auto mode = take_variable("NODE_CHANNEL_SERIALIZATION_MODE");
   const auto id_text = take_variable("NODE_UNIQUE_ID");
@@ -267,7 +266,7 @@ void OwnWorker::channel_closed(std::optional<Error> why) {
   if (why) std::cerr << "cohort: the primary's channel: " << *why << '\n';
   const bool was_worker = id_ != 0;
   events.disconnect.emit(loop_);
-  abort_waiting();
+  end_events();
   // As in Node: a worker that lost its primary without a word ends at once.
   if (was_worker && (!on_purpose_ || leave_when_done_)) leave_(0);
 }

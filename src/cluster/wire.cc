@@ -56,7 +56,8 @@ std::string QueryServer::key() const {
   key += ':' + (fd ? "null" : std::to_string(port));
   key += ':' + text(type_value(*this));
   key += ':' + (fd ? std::to_string(*fd) : "undefined");
-  return key + ':' + std::to_string(index);
+  const bool is_datagram = type == SocketType::Udp4 || type == SocketType::Udp6;
+  return port == 0 || is_datagram ? key + ':' + std::to_string(index) : key;
 }
 
 Address QueryServer::listen_address() const {

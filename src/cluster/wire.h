@@ -31,7 +31,9 @@ struct QueryServer {
   bool readable_all = false;
   bool writable_all = false;
 
-  /// Workers with the same key share one socket. Node's own form.
+  /// Workers with the same key share one socket. The form of Node 26: only where several sockets
+  /// may have one address (port 0, UDP) does the index tell them apart. A worker of Node 20 raises
+  /// the index with every try on a busy port, so that two of them would never again agree on a key.
   std::string key() const;
   Address listen_address() const;
 };

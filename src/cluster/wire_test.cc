@@ -17,7 +17,18 @@ TEST(Wire, ReadsTheQueryOfListenWithAPort) {
   EXPECT_EQ(q.seq, 1);
   EXPECT_EQ(q.listen_address(), Address("", 8123));
   EXPECT_EQ(q.backlog, 0);
-  EXPECT_EQ(q.key(), "null:8123:4:undefined:0");
+  EXPECT_EQ(q.key(), "null:8123:4:undefined");
+}
+
+TEST(Wire, TellsSocketsApartByIndexOnlyWhereOneAddressMayHaveSeveral) {
+  const auto key = [](std::string_view port, std::string_view type, int index) {
+    return query(R"({"index":)" + std::to_string(index) + R"(,"address":"::","port":)" +
+                 std::string(port) + R"(,"addressType":)" + std::string(type) + R"(,"seq":1})")
+        .key();
+  };
+  EXPECT_EQ(key("8123", "6", 3), key("8123", "6", 0));
+  EXPECT_NE(key("0", "6", 3), key("0", "6", 0));
+  EXPECT_NE(key("53", "\"udp6\"", 3), key("53", "\"udp6\"", 0));
 }
 
 TEST(Wire, ReadsTheQueryOfAUnixSocket) {
@@ -26,7 +37,7 @@ TEST(Wire, ReadsTheQueryOfAUnixSocket) {
   EXPECT_EQ(q.listen_address(), Address::from_path("/tmp/s"));
   EXPECT_TRUE(q.readable_all);
   EXPECT_TRUE(q.writable_all);
-  EXPECT_EQ(q.key(), "/tmp/s:-1:-1:undefined:0");
+  EXPECT_EQ(q.key(), "/tmp/s:-1:-1:undefined");
 }
 
 TEST(Wire, ReadsTheQueryOfAnInheritedDescriptor) {
@@ -41,6 +52,14 @@ TEST(Wire, ReadsTheQueryOfAUdpSocketWithItsFlags) {
   EXPECT_TRUE(q.ipv6_only);
   EXPECT_TRUE(q.reuse_address);
   EXPECT_EQ(q.fd, std::nullopt) << "-1 is none";
+}
+
+// As Node 26: a port that is named is one port, whoever asks and however often.
+TEST(Wire, OnlyQueriesForAnyPortAreToldApartByTheirIndex) {
+  EXPECT_EQ(query(R"({"address":null,"port":0,"addressType":4,"index":2,"seq":0})").key(),
+            "null:0:4:undefined:2");
+  EXPECT_EQ(query(R"({"address":null,"port":80,"addressType":4,"index":2,"seq":0})").key(),
+            "null:80:4:undefined");
 }
 
 TEST(Wire, BacklogMayBeABooleanOrMissingAndIsBounded) {

@@ -37,14 +37,30 @@ int print_descriptors(const Args&) {
   return 0;
 }
 
+void print_adoption() {
+  std::cout << (adopt_lifeline() ? "adopted\n" : "not adopted\n");
+  std::cout << "variable afterwards " << (::getenv("COHORT_LIFELINE_FD") ? "set" : "unset") << '\n';
+}
+
+void print_close_on_exec(int fd) {
+  std::cout << "close-on-exec " << (::fcntl(fd, F_GETFD) & FD_CLOEXEC) << '\n';
+}
+
 int print_lifeline(const Args&) {
   const char* variable = ::getenv("COHORT_LIFELINE_FD");
   const std::string number = variable != nullptr ? variable : "none";
   std::cout << "variable " << number << '\n';
-  adopt_lifeline();
-  std::cout << "variable afterwards " << (::getenv("COHORT_LIFELINE_FD") ? "set" : "unset") << '\n';
-  if (variable != nullptr)
-    std::cout << "close-on-exec " << (::fcntl(std::stoi(number), F_GETFD) & FD_CLOEXEC) << '\n';
+  print_adoption();
+  if (variable != nullptr) print_close_on_exec(std::stoi(number));
+  return 0;
+}
+
+// As below a child that handed down the variable and not the descriptor.
+int print_no_lifeline(const Args&) {
+  const int other = ::dup(STDERR_FILENO);
+  ::setenv("COHORT_LIFELINE_FD", std::to_string(other).c_str(), 1);
+  print_adoption();
+  print_close_on_exec(other);
   return 0;
 }
 
@@ -174,6 +190,7 @@ std::optional<int> run_role(int argc, char** argv) {
   static const std::map<std::string, std::function<int(const Args&)>> kRoles{
       {"descriptors", print_descriptors},
       {"lifeline", print_lifeline},
+      {"no_lifeline", print_no_lifeline},
       {"become_nobody_and_spin", become_nobody_and_spin},
       {"primary", be_primary},
       {"storm", spawn_in_a_storm},

@@ -293,15 +293,19 @@ Result<Child> spawn(const SpawnRequest& request) {
   return Child{pid, std::move(pidfd), std::move(prepared.lifeline_write)};
 }
 
-void adopt_lifeline() {
+bool adopt_lifeline() {
   const char* value = std::getenv(kLifelineVariable);
-  if (value == nullptr) return;
+  if (value == nullptr) return false;
   int fd = -1;
   const char* end = value + std::strlen(value);
   const auto parsed = std::from_chars(value, end, fd);
-  if (parsed.ec == std::errc{} && parsed.ptr == end && fd >= kFirstFreeDescriptor)
-    sys::set_cloexec(fd, true);
+  const bool is_number = parsed.ec == std::errc{} && parsed.ptr == end;
   ::unsetenv(kLifelineVariable);
+  // A child that does not know the variable (a Node worker) hands it down to its own children
+  // without the descriptor: the number is then closed, or something of theirs.
+  if (!is_number || fd < kFirstFreeDescriptor || ::fcntl(fd, F_GETSIG) != SIGKILL) return false;
+  sys::set_cloexec(fd, true);
+  return true;
 }
 
 }  // namespace cohort::process

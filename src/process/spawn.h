@@ -80,8 +80,8 @@ struct Child {
 Result<Child> spawn(const SpawnRequest& request);
 
 /// In a child with `lifeline_in_env`, at the start of main: makes the lifeline close-on-exec, so
-/// that grandchildren do not hold it, and takes its variable out of the environment. Does nothing
-/// elsewhere.
-void adopt_lifeline();
+/// that grandchildren do not hold it, and takes its variable out of the environment. False, and
+/// nothing else done, where there is no lifeline: the variable alone may come from an ancestor.
+bool adopt_lifeline();
 
 }  // namespace cohort::process

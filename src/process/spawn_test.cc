@@ -363,13 +363,18 @@ TEST(Lifeline, IsToldToAChildThatAsksAndAdoptedByIt) {
   request.fds = {-1, -1, 2, -1, 2};
   request.die_with_parent = true;
   request.lifeline_in_env = true;
-  EXPECT_EQ(run(request).text, "variable 5\nvariable afterwards unset\nclose-on-exec 1\n");
+  EXPECT_EQ(run(request).text, "variable 5\nadopted\nvariable afterwards unset\nclose-on-exec 1\n");
 }
 
 TEST(Lifeline, OfTheParentIsNotTakenForTheChilds) {
   SpawnRequest request = role_request("lifeline");
   request.env.emplace_back("COHORT_LIFELINE_FD=9");
-  EXPECT_EQ(run(request).text, "variable none\nvariable afterwards unset\n");
+  EXPECT_EQ(run(request).text, "variable none\nnot adopted\nvariable afterwards unset\n");
+}
+
+TEST(Lifeline, IsNotADescriptorThatOnlyHasItsNumber) {
+  EXPECT_EQ(run(role_request("no_lifeline")).text,
+            "not adopted\nvariable afterwards unset\nclose-on-exec 0\n");
 }
 
 TEST(Lifeline, KillsTheChildAsItIsClosed) {

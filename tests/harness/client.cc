@@ -6,10 +6,12 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
+#include <cstddef>
 #include <sstream>
 #include <stdexcept>
 #include <utility>
@@ -74,6 +76,31 @@ void parse_head(const std::string& head, HttpResponse& response) {
     response.keep_alive = lower(response.headers["connection"]) != "close";
 }
 
+// Tests run side by side, and none may take the port that another one is about to use: a name that
+// only one process can have, until it ends, stands for each.
+bool claim(std::uint16_t port) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string name = "cohort-test-port-" + std::to_string(port);
+  std::copy(name.begin(), name.end(), address.sun_path + 1);  // after a NUL: not in the file system
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (bind(fd, reinterpret_cast<sockaddr*>(&address),
+           static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size())) == 0)
+    return true;  // and the descriptor stays open
+  close(fd);
+  return false;
+}
+
+bool can_bind(std::uint16_t port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  sockaddr_in address = loopback(port);
+  const bool free = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  close(fd);
+  return free;
+}
+
 // Reads from the connection as much as is asked for; throws the reason if there is less.
 class Reader {
  public:
@@ -127,14 +154,12 @@ std::string read_chunks(Reader& reader) {
 }  // namespace
 
 std::uint16_t free_port() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = loopback(0);
-  socklen_t size = sizeof address;
-  if (fd < 0 || bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-      getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0)
-    throw std::runtime_error{"no free port"};
-  close(fd);
-  return ntohs(address.sin_port);
+  static int turn = getpid();
+  for (int tries = 0; tries < 10'000; ++tries) {
+    const auto port = static_cast<std::uint16_t>(10'000 + turn++ % 20'000);
+    if (claim(port) && can_bind(port)) return port;
+  }
+  throw std::runtime_error{"no free port"};
 }
 
 TcpClient::TcpClient(TcpClient&& other) noexcept

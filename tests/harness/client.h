@@ -13,7 +13,8 @@
 
 namespace harness {
 
-/// A loopback port that nobody uses at the moment.
+/// A port that nobody uses, that no other test will get while this process lives, and that the
+/// system does not give to clients.
 std::uint16_t free_port();
 
 class TcpClient {

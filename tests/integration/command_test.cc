@@ -281,6 +281,25 @@ TEST_F(Command, StartedByANodeProgramItIsAPrimaryAllTheSame) {
   EXPECT_TRUE(parent.wait_for_error(kListening));
 }
 
+TEST_F(Command, ServesOnWhenNobodyReadsItsLinesAnyMore) {
+  folder_.write("server.js", kServer);
+  const std::uint16_t port = free_port();
+  Program shell{
+      {"sh", "-c", R"("$0" run -w 1 server.js "$1" 2>&1 | true)", command(), std::to_string(port)},
+      {.cwd = folder_.path()}};
+  std::string first;
+  ASSERT_TRUE(eventually("it serves", [&] {
+    const HttpResponse response = http_get(port, "/pid");
+    first = response.body;
+    return response.status == 200;
+  }));
+  ASSERT_EQ(::kill(std::stoi(first), SIGKILL), 0);  // worth two lines
+  EXPECT_TRUE(eventually("a successor serves", [&] {
+    const HttpResponse response = http_get(port, "/pid", {}, 1000ms);
+    return response.status == 200 && response.body != first;
+  }));
+}
+
 TEST_F(Command, APrimaryAtRestIsNotWokenAndSmall) {
   auto program = serve({"-w", "1"});
   EXPECT_EQ(http_get(port_of(*program)).body, "hello world\n");

@@ -1,0 +1,31 @@
+# Completion of `cohort` for bash. PROGRAM and its arguments are completed as files.
+_cohort() {
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} i
+  COMPREPLY=()
+  if ((COMP_CWORD == 1)); then
+    mapfile -t COMPREPLY < <(compgen -W 'run --help --version' -- "$current")
+    return
+  fi
+  [[ ${COMP_WORDS[1]} == run ]] || return
+  for ((i = 2; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      -w | --workers | -b | --balance) ((i++)) ;;
+      --) ((i + 1 < COMP_CWORD)) && { compopt -o default; return; } ;;
+      -*) ;;
+      *) compopt -o default; return ;; # behind PROGRAM: its own arguments
+    esac
+  done
+  case $previous in
+    -w | --workers) mapfile -t COMPREPLY < <(compgen -W "auto $(seq -s ' ' 1 "$(nproc)")" -- "$current") ;;
+    -b | --balance) mapfile -t COMPREPLY < <(compgen -W 'round-robin shared' -- "$current") ;;
+    *)
+      if [[ $current == -* && $previous != -- ]]; then
+        mapfile -t COMPREPLY < <(compgen -W '--workers --balance --json --help --' -- "$current")
+      else
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -fc -- "$current" | sort -u)
+      fi
+      ;;
+  esac
+}
+complete -F _cohort cohort

@@ -1,0 +1,55 @@
+// A primary for workers of any make: runs --exec FILE --workers N times and
+// prints what it hears, a line per event, as primaries/primary.js does:
+//
+//   fork ID PID, online ID, listening ID PORT|PATH, message ID JSON, disconnect ID,
+//   exit ID CODE|SIGNAL asked|unasked
+//
+// --say JSON: an array; each worker is sent each element right after its fork. A worker that sends
+// {"echo": X} gets X; {"ask": "disconnect"} and {"ask": "kill"} end it.
+#include <cohort/cohort.h>
+
+#include <csignal>
+#include <iostream>
+
+#include "flags.h"
+
+namespace {
+
+void print_events(cohort::Cluster& cluster) {
+  cluster.on_online([](cohort::Worker worker) { std::cout << "online " << worker.id() << '\n'; });
+  cluster.on_listening([](cohort::Worker worker, const cohort::Address& address) {
+    std::cout << "listening " << worker.id() << ' '
+              << (address.is_unix() ? address.path() : std::to_string(address.port())) << '\n';
+  });
+  cluster.on_disconnect(
+      [](cohort::Worker worker) { std::cout << "disconnect " << worker.id() << '\n'; });
+  cluster.on_exit([](cohort::Worker worker, const cohort::Exit& exit) {
+    std::cout << "exit " << worker.id() << ' '
+              << (exit.signal() != 0 ? exit.signal_name() : std::to_string(exit.code()))
+              << (worker.exited_after_disconnect() ? " asked\n" : " unasked\n");
+  });
+}
+
+void answer(cohort::Worker worker, const cohort::Value& message) {
+  std::cout << "message " << worker.id() << ' ' << cohort::to_json(message) << '\n';
+  if (message.contains("echo")) worker.send(message["echo"]);
+  if (message["ask"] == "disconnect") worker.disconnect();
+  if (message["ask"] == "kill") worker.kill(SIGKILL);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Flags flags{argc, argv};
+  cohort::Cluster cluster;
+  cluster.setup_primary({.exec = flags.text("--exec", "")});
+  print_events(cluster);
+  cluster.on_message(answer);
+  const auto greetings = cohort::parse_json(flags.text("--say", "[]"));
+  for (unsigned i = 0; i < flags.number("--workers", 1); ++i) {
+    cohort::Worker worker = cluster.fork();
+    std::cout << "fork " << worker.id() << ' ' << worker.process().pid() << '\n';
+    for (const cohort::Value& greeting : greetings->elements()) worker.send(greeting);
+  }
+  return cluster.run();
+}
