@@ -11,9 +11,9 @@ class Address {
  public:
   /// Any address, port 0: the system chooses.
   Address() = default;
-  /// `host` is an IP literal or a name; empty means any address: `::` serving IPv4 too, or `0.0.0.0`
-  /// where the machine has no IPv6 (Node's `listen(port)`). A name is resolved, blocking, when the
-  /// server listens.
+  /// `host` is an IP literal or a name; empty means any address: `::` serving IPv4 too, or
+  /// `0.0.0.0` where the machine has no IPv6 (Node's `listen(port)`). A name is resolved, blocking,
+  /// when the server listens.
   Address(std::string host, std::uint16_t port) : host_{std::move(host)}, port_{port} {}
   /// A Unix domain socket. A leading NUL byte names an abstract socket (Linux).
   static Address from_path(std::string path);

@@ -1,8 +1,8 @@
 // Errors as values: what happened, to which thing, and what to do about it.
 //
 // cohort's functions do not throw across the public API. An operation that can fail returns
-// `Result<T>`; an event that reports a failure carries an `Error`. Both are plain values: copy them,
-// keep them, print them, from any thread.
+// `Result<T>`; an event that reports a failure carries an `Error`. Both are plain values: copy
+// them, keep them, print them, from any thread.
 #pragma once
 
 #include <boost/system/error_code.hpp>
@@ -16,16 +16,14 @@ namespace cohort {
 /// Failures that are cohort's own. Failures of the system keep their errno, in
 /// `boost::system::system_category()`.
 enum class Errc {
-  ChannelClosed = 1,  ///< The peer is gone, or `disconnect()` was called (Node: ERR_IPC_CHANNEL_CLOSED).
-  MessageTooLarge,    ///< One message is larger than the channel's `message_size_max`.
-  MalformedMessage,   ///< The peer sent bytes that are not a message.
-  NotAWorker,         ///< Only a worker can do this, and this process is the primary.
-  NotAPrimary,        ///< Only the primary can do this, and this process is a worker.
-  NotListening,       ///< The server is not listening, or no longer.
-  AddressMismatch,    ///< The address cannot be used so (a name that does not resolve, a bad path).
-  NoDescriptor,       ///< This policy hands over connections; there is no listening descriptor.
-  NeverReady,         ///< No worker was ever ready; the cluster gave up.
-  InvalidArgument,    ///< An argument is outside of what the function takes.
+  /// The peer is gone, or `disconnect()` was called (Node: ERR_IPC_CHANNEL_CLOSED).
+  ChannelClosed = 1,
+  MessageTooLarge,   ///< One message is larger than the channel's `message_size_max`.
+  MalformedMessage,  ///< The peer sent bytes that are not a message.
+  NotAPrimary,       ///< Only the primary can do this, and this process is a worker.
+  AddressMismatch,   ///< The address cannot be used so (a name that does not resolve, a bad path).
+  NoDescriptor,      ///< This policy hands over connections; there is no listening descriptor.
+  InvalidArgument,   ///< An argument is outside of what the function takes.
 };
 
 /// The category of `Errc`; `message()` is one sentence per value.
@@ -33,11 +31,12 @@ const boost::system::error_category& cohort_category() noexcept;
 boost::system::error_code make_error_code(Errc code) noexcept;
 
 /// One failure. Prints as `op: reason (hint)`, for example
-/// `listen 127.0.0.1:80: permission denied (run with CAP_NET_BIND_SERVICE or choose a port above 1023)`.
+/// `listen 127.0.0.1:80: permission denied (run with CAP_NET_BIND_SERVICE or choose a port above
+/// 1023)`.
 struct Error {
   boost::system::error_code code;  ///< errno in the system category, or an `Errc`.
-  std::string op;                  ///< What was attempted, and on which thing: `listen 127.0.0.1:80`.
-  std::string detail;              ///< What to do, or what more is known; may be empty.
+  std::string op;      ///< What was attempted, and on which thing: `listen 127.0.0.1:80`.
+  std::string detail;  ///< What to do, or what more is known; may be empty.
 
   std::string message() const;
 };
@@ -55,7 +54,8 @@ template <class T>
 using Result = boost::system::result<T, Error>;
 
 /// What `Result<T>::value()` does when there is none.
-[[noreturn]] void throw_exception_from_error(const Error& error, const boost::source_location& where);
+[[noreturn]] void throw_exception_from_error(const Error& error,
+                                             const boost::source_location& where);
 
 }  // namespace cohort
 

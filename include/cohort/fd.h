@@ -1,8 +1,8 @@
 // A file descriptor with one owner.
 //
 // Every descriptor that cohort makes is close-on-exec. `OwnFd` closes on destruction, exactly once;
-// `close` is never retried (Linux frees the number even when it reports EINTR). Move-only, no locks:
-// one thread at a time. After `fork()` both processes own their copy of the number.
+// `close` is never retried (Linux frees the number even when it reports EINTR). Move-only, no
+// locks: one thread at a time. After `fork()` both processes own their copy of the number.
 #pragma once
 
 #include <utility>

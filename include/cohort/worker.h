@@ -1,10 +1,10 @@
 // One worker, seen from the primary (`cluster.fork()`, `cluster.workers()`) or from inside
 // (`cluster.worker()`): Node's `Worker`.
 //
-// `Worker` is a cheap handle: copy it freely. The cluster owns the worker while it lives; a handle to
-// a dead one stays valid and says so (`is_dead()`), it never dangles. Handlers run on the cluster's
-// executor, one at a time. Everything is called there too, but for `send`, which any thread may call.
-// Contract: Node's documentation of `cluster`, "Class: Worker".
+// `Worker` is a cheap handle: copy it freely. The cluster owns the worker while it lives; a handle
+// to a dead one stays valid and says so (`is_dead()`), it never dangles. Handlers run on the
+// cluster's executor, one at a time. Everything is called there too, but for `send`, which any
+// thread may call. Contract: Node's documentation of `cluster`, "Class: Worker".
 #pragma once
 
 #include <sys/types.h>
@@ -57,8 +57,8 @@ class Process {
   /// Ends this process after its queued messages were written (5 s at most). In the primary, on
   /// another process: does nothing.
   void exit(int code) const;
-  /// Output of a worker whose stdio has a pipe there (`Settings::silent`, `Settings::stdio`), in the
-  /// pieces in which it arrives. Output that nobody listens for is read and dropped.
+  /// Output of a worker whose stdio has a pipe there (`Settings::silent`, `Settings::stdio`), in
+  /// the pieces in which it arrives. Output that nobody listens for is read and dropped.
   void on_stdout(std::function<void(std::string_view)> handler) const;
   void on_stderr(std::function<void(std::string_view)> handler) const;
 
@@ -74,15 +74,15 @@ class Worker {
   int id() const;
   Process process() const;
 
-  /// Sends a message to the other side, where `on_message` receives it. Never blocks. Messages arrive
-  /// in the order of the sends, and before the `exit` event of the sender.
+  /// Sends a message to the other side, where `on_message` receives it. Never blocks. Messages
+  /// arrive in the order of the sends, and before the `exit` event of the sender.
   SendResult send(const Value& message) const;
-  /// `done` is called once, later: with nothing when the message was handed to the system, else with
-  /// the reason.
+  /// `done` is called once, later: with nothing when the message was handed to the system, else
+  /// with the reason.
   SendResult send(const Value& message, std::function<void(std::optional<Error>)> done) const;
 
-  /// Asks for a graceful end. The worker gets no new connections, closes its servers, finishes what it
-  /// serves and closes the channel; it then exits by itself when nothing keeps its loop running.
+  /// Asks for a graceful end. The worker gets no new connections, closes its servers, finishes what
+  /// it serves and closes the channel; it then exits by itself when nothing keeps its loop running.
   void disconnect() const;
   /// In the primary: sends `signal_number`; false if the process is dead already. In the worker:
   /// disconnects without waiting for its servers and exits with 0.
@@ -90,18 +90,20 @@ class Worker {
 
   bool is_connected() const;
   bool is_dead() const;
-  /// True if the worker ends because somebody asked it to (`disconnect()` on either side, `kill()` in
-  /// the worker), so that it need not be replaced. Set before the `disconnect` and `exit` events.
+  /// True if the worker ends because somebody asked it to (`disconnect()` on either side, `kill()`
+  /// in the worker), so that it need not be replaced. Set before the `disconnect` and `exit`
+  /// events.
   bool exited_after_disconnect() const;
 
-  // Events. A handler stays for the life of the worker; several are called in the order of addition.
+  // Events. A handler stays for the life of the worker; several are called in the order of
+  // addition.
   void on_online(std::function<void()> handler) const;
   /// The worker listens; the address has the real port. Once per server.
   void on_listening(std::function<void(const Address&)> handler) const;
   /// In the worker, messages that arrive before the first handler wait for it.
   void on_message(std::function<void(const Value&)> handler) const;
-  /// The process could not be started, or the peer broke the protocol. Without a handler the error is
-  /// written to stderr.
+  /// The process could not be started, or the peer broke the protocol. Without a handler the error
+  /// is written to stderr.
   void on_error(std::function<void(const Error&)> handler) const;
   void on_disconnect(std::function<void()> handler) const;
   /// After every message and after `disconnect`. Not emitted for a process that never started.

@@ -14,16 +14,20 @@ class Category final : public boost::system::error_category {
   const char* name() const noexcept override { return "cohort"; }
   std::string message(int value) const override {
     switch (static_cast<Errc>(value)) {
-      case Errc::ChannelClosed: return "channel closed";
-      case Errc::MessageTooLarge: return "message larger than message_size_max";
-      case Errc::MalformedMessage: return "the peer sent bytes that are not a message";
-      case Errc::NotAWorker: return "only a worker can do this";
-      case Errc::NotAPrimary: return "only the primary can do this";
-      case Errc::NotListening: return "the server is not listening";
-      case Errc::AddressMismatch: return "the address cannot be used";
-      case Errc::NoDescriptor: return "there is no listening descriptor under this policy";
-      case Errc::NeverReady: return "no worker was ever ready";
-      case Errc::InvalidArgument: return "invalid argument";
+      case Errc::ChannelClosed:
+        return "channel closed";
+      case Errc::MessageTooLarge:
+        return "message larger than message_size_max";
+      case Errc::MalformedMessage:
+        return "the peer sent bytes that are not a message";
+      case Errc::NotAPrimary:
+        return "only the primary can do this";
+      case Errc::AddressMismatch:
+        return "the address cannot be used";
+      case Errc::NoDescriptor:
+        return "there is no listening descriptor under this policy";
+      case Errc::InvalidArgument:
+        return "invalid argument";
     }
     return "unknown error";
   }

@@ -19,8 +19,8 @@ TEST(Error, PrintsAsOperationReasonAndHint) {
   EXPECT_EQ(make_error(Errc::InvalidArgument, "", "port 70000").message(),
             "invalid argument (port 70000)");
   std::ostringstream out;
-  out << make_error(Errc::NotListening, "close");
-  EXPECT_EQ(out.str(), "close: the server is not listening");
+  out << make_error(Errc::ChannelClosed, "close");
+  EXPECT_EQ(out.str(), "close: channel closed");
 }
 
 TEST(Error, AReasonThatBeginsWithAnAcronymKeepsItsCase) {

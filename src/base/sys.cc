@@ -46,7 +46,8 @@ bool FailNth::fails() {
 }
 
 OwnFd socket(int domain, int type, int protocol) {
-  return OwnFd{call([&] { return ::socket(domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol); })};
+  return OwnFd{
+      call([&] { return ::socket(domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol); })};
 }
 
 int socketpair(int domain, int type, bool nonblocking, OwnFd (&pair)[2]) {
@@ -200,8 +201,9 @@ int chmod(const char* path, mode_t mode) {
 }
 
 int signal_process(int pidfd, int signal_number) {
-  return call(
-      [&] { return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, signal_number, nullptr, 0)); });
+  return call([&] {
+    return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, signal_number, nullptr, 0));
+  });
 }
 
 int kill(pid_t pid, int signal_number) {
@@ -212,9 +214,8 @@ int reap(int pidfd, siginfo_t& info, rusage& usage) {
   constexpr int kPidFd = 3;  // P_PIDFD; glibc 2.36 has it, older ones do not
   info.si_pid = 0;
   // The raw call: only it reports the resource usage.
-  const long result = call([&] {
-    return ::syscall(SYS_waitid, kPidFd, pidfd, &info, WEXITED | WNOHANG, &usage);
-  });
+  const long result =
+      call([&] { return ::syscall(SYS_waitid, kPidFd, pidfd, &info, WEXITED | WNOHANG, &usage); });
   if (result == -1) return -1;
   return info.si_pid == 0 ? 0 : 1;
 }

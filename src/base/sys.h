@@ -22,7 +22,8 @@
 
 namespace cohort::sys {
 
-/// While it lives, calls on this thread are counted and the `n`-th (from 0) fails with `errno_value`.
+/// While it lives, calls on this thread are counted and the `n`-th (from 0) fails with
+/// `errno_value`.
 class FailNth {
  public:
   FailNth(int n, int errno_value);
@@ -88,7 +89,8 @@ int chmod(const char* path, mode_t mode);
 /// `kill` through a pidfd: never reaches a process that took over the number.
 int signal_process(int pidfd, int signal_number);
 int kill(pid_t pid, int signal_number);
-/// waitid(P_PIDFD, WEXITED|WNOHANG). 1: reaped, `info` and `usage` are set; 0: still running; -1: errno.
+/// waitid(P_PIDFD, WEXITED|WNOHANG). 1: reaped, `info` and `usage` are set; 0: still running; -1:
+/// errno.
 int reap(int pidfd, siginfo_t& info, rusage& usage);
 
 }  // namespace cohort::sys

@@ -32,8 +32,8 @@ class Dispatcher {
   bool has(int worker) const { return find(worker) != nullptr; }
   bool any_unanswered() const;
 
-  /// A connection waits for a worker, for the first time or again. Ids grow in the order of arrival,
-  /// and that is the order of the hand-offs.
+  /// A connection waits for a worker, for the first time or again. Ids grow in the order of
+  /// arrival, and that is the order of the hand-offs.
   void offer(ConnectionId connection);
   /// The next hand-off that can be made, if any. The connection is unanswered from here on.
   std::optional<Assignment> next(TimePoint now);

@@ -65,7 +65,7 @@ struct Ready {
 };  ///< It listens.
 struct Exited {
   int worker;
-};                     ///< It is gone, or could not be started.
+};  ///< It is gone, or could not be started.
 struct Terminate {};   ///< TERM or INT. The second one kills.
 struct TimePassed {};  ///< A wake-up that was asked for, or any other moment.
 }  // namespace event
@@ -76,7 +76,7 @@ using SupervisorEvent = std::variant<event::Keep, event::Forked, event::Ready, e
 namespace action {
 struct Fork {
   std::size_t place;
-};                        ///< Fork a worker for it, then report `Forked`.
+};  ///< Fork a worker for it, then report `Forked`.
 struct DisconnectAll {};  ///< Ask every live worker to end.
 struct KillAll {};        ///< SIGKILL every live worker.
 struct GiveUp {};         ///< No worker was ever ready: say why. `Finish` follows.
