@@ -274,8 +274,6 @@ void Runner::refuse(const PortHolder& holder) {
 int run(const RunOptions& options) {
   // This is a primary, also when a Node program started it with a channel.
   for (const char* name : {"NODE_CHANNEL_FD", "NODE_UNIQUE_ID", "COHORT_WORKERS"}) ::unsetenv(name);
-  // Who read our lines may go away; the workers serve on. (They get the default action back.)
-  std::signal(SIGPIPE, SIG_IGN);
   return Runner{options}.run();
 }
 

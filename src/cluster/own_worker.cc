@@ -120,7 +120,11 @@ class OwnWorker::Handle final : public net::Listener {
  public:
   Handle(std::weak_ptr<OwnWorker> worker, std::shared_ptr<Claim> claim)
       : worker_{std::move(worker)}, claim_{std::move(claim)} {}
-  ~Handle() override { close(); }
+  ~Handle() override {
+    close();
+    // Only now: a server that still has connections keeps its closed Listener until they end.
+    if (const auto worker = worker_.lock()) worker->servers_.closed(claim_->user.lock().get());
+  }
 
   void close() override {
     if (claim_->closed) return;
@@ -387,7 +391,6 @@ void OwnWorker::release(Claim& claim) {
   const auto equal = equal_queries_.find(claim.tuple);
   if (equal != equal_queries_.end() && --equal->second.open <= 0) equal_queries_.erase(equal);
   update_ref();
-  servers_.closed(claim.user.lock().get());
 }
 
 Result<int> OwnWorker::listening_descriptor(const net::ListenRequest& request) {

@@ -22,9 +22,6 @@ struct ListenRequest {
   bool ipv6_only = false;     ///< `::` serves IPv4 too unless set.
   bool readable_all = false;  ///< Unix sockets: everybody may connect to read.
   bool writable_all = false;  ///< Unix sockets: everybody may connect to write.
-  /// The server takes the listening descriptor itself (`cohort::Listener`): only policies that
-  /// share one can serve it; under the others the listen fails with NoDescriptor.
-  bool needs_descriptor = false;
 };
 
 inline ListenRequest make_request(const Address& address, const ListenOptions& options) {

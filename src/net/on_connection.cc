@@ -84,7 +84,6 @@ Connections on_connection(net::Host& host, const Address& address,
 
 Listener::Listener(net::Host& host, const Address& address, const ListenOptions& options) {
   net::ListenRequest request = net::make_request(address, options);
-  request.needs_descriptor = true;
   const auto fd = host.listening_descriptor(request);
   if (fd)
     fd_ = *fd;
