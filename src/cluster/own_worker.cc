@@ -251,6 +251,7 @@ void OwnWorker::cluster_message(ipc::Incoming& incoming) {
   if (act == "disconnect") {
     by_primary_ = true;
     on_purpose_ = true;
+    if (ending_ == Ending::Replies) return servers_closed();
     return close_servers();
   }
   if (!act.is_undefined()) return;
@@ -261,6 +262,7 @@ void OwnWorker::cluster_message(ipc::Incoming& incoming) {
   const auto claim = found->second;
   queries_.erase(found);
   query_answered(claim, message, std::move(incoming.fd));
+  if (ending_ == Ending::Replies) servers_closed();
   update_ref();
 }
 
@@ -434,7 +436,6 @@ bool OwnWorker::kill(int) {
   if (!connected_) {
     leave_(0);
   } else if (ending_ != Ending::Handshake) {
-    ending_ = Ending::Handshake;
     servers_closed();
   }
   return true;
@@ -455,8 +456,13 @@ void OwnWorker::close_servers() {
 }
 
 // Node's handshake, when it was not the primary who asked: until it has answered, it may hand us
-// more.
+// more. Before that, the replies to our queries: Node's primary dies of one that it cannot write.
+// (A primary that asked us to end may never send them.)
 void OwnWorker::servers_closed() {
+  if (!queries_.empty() && !by_primary_) {
+    ending_ = Ending::Replies;
+    return;
+  }
   ending_ = Ending::Handshake;
   if (!is_cluster_worker() || by_primary_) return finish_ending();
   exiting_seq_ = send_cluster(cluster::cluster_message("exitedAfterDisconnect"));

@@ -69,7 +69,7 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
  private:
   class Claim;
   class Handle;
-  enum class Ending { No, ClosingServers, Handshake, Done };
+  enum class Ending { No, ClosingServers, Replies, Handshake, Done };
   struct EqualQueries {
     std::int64_t next = 0;
     int open = 0;
