@@ -138,8 +138,9 @@ Runner::Runner(const RunOptions& options)
 }
 
 int Runner::run() {
-  cluster_.setup_primary({.exec = options_.program, .args = options_.args});
+  // In this order: setup_primary decides the policy.
   if (options_.policy) cluster_.set_policy(*options_.policy);
+  cluster_.setup_primary({.exec = options_.program, .args = options_.args});
   say(narrator_.started(cluster_.policy(), ::getpid()));
   // When the library listens for them too: one that came earlier would not stop it.
   boost::asio::post(cluster_.io_context(), [this] {

@@ -100,7 +100,7 @@ struct Cluster::Impl {
     ::sigaction(SIGPIPE, &ignore, nullptr);
     // So that output into a pipe is seen line by line, as Node's is.
     std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
-    own_worker->events.disconnect.on([this] { cancel_timers(); });
+    own_worker->when_disconnected([this] { cancel_timers(); });
     own_worker->start();
     loop.post([this] { loop.mark_started(); });
   }

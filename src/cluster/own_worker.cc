@@ -273,6 +273,7 @@ void OwnWorker::channel_closed(std::optional<Error> why) {
   const bool was_worker = id_ != 0;
   events.disconnect.emit(loop_);
   end_events();
+  if (when_disconnected_) when_disconnected_();
   // As in Node: a worker that lost its primary without a word ends at once.
   if (was_worker && (!on_purpose_ || leave_when_done_)) leave_(0);
 }

@@ -43,6 +43,9 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
   /// turn in which that forked us (5 s at most), so that what was done there has happened.
   void start();
 
+  /// Called when the channel is gone. Not a handler of the event: those keep the loop running.
+  void when_disconnected(std::function<void()> task) { when_disconnected_ = std::move(task); }
+
   // WorkerImpl
   int id() const override { return id_; }
   pid_t pid() const override;
@@ -104,6 +107,7 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
   void finish_ending();
 
   std::function<void(int)> leave_;
+  std::function<void()> when_disconnected_;
   int id_ = 0;
   std::shared_ptr<ipc::Channel> channel_;  // shared with its own pending callbacks
   std::atomic<bool> connected_ = false;    // `send` asks from any thread

@@ -32,7 +32,7 @@ http.createServer((req, res) => {
 }).listen(Number(process.argv[2] || 0));
 )";
 
-constexpr const char* kListening = "^cohort: listening on http://localhost:[0-9]+";
+constexpr const char* kListening = "listening on http://localhost:[0-9]+";
 
 /// Starts `cohort run` in a folder of its own, with one of the Node binaries first in PATH.
 class Command : public testing::Test {

@@ -144,21 +144,24 @@ TEST_P(Guest, TwoWayMessagesPrintsItsLines) {
                  {"--on-listening", "\"recvmsg\"", "--", "--port", std::to_string(free_port())});
   EXPECT_TRUE(primary.wait_for_line("TEST"));
   EXPECT_TRUE(ends_when_told(primary));
-  EXPECT_TRUE(prints_in_order(primary, {"2", "4", "TEST", "disconnect 1", "exit 1 0 asked"}));
+  EXPECT_TRUE(prints_in_order(primary, {"2", "4", "TEST", "exit 1 0 asked"}));
+  EXPECT_EQ(primary.count("disconnect 1"), 1);  // Node may emit it after the exit
 }
 
 TEST_P(Guest, DividedWorkerSpeaksUntilItIsToldToLeave) {
   Program& primary = node.start(example("divided_worker"), {});
   EXPECT_TRUE(primary.wait_for_line(message(1, "\"worker\""), 2));
   EXPECT_TRUE(ends_when_told(primary));
-  EXPECT_TRUE(prints_in_order(primary, {"online 1", "disconnect 1", "exit 1 0 asked"}));
+  EXPECT_TRUE(prints_in_order(primary, {"online 1", "exit 1 0 asked"}));
+  EXPECT_EQ(primary.count("disconnect 1"), 1);  // Node may emit it after the exit
 }
 
 TEST_P(Guest, FailingWorkerSpeaksFiveTimesAndFailsWithItsMessage) {
   Program& primary = node.start(example("failing_worker"), {"--", "--after", "0.5"});
   EXPECT_TRUE(ends_well(primary));
   EXPECT_EQ(primary.count(message(1, "\"worker\"")), 5);
-  EXPECT_TRUE(prints_in_order(primary, {"disconnect 1", "exit 1 1 unasked"}));
+  EXPECT_TRUE(prints_in_order(primary, {"exit 1 1 unasked"}));
+  EXPECT_EQ(primary.count("disconnect 1"), 1);  // Node may emit it after the exit
   EXPECT_NE(primary.errors().find("error_function failed"), std::string::npos) << primary.errors();
 }
 
@@ -170,13 +173,13 @@ TEST_P(Guest, AMegabyteOfUnicodeComesBackTheSame) {
   EXPECT_EQ(primary.output(), "the same came back\n");
 }
 
-TEST_P(Guest, TenThousandMessagesArriveBeforeTheExitOfTheirSender) {
+TEST_P(Guest, TenThousandMessagesArriveAlthoughTheirSenderExits) {
   Program& primary = node.start_guests(R"({"burst":10000})");
   EXPECT_TRUE(ends_well(primary));
   std::vector<std::string> expected;
   for (int i = 0; i < 10'000; ++i) expected.push_back(message(1, std::to_string(i)));
-  expected.emplace_back("exit 1 0 unasked");
   EXPECT_TRUE(prints_in_order(primary, expected));
+  EXPECT_EQ(primary.count("exit 1 0 unasked"), 1);
 }
 
 TEST_P(Guest, IsToldWhenItsPrimaryWantsAnotherSerialization) {
@@ -194,20 +197,22 @@ TEST_P(Guest, ClosesItsServersAndExitsWhenItsPrimaryDisconnectsIt) {
   Program& primary = node.start_guests(listen_on(port));
   ASSERT_TRUE(primary.wait_for_line(message(1, R"({"listening":)" + std::to_string(port) + '}')));
   EXPECT_TRUE(ends_when_told(primary));
-  EXPECT_TRUE(prints_in_order(
-      primary, {"listening 1 " + std::to_string(port), "disconnect 1", "exit 1 0 asked"}));
+  EXPECT_TRUE(prints_in_order(primary, {"listening 1 " + std::to_string(port), "exit 1 0 asked"}));
+  EXPECT_EQ(primary.count("disconnect 1"), 1);  // Node may emit it after the exit
 }
 
 TEST_P(Guest, DisconnectsItselfWithNodesHandshake) {
   Program& primary = node.start_guests(R"({"listen":0},{"leave":"disconnect"})");
   EXPECT_TRUE(ends_well(primary));
-  EXPECT_TRUE(prints_in_order(primary, {"online 1", "disconnect 1", "exit 1 0 asked"}));
+  EXPECT_TRUE(prints_in_order(primary, {"online 1", "exit 1 0 asked"}));
+  EXPECT_EQ(primary.count("disconnect 1"), 1);  // Node may emit it after the exit
 }
 
 TEST_P(Guest, KillsItselfWithNodesHandshake) {
   Program& primary = node.start_guests(R"({"listen":0},{"leave":"kill"})");
   EXPECT_TRUE(ends_well(primary));
-  EXPECT_TRUE(prints_in_order(primary, {"online 1", "disconnect 1", "exit 1 0 asked"}));
+  EXPECT_TRUE(prints_in_order(primary, {"online 1", "exit 1 0 asked"}));
+  EXPECT_EQ(primary.count("disconnect 1"), 1);  // Node may emit it after the exit
 }
 
 TEST_P(Guest, IsGoneOneSecondAfterItsPrimaryWasKilled) {
