@@ -243,7 +243,7 @@ TEST_F(Command, AHelperThatListensBeforeTheProgramDoesIsNoWrapper) {
   )");
   auto program = run({"-w", "1", "with_helper.js"});
   EXPECT_TRUE(program->wait_for_error(kListening));
-  EXPECT_TRUE(program->has_exited() == false);
+  EXPECT_FALSE(program->has_exited());
 }
 
 TEST_F(Command, EventsMayBeJsonObjects) {
