@@ -38,7 +38,7 @@ class Flags {
   }
 
   /// The first argument if it is not a flag.
-  std::string path(std::string fallback) const {
+  std::string path(const std::string& fallback) const {
     return args_.empty() || args_[0].starts_with("--") ? fallback : args_[0];
   }
 

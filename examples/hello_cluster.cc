@@ -27,7 +27,7 @@ int main(int argc, char** argv) {
       cluster.fork();
       std::cout << "New Fork!\n";
     }
-    for (cohort::Worker worker : cluster.workers())
+    for (const cohort::Worker& worker : cluster.workers())
       worker.on_message([&, id = worker.id()](const cohort::Value& msg) {
         if (msg["cmd"] == "notifyRequest") {
           if (!quiet) std::cout << "Noti!\n";

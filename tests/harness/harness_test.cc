@@ -18,8 +18,8 @@ namespace {
 
 using std::chrono_literals::operator""ms;
 
-Program shell(const std::string& script, ProgramOptions options = {}) {
-  return Program{{"sh", "-c", script}, std::move(options)};
+Program shell(const std::string& script, const ProgramOptions& options = {}) {
+  return Program{{"sh", "-c", script}, options};
 }
 
 // A python HTTP server that answers `answers` requests, then closes connections without a word.

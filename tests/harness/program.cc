@@ -174,7 +174,7 @@ struct Program::State {
   }
 };
 
-Program::Program(std::vector<std::string> argv, ProgramOptions options)
+Program::Program(const std::vector<std::string>& argv, const ProgramOptions& options)
     : state_{std::make_unique<State>()} {
   // Orphans of the program become children of the test, which can then reap them.
   prctl(PR_SET_CHILD_SUBREAPER, 1);

@@ -46,7 +46,7 @@ struct ProgramOptions {
 class Program {
  public:
   /// Starts argv[0], looked up in PATH if it has no slash. Throws if it cannot be started.
-  explicit Program(std::vector<std::string> argv, ProgramOptions options = {});
+  explicit Program(const std::vector<std::string>& argv, const ProgramOptions& options = {});
   ~Program();
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;

@@ -267,10 +267,10 @@ TEST(Failing, KeepGoingForksASuccessorAndTheLinesGoOn) {
 }
 
 TEST(Failing, PrintsExactlyFiveLinesWhenEveryCpuIsBusy) {
-  std::vector<std::unique_ptr<Program>> hogs;
-  for (long i = 0; i < sysconf(_SC_NPROCESSORS_ONLN); ++i)
-    hogs.push_back(
-        std::make_unique<Program>(std::vector<std::string>{"sh", "-c", "while :; do :; done"}));
+  std::vector<std::unique_ptr<Program>> hogs(
+      static_cast<std::size_t>(sysconf(_SC_NPROCESSORS_ONLN)));
+  for (auto& hog : hogs)
+    hog = std::make_unique<Program>(std::vector<std::string>{"sh", "-c", "while :; do :; done"});
   std::vector<std::unique_ptr<Program>> programs;
   for (const char* how : {"exception", "SIGKILL", "SIGSEGV", "exit"})
     programs.push_back(std::make_unique<Program>(
