@@ -25,7 +25,7 @@ function(cohort_unit_test room)
   add_executable(${room}_test ${ARGN})
   target_include_directories(${room}_test PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
   target_link_libraries(${room}_test PRIVATE cohort cohort_options GTest::gtest_main)
-  gtest_discover_tests(${room}_test
+  gtest_discover_tests(${room}_test NO_PRETTY_VALUES
     PROPERTIES TIMEOUT ${COHORT_TEST_TIMEOUT} LABELS unit DISCOVERY_TIMEOUT 60)
 endfunction()
 
@@ -42,7 +42,7 @@ function(cohort_integration_test name)
   if(arg_SERIAL)
     list(APPEND properties RUN_SERIAL TRUE)
   endif()
-  gtest_discover_tests(${name} PROPERTIES ${properties} DISCOVERY_TIMEOUT 60)
+  gtest_discover_tests(${name} NO_PRETTY_VALUES PROPERTIES ${properties} DISCOVERY_TIMEOUT 60)
 endfunction()
 
 # cohort_bench(name a_bench.cc ...): a Google Benchmark program; the test run does the shortest run of each.

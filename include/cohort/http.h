@@ -165,8 +165,8 @@ class Server {
 
   /// Listens on any address (`::`, serving IPv4 too). Port 0: the system chooses, `address()`
   /// tells. `on_listening` is called once it does. Failures go to `on_error`; without a handler
-  /// they end the process as in Node: `cluster.run()` prints `Error: listen 127.0.0.1:80: ...` and
-  /// returns 1.
+  /// they end the process as in Node: `cluster.run()` prints
+  /// `Uncaught std::runtime_error: listen 127.0.0.1:80: ...` and returns 1.
   Server listen(std::uint16_t port, std::function<void()> on_listening = {}) const;
   Server listen(const Address& address, std::function<void()> on_listening = {}) const;
   Server listen(const Address& address, const ListenOptions& options,

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "base/callback_scope.h"
 #include "cluster/own_worker.h"
 #include "cluster/primary.h"
 #include "cluster/uncaught.h"
@@ -102,13 +103,14 @@ struct Cluster::Impl {
     std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
     own_worker->when_disconnected([this] { cancel_timers(); });
     own_worker->start();
-    loop.post([this] { loop.mark_started(); });
+    loop.post([copy = loop] { copy.mark_started(); });
   }
 
   ~Impl() {
     asio::use_service<ClusterOfLoop>(io).cluster = nullptr;
     own_worker->flush();
-    own_worker->end_events();
+    own_worker->abandon();
+    cancel_timers();
   }
 
   // A process that was told to end leaves when both have: its servers, and its workers.
@@ -141,10 +143,10 @@ struct Cluster::Impl {
   }
 
   void wait_for_signal() {
-    signals.async_wait([this](boost::system::error_code error, int number) {
-      io.get_executor().on_work_started();  // see below
+    signals.async_wait([this, executor = io.get_executor()](auto error, int number) {
+      executor.on_work_started();  // see below
       if (error) return;
-      loop.run_here([this, number] { terminate(number); });
+      loop.run_here(callbacks.wrap([this, number] { terminate(number); }));
       wait_for_signal();
     });
     // Waiting for a signal does not keep the loop running; as in base/loop.h.
@@ -154,13 +156,13 @@ struct Cluster::Impl {
   int run() {
     try {
       // In the loop, where the count of outstanding work cannot reach zero meanwhile.
-      asio::post(io, [this] {
+      asio::post(io, callbacks.wrap([this] {
         if (std::exchange(waits_for_signals, true)) return;
         boost::system::error_code ignored;
         signals.add(SIGTERM, ignored);
         signals.add(SIGINT, ignored);
         wait_for_signal();
-      });
+      }));
       io.restart();
       io.run();
     } catch (...) {
@@ -189,6 +191,7 @@ struct Cluster::Impl {
   bool primary_over = false;
   int exit_code = 0;
   cluster::ExitHooks hooks{[this] { own_worker->flush(); }};
+  CallbackScope callbacks;
 };
 
 // One thread runs it: Asio then needs no locks.

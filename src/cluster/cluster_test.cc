@@ -14,6 +14,8 @@
 #include <thread>
 
 #include "base/sys.h"
+#include "cohort/acceptor.h"
+#include "cohort/net.h"
 
 namespace cohort {
 namespace {
@@ -207,6 +209,44 @@ TEST_F(ClusterTest, AWorkerCannotFork) {
   ASSERT_TRUE(failure);
   EXPECT_EQ(failure->code, Errc::NotAPrimary);
   EXPECT_TRUE(worker.is_dead());
+}
+
+// Handlers that own their server, and the worker, are circles; the Cluster's end breaks them.
+TEST_F(ClusterTest, ItsEndDropsWhatHandlersOwn) {
+  const auto token = std::make_shared<int>();
+  for (const char* id : {"", "1"}) {
+    become_child(id);
+    Cluster cluster;
+    const Worker self = cluster.worker();
+    const auto tcp = net::create_server(cluster, [token](net::Socket) {});
+    tcp.on_error([token, self, tcp](const Error&) {});
+    tcp.listen(0, [token, self, tcp] {});
+    const auto plain = on_connection(cluster, Address{"", 0}, [token](OwnFd, const Address&) {});
+    plain.on_listening([token, self, plain](const Address&) {});
+    self.on_message([token, self](const Value&) {});
+    cluster.io_context().poll();
+  }
+  EXPECT_EQ(token.use_count(), 1);
+}
+
+TEST_F(ClusterTest, TheUsersLoopMayOutliveIt) {
+  boost::asio::io_context io;
+  for (const bool run_before : {false, true}) {
+    Cluster cluster{io};
+    cluster.setup_primary({.exec = "/bin/cat"});
+    const Worker worker = cluster.fork();
+    worker.on_exit([worker](const Exit&) {});
+    const auto server = net::create_server(cluster, [](const net::Socket&) {});
+    server.listen(0);
+    cluster.keep(1);
+    cluster.set_interval(1ms, [] {});
+    if (run_before) {
+      cluster.set_timeout(20ms, [&io] { io.stop(); });
+      cluster.run();
+    }
+  }
+  io.restart();
+  io.run();
 }
 
 }  // namespace

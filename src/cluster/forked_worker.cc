@@ -77,11 +77,23 @@ void ForkedWorker::read_output(int stdio_index, OwnFd pipe) {
 }
 
 void ForkedWorker::failed_to_start(Error error) {
+  if (is_dead()) return;
   const auto self = shared_from_this();
   error_ = std::move(error);
   handle(WorkerEvent::SpawnFailed);
   end_events();
   owner_.worker_failed_to_start(*this);
+}
+
+void ForkedWorker::abandon() {
+  end_events();
+  if (channel_) channel_->abandon();
+  connected_ = false;
+  state_ = WorkerState::Dead;
+  hand_offs_.clear();
+  outputs_.clear();
+  stderr_tail_.reset();
+  if (process_) process_->kill_and_reap();
 }
 
 bool ForkedWorker::kill(int signal_number) {

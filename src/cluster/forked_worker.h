@@ -54,6 +54,8 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   /// Reads a stdio pipe and emits what comes.
   void read_output(int stdio_index, OwnFd pipe);
   void failed_to_start(Error error);
+  /// Its owner ends: kills the process and waits for its end. Nothing is called back.
+  void abandon();
 
   // WorkerImpl
   int id() const override { return id_; }
@@ -99,7 +101,7 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   void carry_out(std::uint16_t actions);
   void report(const Error& error);
 
-  ForkedWorkerOwner& owner_;
+  ForkedWorkerOwner& owner_;  // not once Dead
   const int id_;
   const std::size_t message_size_max_;
   pid_t pid_ = 0;

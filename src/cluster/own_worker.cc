@@ -160,6 +160,18 @@ OwnWorker::~OwnWorker() {
   if (channel_) channel_->abandon();
 }
 
+void OwnWorker::abandon() {
+  end_events();
+  leave_ = [](int) {};
+  when_disconnected_ = nullptr;
+  deadline_.cancel();
+  servers_.abandon_all();
+  direct_.abandon();
+  queries_.clear();
+  claims_.clear();
+  descriptors_.clear();
+}
+
 void OwnWorker::start() {
   if (!channel_) return;
   if (is_cluster_worker()) {

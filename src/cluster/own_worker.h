@@ -68,6 +68,8 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
   void terminate(int signal_number, std::chrono::milliseconds timeout);
   /// Writes queued messages, for 5 s at most.
   void flush();
+  /// The Cluster ends: closes every server, and drops the handlers of the user's, which may own it.
+  void abandon();
 
  private:
   class Claim;

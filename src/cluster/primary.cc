@@ -33,7 +33,7 @@ Primary::Primary(const Loop& loop, bool may_fork, std::function<void(int)> finis
       timer_{loop.context()} {}
 
 Primary::~Primary() {
-  for (const auto& [id, entry] : workers_) entry.worker->end_events();
+  for (const auto& [id, entry] : workers_) entry.worker->abandon();
 }
 
 // Settings.
@@ -42,7 +42,7 @@ void Primary::setup(const Settings& settings) {
   if (!set_up_) listeners_ = std::make_unique<Listeners>(loop_, policy_);
   set_up_ = true;
   settings_ = merged(settings_, settings);
-  loop_.post([this, now = settings_] { on_setup.emit(loop_, now); });
+  loop_.post(callbacks_.wrap([this, now = settings_] { on_setup.emit(loop_, now); }));
 }
 
 void Primary::set_policy(Policy policy) {
@@ -67,7 +67,7 @@ std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
   tell(event::Forked{worker->id(), place});
   if (auto started = start(*worker, env, place.has_value()); !started)
     loop_.post([worker, error = started.error()] { worker->failed_to_start(error); });
-  loop_.post([this, worker] { on_fork.emit(loop_, Worker{worker}); });
+  loop_.post(callbacks_.wrap([this, worker] { on_fork.emit(loop_, Worker{worker}); }));
   return worker;
 }
 
@@ -97,7 +97,7 @@ void Primary::disconnect(std::function<void()> done) {
   tell(event::Keep{0});
   if (done) disconnect_waiters_.push_back(std::move(done));
   for (const Worker& worker : workers()) worker.disconnect();
-  loop_.post([this] { all_gone(); });
+  loop_.post(callbacks_.wrap([this] { all_gone(); }));
 }
 
 // Tells those who wait for it that no worker is left.
@@ -185,7 +185,7 @@ void Primary::carry_out(const SupervisorAction& action) {
     give_up();
   } else if (std::holds_alternative<action::Finish>(action)) {
     if (listeners_) listeners_->release_all();
-    loop_.post([this] { finish_(exit_code_); });
+    loop_.post(callbacks_.wrap([this] { finish_(exit_code_); }));
   }
 }
 
@@ -196,9 +196,9 @@ void Primary::arm_timer() {
     return;
   }
   timer_.expires_at(*at);
-  timer_.async_wait([this](boost::system::error_code error) {
-    if (!error) loop_.run_here([this] { tell(event::TimePassed{}); });
-  });
+  timer_.async_wait(callbacks_.wrap([this](boost::system::error_code error) {
+    if (!error) loop_.run_here(callbacks_.wrap([this] { tell(event::TimePassed{}); }));
+  }));
 }
 
 void Primary::give_up() {

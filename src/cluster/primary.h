@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/callback_scope.h"
 #include "cluster/forked_worker.h"
 #include "cluster/listeners.h"
 #include "cluster/supervisor.h"
@@ -94,6 +95,7 @@ class Primary final : private ForkedWorkerOwner {
   std::vector<std::function<void()>> disconnect_waiters_;
   std::optional<LastDeath> last_death_;
   int exit_code_ = 0;
+  CallbackScope callbacks_;
 };
 
 }  // namespace cohort::cluster

@@ -56,7 +56,7 @@ class WorkerImpl : public std::enable_shared_from_this<WorkerImpl> {
   virtual ipc::Channel* channel() const = 0;
   virtual std::size_t message_size_max() const = 0;
 
-  const Loop& loop_;
+  Loop loop_;
 };
 
 }  // namespace cohort

@@ -327,6 +327,12 @@ void Connection::cut() {
   close();
 }
 
+void Connection::abandon() {
+  on_drain_ = nullptr;
+  on_close_ = nullptr;
+  close();
+}
+
 // Out of Asio before it is closed: see OwnFd's users in the architecture.
 OwnFd Connection::detach() {
   number_ = -1;

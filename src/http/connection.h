@@ -43,6 +43,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // For the server.
   void drain();
   void check_timeouts();
+  /// Closes without a word to the user.
+  void abandon();
   std::size_t index = 0;  ///< Its place in the server's list.
 
   // For Request, while the handler runs.

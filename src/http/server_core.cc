@@ -132,6 +132,19 @@ void ServerCore::close(std::function<void()> done) {
   check_ended();
 }
 
+void ServerCore::abandon() {
+  const auto self = shared_from_this();
+  state_ = State::Idle;
+  first_listening_ = nullptr;
+  ended_.clear();
+  on_listening_.clear();
+  on_error_.clear();
+  while (!connections_.empty()) connections_.back()->abandon();
+  handler_ = nullptr;
+  address_ = {};
+  listener_.reset();
+}
+
 // Later: the host may be calling us.
 void ServerCore::drop_listener() {
   loop_.post([listener = std::shared_ptr<net::Listener>{std::move(listener_)}] {});

@@ -59,6 +59,7 @@ class ServerCore final : public net::ListenerUser, public std::enable_shared_fro
   bool connection(OwnFd& fd) override;
   bool full() const override { return limit_ != 0 && connections_.size() >= limit_; }
   void drain(std::function<void()> done) override { close(std::move(done)); }
+  void abandon() override;
 
   // For connections.
   const Loop& loop() const { return loop_; }

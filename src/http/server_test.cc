@@ -550,6 +550,25 @@ TEST_F(HttpServerTest, DrainingTheHostEndsOnceAndCountsEveryServer) {
   EXPECT_EQ(open(), 0U);
 }
 
+TEST_F(HttpServerTest, AHostThatEndsClosesItAndDropsItsHandlers) {
+  const auto token = std::make_shared<int>();
+  std::optional<Response> waiting;
+  const auto client = serve([&, token](const Request&, Response& res) {
+    res.on_close([token] { ADD_FAILURE() << "nothing is called back"; });
+    waiting = res;
+  });
+  server->on_error([token, own = *server](const Error&) {});
+  client->send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_TRUE(world.run_until([&] { return waiting.has_value(); }));
+  world.host.abandon();
+  EXPECT_EQ(token.use_count(), 1);
+  EXPECT_FALSE(server->listening());
+  EXPECT_EQ(open(), 0U);
+  waiting->end("too late");
+  EXPECT_EQ(read(*client, 1), "");
+  EXPECT_EQ(errno, 0) << "the end";
+}
+
 TEST_F(HttpServerTest, NothingIsLeftWhenTheLoopGoesAwayInTheMiddle) {
   std::optional<Response> waiting;
   const auto client = serve([&](const Request&, Response& res) { waiting = res; });

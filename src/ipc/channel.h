@@ -103,7 +103,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   void wait_readable();
   void end(std::optional<Error> why);
 
-  const Loop& loop_;
+  Loop loop_;
   std::unique_ptr<Watch> watch_;
   ChannelUser* user_;
   std::size_t message_size_max_;

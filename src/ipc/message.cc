@@ -52,13 +52,6 @@ Value wrap_handle(std::string_view type, Value message) {
 
 Value handle_answer(bool arrived) { return {{"cmd", arrived ? kHandleAck : kHandleNack}}; }
 
-Value cluster_message(const Value& fields, std::uint64_t seq) {
-  Value message = Value::object({{"cmd", kCluster}});
-  for (const auto& [key, value] : fields.members()) message[key] = value;
-  message["seq"] = seq;
-  return message;
-}
-
 Result<void> encode_line(const Value& message, std::string& out, std::size_t message_size_max) {
   const std::size_t size = out.size();
   if (Result<void> appended = append_json(message, out); !appended) return appended;

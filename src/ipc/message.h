@@ -59,8 +59,6 @@ Incoming classify(Value message);
 Value wrap_handle(std::string_view type, Value message);
 /// The answer to a NODE_HANDLE: whether the descriptor arrived.
 Value handle_answer(bool arrived);
-/// A message of the cluster: the members of `fields`, between `cmd` and `seq`, as Node orders them.
-Value cluster_message(const Value& fields, std::uint64_t seq);
 
 /// Appends the message and its line end. InvalidArgument if it has no JSON, MessageTooLarge if that
 /// is longer than `message_size_max`; `out` is then as it was.

@@ -80,26 +80,14 @@ TEST(Message, ToleratesAHandleWithoutItsParts) {
 }
 
 TEST(Message, IsBuiltAsNodeBuildsIt) {
-  EXPECT_EQ(to_json(cluster_message({{"act", "online"}}, 0)),
-            R"({"cmd":"NODE_CLUSTER","act":"online","seq":0})");
-  EXPECT_EQ(to_json(cluster_message({{"ack", 1}, {"accepted", true}}, 3)),
-            R"({"cmd":"NODE_CLUSTER","ack":1,"accepted":true,"seq":3})");
   EXPECT_EQ(to_json(handle_answer(true)), R"({"cmd":"NODE_HANDLE_ACK"})");
   EXPECT_EQ(to_json(handle_answer(false)), R"({"cmd":"NODE_HANDLE_NACK"})");
-  EXPECT_EQ(
-      to_json(wrap_handle("net.Native", cluster_message({{"act", "newconn"}, {"key", "K0"}}, 1))),
-      R"({"cmd":"NODE_HANDLE","type":"net.Native","msg":{"cmd":"NODE_CLUSTER","act":"newconn","key":"K0","seq":1}})");
+  EXPECT_EQ(to_json(wrap_handle("net.Native", {{"act", "newconn"}})),
+            R"({"cmd":"NODE_HANDLE","type":"net.Native","msg":{"act":"newconn"}})");
   Value socket = wrap_handle("net.Socket", "text");
   socket["key"] = "4:127.0.0.1:0";
   EXPECT_EQ(to_json(socket),
             R"({"cmd":"NODE_HANDLE","type":"net.Socket","msg":"text","key":"4:127.0.0.1:0"})");
-}
-
-TEST(Message, LeavesTheFieldsOfAClusterMessageAlone) {
-  const Value fields = {{"act", "disconnect"}};
-  const Value message = cluster_message(fields, 4);
-  EXPECT_EQ(message["seq"], 4);
-  EXPECT_FALSE(fields.contains("seq"));
 }
 
 TEST(Message, IsOneLine) {

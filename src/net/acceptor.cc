@@ -54,6 +54,11 @@ void AcceptorImpl::drain(std::function<void()> done) {
   drained_ = std::move(done);
 }
 
+void AcceptorImpl::abandon() {
+  drained_ = nullptr;
+  close();
+}
+
 void AcceptorImpl::close() {
   queue_.clear();
   stop_listening();

@@ -45,6 +45,7 @@ class AcceptorImpl final : public net::ListenerUser,
   bool connection(OwnFd& fd) override;
   bool full() const override;
   void drain(std::function<void()> done) override;
+  void abandon() override;
 
  private:
   struct Waiter {

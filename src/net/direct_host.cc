@@ -116,8 +116,8 @@ std::unique_ptr<Listener> DirectHost::listen(const ListenRequest& request,
     loop_.post([user] { user->drain([] {}); });
   } else {
     claim->open(request);
-    loop_.post([this, weak = std::weak_ptr{claim}] {
-      if (const auto opened = weak.lock()) opened->answer(loop_);
+    loop_.post([loop = loop_, weak = std::weak_ptr{claim}] {
+      if (const auto opened = weak.lock()) opened->answer(loop);
     });
   }
   servers_.add(std::move(user));

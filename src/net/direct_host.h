@@ -29,6 +29,8 @@ class DirectHost final : public Host {
   /// Drains every server; `done` is called once, possibly before this returns. A server that wants
   /// to listen later is drained instead.
   void drain(std::function<void()> done) { servers_.drain_all(std::move(done)); }
+  /// Closes every server at once, and drops their users' handlers.
+  void abandon() { servers_.abandon_all(); }
 
  private:
   class Claim;

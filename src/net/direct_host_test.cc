@@ -23,6 +23,7 @@ class Server : public ListenerUser {
     ++connections;
     return true;
   }
+  void abandon() override {}
   void drain(std::function<void()> callback) override {
     ++drains;
     listener.reset();

@@ -48,6 +48,9 @@ class ListenerUser {
   /// The process wants to end: stop listening (`Listener::close`), let connections finish, then
   /// call `done` exactly once. Called at most once per listen.
   virtual void drain(std::function<void()> done) = 0;
+  /// The host ends now: drop the Listener, the connections, and every handler of the user's, since
+  /// those may own this server or the host. Nothing is called back.
+  virtual void abandon() = 0;
 };
 
 /// One server's claim on an address. Destroying it is closing it.

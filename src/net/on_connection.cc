@@ -52,6 +52,13 @@ class ConnectionsImpl final : public net::ListenerUser,
     done();
   }
 
+  void abandon() override {
+    close();
+    adopt_ = nullptr;
+    on_listening_.clear();
+    on_error_.clear();
+  }
+
   Address address() const { return bound_.value_or(Address{}); }
   net::Handlers<const Address&>& on_listening() { return on_listening_; }
   net::Handlers<const Error&>& on_error() { return on_error_; }

@@ -1,6 +1,7 @@
 #include "net/open_servers.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace cohort::net {
 
@@ -23,6 +24,10 @@ void OpenServers::drain_all(std::function<void()> done) {
   const auto users = users_;  // draining takes them out of the list
   for (const auto& user : users) user->drain(one_done);
   one_done();
+}
+
+void OpenServers::abandon_all() {
+  for (const auto& user : std::exchange(users_, {})) user->abandon();
 }
 
 }  // namespace cohort::net

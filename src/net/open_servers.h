@@ -27,6 +27,8 @@ class OpenServers {
   /// server added later is the caller's to refuse: see `draining`.
   void drain_all(std::function<void()> done);
   bool draining() const { return draining_; }
+  /// The host ends.
+  void abandon_all();
 
  private:
   std::vector<std::shared_ptr<ListenerUser>> users_;  // shared with their handles

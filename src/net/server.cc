@@ -16,6 +16,18 @@ ServerImpl::~ServerImpl() {
   for (const auto& socket : sockets_) socket->abandon();
 }
 
+void ServerImpl::abandon() {
+  for (const auto& socket : std::exchange(sockets_, {})) socket->abandon();
+  open_ = false;
+  bound_.reset();
+  on_connection_ = nullptr;
+  on_listening_.clear();
+  on_error_.clear();
+  first_listening_ = nullptr;
+  closed_.clear();
+  listener_.reset();
+}
+
 void ServerImpl::listen(const ListenRequest& request, std::function<void()> on_listening) {
   if (open_) {
     return fail_later(system_error(EALREADY, "listen " + to_string(request.address),

@@ -35,6 +35,7 @@ class ServerImpl final : public ListenerUser, public std::enable_shared_from_thi
   bool connection(OwnFd& fd) override;
   bool full() const override { return limit_ != 0 && sockets_.size() >= limit_; }
   void drain(std::function<void()> done) override { close(std::move(done)); }
+  void abandon() override;
 
  private:
   void fail_later(const Error& error);

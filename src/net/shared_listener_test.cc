@@ -28,6 +28,7 @@ class Collector : public ListenerUser {
   }
   bool full() const override { return connections.size() >= limit; }
   void drain(std::function<void()> done) override { done(); }
+  void abandon() override {}
 
   std::vector<OwnFd> connections;
   std::size_t limit = 1000;

@@ -1,12 +1,20 @@
 #include "process/child_watch.h"
 
+#include <poll.h>
+
 #include <cerrno>
+#include <chrono>
+#include <csignal>
 
 #include "base/sys.h"
 #include "process/exit_record.h"
 #include "process/signals.h"
 
 namespace cohort::process {
+
+namespace {
+constexpr std::chrono::seconds kKilledWithin{1};
+}  // namespace
 
 ChildWatch::ChildWatch(const Loop& loop, Child child, OnExit on_exit)
     : loop_{loop},
@@ -38,6 +46,16 @@ Result<void> ChildWatch::signal(int number) const {
   if (!watch_) return system_error(ESRCH, op);
   if (sys::signal_process(watch_->fd(), number) == -1) return errno_error(op);
   return {};
+}
+
+void ChildWatch::kill_and_reap() {
+  on_exit_.reset();
+  if (!watch_) return;
+  sys::signal_process(watch_->fd(), SIGKILL);
+  sys::wait_for(watch_->fd(), POLLIN, std::chrono::steady_clock::now() + kKilledWithin);
+  try_reap(watch_->fd());
+  watch_.reset();
+  lifeline_.reset();
 }
 
 }  // namespace cohort::process

@@ -36,6 +36,8 @@ class ChildWatch {
   bool alive() const { return watch_.has_value(); }
   /// Sends a signal (0: only tests the right to). ESRCH once the child has ended, reaped or not.
   Result<void> signal(int number) const;
+  /// SIGKILL, and waits for the end, a second at most. `on_exit` is not called any more.
+  void kill_and_reap();
 
  private:
   void wait();

@@ -99,6 +99,18 @@ TEST_P(Ports, TheSystemsChoiceIsTheSameForAllWorkers) {
   EXPECT_TRUE(program.ends_on_interrupt());
 }
 
+TEST(Leaving, DisconnectCallsBackWhenEveryProcessIsGoneAndThePortIsFree) {
+  const std::string port = std::to_string(free_port());
+  Program program{{helper("leaving"), "--port", port}};
+  for (const std::string worker : {"1", "2", "3"})
+    EXPECT_TRUE(program.wait_for_match("^worker " + worker + ": listen .*" + port +
+                                       ": .*address already in use"))
+        << "the same server twice in one worker";
+  EXPECT_TRUE(program.wait_for_line("disconnected after 3 exits"));
+  EXPECT_TRUE(program.wait_for_line("the port is free"));
+  EXPECT_TRUE(program.exits_with(0));
+}
+
 // --- programs that do not start or do not stay
 
 TEST(Keep, GivesUpWithTheReasonWhenTheProgramIsMissing) {

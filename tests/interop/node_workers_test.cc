@@ -244,6 +244,23 @@ TEST_P(NodeServers, ARequestThatIsBeingServedIsAnsweredBeforeTheEnd) {
   EXPECT_TRUE(ends_well(primary));
 }
 
+TEST_P(NodeLife, AConnectionThatWasJustHandedOverIsServedBeforeTheDisconnect) {
+  Program& primary = workers.start_listening("net.js", 1);
+  const pid_t worker = pid_of_worker(primary, 1);
+  const auto descriptors = [&] { return fds_of(primary.pid()).size(); };
+  const std::size_t before = descriptors();
+  ASSERT_EQ(kill(worker, SIGSTOP), 0);
+  TcpClient client;
+  ASSERT_EQ(client.connect(workers.port), "");
+  ASSERT_EQ(client.send("x"), "");
+  EXPECT_TRUE(eventually("the primary has accepted it", [&] { return descriptors() > before; }));
+  primary.signal(SIGTERM);
+  ASSERT_EQ(kill(worker, SIGCONT), 0);
+  EXPECT_EQ(answer(client), "1");
+  client.close();
+  EXPECT_TRUE(ends_well(primary));
+}
+
 // --- limits
 
 TEST_P(NodeLife, FullWorkersAreLeftAloneUntilOneHasRoom) {
