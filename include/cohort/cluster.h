@@ -153,6 +153,27 @@ class Cluster {
   void set_policy(Policy policy);
   Policy policy() const;
 
+  // Calls and topics, on either side (docs/calls.md).
+
+  /// Answers calls of `method` from every peer: each worker, and whoever forked this process. The
+  /// task returns the result, or takes a Reply to answer later; what it throws (std::exception)
+  /// fails the call. A second one of the same name replaces the first. In a child, having a method
+  /// keeps the loop running, as a handler of messages does.
+  void handle(const std::string& method, std::function<Value(const Value& params)> task);
+  void handle(const std::string& method,
+              std::function<void(const Value& params, Reply reply)> task);
+  /// Sends a message to every worker (in a worker: to the others too, through the primary, but not
+  /// to the primary itself). In the primary, how many took it; in a worker, 1 if the primary did.
+  std::size_t broadcast(const Value& message);
+  /// Calls `handler` for what anybody in the cluster publishes under `topic`, this process
+  /// included. There are no patterns, and what was published before is not repeated.
+  void subscribe(const std::string& topic, std::function<void(const Value& data)> handler);
+  /// Drops this process's handlers of the topic.
+  void unsubscribe(const std::string& topic);
+  /// To every subscriber, in the order in which the primary got it. Fails in a worker whose primary
+  /// is gone.
+  SendResult publish(const std::string& topic, const Value& data);
+
   // The worker's side.
 
   /// This process as a worker. In a process that no primary forked: not connected; `send` fails.
@@ -182,6 +203,7 @@ class Cluster {
   void on_online(std::function<void(Worker)> handler);
   void on_listening(std::function<void(Worker, const Address&)> handler);
   void on_message(std::function<void(Worker, const Value&)> handler);
+  void on_message(std::function<void(Worker, const Value&, Handle&)> handler);
   void on_disconnect(std::function<void(Worker)> handler);
   void on_exit(std::function<void(Worker, const Exit&)> handler);
 

@@ -3,10 +3,12 @@
 
 #include "cohort/acceptor.h"
 #include "cohort/address.h"
+#include "cohort/call.h"
 #include "cohort/cluster.h"
 #include "cohort/error.h"
 #include "cohort/exit.h"
 #include "cohort/fd.h"
+#include "cohort/handle.h"
 #include "cohort/http.h"
 #include "cohort/net.h"
 #include "cohort/parallelism.h"

@@ -7,9 +7,11 @@
 
 #include <boost/system/error_code.hpp>
 #include <boost/system/result.hpp>
+#include <boost/system/system_error.hpp>
 #include <iosfwd>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 namespace cohort {
 
@@ -24,6 +26,8 @@ enum class Errc {
   AddressMismatch,   ///< The address cannot be used so (a name that does not resolve, a bad path).
   NoDescriptor,      ///< This policy hands over connections; there is no listening descriptor.
   InvalidArgument,   ///< An argument is outside of what the function takes.
+  NoSuchMethod,      ///< The other side of a call has no method of that name.
+  CallFailed,        ///< The method of a call failed on the other side; the detail says why.
 };
 
 /// The category of `Errc`; `message()` is one sentence per value.
@@ -49,7 +53,21 @@ Error errno_error(std::string op, std::string detail = {});
 Error system_error(int errno_value, std::string op, std::string detail = {});
 Error make_error(Errc code, std::string op, std::string detail = {});
 
-/// A value or an Error. `value()` on an error throws `boost::system::system_error`; test first.
+/// An Error as an exception, where there is no other way: a coroutine that awaits, `value()` of a
+/// Result. `what()` is the Error's message.
+class Exception : public boost::system::system_error {
+ public:
+  explicit Exception(Error error)
+      : system_error{error.code}, error_{std::move(error)}, text_{error_.message()} {}
+  const Error& error() const noexcept { return error_; }
+  const char* what() const noexcept override { return text_.c_str(); }
+
+ private:
+  Error error_;
+  std::string text_;
+};
+
+/// A value or an Error. `value()` on an error throws an Exception; test first.
 template <class T>
 using Result = boost::system::result<T, Error>;
 

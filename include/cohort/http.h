@@ -25,6 +25,7 @@
 
 #include "cohort/address.h"
 #include "cohort/error.h"
+#include "cohort/handle.h"
 #include "cohort/listen_options.h"
 
 namespace cohort::net {
@@ -171,6 +172,10 @@ class Server {
   Server listen(const Address& address, std::function<void()> on_listening = {}) const;
   Server listen(const Address& address, const ListenOptions& options,
                 std::function<void()> on_listening = {}) const;
+  /// A connection that another process sent (`Worker::on_message`) becomes one of this server's, as
+  /// if it had accepted it, whether it listens or not; its head is read first. Anything else is
+  /// closed.
+  void adopt(Handle connection) const;
   /// Stops accepting and lets the connections finish: a request in progress is answered with
   /// `Connection: close`, and so is the next one of an idle connection, which is closed if none
   /// comes for `drain_quiet`. Then `closed` is called.

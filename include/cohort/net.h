@@ -22,6 +22,7 @@
 
 #include "cohort/address.h"
 #include "cohort/error.h"
+#include "cohort/handle.h"
 #include "cohort/listen_options.h"
 
 namespace cohort::net {
@@ -51,6 +52,10 @@ class Socket {
   void destroy() const;
   bool destroyed() const;
 
+  /// Takes the connection out of this process's hands, to be sent to another one, with `unread`:
+  /// bytes that came by `on_data` and are for the next owner. No event comes any more. EBUSY while
+  /// bytes wait to be written, ENOTCONN if it is closed.
+  Result<Handle> release(std::string_view unread = {}) const;
   /// Stops and restarts `on_data`. While paused not even the peer's end is noticed.
   void pause() const;
   void resume() const;
@@ -103,6 +108,14 @@ class Server {
   Server listen(const Address& address, std::function<void()> on_listening = {}) const;
   Server listen(const Address& address, const ListenOptions& options,
                 std::function<void()> on_listening = {}) const;
+  /// On a listening socket that another process sent (`Worker::on_message`): both accept from it.
+  Server listen(Handle handle, std::function<void()> on_listening = {}) const;
+  /// The socket it listens on, to be sent to another process, which then accepts too. NoDescriptor
+  /// if it does not listen, or in a worker under round-robin; EMFILE.
+  Result<Handle> handle() const;
+  /// A connection that another process sent becomes one of this server's, as if it had accepted it.
+  /// What is not a connection becomes a socket that is `destroyed()`.
+  Socket adopt(Handle connection) const;
   /// Accepts no more. `closed` is called once every connection has ended; they are not cut.
   void close(std::function<void()> closed = {}) const;
 
@@ -123,6 +136,9 @@ class Server {
  private:
   std::shared_ptr<ServerImpl> impl_;  // shared by handles, the host, and callbacks that are running
 };
+
+/// A connection that another process sent. Owned by the host until it is closed.
+Socket adopt(Host& host, Handle connection);
 
 /// `on_connection` is called for every connection. A `Cluster` converts to the host.
 Server create_server(Host& host, std::function<void(Socket)> on_connection,

@@ -12,14 +12,18 @@
 #include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/async_result.hpp>
 #include <csignal>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "cohort/address.h"
+#include "cohort/call.h"
 #include "cohort/error.h"
 #include "cohort/exit.h"
+#include "cohort/handle.h"
 #include "cohort/value.h"
 
 namespace cohort {
@@ -81,6 +85,32 @@ class Worker {
   /// with the reason.
   SendResult send(const Value& message, std::function<void(std::optional<Error>)> done) const;
 
+  /// Sends a descriptor with a message; the loop's executor only. It is this side's until the other
+  /// has it: `done`, if given, is called once, later, with nothing, or with the reason and the
+  /// handle, which is nobody else's then (ChannelClosed; EMFILE if the other process had no
+  /// descriptors left, three times; InvalidArgument for none, or one that a Node process cannot
+  /// take). Messages sent afterwards arrive afterwards, unless this one had to be sent again.
+  SendResult send(const Value& message, Handle handle,
+                  std::function<void(std::optional<Error>, Handle)> done = {}) const;
+
+  /// Calls a method of the other side (`Cluster::handle`, or a Node process: docs/calls.md). `done`
+  /// is called once, later: with the result, or with NoSuchMethod, CallFailed (the method's own
+  /// message as the detail), ETIMEDOUT, or ChannelClosed if the other side is gone.
+  void call(const std::string& method, Value params, std::function<void(Result<Value>)> done,
+            const CallOptions& options = {}) const;
+  /// The same with a completion token, `void(std::exception_ptr, Value)`: a coroutine gets the
+  /// result, or an Exception is thrown. Cancellation tells the other side.
+  template <class Token>
+  auto async_call(const std::string& method, Value params, Token&& token,
+                  const CallOptions& options = {}) const {
+    return boost::asio::async_initiate<Token, void(std::exception_ptr, Value)>(
+        [self = *this](auto handler, const std::string& name, Value arguments,
+                       const CallOptions& given) {
+          self.start_call(name, std::move(arguments), given, std::move(handler));
+        },
+        token, method, std::move(params), options);
+  }
+
   /// Asks for a graceful end. The worker gets no new connections, closes its servers, finishes what
   /// it serves and closes the channel; it then exits by itself when nothing keeps its loop running.
   void disconnect() const;
@@ -102,6 +132,9 @@ class Worker {
   void on_listening(std::function<void(const Address&)> handler) const;
   /// In the worker, messages that arrive before the first handler wait for it.
   void on_message(std::function<void(const Value&)> handler) const;
+  /// The same, with the descriptor that came along, or none. The first handler that moves it out
+  /// owns it; one that nobody takes is closed.
+  void on_message(std::function<void(const Value&, Handle&)> handler) const;
   /// The process could not be started, or the peer broke the protocol. Without a handler the error
   /// is written to stderr.
   void on_error(std::function<void(const Error&)> handler) const;
@@ -144,6 +177,9 @@ class Worker {
     return boost::asio::async_initiate<Token, Signature>(
         [self = *this, start](auto handler) { (self.*start)(std::move(handler)); }, token);
   }
+  using CallHandler = Handler<void(std::exception_ptr, Value)>;
+  void start_call(const std::string& method, Value params, const CallOptions& options,
+                  CallHandler handler) const;
   void wait_online(Handler<void(boost::system::error_code)> handler) const;
   void wait_listening(Handler<void(boost::system::error_code, Address)> handler) const;
   void wait_message(Handler<void(boost::system::error_code, Value)> handler) const;

@@ -1,6 +1,5 @@
 #include "cohort/error.h"
 
-#include <boost/system/system_error.hpp>
 #include <boost/throw_exception.hpp>
 #include <cctype>
 #include <cerrno>
@@ -28,6 +27,10 @@ class Category final : public boost::system::error_category {
         return "there is no listening descriptor under this policy";
       case Errc::InvalidArgument:
         return "invalid argument";
+      case Errc::NoSuchMethod:
+        return "no such method";
+      case Errc::CallFailed:
+        return "the method failed";
     }
     return "unknown error";
   }
@@ -69,7 +72,7 @@ Error make_error(Errc code, std::string op, std::string detail) {
 }
 
 void throw_exception_from_error(const Error& error, const boost::source_location& where) {
-  boost::throw_exception(boost::system::system_error(error.code, error.message()), where);
+  boost::throw_exception(Exception{error}, where);
 }
 
 }  // namespace cohort

@@ -13,7 +13,9 @@
 #include "base/callback_scope.h"
 #include "cluster/own_worker.h"
 #include "cluster/primary.h"
+#include "cluster/topics.h"
 #include "cluster/uncaught.h"
+#include "ipc/rpc.h"
 
 namespace cohort {
 
@@ -22,6 +24,8 @@ using cluster::OwnWorker;
 using cluster::Primary;
 
 namespace {
+
+constexpr const char* kBroadcast = "cohort.broadcast";
 
 bool workers_part_here() {
   const char* value = std::getenv("COHORT_WORKERS");
@@ -90,9 +94,11 @@ struct Cluster::Impl {
                               : Loop{io, io.get_executor()}},
         parent{cluster::take_parent_channel()},
         is_worker{parent.worker_id.has_value() || workers_part_here()},
-        own_worker{std::make_shared<OwnWorker>(loop, std::move(parent),
+        calls{std::make_shared<cluster::Calls>(loop)},
+        own_worker{std::make_shared<OwnWorker>(loop, calls, std::move(parent),
                                                [this](int code) { side_over(own_over, code); })},
-        primary{loop, !is_worker, [this](int code) { side_over(primary_over, code); }},
+        primary{loop, calls, !is_worker, [this](int code) { side_over(primary_over, code); }},
+        topics{*calls, is_worker ? own_worker.get() : nullptr},
         signals{io} {
     asio::use_service<ClusterOfLoop>(io).cluster = &owner;
     // Whoever read our output may leave: that is an error of the write, as in Node, not the end.
@@ -102,6 +108,11 @@ struct Cluster::Impl {
     // So that output into a pipe is seen line by line, as Node's is.
     std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
     own_worker->when_disconnected([this] { cancel_timers(); });
+    own_worker->also_waits([this] { return is_worker && topics.has_handlers(); });
+    // From a worker, for all the others.
+    calls->on_notification(kBroadcast, [this](WorkerImpl& peer, const Value& params) {
+      if (!is_worker) send_to_all(params["message"], &peer);
+    });
     own_worker->start();
     loop.post([copy = loop] { copy.mark_started(); });
   }
@@ -109,6 +120,7 @@ struct Cluster::Impl {
   ~Impl() {
     asio::use_service<ClusterOfLoop>(io).cluster = nullptr;
     own_worker->flush();
+    calls->abandon();
     own_worker->abandon();
     cancel_timers();
   }
@@ -124,6 +136,13 @@ struct Cluster::Impl {
     terminating = true;
     own_worker->terminate(signal_number, drain_timeout);
     if (!is_worker) primary.terminate();
+  }
+
+  std::size_t send_to_all(const Value& message, const WorkerImpl* except) {
+    std::size_t sent = 0;
+    for (const Worker& worker : primary.workers())
+      if (worker.impl_.get() != except && !worker.send(message).error()) ++sent;
+    return sent;
   }
 
   void cancel_timers() {
@@ -180,8 +199,10 @@ struct Cluster::Impl {
   Loop loop;
   cluster::ParentChannel parent;
   bool is_worker;
+  std::shared_ptr<cluster::Calls> calls;  // shared with replies
   std::shared_ptr<OwnWorker> own_worker;  // shared with user handles
   Primary primary;
+  cluster::Topics topics;
   asio::signal_set signals;
   std::vector<std::weak_ptr<Timer::Impl>> timers;
   std::chrono::milliseconds drain_timeout{std::chrono::seconds{25}};
@@ -215,6 +236,32 @@ void Cluster::set_policy(Policy policy) { impl_->primary.set_policy(policy); }
 Policy Cluster::policy() const { return impl_->primary.policy(); }
 Worker Cluster::worker() const { return Worker{impl_->own_worker}; }
 
+void Cluster::handle(const std::string& method, std::function<Value(const Value&)> task) {
+  handle(method, [task = std::move(task)](const Value& params, const Reply& reply) {
+    reply(task(params));
+  });
+}
+void Cluster::handle(const std::string& method, std::function<void(const Value&, Reply)> task) {
+  impl_->calls->handle(method, std::move(task));
+  impl_->own_worker->message_wanted();
+}
+std::size_t Cluster::broadcast(const Value& message) {
+  if (is_primary()) return impl_->send_to_all(message, nullptr);
+  const Value asked = ipc::rpc_notification(kBroadcast, Value::object({{"message", message}}));
+  return worker().send(asked).error() ? 0 : 1;
+}
+void Cluster::subscribe(const std::string& topic, std::function<void(const Value&)> handler) {
+  impl_->topics.subscribe(topic, std::move(handler));
+  impl_->own_worker->message_wanted();
+}
+void Cluster::unsubscribe(const std::string& topic) {
+  impl_->topics.unsubscribe(topic);
+  impl_->own_worker->message_wanted();
+}
+SendResult Cluster::publish(const std::string& topic, const Value& data) {
+  return impl_->topics.publish(topic, data);
+}
+
 Timer Cluster::set_interval(std::chrono::milliseconds period, std::function<void()> task) {
   return impl_->add_timer(period, true, std::move(task));
 }
@@ -246,6 +293,9 @@ void Cluster::on_listening(std::function<void(Worker, const Address&)> handler) 
 }
 void Cluster::on_message(std::function<void(Worker, const Value&)> handler) {
   impl_->primary.on_message.on(std::move(handler));
+}
+void Cluster::on_message(std::function<void(Worker, const Value&, Handle&)> handler) {
+  impl_->primary.on_handle.add(std::move(handler));
 }
 void Cluster::on_disconnect(std::function<void(Worker)> handler) {
   impl_->primary.on_disconnect.on(std::move(handler));

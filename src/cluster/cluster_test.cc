@@ -233,7 +233,7 @@ TEST_F(ClusterTest, TheUsersLoopMayOutliveIt) {
   boost::asio::io_context io;
   for (const bool run_before : {false, true}) {
     Cluster cluster{io};
-    cluster.setup_primary({.exec = "/bin/cat"});
+    cluster.setup_primary({.exec = "/bin/cat", .args = Arguments{{}}});
     const Worker worker = cluster.fork();
     worker.on_exit([worker](const Exit&) {});
     const auto server = net::create_server(cluster, [](const net::Socket&) {});

@@ -51,9 +51,12 @@ struct ForkedWorker::OutputPipe {
   Watch watch;
 };
 
-ForkedWorker::ForkedWorker(const Loop& loop, ForkedWorkerOwner& owner, int id,
-                           std::size_t message_size_max)
-    : WorkerImpl{loop}, owner_{owner}, id_{id}, message_size_max_{message_size_max} {}
+ForkedWorker::ForkedWorker(const Loop& loop, std::shared_ptr<Calls> calls, ForkedWorkerOwner& owner,
+                           int id, std::size_t message_size_max)
+    : WorkerImpl{loop, std::move(calls)},
+      owner_{owner},
+      id_{id},
+      message_size_max_{message_size_max} {}
 
 ForkedWorker::~ForkedWorker() {
   if (channel_) channel_->abandon();
@@ -109,9 +112,16 @@ std::vector<std::string> ForkedWorker::last_stderr_lines(std::size_t count) cons
 void ForkedWorker::message(ipc::Incoming incoming) {
   const auto self = shared_from_this();
   switch (incoming.kind) {
-    case ipc::MessageKind::User:
-      owner_.worker_message(*this, incoming.value);
-      events.message.emit(loop_, incoming.value);
+    case ipc::MessageKind::User: {
+      Handle handle = received_handle(incoming);
+      if (!handle && calls_->take(*this, incoming.value)) break;
+      owner_.worker_message(*this, incoming.value, handle);
+      emit_message(incoming.value, handle);
+      break;
+    }
+    case ipc::MessageKind::SocketGetCount:
+    case ipc::MessageKind::SocketNotifyClose:
+      answer_about_sockets(incoming);
       break;
     case ipc::MessageKind::Cluster:
       cluster_message(incoming.value);
@@ -156,9 +166,10 @@ void ForkedWorker::cluster_message(const Value& message) {
 void ForkedWorker::channel_closed(std::optional<Error> why) {
   const auto self = shared_from_this();
   connected_ = false;
+  calls_->peer_gone(*this);
   if (why) {
     error_ =
-        Error{why->code, "worker " + std::to_string(id_) + " (pid " + std::to_string(pid_) + ")",
+        Error{why->code, describe(),
               "it was killed; " + (why->detail.empty() ? "nothing else is affected" : why->detail)};
     handle(WorkerEvent::ProtocolViolated);
   } else {
@@ -196,7 +207,6 @@ void ForkedWorker::reply(const QueryServer& query, Value reply, int fd) {
   reply["ack"] = query.seq;
   if (fd < 0) return send_cluster(std::move(reply));
   const bool datagram = query.type == SocketType::Udp4 || query.type == SocketType::Udp6;
-  hand_offs_.push_back({-1, {}, 0});  // its ACK comes in this order
   reply["seq"] = owner_.next_seq();
   if (channel_)
     std::ignore = channel_->send_descriptor(
@@ -209,9 +219,14 @@ void ForkedWorker::hand_off(const std::string& key, ConnectionId connection, int
   const std::int64_t seq = owner_.next_seq();
   message["seq"] = seq;
   hand_offs_.push_back({seq, key, connection});
-  auto sent =
-      channel_ ? channel_->send_descriptor(ipc::wrap_handle("net.Native", std::move(message)), fd)
-               : Result<bool>(make_error(Errc::ChannelClosed, "hand-off"));
+  // Once it has the descriptor, the worker answers by itself; if it ends, the listeners know.
+  const auto delivered = [weak = weak_from_this(), this, seq](ipc::Channel::Delivery delivery) {
+    const auto self = weak.lock();
+    if (self && delivery == ipc::Channel::Delivery::Refused) answered(seq, false);
+  };
+  auto sent = channel_ ? channel_->send_descriptor(
+                             ipc::wrap_handle("net.Native", std::move(message)), fd, delivered)
+                       : Result<bool>(make_error(Errc::ChannelClosed, "hand-off"));
   if (sent) return;
   // Not now: the listeners are in the middle of handing off.
   loop_.post([weak = weak_from_this(), this, seq] {
@@ -219,20 +234,9 @@ void ForkedWorker::hand_off(const std::string& key, ConnectionId connection, int
   });
 }
 
-void ForkedWorker::descriptor_answered(bool received) {
-  const auto oldest = std::find_if(hand_offs_.begin(), hand_offs_.end(),
-                                   [](const HandOff& h) { return !h.descriptor_answered; });
-  if (oldest == hand_offs_.end()) return;  // nobody asked: ignored
-  oldest->descriptor_answered = true;
-  if (oldest->seq < 0)
-    hand_offs_.erase(oldest);  // a shared socket: nothing else is answered
-  else if (!received)
-    finished(oldest, false);  // it has no descriptors left
-}
-
 void ForkedWorker::answered(std::int64_t seq, bool accepted) {
   const auto found = std::find_if(hand_offs_.begin(), hand_offs_.end(),
-                                  [&](const HandOff& h) { return h.seq == seq && seq >= 0; });
+                                  [seq](const HandOff& h) { return h.seq == seq; });
   if (found != hand_offs_.end()) finished(found, accepted);
 }
 
@@ -246,10 +250,7 @@ void ForkedWorker::finished(std::deque<HandOff>::iterator hand_off, bool accepte
 // A Node worker that is told to disconnect resets connections that it was just handed and has not
 // read from: it first has to answer them.
 void ForkedWorker::send_disconnect_if_quiet() {
-  if (!disconnect_pending_) return;
-  if (std::any_of(hand_offs_.begin(), hand_offs_.end(),
-                  [](const HandOff& h) { return h.seq >= 0; }))
-    return;
+  if (!disconnect_pending_ || !hand_offs_.empty()) return;
   disconnect_pending_ = false;
   send_cluster(cluster::cluster_message("disconnect"));
 }
@@ -300,6 +301,10 @@ void ForkedWorker::carry_out(std::uint16_t actions) {
     events.exit.emit(loop_, exit_);
     owner_.worker_exited(*this, exit_);
   }
+}
+
+std::string ForkedWorker::describe() const {
+  return "worker " + std::to_string(id_) + " (pid " + std::to_string(pid_) + ")";
 }
 
 void ForkedWorker::report(const Error& reported) {

@@ -33,7 +33,7 @@ class ForkedWorkerOwner {
   /// Emitted on the worker already, or about to be (`message`): the cluster's turn.
   virtual void worker_online(ForkedWorker& worker) = 0;
   virtual void worker_listening(ForkedWorker& worker, const Address& address) = 0;
-  virtual void worker_message(ForkedWorker& worker, const Value& message) = 0;
+  virtual void worker_message(ForkedWorker& worker, const Value& message, Handle& handle) = 0;
   virtual void worker_disconnected(ForkedWorker& worker) = 0;
   virtual void worker_exited(ForkedWorker& worker, const Exit& exit) = 0;
   virtual void worker_failed_to_start(ForkedWorker& worker) = 0;
@@ -46,7 +46,8 @@ class ForkedWorkerOwner {
 
 class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::ChannelUser {
  public:
-  ForkedWorker(const Loop& loop, ForkedWorkerOwner& owner, int id, std::size_t message_size_max);
+  ForkedWorker(const Loop& loop, std::shared_ptr<Calls> calls, ForkedWorkerOwner& owner, int id,
+               std::size_t message_size_max);
   ~ForkedWorker() override;
 
   /// The process runs. `tail` reads its stderr, if the primary does.
@@ -66,6 +67,9 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   void disconnect() override { handle(WorkerEvent::DisconnectAsked); }
   bool kill(int signal_number) override;
   void exit_process(int) override {}
+  std::string describe() const override;
+  int reply_id() const override { return id_; }
+  bool peer_is_cohort() const override { return speaks_cohort_; }
 
   // HandoffPeer
   unsigned credits() const override;
@@ -80,13 +84,11 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
     std::int64_t seq;
     std::string key;
     ConnectionId connection;
-    bool descriptor_answered = false;
   };
   struct OutputPipe;
 
   // ChannelUser
   void message(ipc::Incoming incoming) override;
-  void descriptor_answered(bool received) override;
   void channel_closed(std::optional<Error> why) override;
 
   ipc::Channel* channel() const override { return channel_.get(); }

@@ -146,8 +146,12 @@ class OwnWorker::Handle final : public net::Listener {
   std::shared_ptr<Claim> claim_;  // shared with the worker
 };
 
-OwnWorker::OwnWorker(const Loop& loop, ParentChannel parent, std::function<void(int)> leave)
-    : WorkerImpl{loop}, leave_{std::move(leave)}, deadline_{loop.context()}, direct_{loop} {
+OwnWorker::OwnWorker(const Loop& loop, std::shared_ptr<Calls> calls, ParentChannel parent,
+                     std::function<void(int)> leave)
+    : WorkerImpl{loop, std::move(calls)},
+      leave_{std::move(leave)},
+      deadline_{loop.context()},
+      direct_{loop} {
   if (!parent.socket) return;
   id_ = parent.worker_id.value_or(0);
   of_cohort_ = parent.of_cohort;
@@ -164,9 +168,11 @@ void OwnWorker::abandon() {
   end_events();
   leave_ = [](int) {};
   when_disconnected_ = nullptr;
+  also_waits_ = nullptr;
   deadline_.cancel();
   servers_.abandon_all();
   direct_.abandon();
+  early_messages_.clear();
   queries_.clear();
   claims_.clear();
   descriptors_.clear();
@@ -204,8 +210,9 @@ std::int64_t OwnWorker::send_cluster(Value message) {
 // The channel keeps the loop running while it brings something that is waited for.
 void OwnWorker::update_ref() {
   if (!channel_) return;
-  channel_->set_ref(events.message.has_listener() || events.disconnect.has_listener() ||
-                    !claims_.empty() || !queries_.empty() || ending_ != Ending::No);
+  channel_->set_ref(wants_messages() || events.disconnect.has_listener() || calls_->has_methods() ||
+                    calls_->waits() || (also_waits_ && also_waits_()) || !claims_.empty() ||
+                    !queries_.empty() || ending_ != Ending::No);
 }
 
 void OwnWorker::message_wanted() {
@@ -214,7 +221,7 @@ void OwnWorker::message_wanted() {
   loop_.post([weak = weak_from_this(), this] {
     const auto self = weak.lock();
     if (!self) return;
-    for (const Value& early : std::exchange(early_messages_, {})) events.message.emit(loop_, early);
+    for (auto& early : std::exchange(early_messages_, {})) user_message(std::move(early));
   });
 }
 
@@ -243,17 +250,21 @@ void OwnWorker::message(ipc::Incoming incoming) {
   }
   greeted_ = true;
   if (incoming.kind == ipc::MessageKind::User)
-    user_message(std::move(incoming.value));
+    user_message(std::move(incoming));
   else if (incoming.kind == ipc::MessageKind::Cluster)
     cluster_message(incoming);
-  // Other NODE_ commands are about sockets that we never passed: ignored, as Node does.
+  else
+    answer_about_sockets(incoming);
 }
 
-void OwnWorker::user_message(Value value) {
-  if (!events.message.has_listener() || !early_messages_.empty())
-    early_messages_.push_back(std::move(value));
-  else
-    events.message.emit(loop_, value);
+void OwnWorker::user_message(ipc::Incoming incoming) {
+  if (!incoming.fd && calls_->take(*this, incoming.value)) return;
+  if (!wants_messages() || !early_messages_.empty()) {
+    early_messages_.push_back(std::move(incoming));
+  } else {
+    cohort::Handle handle = received_handle(incoming);
+    emit_message(incoming.value, handle);
+  }
 }
 
 void OwnWorker::cluster_message(ipc::Incoming& incoming) {
@@ -458,14 +469,15 @@ void OwnWorker::close_servers() {
   if (ending_ != Ending::No) return;
   ending_ = Ending::ClosingServers;
   update_ref();
-  const auto done = [weak = weak_from_this(), this] {
+  // A worker of a cluster has servers of its own too: those that were sent to it.
+  servers_.drain_all([weak = weak_from_this(), this] {
     const auto self = weak.lock();
-    if (self && ending_ == Ending::ClosingServers) servers_closed();
-  };
-  if (is_cluster_worker())
-    servers_.drain_all(done);
-  else
-    direct_.drain(done);
+    if (!self) return;
+    direct_.drain([weak, this] {
+      const auto alive = weak.lock();
+      if (alive && ending_ == Ending::ClosingServers) servers_closed();
+    });
+  });
 }
 
 // Node's handshake, when it was not the primary who asked: until it has answered, it may hand us

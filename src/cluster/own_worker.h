@@ -37,12 +37,15 @@ ParentChannel take_parent_channel();
 class OwnWorker final : public WorkerImpl, public net::Host, private ipc::ChannelUser {
  public:
   /// `leave(code)`: the process should end.
-  OwnWorker(const Loop& loop, ParentChannel parent, std::function<void(int)> leave);
+  OwnWorker(const Loop& loop, std::shared_ptr<Calls> calls, ParentChannel parent,
+            std::function<void(int)> leave);
   ~OwnWorker() override;
   /// Says `online`, and starts to read. Under a cohort primary it first waits for the end of the
   /// turn in which that forked us (5 s at most), so that what was done there has happened.
   void start();
 
+  /// Asked whether somebody waits for messages in a way that this does not see.
+  void also_waits(std::function<bool()> question) { also_waits_ = std::move(question); }
   /// Called when the channel is gone. Not a handler of the event: those keep the loop running.
   void when_disconnected(std::function<void()> task) { when_disconnected_ = std::move(task); }
 
@@ -56,11 +59,18 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
   bool kill(int signal_number) override;
   void exit_process(int code) override;
   void message_wanted() override;
+  std::string describe() const override { return "the primary"; }
+  int reply_id() const override { return 0; }
+  bool peer_is_cohort() const override { return of_cohort_; }
 
   // net::Host
   const Loop& loop() const override { return loop_; }
   std::unique_ptr<net::Listener> listen(const net::ListenRequest& request,
                                         std::shared_ptr<net::ListenerUser> user) override;
+  std::unique_ptr<net::Listener> adopt(OwnFd listening,
+                                       std::shared_ptr<net::ListenerUser> user) override {
+    return direct_.adopt(std::move(listening), std::move(user));
+  }
   Result<int> listening_descriptor(const net::ListenRequest& request) override;
 
   /// TERM or INT: as `disconnect`, then the process leaves; at once the second time, or when
@@ -82,7 +92,6 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
 
   // ChannelUser
   void message(ipc::Incoming incoming) override;
-  void descriptor_answered(bool) override {}
   void channel_closed(std::optional<Error> why) override;
 
   ipc::Channel* channel() const override { return channel_.get(); }
@@ -94,7 +103,7 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
   void update_ref();
   bool is_awaited(const ipc::Incoming& incoming) const;
   void deliver_deferred();
-  void user_message(Value message);
+  void user_message(ipc::Incoming incoming);
   void cluster_message(ipc::Incoming& incoming);
   void new_connection(const Value& message, OwnFd fd);
   std::int64_t ask(const std::shared_ptr<Claim>& claim);
@@ -110,6 +119,7 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
 
   std::function<void(int)> leave_;
   std::function<void()> when_disconnected_;
+  std::function<bool()> also_waits_;
   int id_ = 0;
   std::shared_ptr<ipc::Channel> channel_;  // shared with its own pending callbacks
   std::atomic<bool> connected_ = false;    // `send` asks from any thread
@@ -119,7 +129,7 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
   Ending ending_ = Ending::No;
   std::optional<std::int64_t> exiting_seq_;
   std::int64_t seq_ = 0;
-  std::deque<Value> early_messages_;    // before the first listener
+  std::deque<ipc::Incoming> early_messages_;  // before the first listener
   std::deque<ipc::Incoming> deferred_;  // arrived while somebody waits for one answer, blocking
   std::optional<std::int64_t> blocking_for_;
   bool of_cohort_ = false;

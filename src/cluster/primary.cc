@@ -25,8 +25,10 @@ Policy policy_from_environment() {
 
 }  // namespace
 
-Primary::Primary(const Loop& loop, bool may_fork, std::function<void(int)> finish)
+Primary::Primary(const Loop& loop, std::shared_ptr<Calls> calls, bool may_fork,
+                 std::function<void(int)> finish)
     : loop_{loop},
+      calls_{std::move(calls)},
       may_fork_{may_fork},
       finish_{std::move(finish)},
       policy_{policy_from_environment()},
@@ -60,9 +62,9 @@ Worker Primary::fork(const Environment& env) { return Worker{fork_worker(env, st
 std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
                                                    std::optional<std::size_t> place) {
   setup({});
-  const auto worker =
-      std::make_shared<ForkedWorker>(loop_, static_cast<ForkedWorkerOwner&>(*this), ++last_id_,
-                                     settings_.message_size_max.value_or(kMessageSizeMax));
+  const auto worker = std::make_shared<ForkedWorker>(
+      loop_, calls_, static_cast<ForkedWorkerOwner&>(*this), ++last_id_,
+      settings_.message_size_max.value_or(kMessageSizeMax));
   workers_.emplace(worker->id(), Entry{worker});
   tell(event::Forked{worker->id(), place});
   if (auto started = start(*worker, env, place.has_value()); !started)
@@ -126,8 +128,10 @@ void Primary::worker_listening(ForkedWorker& worker, const Address& address) {
   on_listening.emit(loop_, Worker{worker.shared_from_this()}, address);
 }
 
-void Primary::worker_message(ForkedWorker& worker, const Value& message) {
-  on_message.emit(loop_, Worker{worker.shared_from_this()}, message);
+void Primary::worker_message(ForkedWorker& worker, const Value& message, Handle& handle) {
+  const Worker sender{worker.shared_from_this()};
+  on_message.emit(loop_, sender, message);
+  on_handle(sender, message, handle);
 }
 
 void Primary::worker_disconnected(ForkedWorker& worker) {

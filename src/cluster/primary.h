@@ -24,7 +24,8 @@ class Primary final : private ForkedWorkerOwner {
  public:
   /// `finish(code)` is called when the cluster is over and the loop should end. A process that may
   /// not fork is a worker itself: its forks fail with NotAPrimary.
-  Primary(const Loop& loop, bool may_fork, std::function<void(int)> finish);
+  Primary(const Loop& loop, std::shared_ptr<Calls> calls, bool may_fork,
+          std::function<void(int)> finish);
   ~Primary();
 
   Worker fork(const Environment& env);
@@ -44,6 +45,7 @@ class Primary final : private ForkedWorkerOwner {
   Event<Worker> on_online;
   Event<Worker, const Address&> on_listening;
   Event<Worker, const Value&> on_message;
+  net::Handlers<const Worker&, const Value&, Handle&> on_handle;
   Event<Worker> on_disconnect;
   Event<Worker, const Exit&> on_exit;
 
@@ -64,7 +66,7 @@ class Primary final : private ForkedWorkerOwner {
   std::int64_t next_seq() override { return seq_++; }
   void worker_online(ForkedWorker& worker) override;
   void worker_listening(ForkedWorker& worker, const Address& address) override;
-  void worker_message(ForkedWorker& worker, const Value& message) override;
+  void worker_message(ForkedWorker& worker, const Value& message, Handle& handle) override;
   void worker_disconnected(ForkedWorker& worker) override;
   void worker_exited(ForkedWorker& worker, const Exit& exit) override;
   void worker_failed_to_start(ForkedWorker& worker) override;
@@ -81,6 +83,7 @@ class Primary final : private ForkedWorkerOwner {
   void give_up();
 
   Loop loop_;
+  std::shared_ptr<Calls> calls_;  // for the workers
   const bool may_fork_;
   std::function<void(int)> finish_;
   Settings settings_;

@@ -1,11 +1,18 @@
 // The public Worker and Process handles.
 #include "cohort/worker.h"
 
+#include <boost/asio/append.hpp>
+#include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/post.hpp>
+
+#include "base/sys.h"
 #include "cluster/worker_impl.h"
+#include "ipc/handle.h"
 
 namespace cohort {
 
 void WorkerImpl::end_events() {
+  calls_->peer_gone(*this);
   events.online.abort(loop_);
   events.listening.abort(loop_);
   events.message.abort(loop_);
@@ -14,6 +21,7 @@ void WorkerImpl::end_events() {
   events.exit.abort(loop_);
   // Out of the object first: the last handle may be in one of them.
   const auto ended = std::exchange(events, {});
+  const auto ended_too = std::exchange(on_handle, {});
 }
 
 SendResult WorkerImpl::send(const Value& message_value, ipc::Channel::Done done) {
@@ -46,6 +54,94 @@ SendResult WorkerImpl::send(const Value& message_value, ipc::Channel::Done done)
   return SendResult::queued(true);
 }
 
+// A handle on its way: kept until the peer has it.
+struct WorkerImpl::Sending {
+  Value wrapped;
+  Handle handle;
+  HandleDone done;
+  int tries = 0;
+
+  void finish(std::optional<Error> error) {
+    if (done) std::exchange(done, nullptr)(std::move(error), error ? std::move(handle) : Handle{});
+  }
+};
+
+SendResult WorkerImpl::send(const Value& message, Handle handle, HandleDone done) {
+  const auto sending = std::make_shared<Sending>(
+      Sending{ipc::wrap(handle, message), std::move(handle), std::move(done)});
+  Result<bool> sent = true;
+  if (!sending->handle)
+    sent = make_error(Errc::InvalidArgument, "send a handle", "there is none");
+  else if (!peer_is_cohort() && !ipc::suits_node(sending->handle))
+    sent = make_error(Errc::InvalidArgument, "send a handle",
+                      "a Node process takes sockets and pipes only, and no bytes read from them");
+  else
+    sent = try_send(sending);
+  if (sent) return SendResult::queued(*sent);
+  loop_.post([sending, why = sent.error()] { sending->finish(why); });
+  return SendResult::failed(sent.error());
+}
+
+Result<bool> WorkerImpl::try_send(const std::shared_ptr<Sending>& sending) {
+  constexpr int kTriesMax = 3;  // as Node
+  ipc::Channel* target = channel();
+  if (target == nullptr) return make_error(Errc::ChannelClosed, "send a handle");
+  ++sending->tries;
+  // A Node process would block on it for ever.
+  sys::set_nonblocking(sending->handle.native_handle(), true);
+  using Delivery = ipc::Channel::Delivery;
+  return target->send_descriptor(
+      sending->wrapped, sending->handle.native_handle(),
+      [weak = weak_from_this(), sending](Delivery delivery) {
+        const auto self = weak.lock();
+        if (delivery == Delivery::Received) return sending->finish(std::nullopt);
+        if (delivery == Delivery::PeerGone || !self)
+          return sending->finish(make_error(Errc::ChannelClosed, "send a handle"));
+        if (sending->tries == kTriesMax)
+          return sending->finish(system_error(
+              EMFILE, "send a handle", "the other process has no descriptors left; tried 3 times"));
+        if (const auto sent = self->try_send(sending); !sent) sending->finish(sent.error());
+      });
+}
+
+void WorkerImpl::emit_message(const Value& message, Handle& handle) {
+  events.message.emit(loop_, message);
+  on_handle(message, handle);
+}
+
+Handle WorkerImpl::received_handle(ipc::Incoming& incoming) {
+  Handle handle = ipc::take_handle(incoming);
+  if (!handle || !incoming.handle_key.is_string()) return handle;
+  const std::string key{incoming.handle_key.string_or({})};
+  ++counted_[key].open;
+  handle.attach(std::shared_ptr<void>(nullptr, [weak = weak_from_this(), loop = loop_, key](void*) {
+    loop.post([weak, key] {
+      if (const auto self = weak.lock()) self->counted_socket_closed(key);
+    });
+  }));
+  return handle;
+}
+
+void WorkerImpl::counted_socket_closed(const std::string& key) {
+  const auto found = counted_.find(key);
+  if (--found->second.open > 0) return;
+  if (found->second.tell_when_closed) send(ipc::all_sockets_closed(key), {});
+  counted_.erase(found);
+}
+
+void WorkerImpl::answer_about_sockets(const ipc::Incoming& incoming) {
+  const std::string key{std::as_const(incoming.value)["key"].string_or({})};
+  const auto found = counted_.find(key);
+  if (incoming.kind == ipc::MessageKind::SocketGetCount) {
+    send(ipc::socket_count(key, found == counted_.end() ? 0 : found->second.open), {});
+  } else if (incoming.kind == ipc::MessageKind::SocketNotifyClose) {
+    if (found == counted_.end())
+      send(ipc::all_sockets_closed(key), {});
+    else
+      found->second.tell_when_closed = true;
+  }
+}
+
 pid_t Process::pid() const { return impl_->pid(); }
 bool Process::connected() const { return impl_->connected(); }
 void Process::exit(int code) const { impl_->exit_process(code); }
@@ -63,6 +159,38 @@ SendResult Worker::send(const Value& message,
                         std::function<void(std::optional<Error>)> done) const {
   return impl_->send(message, std::move(done));
 }
+
+SendResult Worker::send(const Value& message, Handle handle,
+                        std::function<void(std::optional<Error>, Handle)> done) const {
+  return impl_->send(message, std::move(handle), std::move(done));
+}
+
+void Worker::call(const std::string& method, Value params, std::function<void(Result<Value>)> done,
+                  const CallOptions& options) const {
+  impl_->calls().call(*impl_, method, std::move(params), options, std::move(done));
+  impl_->message_wanted();
+}
+
+void Worker::start_call(const std::string& method, Value params, const CallOptions& options,
+                        CallHandler handler) const {
+  auto slot = boost::asio::get_associated_cancellation_slot(handler);
+  const auto waiting = std::make_shared<CallHandler>(std::move(handler));
+  const std::int64_t id = impl_->calls().call(
+      *impl_, method, std::move(params), options,
+      [waiting, slot, executor = impl_->loop().executor()](Result<Value> result) mutable {
+        slot.clear();
+        std::exception_ptr failure;
+        if (!result) failure = std::make_exception_ptr(Exception{result.error()});
+        boost::asio::post(executor, boost::asio::append(std::move(*waiting), failure,
+                                                        result ? *result : Value{}));
+      });
+  if (slot.is_connected())
+    slot.assign([weak = impl_->weak_from_this(), id](boost::asio::cancellation_type) {
+      if (const auto worker = weak.lock()) worker->calls().cancel(id);
+    });
+  impl_->message_wanted();
+}
+
 void Worker::disconnect() const { impl_->disconnect(); }
 bool Worker::kill(int signal_number) const { return impl_->kill(signal_number); }
 bool Worker::is_connected() const { return impl_->connected(); }
@@ -77,6 +205,10 @@ void Worker::on_listening(std::function<void(const Address&)> handler) const {
 }
 void Worker::on_message(std::function<void(const Value&)> handler) const {
   impl_->events.message.on(std::move(handler));
+  impl_->message_wanted();
+}
+void Worker::on_message(std::function<void(const Value&, Handle&)> handler) const {
+  impl_->on_handle.add(std::move(handler));
   impl_->message_wanted();
 }
 void Worker::on_error(std::function<void(const Error&)> handler) const {

@@ -5,15 +5,18 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/loop.h"
+#include "cluster/calls.h"
 #include "cluster/events.h"
 #include "cohort/worker.h"
 #include "ipc/channel.h"
+#include "net/handlers.h"
 
 namespace cohort {
 
@@ -30,14 +33,23 @@ class WorkerImpl : public std::enable_shared_from_this<WorkerImpl> {
   virtual bool kill(int signal_number) = 0;
   virtual void exit_process(int code) = 0;
   /// Any thread.
-  SendResult send(const Value& message, ipc::Channel::Done done);
+  virtual SendResult send(const Value& message, ipc::Channel::Done done);
+  using HandleDone = std::function<void(std::optional<Error>, Handle)>;
+  /// The loop's executor only.
+  SendResult send(const Value& message, Handle handle, HandleDone done);
 
   const Loop& loop() const { return loop_; }
   /// Nothing more comes: operations that wait for an event are aborted, and handlers go. They often
   /// hold a handle to this very worker, which would keep both alive for ever. Not from a handler.
   void end_events();
-  /// Called when a handler for `message` was added.
+  /// Called when what this process waits for from the peer has changed: a handler was added, a
+  /// call was made or answered.
   virtual void message_wanted() {}
+  cluster::Calls& calls() const { return *calls_; }
+  /// `worker 3 (pid 4711, killed by SIGKILL)`
+  virtual std::string describe() const = 0;
+  /// What `Reply::caller` says of calls from there.
+  virtual int reply_id() const = 0;
 
   struct {
     cluster::Event<> online;
@@ -49,14 +61,36 @@ class WorkerImpl : public std::enable_shared_from_this<WorkerImpl> {
     cluster::Event<std::string_view> stdout_data;
     cluster::Event<std::string_view> stderr_data;
   } events;
+  net::Handlers<const Value&, Handle&> on_handle;  // of messages, with or without one
 
  protected:
-  explicit WorkerImpl(const Loop& loop) : loop_{loop} {}
+  WorkerImpl(const Loop& loop, std::shared_ptr<cluster::Calls> calls)
+      : loop_{loop}, calls_{std::move(calls)} {}
   /// On the loop's executor. Null if there is none (any more).
   virtual ipc::Channel* channel() const = 0;
   virtual std::size_t message_size_max() const = 0;
+  virtual bool peer_is_cohort() const = 0;
+
+  bool wants_messages() const { return events.message.has_listener() || !on_handle.empty(); }
+  void emit_message(const Value& message, Handle& handle);
+  /// The message's handle. If the peer counts its sockets, that one is counted until it is closed.
+  Handle received_handle(ipc::Incoming& incoming);
+  /// NODE_SOCKET_GET_COUNT and NOTIFY_CLOSE; anything else is ignored, as Node does.
+  void answer_about_sockets(const ipc::Incoming& incoming);
 
   Loop loop_;
+  std::shared_ptr<cluster::Calls> calls_;  // one for all of them
+
+ private:
+  struct Sending;
+  struct CountedSockets {
+    std::size_t open = 0;
+    bool tell_when_closed = false;
+  };
+  Result<bool> try_send(const std::shared_ptr<Sending>& sending);
+  void counted_socket_closed(const std::string& key);
+
+  std::map<std::string, CountedSockets> counted_;  // by the key that a Node peer gave them
 };
 
 }  // namespace cohort

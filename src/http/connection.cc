@@ -42,7 +42,8 @@ Connection::~Connection() {
   server_->leave(*this);
 }
 
-void Connection::start() {
+void Connection::start(std::string_view head) {
+  if (!head.empty()) take(head);
   receive();
   settle();
 }

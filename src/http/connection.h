@@ -37,8 +37,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  /// Serves what has arrived already, then waits for more.
-  void start();
+  /// Serves `head` and what has arrived already, then waits for more.
+  void start(std::string_view head = {});
 
   // For the server.
   void drain();

@@ -128,6 +128,7 @@ Server Server::listen(const Address& address, const ListenOptions& options,
   return *this;
 }
 
+void Server::adopt(Handle connection) const { core_->adopt(std::move(connection)); }
 void Server::close(std::function<void()> closed) const { core_->close(std::move(closed)); }
 
 bool Server::listening() const { return core_->is_listening(); }

@@ -6,6 +6,7 @@
 #include <ctime>
 #include <stdexcept>
 
+#include "base/sys.h"
 #include "http/connection.h"
 
 namespace cohort::http {
@@ -112,6 +113,19 @@ bool ServerCore::connection(OwnFd& fd) {
   if (state_ != State::Listening || full()) return false;
   std::make_shared<Connection>(shared_from_this(), std::move(fd))->start();
   return true;
+}
+
+void ServerCore::adopt(Handle connection) {
+  if (connection.kind() != Handle::Kind::Socket || state_ == State::Ending) return;
+  // While it does not listen, the host has to know of it all the same.
+  if (state_ == State::Idle) {
+    state_ = State::Listening;
+    listener_ = host_.adopt({}, shared_from_this());
+  }
+  const std::string head = connection.head();
+  OwnFd fd = connection.release();
+  sys::set_nonblocking(fd.get(), true);
+  std::make_shared<Connection>(shared_from_this(), std::move(fd))->start(head);
 }
 
 void ServerCore::max_connections(std::size_t limit) {

@@ -44,6 +44,7 @@ class ServerCore final : public net::ListenerUser, public std::enable_shared_fro
 
   // For Server.
   void listen(const net::ListenRequest& request, std::function<void()> listening);
+  void adopt(Handle connection);
   /// Stops listening, lets connections finish, then calls `done` from the loop.
   void close(std::function<void()> done);
   void max_connections(std::size_t limit);

@@ -74,7 +74,7 @@ Result<bool> Channel::send_line(std::string_view line, Done done) {
   return queued(line.size(), std::move(done));
 }
 
-Result<bool> Channel::send_descriptor(const Value& wrapped, int fd) {
+Result<bool> Channel::send_descriptor(const Value& wrapped, int fd, Answered answered) {
   if (!open_) return make_error(Errc::ChannelClosed, "send");
   Segment segment;
   if (auto encoded = encode_line(wrapped, segment.bytes, message_size_max_); !encoded)
@@ -93,6 +93,7 @@ Result<bool> Channel::send_descriptor(const Value& wrapped, int fd) {
     }
     queue_.back().fd = queue_.back().own.get();
   }
+  unanswered_.push_back(std::move(answered));
   return queued_ - written_ < kHighWaterMark;
 }
 
@@ -261,13 +262,23 @@ void Channel::deliver(std::string_view bytes, std::vector<OwnFd> fds) {
       if (open_) std::ignore = send(handle_answer(static_cast<bool>(incoming.fd)));
       if (!incoming.fd) continue;
     }
-    if (incoming.kind == MessageKind::HandleAck || incoming.kind == MessageKind::HandleNack)
-      user_->descriptor_answered(incoming.kind == MessageKind::HandleAck);
+    if (incoming.kind == MessageKind::HandleAck)
+      answered(Delivery::Received);
+    else if (incoming.kind == MessageKind::HandleNack)
+      answered(Delivery::Refused);
     else
       user_->message(std::move(incoming));
   }
   corked_ = outer;
   if (!corked_) write_now();
+}
+
+// For the oldest descriptor; one that nobody sent is ignored.
+void Channel::answered(Delivery delivery) {
+  if (unanswered_.empty()) return;
+  const Answered answered = std::move(unanswered_.front());
+  unanswered_.pop_front();
+  if (answered) answered(delivery);
 }
 
 // Ending.
@@ -288,6 +299,7 @@ void Channel::end(std::optional<Error> why) {
   fail_writes(make_error(Errc::ChannelClosed, "send"));
   watch_.reset();
   loop_.post([self = shared_from_this(), why = std::move(why)] {
+    while (!self->unanswered_.empty()) self->answered(Delivery::PeerGone);
     if (self->user_ != nullptr) self->user_->channel_closed(why);
   });
 }
@@ -298,6 +310,7 @@ void Channel::abandon() {
   open_ = false;
   queue_.clear();
   waiting_.clear();
+  unanswered_.clear();
   watch_.reset();
 }
 

@@ -31,8 +31,6 @@ class ChannelUser {
  public:
   /// A message, not ACK or NACK. May close or drop the channel.
   virtual void message(Incoming incoming) = 0;
-  /// The peer got (true) or did not get (false) the oldest descriptor not answered yet.
-  virtual void descriptor_answered(bool received) = 0;
   /// Once: the peer is gone (no error), broke the protocol (MalformedMessage, MessageTooLarge), or
   /// `close()` has finished. Never called before `close()` returned.
   virtual void channel_closed(std::optional<Error> why) = 0;
@@ -62,8 +60,16 @@ class Channel : public std::enable_shared_from_this<Channel> {
   Result<bool> send(const Value& message, Done done = {});
   /// The same for a message that was encoded by `encode_line`.
   Result<bool> send_line(std::string_view line, Done done = {});
-  /// A NODE_HANDLE message, with its descriptor at its first byte. The caller keeps `fd`.
-  Result<bool> send_descriptor(const Value& wrapped, int fd);
+  /// What became of a descriptor.
+  enum class Delivery {
+    Received,
+    Refused,   ///< It got lost on the way: the peer has no descriptors left.
+    PeerGone,  ///< The channel ended before the peer answered.
+  };
+  using Answered = std::function<void(Delivery)>;
+  /// A NODE_HANDLE message, with its descriptor at its first byte. The caller keeps `fd`. On an
+  /// error `answered` is not called, else once, later.
+  Result<bool> send_descriptor(const Value& wrapped, int fd, Answered answered = {});
 
   /// Reads and delivers everything that has arrived, up to now or to the end of the channel.
   void read_available();
@@ -100,6 +106,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   void fail_writes(Error error);
   bool read_once();
   void deliver(std::string_view bytes, std::vector<OwnFd> fds);
+  void answered(Delivery delivery);
   void wait_readable();
   void end(std::optional<Error> why);
 
@@ -115,6 +122,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   std::uint64_t written_ = 0;
   std::uint64_t queued_ = 0;
   std::deque<Waiting> waiting_;
+  std::deque<Answered> unanswered_;  // of the descriptors sent, oldest first
   bool open_ = true;
   bool closing_ = false;
   bool ended_ = false;

@@ -54,7 +54,6 @@ class ChannelTest : public testing::Test, protected ChannelUser {
     if (incoming.fd) fds_.push_back(std::move(incoming.fd));
     if (on_message_) on_message_();
   }
-  void descriptor_answered(bool received) override { answers_.push_back(received); }
   void channel_closed(std::optional<Error> why) override {
     ++closed_;
     why_ = std::move(why);
@@ -66,7 +65,7 @@ class ChannelTest : public testing::Test, protected ChannelUser {
   std::shared_ptr<Channel> channel_;
   std::vector<std::string> received_;
   std::vector<OwnFd> fds_;
-  std::vector<bool> answers_;
+  std::vector<Channel::Delivery> answers_;
   std::function<void()> on_message_;
   int closed_ = 0;
   std::optional<Error> why_;
@@ -122,7 +121,8 @@ TEST_F(ChannelTest, WhatTheSocketDoesNotTakeWaitsAndSendSaysSo) {
 TEST_F(ChannelTest, ADescriptorArrivesWithItsMessageAndStaysTheSenders) {
   OwnFd pipe[2];
   ASSERT_EQ(sys::pipe(pipe), 0);
-  ASSERT_TRUE(channel_->send_descriptor(wrap_handle("net.Native", "take it"), pipe[1].get()));
+  ASSERT_TRUE(channel_->send_descriptor(wrap_handle("net.Native", "take it"), pipe[1].get(),
+                                        [&](auto delivery) { answers_.push_back(delivery); }));
   EXPECT_TRUE(pipe[1]);
 
   OwnFd second_ends[2];
@@ -133,7 +133,7 @@ TEST_F(ChannelTest, ADescriptorArrivesWithItsMessageAndStaysTheSenders) {
   turn();
   ASSERT_EQ(fds_.size(), 1u);
   EXPECT_EQ(received_, std::vector<std::string>{"\"take it\""});
-  EXPECT_EQ(answers_, std::vector<bool>{true}) << "acknowledged once";
+  EXPECT_EQ(answers_, std::vector<Channel::Delivery>{Channel::Delivery::Received});
   ASSERT_EQ(sys::write(fds_[0].get(), "x", 1), 1);
   char byte;
   EXPECT_EQ(sys::read(pipe[0].get(), &byte, 1), 1);
@@ -153,6 +153,33 @@ TEST_F(ChannelTest, ADescriptorThatCannotBeSentAtOnceIsKeptOpenUntilItIs) {
   turn();
   EXPECT_EQ(fds_.size(), 1u);
   other->abandon();
+}
+
+TEST_F(ChannelTest, EachDescriptorHasOneAnswerInTheirOrder) {
+  OwnFd pipe[2];
+  ASSERT_EQ(sys::pipe(pipe), 0);
+  std::vector<std::pair<int, Channel::Delivery>> answers;
+  for (int i = 0; i < 3; ++i)
+    ASSERT_TRUE(
+        channel_->send_descriptor(wrap_handle("net.Native", i), pipe[1].get(),
+                                  [&, i](auto delivery) { answers.push_back({i, delivery}); }));
+  peer_writes("{\"cmd\":\"NODE_HANDLE_NACK\"}\n{\"cmd\":\"NODE_HANDLE_ACK\"}\n");
+  turn();
+  peer_.reset();
+  turn();
+  peer_.reset();
+  const std::vector<std::pair<int, Channel::Delivery>> expected = {
+      {0, Channel::Delivery::Refused},
+      {1, Channel::Delivery::Received},
+      {2, Channel::Delivery::PeerGone}};
+  EXPECT_EQ(answers, expected);
+  EXPECT_EQ(closed_, 1);
+}
+
+TEST_F(ChannelTest, AnAnswerToNothingIsIgnored) {
+  peer_writes("{\"cmd\":\"NODE_HANDLE_ACK\"}\n1\n");
+  turn();
+  EXPECT_EQ(received_, std::vector<std::string>{"1"});
 }
 
 TEST_F(ChannelTest, AHandleWithoutItsDescriptorIsRefusedAndDropped) {

@@ -38,6 +38,7 @@ Incoming classify(Value message) {
     incoming.was_handle = true;
     incoming.handle_type = outer["type"].string_or({});
     incoming.handle_key = outer["key"];
+    incoming.handle_head = outer["head"].string_or({});
     incoming.dgram_type = outer["dgramType"].string_or({});
     message = Value(outer["msg"]);
   }
@@ -51,6 +52,14 @@ Value wrap_handle(std::string_view type, Value message) {
 }
 
 Value handle_answer(bool arrived) { return {{"cmd", arrived ? kHandleAck : kHandleNack}}; }
+
+Value all_sockets_closed(std::string_view key) {
+  return Value::object({{"cmd", "NODE_SOCKET_ALL_CLOSED"}, {"key", key}});
+}
+
+Value socket_count(std::string_view key, std::size_t count) {
+  return Value::object({{"cmd", "NODE_SOCKET_COUNT"}, {"key", key}, {"count", count}});
+}
 
 Result<void> encode_line(const Value& message, std::string& out, std::size_t message_size_max) {
   const std::size_t size = out.size();

@@ -48,6 +48,7 @@ struct Incoming {
   OwnFd fd;
   std::string handle_type;  ///< `net.Native`, `net.Server`, `net.Socket`, `dgram.Native`...
   Value handle_key;         ///< A `net.Socket` of a server: the key to report its end under.
+  std::string handle_head;  ///< What was read of a connection before it was sent; ours only.
   std::string dgram_type;   ///< `udp4` or `udp6` for a `dgram.Socket`.
 };
 
@@ -59,6 +60,10 @@ Incoming classify(Value message);
 Value wrap_handle(std::string_view type, Value message);
 /// The answer to a NODE_HANDLE: whether the descriptor arrived.
 Value handle_answer(bool arrived);
+
+/// Answers about sockets that the peer passed with a `key` and counts.
+Value all_sockets_closed(std::string_view key);
+Value socket_count(std::string_view key, std::size_t count);
 
 /// Appends the message and its line end. InvalidArgument if it has no JSON, MessageTooLarge if that
 /// is longer than `message_size_max`; `out` is then as it was.

@@ -39,6 +39,12 @@ class DirectHost::Claim {
     bound_ = request.address;
   }
 
+  // One that somebody else bound: its socket file is not ours.
+  void adopt(OwnFd fd) {
+    adopted_ = true;
+    fd_ = std::move(fd);
+  }
+
   // Tells the user, in the turn after `listen`.
   void answer(const Loop& loop) {
     const auto user = user_.lock();
@@ -48,15 +54,18 @@ class DirectHost::Claim {
       user->listen_failed(*failure_);
       return;
     }
+    if (!fd_) return;
     if (const auto address = local_address(fd_.get())) bound_ = *address;
-    accepting_ = SharedListener::start(loop, std::move(fd_), user_, SharedListener::Sharing::Alone);
+    accepting_ = SharedListener::start(
+        loop, std::move(fd_), user_,
+        adopted_ ? SharedListener::Sharing::WithOthers : SharedListener::Sharing::Alone);
     user->listening(bound_);
   }
 
   void close() {
     if (closed_) return;
     closed_ = true;
-    if (fd() >= 0) remove_socket_file(bound_);
+    if (fd() >= 0 && !adopted_) remove_socket_file(bound_);
     fd_.reset();
     if (accepting_) accepting_->close();
   }
@@ -74,6 +83,7 @@ class DirectHost::Claim {
   Address bound_;
   std::optional<Error> failure_;
   std::shared_ptr<SharedListener> accepting_;  // shared with its callback that is running
+  bool adopted_ = false;
   bool closed_ = false;
 };
 
@@ -110,12 +120,23 @@ DirectHost::~DirectHost() {
 std::unique_ptr<Listener> DirectHost::listen(const ListenRequest& request,
                                              std::shared_ptr<ListenerUser> user) {
   auto claim = std::make_shared<Claim>(user);
+  if (!servers_.draining()) claim->open(request);
+  return add(claim, std::move(user));
+}
+
+std::unique_ptr<Listener> DirectHost::adopt(OwnFd listening, std::shared_ptr<ListenerUser> user) {
+  auto claim = std::make_shared<Claim>(user);
+  claim->adopt(std::move(listening));
+  return add(claim, std::move(user));
+}
+
+std::unique_ptr<Listener> DirectHost::add(const std::shared_ptr<Claim>& claim,
+                                          std::shared_ptr<ListenerUser> user) {
   auto handle = std::make_unique<Handle>(*this, claim);
   claims_.push_back(claim);
   if (servers_.draining()) {
     loop_.post([user] { user->drain([] {}); });
   } else {
-    claim->open(request);
     loop_.post([loop = loop_, weak = std::weak_ptr{claim}] {
       if (const auto opened = weak.lock()) opened->answer(loop);
     });

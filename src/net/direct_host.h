@@ -24,6 +24,7 @@ class DirectHost final : public Host {
   /// Binds at once (and resolves a name, blocking); the answer comes in a later turn.
   std::unique_ptr<Listener> listen(const ListenRequest& request,
                                    std::shared_ptr<ListenerUser> user) override;
+  std::unique_ptr<Listener> adopt(OwnFd listening, std::shared_ptr<ListenerUser> user) override;
   Result<int> listening_descriptor(const ListenRequest& request) override;
 
   /// Drains every server; `done` is called once, possibly before this returns. A server that wants
@@ -35,6 +36,8 @@ class DirectHost final : public Host {
  private:
   class Claim;
   class Handle;
+  std::unique_ptr<Listener> add(const std::shared_ptr<Claim>& claim,
+                                std::shared_ptr<ListenerUser> user);
   void remove(const Claim* claim);
 
   Loop loop_;

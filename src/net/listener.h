@@ -73,6 +73,9 @@ class Host {
   /// Never calls back before it returned.
   virtual std::unique_ptr<Listener> listen(const ListenRequest& request,
                                            std::shared_ptr<ListenerUser> user) = 0;
+  /// The same on a socket that listens already, non-blocking; or on none, which keeps the server
+  /// alive and drains it, and never calls `listening`.
+  virtual std::unique_ptr<Listener> adopt(OwnFd listening, std::shared_ptr<ListenerUser> user) = 0;
   /// A listening descriptor for code that accepts by itself, owned by the host until the process
   /// ends. Blocks until it is there: for a worker, until its primary answered. NoDescriptor where
   /// the policy has none.

@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <stdexcept>
 
+#include "base/sys.h"
+
 namespace cohort::net {
 
 ServerImpl::ServerImpl(Host& host, std::function<void(Socket)> on_connection,
@@ -29,13 +31,56 @@ void ServerImpl::abandon() {
 }
 
 void ServerImpl::listen(const ListenRequest& request, std::function<void()> on_listening) {
+  if (may_listen(to_string(request.address), on_listening))
+    listener_ = host_.listen(request, shared_from_this());
+}
+
+void ServerImpl::listen(Handle handle, std::function<void()> on_listening) {
+  if (handle.kind() != Handle::Kind::Server)
+    return fail_later(
+        make_error(Errc::InvalidArgument, "listen on a handle", "it is not a listening socket"));
+  if (!may_listen("on a handle", on_listening)) return;
+  OwnFd fd = handle.release();
+  sys::set_nonblocking(fd.get(), true);
+  listener_ = host_.adopt(std::move(fd), shared_from_this());
+}
+
+bool ServerImpl::may_listen(const std::string& where, std::function<void()>& on_listening) {
   if (open_) {
-    return fail_later(system_error(EALREADY, "listen " + to_string(request.address),
-                                   "this server listens; close it first"));
+    fail_later(system_error(EALREADY, "listen " + where, "this server listens; close it first"));
+    return false;
   }
   open_ = true;
   first_listening_ = std::move(on_listening);
-  listener_ = host_.listen(request, shared_from_this());
+  return true;
+}
+
+Result<Handle> ServerImpl::handle() const {
+  const int fd = listener_ && open_ ? listener_->native_handle() : -1;
+  if (fd < 0)
+    return make_error(Errc::NoDescriptor, "handle of a server",
+                      open_ ? "the primary accepts for it" : "it does not listen");
+  OwnFd copy = sys::duplicate(fd);
+  if (!copy) return errno_error("handle of a server");
+  return Handle{std::move(copy)};
+}
+
+Socket ServerImpl::adopt(Handle handle) {
+  if (handle.kind() != Handle::Kind::Socket)
+    return Socket{std::make_shared<SocketHolder>(
+        std::make_shared<SocketImpl>(loop_, OwnFd{}, false, nullptr))};
+  // While it does not listen, the host has to know of it all the same.
+  if (!listener_) listener_ = host_.adopt({}, shared_from_this());
+  const std::string head = handle.head();
+  const auto attachment = handle.attachment();
+  OwnFd fd = handle.release();
+  sys::set_nonblocking(fd.get(), true);
+  const auto socket = add_socket(std::move(fd));
+  socket->adopted(head, attachment);
+  const Socket made{std::make_shared<SocketHolder>(socket)};
+  if (on_connection_) on_connection_(made);
+  socket->start();
+  return made;
 }
 
 void ServerImpl::listening(const Address& bound) {
@@ -62,13 +107,18 @@ void ServerImpl::fail_later(const Error& error) {
 
 bool ServerImpl::connection(OwnFd& fd) {
   if (!open_ || full()) return false;
-  const auto socket = std::make_shared<SocketImpl>(
-      loop_, std::move(fd), options_.allow_half_open,
-      [this](const std::shared_ptr<SocketImpl>& gone) { socket_gone(gone); });
-  sockets_.insert(socket);
+  const auto socket = add_socket(std::move(fd));
   on_connection_(Socket{std::make_shared<SocketHolder>(socket)});
   socket->start();
   return true;
+}
+
+std::shared_ptr<SocketImpl> ServerImpl::add_socket(OwnFd fd) {
+  auto socket = std::make_shared<SocketImpl>(
+      loop_, std::move(fd), options_.allow_half_open,
+      [this](const std::shared_ptr<SocketImpl>& gone) { socket_gone(gone); });
+  sockets_.insert(socket);
+  return socket;
 }
 
 void ServerImpl::socket_gone(const std::shared_ptr<SocketImpl>& socket) {
@@ -114,6 +164,13 @@ Server Server::listen(const Address& address, const ListenOptions& options,
   return *this;
 }
 
+Server Server::listen(Handle handle, std::function<void()> on_listening) const {
+  impl_->listen(std::move(handle), std::move(on_listening));
+  return *this;
+}
+
+Result<Handle> Server::handle() const { return impl_->handle(); }
+Socket Server::adopt(Handle connection) const { return impl_->adopt(std::move(connection)); }
 void Server::close(std::function<void()> closed) const { impl_->close(std::move(closed)); }
 Address Server::address() const { return impl_->address(); }
 bool Server::listening() const { return impl_->is_listening(); }
@@ -131,6 +188,10 @@ void Server::on_error(std::function<void(const Error&)> handler) const {
 Server create_server(Host& host, std::function<void(Socket)> on_connection,
                      const ServerOptions& options) {
   return Server{std::make_shared<ServerImpl>(host, std::move(on_connection), options)};
+}
+
+Socket adopt(Host& host, Handle connection) {
+  return create_server(host, nullptr).adopt(std::move(connection));
 }
 
 }  // namespace cohort::net

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <unordered_set>
 #include <vector>
 
@@ -21,6 +22,10 @@ class ServerImpl final : public ListenerUser, public std::enable_shared_from_thi
   ~ServerImpl() override;
 
   void listen(const ListenRequest& request, std::function<void()> on_listening);
+  void listen(Handle handle, std::function<void()> on_listening);
+  /// A connection that came as a handle.
+  Socket adopt(Handle handle);
+  Result<Handle> handle() const;
   void close(std::function<void()> closed);
   void max_connections(std::size_t limit);
   Address address() const { return bound_.value_or(Address{}); }
@@ -38,6 +43,8 @@ class ServerImpl final : public ListenerUser, public std::enable_shared_from_thi
   void abandon() override;
 
  private:
+  bool may_listen(const std::string& where, std::function<void()>& on_listening);
+  std::shared_ptr<SocketImpl> add_socket(OwnFd fd);
   void fail_later(const Error& error);
   void socket_gone(const std::shared_ptr<SocketImpl>& socket);
   void finish_if_idle();

@@ -20,9 +20,33 @@ using Clock = std::chrono::steady_clock;
 
 SocketImpl::SocketImpl(const Loop& loop, OwnFd fd, bool allow_half_open, Gone gone)
     : loop_{loop},
-      watch_{std::make_unique<Watch>(loop_, std::move(fd))},
+      watch_{fd ? std::make_unique<Watch>(loop_, std::move(fd)) : nullptr},
       allow_half_open_{allow_half_open},
       gone_{std::move(gone)} {}
+
+void SocketImpl::adopted(std::string head, std::shared_ptr<void> attachment) {
+  head_ = std::move(head);
+  attachment_ = std::move(attachment);
+  unread_ = !head_.empty();
+}
+
+Result<Handle> SocketImpl::release(std::string_view unread) {
+  if (closed()) return system_error(ENOTCONN, "release a socket");
+  if (!outbox_.empty())
+    return system_error(EBUSY, "release a socket",
+                        std::to_string(outbox_size_) + " bytes wait to be written");
+  Handle handle{watch_->release(), std::string{unread} + head_};
+  handle.attach(std::move(attachment_));
+  watch_.reset();
+  if (idle_) idle_->timer.cancel();
+  idle_.reset();
+  // Later: a handler of its own may be running.
+  loop_.post([self = shared_from_this()] {
+    self->events_ = {};
+    if (self->gone_) std::exchange(self->gone_, nullptr)(self);
+  });
+  return handle;
+}
 
 void SocketImpl::start() {
   started_ = true;
@@ -33,6 +57,10 @@ void SocketImpl::start() {
 
 void SocketImpl::resume() {
   flow_ = Flow::Flowing;
+  if (!head_.empty()) {
+    loop_.post([self = shared_from_this()] { self->readable(); });
+    return;
+  }
   wait_readable();
 }
 
@@ -54,6 +82,7 @@ void SocketImpl::wait_readable() {
 
 void SocketImpl::readable() {
   const auto self = shared_from_this();  // handlers may let go of it
+  if (closed()) return;
   if (flow_ == Flow::Initial) peek();
   for (int i = 0; i < kReadsPerWake && flow_ == Flow::Flowing; ++i)
     if (!read_some()) break;
@@ -63,6 +92,12 @@ void SocketImpl::readable() {
 // False: nothing more to read now.
 bool SocketImpl::read_some() {
   if (closed() || peer_ended_) return false;
+  if (!head_.empty()) {
+    const std::string head = std::exchange(head_, {});
+    bytes_read_ += head.size();
+    events_.data(head);
+    return true;
+  }
   std::array<char, kReadSize> buffer;  // uninitialized on purpose
   const ssize_t size = sys::recv(watch_->fd(), buffer.data(), buffer.size(), 0);
   if (size > 0) {
@@ -190,6 +225,7 @@ void SocketImpl::shut_down() {
   // connection.
   sys::shutdown(watch_->fd(), SHUT_RDWR);
   watch_.reset();
+  attachment_.reset();
   if (idle_) idle_->timer.cancel();
   idle_.reset();
 }
@@ -271,6 +307,7 @@ bool Socket::write(std::string_view data, std::function<void(std::optional<Error
 }
 void Socket::end(std::string_view data) const { impl().end(data); }
 void Socket::destroy() const { impl().destroy(); }
+Result<Handle> Socket::release(std::string_view unread) const { return impl().release(unread); }
 bool Socket::destroyed() const { return impl().closed(); }
 void Socket::pause() const { impl().pause(); }
 void Socket::resume() const { impl().resume(); }

@@ -35,6 +35,7 @@ class SocketImpl : public std::enable_shared_from_this<SocketImpl> {
   /// Told once, after the close event.
   using Gone = std::function<void(const std::shared_ptr<SocketImpl>&)>;
 
+  /// Without a descriptor it is closed from the start.
   SocketImpl(const Loop& loop, OwnFd fd, bool allow_half_open, Gone gone);
 
   bool write(std::string_view data, Done done);
@@ -45,6 +46,9 @@ class SocketImpl : public std::enable_shared_from_this<SocketImpl> {
   void on_data(std::function<void(std::string_view)> handler);
   void set_timeout(std::chrono::milliseconds idle, std::function<void()> handler);
 
+  /// Came as a handle: the first bytes of its data, and what lives until it is closed.
+  void adopted(std::string head, std::shared_ptr<void> attachment);
+  Result<Handle> release(std::string_view unread);
   /// The user has seen the socket: reading may begin.
   void start();
   /// No handle is left.
@@ -93,6 +97,8 @@ class SocketImpl : public std::enable_shared_from_this<SocketImpl> {
   bool unread_ = false;  // Initial, and bytes are waiting
   bool peer_ended_ = false;
   std::uint64_t bytes_read_ = 0;
+  std::string head_;                  // to be read before what the system has
+  std::shared_ptr<void> attachment_;  // of the handle that it was
 
   std::list<Chunk> outbox_;
   std::size_t outbox_size_ = 0;

@@ -52,6 +52,33 @@ TEST_P(NodeBurst, FiveThousandMessagesOfANodeWorkerThatExitsAtOnceArrive) {
       << program.transcript();
 }
 
+class Calling : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Workers, Calling, testing::Values("cohort", "node20", "node26"),
+                         [](const auto& test) { return std::string{test.param}; });
+
+TEST_P(Calling, PrimaryAndWorkersAnswerPublishAndBroadcast) {
+  const std::string make = GetParam();
+  const TempDir folder;
+  std::vector<std::string> command{helper("calling")};
+  if (make != "cohort") {
+    std::filesystem::create_symlink(make == "node20" ? node20() : node26(),
+                                    folder.path() + "/node");
+    command.insert(command.end(), {"--exec", source("tests/interop/workers/calling.js")});
+  }
+  Program program{command, {.env = {{"PATH", folder.path() + ':' + getenv("PATH")}}}};
+  EXPECT_TRUE(program.exits_with(0));
+  EXPECT_EQ(program.lines(),
+            (std::vector<std::string>{"ready 144", "ready 144", "primary: from a worker", "3", "ab",
+                                      "call fail: the method failed (on purpose)",
+                                      "call missing: no such method (there is no method missing)",
+                                      "3", "broadcast to 2", "primary: from the primary",
+                                      "heard: [ 'from a worker', 'from the primary', 'hello' ]",
+                                      "heard: [ 'from a worker', 'from the primary', 'hello' ]",
+                                      "call wait: connection timed out (no answer in 20 ms)",
+                                      "call wait: channel closed (worker 2 (pid "}))
+      << program.transcript();
+}
+
 TEST(LargeMessage, OfSixtyFourMegabytesComesBackTheSame) {
   Program program{{helper("large")}};
   EXPECT_TRUE(program.exits_with(0, 60s));

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -381,6 +382,90 @@ TEST_P(NodeModules, RunUnderNode) {
   Program& primary = workers.start(name);
   EXPECT_TRUE(ends_well(primary));
   EXPECT_EQ(primary.count("message 1 \"" + name + " worker 1\""), 1) << primary.transcript();
+}
+
+// --- handles
+
+class Handles : public testing::TestWithParam<const char*> {
+ protected:
+  Program& start() {
+    const std::string make = GetParam();
+    std::vector<std::string> command{
+        interop_program("hander"), "--shared", std::to_string(shared), "--down",
+        std::to_string(down),      "--up",     std::to_string(up)};
+    if (make == "cohort") {
+      primary_ = std::make_unique<Program>(command);
+    } else {
+      command.insert(command.end(), {"--exec", script("workers/handles.js")});
+      node_.emplace(make);
+      primary_ = std::make_unique<Program>(command, node_->options({}));
+    }
+    EXPECT_TRUE(primary_->wait_for_line("ready"));
+    return *primary_;
+  }
+  // Who answers a connection to the port, and with what.
+  static std::string ask(std::uint16_t port) {
+    TcpClient client;
+    EXPECT_EQ(client.connect(port), "");
+    EXPECT_EQ(client.send("hello"), "");
+    return answer(client);
+  }
+
+  const std::uint16_t shared = free_port();
+  const std::uint16_t down = free_port();
+  const std::uint16_t up = free_port();
+
+ private:
+  std::optional<NodeInPath> node_;
+  std::unique_ptr<Program> primary_;
+};
+INSTANTIATE_TEST_SUITE_P(With, Handles, testing::Values("cohort", "node20", "node26"),
+                         [](const auto& test) { return std::string{test.param}; });
+
+TEST_P(Handles, AListeningSocketServesOnBothSides) {
+  Program& primary = start();
+  std::set<std::string> answers;
+  EXPECT_TRUE(eventually("both answer", [&] {
+    answers.insert(ask(shared));
+    return answers.size() == 2;
+  }));
+  EXPECT_EQ(answers, (std::set<std::string>{"primary hello", "worker hello"}));
+  EXPECT_TRUE(primary.ends_on_interrupt());
+}
+
+TEST_P(Handles, AConnectionGoesToTheWorkerWithWhatWasReadOfIt) {
+  Program& primary = start();
+  const auto descriptors = [&] { return fds_of(primary.pid()).size(); };
+  const std::size_t before = descriptors();
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(ask(down), "worker hello");
+  EXPECT_TRUE(eventually("none is left here", [&] { return descriptors() <= before; }));
+  EXPECT_TRUE(primary.ends_on_interrupt());
+}
+
+TEST_P(Handles, AConnectionComesFromTheWorker) {
+  Program& primary = start();
+  EXPECT_TRUE(eventually("the worker listens", [&] { return TcpClient{}.connect(up).empty(); }));
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(ask(up), "primary hello");
+  if (std::string{GetParam()} != "cohort") {
+    EXPECT_TRUE(primary.wait_for_match("^counted [0-9]")) << "its owner may ask for their number";
+  }
+  EXPECT_TRUE(primary.ends_on_interrupt());
+}
+
+TEST_P(Handles, OfAWorkerThatIsKilledComeBack) {
+  Program& primary = start();
+  const auto workers = primary.descendants();
+  ASSERT_EQ(workers.size(), 1U);
+  ASSERT_EQ(kill(workers[0], SIGSTOP), 0);
+  std::vector<TcpClient> clients(5);
+  for (TcpClient& client : clients) {
+    ASSERT_EQ(client.connect(down), "");
+    ASSERT_EQ(client.send("hello"), "");
+  }
+  ASSERT_EQ(kill(workers[0], SIGKILL), 0);
+  EXPECT_TRUE(primary.wait_for_line("send a handle: channel closed, back", 5));
+  for (TcpClient& client : clients) EXPECT_EQ(client.receive_all(), "");
+  EXPECT_TRUE(primary.leaves_no_process());
 }
 
 }  // namespace
