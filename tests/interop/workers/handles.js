@@ -7,6 +7,7 @@ const answer = (socket, who) => socket.once('data', (data) => socket.end(`${who}
 process.on('message', ({ take }, handle) => {
   if (take === 'socket') return answer(handle, 'worker');
   handle.on('connection', (socket) => answer(socket, 'worker'));
+  process.on('disconnect', () => handle.close());  // the cluster closes its own servers only
   return process.send('ready');
 });
 
