@@ -8,6 +8,7 @@
 #include <string>
 
 #include "cohort/http.h"
+#include "cohort/net.h"
 #include "net/test_world.h"
 
 namespace cohort::http {
@@ -548,6 +549,27 @@ TEST_F(HttpServerTest, DrainingTheHostEndsOnceAndCountsEveryServer) {
   world.run_until([] { return false; }, 50ms);
   EXPECT_EQ(drained, 1);
   EXPECT_EQ(open(), 0U);
+}
+
+TEST_F(HttpServerTest, ServesAConnectionThatWasGivenToItFromItsHeadOn) {
+  serve(hello());
+  const net::Server front = net::create_server(world.host, [&](const net::Socket& socket) {
+    socket.on_data(
+        [this, socket](std::string_view data) { server->adopt(socket.release(data).value()); });
+  });
+  front.listen({"127.0.0.1", 0});
+  EXPECT_TRUE(world.run_until([&] { return front.listening(); }));
+  Client client{world, front.address()};
+  EXPECT_EQ(ask(client), "hello") << "read by the other one";
+  EXPECT_EQ(ask(client), "hello") << "its own";
+
+  const Server silent = create_server(world.host, hello());
+  net::Server second = net::create_server(
+      world.host, [&](const net::Socket& socket) { silent.adopt(socket.release().value()); });
+  second.listen({"127.0.0.1", 0});
+  EXPECT_TRUE(world.run_until([&] { return second.listening(); }));
+  Client other{world, second.address()};
+  EXPECT_EQ(ask(other), "hello") << "of a server that does not listen";
 }
 
 TEST_F(HttpServerTest, AHostThatEndsClosesItAndDropsItsHandlers) {

@@ -1,5 +1,6 @@
 // `net::create_server`, `Server` and the life of connections.
 #include <boost/asio/io_context.hpp>
+#include <optional>
 #include <stdexcept>
 #include <vector>
 
@@ -283,6 +284,92 @@ TEST_F(ServerTest, TheEndOfTheHostEndsOpenConnections) {
   sockets[0].write("nothing happens");
   sockets[0].end();
   sockets[0].destroy();
+}
+
+TEST_F(ServerTest, AReleasedConnectionGoesOnElsewhereWithItsUnreadBytes) {
+  std::optional<Handle> handle;
+  int events = 0;
+  const Server first = serve([&](Socket socket) {
+    socket.on_close([&] { ++events; });
+    socket.on_data([&, socket](std::string_view data) {
+      handle = socket.release(data.substr(4)).value();
+      EXPECT_TRUE(socket.destroyed());
+      EXPECT_FALSE(socket.release());
+    });
+  });
+  test::Client client{world, first.address()};
+  client.send("mine yours");
+  ASSERT_TRUE(world.run_until([&] { return handle.has_value(); }));
+  EXPECT_EQ(handle->kind(), Handle::Kind::Socket);
+  ASSERT_TRUE(connections(first, 0));
+  EXPECT_EQ(events, 0) << "no event comes any more";
+
+  const Socket socket = adopt(world.host, std::move(*handle));
+  socket.on_data([socket](std::string_view data) { socket.end('<' + std::string{data} + '>'); });
+  EXPECT_EQ(client.read(8), "< yours>");
+  client.end();
+  EXPECT_TRUE(client.ended());
+}
+
+TEST_F(ServerTest, AConnectionWithBytesToWriteIsNotReleased) {
+  std::optional<Error> refused;
+  const Server server = serve([&](Socket socket) {
+    while (socket.write(std::string(100'000, 'x'))) continue;
+    refused = socket.release().error();
+  });
+  test::Client client{world, server.address()};
+  ASSERT_TRUE(world.run_until([&] { return refused.has_value(); }));
+  EXPECT_EQ(refused->code.value(), EBUSY);
+  EXPECT_EQ(client.read(100'000).size(), 100'000U) << "it goes on";
+}
+
+TEST_F(ServerTest, WhatIsNoConnectionIsDestroyed) {
+  EXPECT_TRUE(adopt(world.host, Handle{}).destroyed());
+  const Server server = serve(echo);
+  EXPECT_TRUE(server.adopt(server.handle().value()).destroyed());
+}
+
+TEST_F(ServerTest, ListensOnTheSocketOfAnother) {
+  int first_got = 0;
+  const Server first = serve([&](const Socket& socket) {
+    ++first_got;
+    socket.end("1");
+  });
+  const Server second = create_server(world.host, [](const Socket& socket) { socket.end("2"); });
+  second.listen(first.handle().value());
+  ASSERT_TRUE(world.run_until([&] { return second.listening(); }));
+  EXPECT_EQ(second.address(), first.address());
+  first.close();
+  test::Client client{world, second.address()};
+  EXPECT_EQ(client.read(1), "2");
+  EXPECT_EQ(first_got, 0);
+  EXPECT_FALSE(first.handle()) << "closed";
+}
+
+TEST_F(ServerTest, ListensOnNothingElse) {
+  const Server server = create_server(world.host, echo);
+  std::optional<Error> failure;
+  server.on_error([&](const Error& error) { failure = error; });
+  server.listen(Handle{});
+  ASSERT_TRUE(world.run_until([&] { return failure.has_value(); }));
+  EXPECT_EQ(failure->message(),
+            "listen on a handle: invalid argument (it is not a listening socket)");
+}
+
+TEST_F(ServerTest, AdoptedConnectionsAreDrainedWithTheHost) {
+  const Server server = serve([&](const Socket& socket) {
+    adopt(world.host, socket.release().value()).on_data([](std::string_view) {});
+  });
+  test::Client client{world, server.address()};
+  ASSERT_TRUE(client.connected());
+  ASSERT_TRUE(connections(server, 0));
+  world.turn();
+  bool drained = false;
+  world.host.drain([&] { drained = true; });
+  world.turn();
+  EXPECT_FALSE(drained);
+  client.close();
+  EXPECT_TRUE(world.run_until([&] { return drained; }));
 }
 
 TEST_F(ServerTest, AHandlersExceptionLeavesTheLoop) {
