@@ -305,6 +305,19 @@ TEST(KeepServing, ReplacesAWorkerThatCrashesAndGoesOnServing) {
   EXPECT_TRUE(program.ends_on_interrupt());
 }
 
+TEST(SingleAndMulti, GivesTheSameAnswerInThreeWays) {
+  Program program{{example("single_and_multi"), "--megabytes", "2", "--workers", "3"}};
+  EXPECT_TRUE(program.exits_with(0));
+  const std::vector<std::string> lines = program.lines();
+  ASSERT_EQ(lines.size(), 3U) << program.transcript();
+  const auto answer = [&](std::size_t i) { return lines[i].substr(lines[i].find(" ms ")); };
+  EXPECT_TRUE(lines[0].starts_with("1 thread "));
+  EXPECT_TRUE(lines[1].starts_with("3 threads "));
+  EXPECT_TRUE(lines[2].starts_with("3 processes "));
+  EXPECT_EQ(answer(0), answer(1));
+  EXPECT_EQ(answer(0), answer(2));
+}
+
 TEST(Awaiting, AsksThreeWorkersOneAfterTheOther) {
   Program program{{example("awaiting")}};
   EXPECT_TRUE(program.exits_with(0));
