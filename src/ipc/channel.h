@@ -107,7 +107,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   std::unique_ptr<Watch> watch_;
   ChannelUser* user_;
   std::size_t message_size_max_;
-  LineDecoder decoder_;
+  Decoder decoder_;
   std::unique_ptr<char[]> read_buffer_;
 
   std::deque<Segment> queue_;
