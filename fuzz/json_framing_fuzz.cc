@@ -23,8 +23,8 @@ namespace {
 
 using cohort::OwnFd;
 using cohort::Result;
+using cohort::ipc::Decoder;
 using cohort::ipc::Incoming;
-using cohort::ipc::LineDecoder;
 
 constexpr std::size_t kMessageSizeMax = 2000;  // small, so that the limit is met
 
@@ -54,7 +54,7 @@ void check_printing(const cohort::Value& value) {
   require(value.clone() == value, "a clone is equal");
 }
 
-void drain(LineDecoder& decoder, Outcome& outcome) {
+void drain(Decoder& decoder, Outcome& outcome) {
   for (;;) {
     Result<std::optional<Incoming>> next = decoder.next();
     if (!next) {
@@ -75,7 +75,7 @@ void drain(LineDecoder& decoder, Outcome& outcome) {
 /// each.
 Outcome decode(std::string_view bytes, std::uint32_t random, bool with_fds) {
   Outcome outcome;
-  LineDecoder decoder(kMessageSizeMax);
+  Decoder decoder(kMessageSizeMax);
   std::size_t sent = 0;
   std::string piece;
   while (!bytes.empty() && !outcome.failure) {

@@ -24,6 +24,7 @@
 #include <variant>
 #include <vector>
 
+#include "cohort/serialization.h"
 #include "cohort/worker.h"
 
 namespace boost::asio {
@@ -41,11 +42,6 @@ enum class Policy {
   RoundRobin,  ///< The primary accepts and hands each connection to a free worker (Node's
                ///< SCHED_RR).
   Shared,      ///< The workers accept from one socket (Node's SCHED_NONE).
-};
-
-/// The format of messages on the channel (Node's `serialization`).
-enum class Serialization {
-  Json,  ///< One line of JSON per message. (Node's `advanced` is not spoken yet.)
 };
 
 /// One entry of a worker's stdio: what its descriptor i is.

@@ -12,5 +12,6 @@
 #include "cohort/http.h"
 #include "cohort/net.h"
 #include "cohort/parallelism.h"
+#include "cohort/serialization.h"
 #include "cohort/value.h"
 #include "cohort/worker.h"

@@ -67,8 +67,9 @@ void ForkedWorker::started(process::Child child, OwnFd channel,
   pid_ = child.pid;
   connected_ = true;
   stderr_tail_ = std::move(tail);
-  channel_ = std::make_shared<ipc::Channel>(loop_, std::move(channel), message_size_max_,
-                                            static_cast<ipc::ChannelUser&>(*this));
+  channel_ =
+      std::make_shared<ipc::Channel>(loop_, std::move(channel), serialization_, message_size_max_,
+                                     static_cast<ipc::ChannelUser&>(*this));
   channel_->set_ref(false);  // the process keeps the loop running
   channel_->start();
   process_ = std::make_unique<process::ChildWatch>(

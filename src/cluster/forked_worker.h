@@ -50,6 +50,8 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
                std::size_t message_size_max);
   ~ForkedWorker() override;
 
+  /// Before `started`.
+  void set_serialization(Serialization serialization) { serialization_ = serialization; }
   /// The process runs. `tail` reads its stderr, if the primary does.
   void started(process::Child child, OwnFd channel, std::unique_ptr<process::StderrTail> tail);
   /// Reads a stdio pipe and emits what comes.

@@ -35,8 +35,9 @@ SendResult WorkerImpl::send(const Value& message_value, ipc::Channel::Done done)
   }
   // Another thread: the message is encoded here, since its contents are not guarded, and sent
   // there.
-  std::string line;
-  if (auto encoded = ipc::encode_line(message_value, line, message_size_max()); !encoded) {
+  std::string bytes;
+  if (auto encoded = ipc::encode_message(message_value, serialization_, bytes, message_size_max());
+      !encoded) {
     if (done) loop_.post([done, why = encoded.error()] { done(why); });
     return SendResult::failed(encoded.error());
   }
@@ -45,9 +46,9 @@ SendResult WorkerImpl::send(const Value& message_value, ipc::Channel::Done done)
     if (done) loop_.post([done, closed] { done(closed); });
     return SendResult::failed(closed);
   }
-  loop_.post([self = shared_from_this(), line = std::move(line), done] {
+  loop_.post([self = shared_from_this(), bytes = std::move(bytes), done] {
     ipc::Channel* target = self->channel();
-    auto sent = target != nullptr ? target->send_line(line, done)
+    auto sent = target != nullptr ? target->send_encoded(bytes, done)
                                   : Result<bool>(make_error(Errc::ChannelClosed, "send"));
     if (!sent && done) done(sent.error());
   });

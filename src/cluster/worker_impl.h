@@ -70,6 +70,8 @@ class WorkerImpl : public std::enable_shared_from_this<WorkerImpl> {
   virtual ipc::Channel* channel() const = 0;
   virtual std::size_t message_size_max() const = 0;
   virtual bool peer_is_cohort() const = 0;
+  /// Fixed before the channel is there.
+  Serialization serialization_ = Serialization::Json;
 
   bool wants_messages() const { return events.message.has_listener() || !on_handle.empty(); }
   void emit_message(const Value& message, Handle& handle);

@@ -35,7 +35,9 @@ ROOM_OF_HEADER = {
     "listen_options.h": "net",
     "net.h": "net",
     "parallelism.h": "base",
+    "serialization.h": "ipc",
     "value.h": "ipc",
+    "value_to.h": "ipc",
     "worker.h": "cluster",
 }
 
