@@ -9,15 +9,15 @@
 namespace harness {
 namespace {
 
-class Clone : public testing::TestWithParam<std::string> {
+class CloneWithNode : public testing::TestWithParam<std::string> {
  protected:
   const NodeInPath node_{GetParam()};
 };
 
-INSTANTIATE_TEST_SUITE_P(Of, Clone, testing::Values("node20", "node26"),
+INSTANTIATE_TEST_SUITE_P(Of, CloneWithNode, testing::Values("node20", "node26"),
                          [](const auto& test) { return std::string{test.param}; });
 
-TEST_P(Clone, GivesNodeBackEveryValueThatItSendsAndMakesTheSameItself) {
+TEST_P(CloneWithNode, GivesNodeBackEveryValueThatItSendsAndMakesTheSameItself) {
   Program primary({node_.node(), script("primaries/clone.js"), interop_program("clone_echo")},
                   node_.options({}));
   ASSERT_TRUE(ends_well(primary));
