@@ -1,4 +1,5 @@
-// Everything: `#include <cohort/cohort.h>`. Each concept also has its own header.
+// Everything but cohort/value_to.h: `#include <cohort/cohort.h>`. Each concept also has its own
+// header.
 #pragma once
 
 #include "cohort/acceptor.h"

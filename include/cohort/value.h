@@ -184,12 +184,15 @@ class Value {
   /// `name` is Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError or URIError,
   /// and anything else is Error: no other name survives the wire. A message or stack that is not a
   /// string is left out. Read back as `value["name"]`, `["message"]`, `["stack"]`, `["cause"]`.
-  static Value error(std::string_view name, Value message, Value stack = {}, Value cause = {});
+  static Value error(std::string_view name, Value message);
+  static Value error(std::string_view name, Value message, Value stack);
+  static Value error(std::string_view name, Value message, Value stack, Value cause);
   /// In order; of equal keys (as in JavaScript: arrays and objects equal only themselves) the last
   /// value wins, in the place of the first.
   static Value map();
   static Value map(std::vector<Entry> entries);
-  static Value set(std::vector<Value> items = {});
+  static Value set();
+  static Value set(std::vector<Value> items);
   /// `Object(primitive)`, for a bool, number, BigInt or string; else just the value given.
   static Value boxed(Value primitive);
 

@@ -87,6 +87,11 @@ class Encoder {
     put(static_cast<char>(number));
   }
   void put_tagged(char tag, std::uint64_t number) {
+    if (number < 0x80) {  // most are: one append instead of two
+      const char both[] = {tag, static_cast<char>(number)};
+      out_.append(both, sizeof both);
+      return;
+    }
     put(tag);
     put_varint(number);
   }

@@ -88,6 +88,14 @@ Value Value::regexp(std::string_view source, std::string_view flags) {
   return Value(node);
 }
 
+Value Value::error(std::string_view name, Value message) {
+  return error(name, std::move(message), {}, {});
+}
+
+Value Value::error(std::string_view name, Value message, Value stack) {
+  return error(name, std::move(message), std::move(stack), {});
+}
+
 Value Value::error(std::string_view name, Value message, Value stack, Value cause) {
   constexpr std::string_view kNames[] = {"EvalError",   "RangeError", "ReferenceError",
                                          "SyntaxError", "TypeError",  "URIError"};
@@ -108,6 +116,8 @@ Value Value::map(std::vector<Entry> entries) {
   value.node<MapNode>().entries = std::move(entries);
   return value;
 }
+
+Value Value::set() { return Value(new ArrayNode(Tag::Set)); }
 
 Value Value::set(std::vector<Value> items) {
   std::list<Value> dropped;

@@ -52,6 +52,9 @@ ASIO_INCLUDES = {
     "boost/asio/ip/tcp.hpp",  # acceptor.h: its sockets are the user's.
 }
 
+# Public headers about the user's own structs: Boost.Describe names their members.
+DESCRIBE_HEADERS = {"value_to.h"}
+
 ANY_FILE = re.compile(r"")
 LIBRARY = re.compile(r"^(include|src|apps)/(?!.*_test\.(cc|h)$)")
 SYSCALLS = (
@@ -151,6 +154,8 @@ def check_headers(tree):
             elif included.startswith("boost/asio") and (base not in ASIO_HEADERS or included not in ASIO_INCLUDES):
                 yield (f"{where}: {included} in a public header; forward-declare asio::io_context, and take tokens "
                        f"through any_completion_handler.hpp, in {', '.join(sorted(ASIO_HEADERS))} only")
+            elif re.match(r"boost/(describe|mp11)\b", included) and base in DESCRIBE_HEADERS:
+                continue
             elif included.startswith("boost/") and not re.match(r"boost/(asio|system)/", included):
                 yield f"{where}: {included} in a public header; Boost.System and a little Asio are all that users see"
             elif match.group().endswith('"') and not included.startswith("cohort/"):
