@@ -24,6 +24,8 @@ enum class Errc {
   AddressMismatch,   ///< The address cannot be used so (a name that does not resolve, a bad path).
   NoDescriptor,      ///< This policy hands over connections; there is no listening descriptor.
   InvalidArgument,   ///< An argument is outside of what the function takes.
+  CommandFailed,     ///< It ran, and ended with another code than 0 or by a signal (Node's exec).
+  OutputTooLarge,    ///< It wrote more than `max_buffer` (ERR_CHILD_PROCESS_STDIO_MAXBUFFER).
 };
 
 /// The category of `Errc`; `message()` is one sentence per value.

@@ -28,6 +28,10 @@ class Category final : public boost::system::error_category {
         return "there is no listening descriptor under this policy";
       case Errc::InvalidArgument:
         return "invalid argument";
+      case Errc::CommandFailed:
+        return "the command failed";
+      case Errc::OutputTooLarge:
+        return "more output than max_buffer";
     }
     return "unknown error";
   }
