@@ -37,7 +37,8 @@ int main(int argc, char** argv) {
   });
 
   const cohort::ChildProcess message = cohort::fork(cluster, argv[0], {"message", "500"});
-  message.on_message([](const cohort::Value& answer) { std::cout << "message: " << answer << '\n'; });
+  message.on_message(
+      [](const cohort::Value& answer) { std::cout << "message: " << answer << '\n'; });
 
   return cluster.run();
 }

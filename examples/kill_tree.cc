@@ -12,8 +12,7 @@ int main() {
   std::string output;
   child.stdout_().on_data([&](std::string_view data) {
     output += data;
-    if (output == "ready\nready\n")
-      std::cout << "killed " << child.kill_tree() << " processes\n";
+    if (output == "ready\nready\n") std::cout << "killed " << child.kill_tree() << " processes\n";
   });
   child.on_exit([](const cohort::Exit& exit) {
     std::cout << "the shell was ended by " << exit.signal_name() << '\n';

@@ -210,9 +210,9 @@ class ChildStdio {
   What what_;
 };
 
-/// All of a child's stdio: one word for 0, 1 and 2 (`.stdio = Stdio::Inherit`), to which `fork` adds
-/// the channel, or a list (`.stdio = {Stdio::Pipe, 1, 2, Ipc{}}`), in which `fork` needs an Ipc.
-/// What a list lacks of the first three is a pipe.
+/// All of a child's stdio: one word for 0, 1 and 2 (`.stdio = Stdio::Inherit`), to which `fork`
+/// adds the channel, or a list (`.stdio = {Stdio::Pipe, 1, 2, Ipc{}}`), in which `fork` needs an
+/// Ipc. What a list lacks of the first three is a pipe.
 class StdioList {
  public:
   StdioList() = default;  ///< Not given.
@@ -289,8 +289,8 @@ struct SpawnOptions {
   std::vector<ResourceLimit> limits{};
   std::vector<unsigned> cpus{};  ///< Those it may run on. Default: this process's.
   bool no_new_privs = false;     ///< set-user-id programs give it no privilege (prctl(2)).
-  /// 0: a process group of its own: Ctrl-C does not reach it, and `timeout`, `max_buffer` and `stop`
-  /// end all of the group (the programs of a pipeline). Else the group to join.
+  /// 0: a process group of its own: Ctrl-C does not reach it, and `timeout`, `max_buffer` and
+  /// `stop` end all of the group (the programs of a pipeline). Else the group to join.
   std::optional<pid_t> process_group{};
   /// What the child gets when this process ends, unless detached. Default: SIGKILL.
   std::optional<int> parent_death_signal{};
@@ -346,8 +346,7 @@ class ChildProcess {
   /// Sends a message to the child. Never blocks. Messages arrive in the order of the sends. `done`
   /// is called once, later: with nothing when the message was handed to the system, else with the
   /// reason. Any thread.
-  SendResult send(const Value& message,
-                  std::function<void(std::optional<Error>)> done = {}) const;
+  SendResult send(const Value& message, std::function<void(std::optional<Error>)> done = {}) const;
   /// Closes the channel once what was sent is written; the child sees the end of it. An error
   /// (ChannelClosed) if it is not connected.
   Result<void> disconnect() const;
@@ -379,9 +378,9 @@ class ChildProcess {
   /// could not be started, and after an own `disconnect()`, where Node has a hole.
   void on_close(std::function<void(const Exit&)> handler) const;
 
-  // The same, awaited once: `Exit e = co_await child.async_exit(asio::use_awaitable);` They complete
-  // at once if the child is that far already, and with the error if it could not be started or the
-  // event can come no more (operation_aborted).
+  // The same, awaited once: `Exit e = co_await child.async_exit(asio::use_awaitable);` They
+  // complete at once if the child is that far already, and with the error if it could not be
+  // started or the event can come no more (operation_aborted).
   template <class Token>
   auto async_spawn(Token&& token) const {
     return wait<void(boost::system::error_code)>(&ChildProcess::wait_spawn, token);

@@ -95,8 +95,9 @@ std::string controllers(const CgroupLimits& limits) {
 }
 
 Error with_hint(Error error) {
-  error.detail = "limits need a cgroup (v2) that is delegated to this program, with the controller, "
-                 "and without processes of its own: see cgroup_parent";
+  error.detail =
+      "limits need a cgroup (v2) that is delegated to this program, with the controller, "
+      "and without processes of its own: see cgroup_parent";
   return error;
 }
 

@@ -2,20 +2,30 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
 
 #include <boost/asio/io_context.hpp>
 #include <chrono>
+#include <csignal>
+#include <map>
+#include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "base/sys.h"
 #include "cohort/child_process.h"
 #include "leak_check.h"
+#include "process/exit_record.h"
+#include "process/helpers_test.h"
 
 namespace cohort {
 
 class ChildTest : public testing::Test {
  protected:
-  ChildTest() : descriptors_{harness::open_descriptors()} {}
+  ChildTest() : descriptors_{harness::open_descriptors()} {
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);  // so that orphans are seen
+  }
   ~ChildTest() override {
     io_.reset();
     for (const auto& [fd, target] : harness::open_descriptors())
@@ -58,6 +68,15 @@ class ChildTest : public testing::Test {
     collect(child.stdout_(), text);
     run();
     return text;
+  }
+  /// Kills and reaps what was left by children and came to us.
+  static void end_orphans() {
+    for (const pid_t pid : harness::children()) {
+      const OwnFd pidfd = sys::pidfd_open(pid);
+      sys::signal_process(pidfd.get(), SIGKILL);
+      EXPECT_TRUE(process::ends_within(pidfd.get(), std::chrono::seconds{30}));
+      process::try_reap(pidfd.get());
+    }
   }
   boost::asio::io_context& io() { return *io_; }
   /// The loop ends: what still runs is abandoned.

@@ -117,8 +117,7 @@ void ChildImpl::not_started(Error error) {
     self->state_ = State::Exited;
     // Posted: `close` comes although a handler may throw.
     self->loop_.post([self] { self->close_if_all_ended(); });
-    if (!self->failure_awaited_ || self->events.error.has_listener())
-      self->report(*self->failure_);
+    if (!self->failure_awaited_ || self->events.error.has_listener()) self->report(*self->failure_);
   });
 }
 
@@ -206,7 +205,17 @@ void ChildImpl::message(ipc::Incoming incoming) {
   if (!events.message.has_listener() || !early_messages_.empty())
     early_messages_.push_back(std::move(incoming.value));
   else
-    events.message.emit(loop_, incoming.value);
+    emit_message(incoming.value);
+}
+
+// The channel is in the middle of its work: what a handler throws leaves the loop in a turn of its
+// own.
+void ChildImpl::emit_message(const Value& value) {
+  try {
+    events.message.emit(loop_, value);
+  } catch (...) {
+    loop_.post([thrown = std::current_exception()] { std::rethrow_exception(thrown); });
+  }
 }
 
 void ChildImpl::on_message(std::function<void(const Value&)> handler) {
@@ -219,7 +228,7 @@ void ChildImpl::deliver_early_messages() {
   while (!early_messages_.empty() && events.message.has_listener()) {
     const Value value = std::move(early_messages_.front());
     early_messages_.pop_front();
-    events.message.emit(loop_, value);
+    emit_message(value);
   }
 }
 
@@ -360,8 +369,7 @@ bool ChildImpl::note_failure() {
 }
 
 void ChildImpl::wait_spawn(Event<>::Waiting handler) {
-  if (note_failure())
-    return complete(loop_, std::move(handler), failure_->code);
+  if (note_failure()) return complete(loop_, std::move(handler), failure_->code);
   if (spawn_emitted_) return complete(loop_, std::move(handler), {});
   events.spawn.once(std::move(handler));
 }
@@ -372,22 +380,20 @@ void ChildImpl::wait_message(Event<const Value&>::Waiting handler) {
     early_messages_.pop_front();
     return complete(loop_, std::move(handler), {}, std::move(value));
   }
-  if (note_failure())
-    return complete(loop_, std::move(handler), failure_->code, Value{});
-  if (!channel_) return complete(loop_, std::move(handler), asio::error::operation_aborted, Value{});
+  if (note_failure()) return complete(loop_, std::move(handler), failure_->code, Value{});
+  if (!channel_)
+    return complete(loop_, std::move(handler), asio::error::operation_aborted, Value{});
   events.message.once(std::move(handler));
 }
 
 void ChildImpl::wait_exit(Event<const Exit&>::Waiting handler) {
-  if (note_failure())
-    return complete(loop_, std::move(handler), failure_->code, *exit_);
+  if (note_failure()) return complete(loop_, std::move(handler), failure_->code, *exit_);
   if (exit_) return complete(loop_, std::move(handler), {}, *exit_);
   events.exit.once(std::move(handler));
 }
 
 void ChildImpl::wait_close(Event<const Exit&>::Waiting handler) {
-  if (note_failure())
-    return complete(loop_, std::move(handler), failure_->code, *exit_);
+  if (note_failure()) return complete(loop_, std::move(handler), failure_->code, *exit_);
   if (state_ == State::Closed)
     return exit_ ? complete(loop_, std::move(handler), {}, *exit_)
                  : complete(loop_, std::move(handler), asio::error::operation_aborted, Exit{});

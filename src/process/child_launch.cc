@@ -97,8 +97,8 @@ Result<void> add_module(const std::string& module, const std::vector<std::string
 std::vector<ChildStdio> entries_of(LaunchKind kind, const SpawnOptions& options) {
   const bool fork = kind == LaunchKind::Fork;
   std::vector<ChildStdio> entries = options.stdio.entries();
-  const Stdio missing = fork && !options.silent && !options.stdio.given() ? Stdio::Inherit
-                                                                          : Stdio::Pipe;
+  const Stdio missing =
+      fork && !options.silent && !options.stdio.given() ? Stdio::Inherit : Stdio::Pipe;
   while (entries.size() < kStandardCount) entries.emplace_back(missing);
   if (!options.input.empty()) entries[STDIN_FILENO] = Stdio::Pipe;
   if (fork && (!options.stdio.given() || options.stdio.is_one_word())) entries.emplace_back(Ipc{});
@@ -135,8 +135,9 @@ Result<void> add_pipe(const Loop& loop, std::size_t index, ChildLaunch& launch) 
   const int made = output ? sys::pipe(ends) : sys::socketpair(AF_UNIX, SOCK_STREAM, false, ends);
   if (made == -1 || sys::set_nonblocking(ends[0].get(), true) == -1)
     return errno_error("pipe for stdio " + std::to_string(index));
-  const Direction direction =
-      output ? Direction::FromChild : (index == STDIN_FILENO ? Direction::ToChild : Direction::Both);
+  const Direction direction = output
+                                  ? Direction::FromChild
+                                  : (index == STDIN_FILENO ? Direction::ToChild : Direction::Both);
   launch.streams[index] = std::make_shared<StdioStream>(loop, std::move(ends[0]), direction);
   launch.request.fds[index] = ends[1].get();
   launch.child_ends.push_back(std::move(ends[1]));

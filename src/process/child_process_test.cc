@@ -67,8 +67,8 @@ TEST_F(ChildSpawn, ReportsTheCode) {
 // test-child-process-spawn-argv0
 TEST_F(ChildSpawn, GivesTheChildAnotherArgv0) {
   std::string text;
-  const ChildProcess child = spawn(io(), "/bin/sh", {"-c", "cat /proc/$$/cmdline"},
-                                   {.argv0 = "withArgv0"});
+  const ChildProcess child =
+      spawn(io(), "/bin/sh", {"-c", "cat /proc/$$/cmdline"}, {.argv0 = "withArgv0"});
   collect(child.stdout_(), text);
   run();
   EXPECT_EQ(text.substr(0, text.find('\0')), "withArgv0");
@@ -442,9 +442,8 @@ TEST_F(ChildKill, TreeEndsChildrenAndGrandchildren) {
 }
 
 TEST_F(ChildKill, TreeReachesAnOrphanThroughTheProcessGroup) {
-  const ChildProcess child =
-      spawn(io(), "sh", {"-c", "sh -c 'sleep 600 &'; echo ready; wait; sleep 600"},
-            {.process_group = 0});
+  const ChildProcess child = spawn(
+      io(), "sh", {"-c", "sh -c 'sleep 600 &'; echo ready; wait; sleep 600"}, {.process_group = 0});
   child.stdout_().on_data([&](std::string_view) { EXPECT_GE(child.kill_tree(SIGTERM), 1U); });
   run();  // the orphan holds the pipe
   EXPECT_EQ(child.exit()->signal(), SIGTERM);

@@ -91,8 +91,8 @@ TEST_F(ChildStdioKind, InheritIsOurs) {
   const OwnFd file{::memfd_create("stdout", MFD_CLOEXEC)};
   const OwnFd ours{::fcntl(1, F_DUPFD_CLOEXEC, 3)};
   ::dup2(file.get(), 1);
-  const ChildProcess child = spawn(io(), "sh", {"-c", "sh -c 'echo grandchild'"},
-                                   {.stdio = Stdio::Inherit});
+  const ChildProcess child =
+      spawn(io(), "sh", {"-c", "sh -c 'echo grandchild'"}, {.stdio = Stdio::Inherit});
   ::dup2(ours.get(), 1);
   run();
   EXPECT_EQ(contents(file.get()), "grandchild\n");
@@ -314,9 +314,10 @@ TEST_F(ChildStdout, IsCompleteAtClose) {
 // test-child-process-stdout-flush-exit
 TEST_F(ChildStdout, OfAChildThatExitsAtOnceIsComplete) {
   std::string text;
-  const ChildProcess child =
-      spawn(io(), "sh", {"-c", "i=0; while [ $i -lt 2000 ]; do echo goodnight moon; "
-                               "i=$((i+1)); done; exit 0"});
+  const ChildProcess child = spawn(io(), "sh",
+                                   {"-c",
+                                    "i=0; while [ $i -lt 2000 ]; do echo goodnight moon; "
+                                    "i=$((i+1)); done; exit 0"});
   collect(child.stdout_(), text);
   std::size_t at_close = 0;
   child.on_close([&](const Exit&) { at_close = text.size(); });
@@ -355,11 +356,10 @@ TEST_F(ChildStdout, ThatIsReadInPartOrNotAtAllDoesNotDelayClose) {
   paused.stdout_().resume();
   std::string rest(4, ' ');
   std::size_t size = 0;
-  asio::async_read(partly.stdout_(), asio::buffer(rest),
-                   [&](auto error, std::size_t count) {
-                     EXPECT_FALSE(error);
-                     size = count;
-                   });
+  asio::async_read(partly.stdout_(), asio::buffer(rest), [&](auto error, std::size_t count) {
+    EXPECT_FALSE(error);
+    size = count;
+  });
   run();
   EXPECT_EQ(text, "123\n");
   EXPECT_EQ(std::string(start, 3) + rest, "123456\n");
@@ -447,13 +447,15 @@ TEST_F(ChildAsio, AReadCanBeCancelled) {
   char byte;
   boost::system::error_code result;
   child.stdout_().async_read_some(
-      asio::buffer(&byte, 1),
-      asio::bind_cancellation_slot(cancel.slot(), [&](boost::system::error_code error, std::size_t) {
-        result = error;
-        child.stdin_().end("x");
-        child.stdout_().async_read_some(asio::buffer(&byte, 1), [](auto, std::size_t) {});
-      }));
-  child.on_spawn([&] { cancel.emit(asio::cancellation_type::terminal); });
+      asio::buffer(&byte, 1), asio::bind_cancellation_slot(
+                                  cancel.slot(), [&](boost::system::error_code error, std::size_t) {
+                                    result = error;
+                                    child.stdin_().end("x");
+                                    child.stdout_().async_read_some(asio::buffer(&byte, 1),
+                                                                    [](auto, std::size_t) {});
+                                  }));
+  asio::steady_timer timer{io(), 10ms};
+  timer.async_wait([&](auto) { cancel.emit(asio::cancellation_type::terminal); });
   run();
   EXPECT_EQ(result, asio::error::operation_aborted);
   EXPECT_EQ(byte, 'x');
@@ -473,9 +475,8 @@ TEST_F(ChildAsio, AWriteThatNobodyReadsWaitsAndThenFails) {
 TEST_F(ChildAsio, AnOperationThatIsPendingWhenTheLoopEndsIsDropped) {
   auto child = std::make_shared<ChildProcess>(spawn(io(), "sleep", {"600"}));
   char byte;
-  child->stdout_().async_read_some(asio::buffer(&byte, 1), [child](auto, std::size_t) {
-    ADD_FAILURE() << "called";
-  });
+  child->stdout_().async_read_some(asio::buffer(&byte, 1),
+                                   [child](auto, std::size_t) { ADD_FAILURE() << "called"; });
   child->on_close([child](const Exit&) {});
   io().poll();
   child.reset();

@@ -49,8 +49,9 @@ class Collector : public std::enable_shared_from_this<Collector> {
     const std::size_t room = size_max_ - std::min(size_max_, text.size());
     text += data.substr(0, room);
     if (data.size() <= room || output_.error) return;
-    const std::string name =
-        index == 1 ? "stdout" : index == 2 ? "stderr" : "stdio " + std::to_string(index);
+    const std::string name = index == 1   ? "stdout"
+                             : index == 2 ? "stderr"
+                                          : "stdio " + std::to_string(index);
     output_.error = make_error(Errc::OutputTooLarge, op_,
                                name + " has more than " + std::to_string(size_max_) + " bytes");
     child_->end_because(ExitCause::MaxBuffer);
@@ -84,8 +85,8 @@ class Collector : public std::enable_shared_from_this<Collector> {
 void fail_unless_success(const std::string& op, Output& output) {
   if (output.error || output.exit.success()) return;
   constexpr std::size_t kTextMax = 1000;
-  std::string text = output.stderr_.substr(output.stderr_.size() -
-                                           std::min(kTextMax, output.stderr_.size()));
+  std::string text =
+      output.stderr_.substr(output.stderr_.size() - std::min(kTextMax, output.stderr_.size()));
   while (text.ends_with('\n')) text.pop_back();
   std::ostringstream detail;
   if (output.exit.signal() != 0)
@@ -108,9 +109,9 @@ SpawnOptions with_pipes(SpawnOptions options) {
   return options;
 }
 
-std::shared_ptr<ChildImpl> collect(const LoopRef& loop, const std::string& op, const std::string& file,
-                     const std::vector<std::string>& args, const SpawnOptions& options,
-                     OnOutput done) {
+std::shared_ptr<ChildImpl> collect(const LoopRef& loop, const std::string& op,
+                                   const std::string& file, const std::vector<std::string>& args,
+                                   const SpawnOptions& options, OnOutput done) {
   auto judged = [op, done = std::move(done)](Output output) {
     fail_unless_success(op, output);
     if (done) done(output);
@@ -181,20 +182,19 @@ void start_exec(const LoopRef& loop_ref, const std::string& file,
                                  waiting->output = output;
                                  waiting->parking.wake_all();
                                });
-    waiting->parking.park(loop, std::move(handler),
-                          [loop, waiting, child](OutputHandler parked, bool woken) {
-                            Output& output = waiting->output;
-                            error_code error;
-                            if (!woken) {
-                              child->end_because(ExitCause::Cancelled);
-                              error = asio::error::operation_aborted;
-                            } else if (output.exit.cause() == ExitCause::NotStarted ||
-                                       output.exit.cause() == ExitCause::Cancelled) {
-                              error = output.error->code;
-                            }
-                            asio::post(loop.executor(), asio::append(std::move(parked), error,
-                                                                     std::move(output)));
-                          });
+    waiting->parking.park(
+        loop, std::move(handler), [loop, waiting, child](OutputHandler parked, bool woken) {
+          Output& output = waiting->output;
+          error_code error;
+          if (!woken) {
+            child->end_because(ExitCause::Cancelled);
+            error = asio::error::operation_aborted;
+          } else if (output.exit.cause() == ExitCause::NotStarted ||
+                     output.exit.cause() == ExitCause::Cancelled) {
+            error = output.error->code;
+          }
+          asio::post(loop.executor(), asio::append(std::move(parked), error, std::move(output)));
+        });
   });
 }
 

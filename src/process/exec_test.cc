@@ -57,8 +57,7 @@ TEST_F(Exec, RunsInTheDirectory) {
 
 // test-child-process-exec-env
 TEST_F(Exec, ReplacesTheEnvironment) {
-  const Output output =
-      output_of_exec("/usr/bin/env", {.env = Environment{{"HELLO", "WORLD"}}});
+  const Output output = output_of_exec("/usr/bin/env", {.env = Environment{{"HELLO", "WORLD"}}});
   EXPECT_NE(output.stdout_.find("HELLO=WORLD"), std::string::npos);
   EXPECT_EQ(output.stdout_.find("HOME="), std::string::npos);
 }
@@ -81,7 +80,7 @@ TEST_F(Exec, OfACommandThatDoesNotExistIsTheShells127) {
 
 // test-child-process-exec-maxbuf
 TEST_F(Exec, EndsACommandThatSaysMoreThanMaxBuffer) {
-  Output output = output_of_exec("yes | head -c 1048577; sleep 600");
+  Output output = output_of_exec("yes | head -c 1048577; exec sleep 600");
   EXPECT_EQ(output.error->code, Errc::OutputTooLarge);
   EXPECT_EQ(output.stdout_.size(), 1024U * 1024);
   EXPECT_EQ(output.exit.cause(), ExitCause::MaxBuffer);
@@ -94,11 +93,12 @@ TEST_F(Exec, EndsACommandThatSaysMoreThanMaxBuffer) {
   EXPECT_FALSE(output.error);
   EXPECT_EQ(output.stdout_.size(), 2'000'000U);
   // Bytes, not characters; and stderr on its own.
-  output = output_of_exec("printf '\\344\\270\\255\\346\\226\\207' >&2; printf abc; sleep 600",
+  output = output_of_exec("printf '\\344\\270\\255\\346\\226\\207' >&2; printf abc; exec sleep 600",
                           {.max_buffer = 3});
-  EXPECT_EQ(output.error->message(),
-            "exec printf '\\344\\270\\255\\346\\226\\207' >&2; printf abc; sleep 600: more output "
-            "than max_buffer (stderr has more than 3 bytes)");
+  EXPECT_EQ(
+      output.error->message(),
+      "exec printf '\\344\\270\\255\\346\\226\\207' >&2; printf abc; exec sleep 600: more output "
+      "than max_buffer (stderr has more than 3 bytes)");
   EXPECT_EQ(output.stderr_, "\xE4\xB8\xAD");
 }
 
@@ -115,10 +115,11 @@ TEST_F(Exec, EndsACommandThatTakesTooLong) {
 // test-child-process-exec-timeout-kill
 TEST_F(Exec, EndsItWithTheKillSignalAndWaitsForNobodyElse) {
   // The shell's child lives on and holds the pipe.
-  const Output output = output_of_exec("echo first; sleep 5 & wait", {.timeout = 200ms,
-                                                                      .kill_signal = SIGKILL});
+  const Output output =
+      output_of_exec("echo first; sleep 5 & wait", {.timeout = 200ms, .kill_signal = SIGKILL});
   EXPECT_EQ(output.exit.signal(), SIGKILL);
   EXPECT_EQ(output.stdout_, "first\n");
+  end_orphans();
 }
 
 // test-child-process-exec-timeout-not-expired
@@ -221,11 +222,10 @@ TEST_F(AsyncExec, IsEndedByAStopRequest) {
 TEST_F(AsyncExec, IsEndedByCancellation) {
   asio::cancellation_signal cancel;
   boost::system::error_code error;
-  async_exec_file(io(), "sleep", {"600"},
-                  asio::bind_cancellation_slot(
-                      cancel.slot(), [&](boost::system::error_code result, const Output&) {
-                        error = result;
-                      }));
+  async_exec_file(
+      io(), "sleep", {"600"},
+      asio::bind_cancellation_slot(
+          cancel.slot(), [&](boost::system::error_code result, const Output&) { error = result; }));
   asio::steady_timer timer{io(), 10ms};
   timer.async_wait([&](auto) { cancel.emit(asio::cancellation_type::terminal); });
   run();  // ends: the process was killed

@@ -54,7 +54,7 @@ struct ChildPlan {
   int cgroup_procs = -1;  ///< cgroup.procs of the group to join, open for writing; -1: stays.
   const LimitPlan* limits = nullptr;
   std::size_t limit_count = 0;
-  const int* priority = nullptr;       ///< The nice value.
+  const int* priority = nullptr;        ///< The nice value.
   const unsigned long* cpus = nullptr;  ///< The affinity mask, of `cpus_size` bytes.
   std::size_t cpus_size = 0;
   const mode_t* umask = nullptr;

@@ -26,11 +26,11 @@ class SpawnOption : public ChildTest {
 
 TEST_F(SpawnOption, UmaskNiceAndLimitsAreTheChilds) {
   const int nice = ::getpriority(PRIO_PROCESS, 0);
-  EXPECT_EQ(output_of("umask; nice; ulimit -n; ulimit -Hn; ulimit -c",
-                      {.umask = 027,
-                       .nice = 3,
-                       .limits = {{RLIMIT_NOFILE, 20, 30}, {RLIMIT_CORE, 0, 0}}}),
-            "0027\n" + std::to_string(nice + 3) + "\n20\n30\n0\n");
+  EXPECT_EQ(
+      output_of(
+          "umask; nice; ulimit -n; ulimit -Hn; ulimit -c",
+          {.umask = 027, .nice = 3, .limits = {{RLIMIT_NOFILE, 20, 30}, {RLIMIT_CORE, 0, 0}}}),
+      "0027\n" + std::to_string(nice + 3) + "\n20\n30\n0\n");
   EXPECT_EQ(::getpriority(PRIO_PROCESS, 0), nice) << "ours is as it was";
   const mode_t mask = ::umask(022);
   ::umask(mask);

@@ -39,13 +39,14 @@ TEST_F(SpawnSync, ReportsWhatHappened) {
   EXPECT_GT(output.pid, 0);
   output = spawn_sync("command_does_not_exist", {"x"});
   EXPECT_EQ(output.pid, 0);
-  EXPECT_EQ(output.error->message(),
-            "spawn command_does_not_exist: no such file or directory");
+  EXPECT_EQ(output.error->message(), "spawn command_does_not_exist: no such file or directory");
   EXPECT_EQ(spawn_sync("pwd", {}, {.cwd = "/dev"}).stdout_, "/dev\n");
 }
 
 // test-child-process-spawnsync-args
-TEST_F(SpawnSync, NeedsNoArguments) { EXPECT_EQ(spawn_sync("pwd", {}, {.cwd = "/"}).stdout_, "/\n"); }
+TEST_F(SpawnSync, NeedsNoArguments) {
+  EXPECT_EQ(spawn_sync("pwd", {}, {.cwd = "/"}).stdout_, "/\n");
+}
 
 // test-child-process-spawnsync-env
 TEST_F(SpawnSync, ReplacesTheEnvironment) {
@@ -96,11 +97,11 @@ TEST_F(SpawnSync, RunsACommandOfTheShell) {
 
 // test-child-process-spawnsync-timeout
 TEST_F(SpawnSync, DoesNotWaitForWhoHoldsTheOutputAfterTheTimeout) {
-  const Output output =
-      spawn_sync("sh", {"-c", "echo first; sleep 5 & wait"}, {.timeout = 200ms});
+  const Output output = spawn_sync("sh", {"-c", "echo first; sleep 5 & wait"}, {.timeout = 200ms});
   EXPECT_EQ(output.error->code.value(), ETIMEDOUT);
   EXPECT_EQ(output.exit.signal(), SIGTERM);
   EXPECT_EQ(output.stdout_, "first\n");
+  end_orphans();
 }
 
 // test-child-process-spawnsync-validation-errors
@@ -110,8 +111,7 @@ TEST_F(SpawnSync, ReportsABadArgument) {
   EXPECT_EQ(spawn_sync("tr\0ue"s).error->code, Errc::InvalidArgument);
   EXPECT_EQ(spawn_sync("true", {}, {.timeout = -1ms}).error->code, Errc::InvalidArgument);
   EXPECT_EQ(spawn_sync("true", {}, {.kill_signal = -1}).error->code, Errc::InvalidArgument);
-  EXPECT_EQ(spawn_sync("true", {}, {.stdio = {1, 1, 1, Ipc{}}}).error->code,
-            Errc::InvalidArgument);
+  EXPECT_EQ(spawn_sync("true", {}, {.stdio = {1, 1, 1, Ipc{}}}).error->code, Errc::InvalidArgument);
   EXPECT_EQ(spawn_sync("true", {}, {.cwd = "/does-not-exist"}).error->code.value(), ENOENT);
 }
 

@@ -27,8 +27,7 @@ class StdioStream : public std::enable_shared_from_this<StdioStream> {
  public:
   enum class Direction { FromChild, ToChild, Both };
   using Done = std::function<void(std::optional<Error>)>;
-  using Handler =
-      boost::asio::any_completion_handler<void(boost::system::error_code, std::size_t)>;
+  using Handler = boost::asio::any_completion_handler<void(boost::system::error_code, std::size_t)>;
 
   /// What is kept, of a child that has exited, for those who may read it later.
   static constexpr std::size_t kKeptSizeMax = 1024 * 1024;

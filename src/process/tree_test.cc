@@ -26,8 +26,9 @@ TEST(Tree, IsSignalledToItsLeavesAndGoesOnWhereItHandlesThat) {
   // Each level handles USR1; the leaf ends with it, and so the others one after another.
   const std::string level = "trap 'echo $0 >&1' USR1; ";
   SpawnRequest request = program_request(
-      "sh", {"-c", level + "sh -c \"$LEAF\" leaf & echo ready; while kill -0 $! 2>/dev/null; do wait; "
-                           "done; exit 3",
+      "sh", {"-c",
+             level + "sh -c \"$LEAF\" leaf & echo ready; while kill -0 $! 2>/dev/null; do wait; "
+                     "done; exit 3",
              "root"});
   request.env.emplace_back("LEAF=" + level +
                            "trap 'echo leaf; exit' USR1; echo ready; while :; do sleep 0.01; done");
@@ -48,8 +49,8 @@ TEST(Tree, IsSignalledToItsLeavesAndGoesOnWhereItHandlesThat) {
 TEST(Tree, NoneSurvivesWhileItForksAsFastAsItCan) {
   OwnFd ends[2];
   ASSERT_EQ(sys::pipe(ends), 0);
-  SpawnRequest request =
-      program_request("sh", {"-c", "echo ready; while :; do sh -c 'sleep 0.05 & sleep 0.05'; done"});
+  SpawnRequest request = program_request(
+      "sh", {"-c", "echo ready; while :; do sh -c 'sleep 0.05 & sleep 0.05'; done"});
   request.fds = {-1, ends[1].get(), 2};
   for (int i = 0; i < 5; ++i) {
     const auto child = spawn(request);
