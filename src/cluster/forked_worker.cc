@@ -114,7 +114,7 @@ void ForkedWorker::message(ipc::Incoming incoming) {
   const auto self = shared_from_this();
   switch (incoming.kind) {
     case ipc::MessageKind::User: {
-      Handle handle = received_handle(incoming);
+      Handle handle = handles_->receive(channel_, incoming);
       if (!handle && calls_->take(*this, incoming.value)) break;
       owner_.worker_message(*this, incoming.value, handle);
       emit_message(incoming.value, handle);
@@ -122,7 +122,7 @@ void ForkedWorker::message(ipc::Incoming incoming) {
     }
     case ipc::MessageKind::SocketGetCount:
     case ipc::MessageKind::SocketNotifyClose:
-      answer_about_sockets(incoming);
+      handles_->answer(channel_, incoming);
       break;
     case ipc::MessageKind::Cluster:
       cluster_message(incoming.value);

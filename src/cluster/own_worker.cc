@@ -257,7 +257,7 @@ void OwnWorker::message(ipc::Incoming incoming) {
   else if (incoming.kind == ipc::MessageKind::Cluster)
     cluster_message(incoming);
   else
-    answer_about_sockets(incoming);
+    handles_->answer(channel_, incoming);
 }
 
 void OwnWorker::user_message(ipc::Incoming incoming) {
@@ -265,7 +265,7 @@ void OwnWorker::user_message(ipc::Incoming incoming) {
   if (!wants_messages() || !early_messages_.empty()) {
     early_messages_.push_back(std::move(incoming));
   } else {
-    cohort::Handle handle = received_handle(incoming);
+    cohort::Handle handle = handles_->receive(channel_, incoming);
     emit_message(incoming.value, handle);
   }
 }

@@ -94,7 +94,7 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
   void message(ipc::Incoming incoming) override;
   void channel_closed(std::optional<Error> why) override;
 
-  ipc::Channel* channel() const override { return channel_.get(); }
+  std::shared_ptr<ipc::Channel> channel() const override { return channel_; }
   std::size_t message_size_max() const override { return ipc::kMessageSizeMax; }
   bool is_cluster_worker() const { return id_ != 0 && channel_ != nullptr; }
   std::weak_ptr<OwnWorker> weak_worker() {

@@ -26,6 +26,7 @@ ROOMS = {
 ROOM_OF_HEADER = {
     "acceptor.h": "net",
     "address.h": "base",
+    "child_process.h": "process",
     "cluster.h": "cluster",
     "cohort.h": "cli",
     "error.h": "base",
@@ -45,10 +46,12 @@ PUBLIC_HEADERS_MAX = 15
 MAIN_LINES_MAX = 100
 
 # Public headers that take completion tokens or executors, and so may include a little of Asio.
-ASIO_HEADERS = {"acceptor.h", "worker.h"}
+ASIO_HEADERS = {"acceptor.h", "child_process.h", "worker.h"}
 ASIO_INCLUDES = {
     "boost/asio/any_completion_handler.hpp",
+    "boost/asio/any_io_executor.hpp",  # child_process.h: its streams are Asio's.
     "boost/asio/async_result.hpp",
+    "boost/asio/buffer.hpp",  # child_process.h
     "boost/asio/ip/tcp.hpp",  # acceptor.h: its sockets are the user's.
 }
 
