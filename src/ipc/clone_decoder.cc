@@ -418,8 +418,9 @@ bool CloneDecoder::read_sparse_array(Value& out, std::size_t depth_left) {
   std::uint32_t size = 0;
   if (!read_varint(size)) return false;
   holes_ += size;
-  if (holes_ > kCloneHolesMax + static_cast<std::size_t>(end_ - begin_))
-    return fail("too many holes");
+  // The elements that are there have their bytes; only those that are not come for nothing.
+  const std::size_t size_max = kCloneHolesMax + static_cast<std::size_t>(end_ - begin_);
+  if (holes_ > std::min(size_max, kCloneCountMax)) return fail("too many holes");
   out = Value::array_of_holes(size);
   remember(out);
   auto& elements = static_cast<Internals::ArrayNode*>(Internals::node(out))->elements;
