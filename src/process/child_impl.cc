@@ -112,13 +112,18 @@ void ChildImpl::not_started(Error error) {
   for (const auto& stream : streams_)
     if (stream) stream->destroy();
   failure_ = std::move(error);
+  // Two turns later: a coroutine that goes on to wait for the child gets into the queue before.
   loop_.post([self = shared_from_this()] {
-    if (self->state_ != State::Starting) return;  // abandoned
-    self->state_ = State::Exited;
-    // Posted: `close` comes although a handler may throw.
-    self->loop_.post([self] { self->close_if_all_ended(); });
-    if (!self->failure_awaited_ || self->events.error.has_listener()) self->report(*self->failure_);
+    self->loop_.post([self] { self->report_failure(); });
   });
+}
+
+void ChildImpl::report_failure() {
+  if (state_ != State::Starting) return;  // abandoned
+  state_ = State::Exited;
+  // Posted: `close` comes although a handler may throw.
+  loop_.post([self = shared_from_this()] { self->close_if_all_ended(); });
+  if (!failure_awaited_ || events.error.has_listener()) report(*failure_);
 }
 
 void ChildImpl::report(const Error& error) {

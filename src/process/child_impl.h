@@ -91,6 +91,7 @@ class ChildImpl final : public std::enable_shared_from_this<ChildImpl>, private 
   void open_streams(process::ChildLaunch& launch, const SpawnOptions& options);
   void watch_limits(const SpawnOptions& options);
   void not_started(Error error);
+  void report_failure();
   void emit_message(const Value& value);
   void deliver_early_messages();
   void process_ended(const Exit& exit);
