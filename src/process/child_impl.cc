@@ -18,8 +18,11 @@ using boost::system::error_code;
 
 ChildImpl::~ChildImpl() {
   if (channel_) channel_->abandon();
-  for (const auto& stream : streams_)
-    if (stream) stream->when_ended(nullptr);
+  for (const auto& stream : streams_) {
+    if (!stream) continue;
+    stream->when_ended(nullptr);
+    stream->when_read(nullptr);
+  }
 }
 
 // Starting.
@@ -277,7 +280,7 @@ void ChildImpl::process_ended(const Exit& exit) {
   if (stderr_lines_ > 0)
     exit_ = exit_->with_stderr(stderr_tail_ ? stderr_tail_->last_lines(stderr_lines_)
                                             : stderr_read_.last_lines(stderr_lines_));
-  cgroup_.reset();
+  if (cgroup_) cgroup_->kill();  // what it left there; the group is removed at `close`
   state_ = State::Exited;
   // Posted: `close` comes although a handler may throw, and never before `exit`.
   loop_.post([self] { self->close_if_all_ended(); });
@@ -306,6 +309,7 @@ void ChildImpl::close_if_all_ended() {
   loop_.post([self] {
     self->end_events(asio::error::operation_aborted);
     self->stderr_tail_.reset();
+    self->cgroup_.reset();
   });
   events.close.emit(loop_, *exit_);
 }
