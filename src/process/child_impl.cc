@@ -18,8 +18,11 @@ using boost::system::error_code;
 
 ChildImpl::~ChildImpl() {
   if (channel_) channel_->abandon();
-  for (const auto& stream : streams_)
-    if (stream) stream->when_ended(nullptr);
+  for (const auto& stream : streams_) {
+    if (!stream) continue;
+    stream->when_ended(nullptr);
+    stream->when_read(nullptr);
+  }
 }
 
 // Starting.
@@ -113,13 +116,18 @@ void ChildImpl::not_started(Error error) {
   for (const auto& stream : streams_)
     if (stream) stream->destroy();
   failure_ = std::move(error);
+  // Two turns later: a coroutine that goes on to wait for the child gets into the queue before.
   loop_.post([self = shared_from_this()] {
-    if (self->state_ != State::Starting) return;  // abandoned
-    self->state_ = State::Exited;
-    // Posted: `close` comes although a handler may throw.
-    self->loop_.post([self] { self->close_if_all_ended(); });
-    if (!self->failure_awaited_ || self->events.error.has_listener()) self->report(*self->failure_);
+    self->loop_.post([self] { self->report_failure(); });
   });
+}
+
+void ChildImpl::report_failure() {
+  if (state_ != State::Starting) return;  // abandoned
+  state_ = State::Exited;
+  // Posted: `close` comes although a handler may throw.
+  loop_.post([self = shared_from_this()] { self->close_if_all_ended(); });
+  if (!failure_awaited_ || events.error.has_listener()) report(*failure_);
 }
 
 void ChildImpl::report(const Error& error) {
@@ -289,7 +297,7 @@ void ChildImpl::process_ended(const Exit& exit) {
   if (stderr_lines_ > 0)
     exit_ = exit_->with_stderr(stderr_tail_ ? stderr_tail_->last_lines(stderr_lines_)
                                             : stderr_read_.last_lines(stderr_lines_));
-  cgroup_.reset();
+  if (cgroup_) cgroup_->kill();  // what it left there; the group is removed at `close`
   state_ = State::Exited;
   // Posted: `close` comes although a handler may throw, and never before `exit`.
   loop_.post([self] { self->close_if_all_ended(); });
@@ -318,6 +326,7 @@ void ChildImpl::close_if_all_ended() {
   loop_.post([self] {
     self->end_events(asio::error::operation_aborted);
     self->stderr_tail_.reset();
+    self->cgroup_.reset();
   });
   events.close.emit(loop_, *exit_);
 }

@@ -97,6 +97,7 @@ class ChildImpl final : public std::enable_shared_from_this<ChildImpl>, private 
   void not_started(Error error);
   bool wants_messages() const { return events.message.has_listener() || !on_handle_.empty(); }
   void emit_message(ipc::Incoming incoming);
+  void report_failure();
   void deliver_early_messages();
   void process_ended(const Exit& exit);
   ExitCause cause_of(const Exit& exit) const;

@@ -439,6 +439,7 @@ TEST_F(ChildKill, TreeEndsChildrenAndGrandchildren) {
   EXPECT_EQ(exits.at(0).signal(), SIGKILL);
   EXPECT_EQ(exits.at(0).cause(), ExitCause::Killed);
   EXPECT_EQ(child.kill_tree(), 0U);
+  end_orphans();  // dead ones, for us to reap
 }
 
 TEST_F(ChildKill, TreeReachesAnOrphanThroughTheProcessGroup) {
@@ -447,6 +448,7 @@ TEST_F(ChildKill, TreeReachesAnOrphanThroughTheProcessGroup) {
   child.stdout_().on_data([&](std::string_view) { EXPECT_GE(child.kill_tree(SIGTERM), 1U); });
   run();  // the orphan holds the pipe
   EXPECT_EQ(child.exit()->signal(), SIGTERM);
+  end_orphans();
 }
 
 // --- awaiting

@@ -269,7 +269,7 @@ TEST_F(ChildStdin, EndDeliversWhatWasWrittenBefore) {
 }
 
 TEST_F(ChildStdin, ThatNobodyReadsAnyMoreIsAnError) {
-  const ChildProcess child = spawn(io(), "sh", {"-c", "exec <&-; echo closed; sleep 600"});
+  const ChildProcess child = spawn(io(), "sh", {"-c", "exec <&-; echo closed; exec sleep 600"});
   std::optional<Error> event, result;
   child.stdin_().on_error([&](const Error& error) { event = error; });
   child.stdout_().on_data([&](std::string_view) {
@@ -402,6 +402,7 @@ TEST_F(ChildStdout, HeldOpenByAGrandchildDelaysCloseAndNotExit) {
   run();
   EXPECT_EQ(at_exit, "");
   EXPECT_EQ(at_close, "late\n");
+  end_orphans();
 }
 
 TEST_F(ChildStdout, DestroyEndsTheChildThatWritesToIt) {

@@ -136,6 +136,7 @@ TEST_F(Exec, NeedsNoCallback) {
   exec(io(), "yes");  // ended by max_buffer
   exec_file(io(), "no-such-program");
   run();
+  end_orphans();
 }
 
 // test-child-process-exec-kill-throws
