@@ -81,6 +81,7 @@ TEST_F(ClusterTest, AChildWithAChannelButNoIdIsAPrimaryThatCanTalkToItsParent) {
   EXPECT_TRUE(cluster.worker().is_connected());
 }
 
+// test-cluster-worker-init
 TEST_F(ClusterTest, MessagesThatArriveBeforeTheFirstHandlerWaitForItInOrder) {
   become_child("1");
   Cluster cluster;
@@ -169,6 +170,7 @@ TEST_F(ClusterTest, AnIntervalRepeatsUntilItIsCancelledAndATimeoutComesOnce) {
   EXPECT_EQ(timeouts, 1);
 }
 
+// test-cluster-disconnect-with-no-workers
 TEST_F(ClusterTest, DisconnectWithoutWorkersCallsBackLater) {
   Cluster cluster;
   bool done = false;
@@ -178,15 +180,21 @@ TEST_F(ClusterTest, DisconnectWithoutWorkersCallsBackLater) {
   EXPECT_TRUE(done);
 }
 
+// test-cluster-setup-primary-cumulative
+// test-cluster-setup-primary-emit
+// test-cluster-setup-primary-multiple
 TEST_F(ClusterTest, SettingsAddUpAndEachSetupIsAnEventOfItsOwn) {
   Cluster cluster;
+  EXPECT_TRUE(cluster.settings().exec.empty() && !cluster.settings().args.given());
   std::string events;
   cluster.on_setup([&](const Settings& settings) { events += settings.exec + settings.cwd + ' '; });
   cluster.setup_primary({.exec = "a"});
   cluster.setup_master({.cwd = "/"});
   EXPECT_EQ(cluster.settings().exec, "a");
+  EXPECT_EQ(events, "") << "they come later";
+  cluster.set_timeout(0ms, [&] { cluster.setup_primary({.exec = "b"}); });
   cluster.run();
-  EXPECT_EQ(events, "a a/ ");
+  EXPECT_EQ(events, "a a/ b/ ");
 }
 
 TEST_F(ClusterTest, ThePolicyIsDecidedByTheFirstSetup) {

@@ -1,6 +1,7 @@
 #include "cluster/listeners.h"
 
 #include <cerrno>
+#include <filesystem>
 #include <iostream>
 #include <unordered_map>
 
@@ -17,6 +18,17 @@ namespace {
 int wire_errno(const Error& error) {
   const bool is_errno = error.code.category() == boost::system::system_category();
   return -(is_errno ? error.code.value() : EINVAL);
+}
+
+// Workers give absolute paths, of which a socket's address holds 107 bytes: where that is too
+// little, the way from here may be shorter. As Node does.
+Address within_reach(const Address& address) {
+  constexpr std::size_t kPathMax = 107;
+  if (!address.is_unix() || address.path().size() <= kPathMax) return address;
+  std::error_code error;
+  const auto here = std::filesystem::current_path(error);
+  const auto way = std::filesystem::path(address.path()).lexically_relative(here).string();
+  return error || way.empty() || way.size() > kPathMax ? address : Address::from_path(way);
 }
 
 }  // namespace
@@ -110,14 +122,14 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& que
     fd = std::move(bound).value();
   } else {
     net::ListenRequest request;
-    request.address = query.listen_address();
+    request.address = within_reach(query.listen_address());
     request.ipv6_only = query.ipv6_only;
     request.readable_all = query.readable_all;
     request.writable_all = query.writable_all;
     auto bound = net::bind_socket(request);
     if (!bound) return bound.error();
     fd = std::move(bound).value();
-    entry->address = request.address;  // from here on a socket file is ours to remove
+    entry->address = query.listen_address();  // from here on a socket file is ours to remove
   }
   if (entry->round_robin) {
     if (auto listening = net::listen_on(fd.get(), query.backlog); !listening)

@@ -350,8 +350,8 @@ void OwnWorker::query_answered(const std::shared_ptr<Claim>& shared, const Value
   }
   if (error != 0) return fail(claim, net::error_for(address, static_cast<int>(-error)));
 
-  Address bound = address;
-  if (fd) {
+  Address bound = address;  // a path stays as we know it: the primary may be somewhere else
+  if (fd && !address.is_unix()) {
     if (const auto local = net::local_address(fd.get())) bound = *local;
   } else if (!address.is_unix()) {
     bound = parse_sockname(reply["sockname"]);

@@ -67,6 +67,8 @@ TEST_P(Ports, ABusyPortIsAnErrorOfEachWorkerThatAskedForIt) {
   EXPECT_TRUE(program.ends_on_interrupt());
 }
 
+// test-cluster-bind-privileged-port
+// test-cluster-shared-handle-bind-privileged-port
 TEST_P(Ports, AForbiddenPortIsAnErrorOfEachWorkerThatAskedForIt) {
   int first_free = 1024;
   std::ifstream{"/proc/sys/net/ipv4/ip_unprivileged_port_start"} >> first_free;
@@ -87,6 +89,7 @@ TEST_P(Ports, AnErrorThatNobodyHandlesEndsTheWorkerWithItsMessage) {
   EXPECT_TRUE(program.ends_on_interrupt());
 }
 
+// test-cluster-listening-port
 TEST_P(Ports, TheSystemsChoiceIsTheSameForAllWorkers) {
   Program program{{helper("listen_errors"), "--port", "0"}, options()};
   EXPECT_TRUE(program.wait_for_match("^worker 1 listens on"));
@@ -232,6 +235,7 @@ class Orphans : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Of, Orphans, testing::Values("hello_cluster", "busy"),
                          [](const auto& test) { return std::string{test.param}; });
 
+// test-cluster-primary-kill
 TEST_P(Orphans, NoWorkerIsLeftOneSecondAfterItsPrimaryWasKilled) {
   const std::string name = GetParam();
   const std::uint16_t port = free_port();

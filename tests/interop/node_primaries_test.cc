@@ -126,6 +126,7 @@ TEST_P(Serving, EveryServerOfAWorkerIsServedAndTwoWorkersHaveTheSamePorts) {
   EXPECT_TRUE(ends_when_told(primary));
 }
 
+// test-cluster-shared-handle-bind-error
 TEST_P(Serving, ABusyPortIsAnErrorOfTheWorkersServer) {
   const BusyPort busy{free_port()};
   const std::string port = std::to_string(busy.port());

@@ -112,6 +112,7 @@ TEST_P(NodeServers, TwoWorkersServeHttpOnOnePort) {
       primary, {"online 1", "listening 1 " + std::to_string(workers.port), "exit 1 0 asked"}));
 }
 
+// test-tls-ticket-cluster
 TEST_P(NodeServers, TwoWorkersServeHttpsAndResumeEachOthersSessions) {
   Program& primary = workers.start_listening("https.js", 2);
   Program client{{workers.node().node(), script("tls_client.js")},
@@ -203,6 +204,7 @@ TEST_P(NodeServers, TwoWorkersShareOneDatagramSocket) {
   EXPECT_TRUE(primary.ends_on_interrupt());
 }
 
+// test-cluster-eaddrinuse
 TEST_P(NodeServers, ABusyPortIsTheErrorOfNodeAndCanBeHadOnceItIsFree) {
   auto busy = std::make_unique<BusyPort>(workers.port);
   const std::string port = std::to_string(workers.port);
@@ -344,6 +346,8 @@ INSTANTIATE_TEST_SUITE_P(
       return std::string{std::get<0>(test.param)} + '_' + how;
     });
 
+// test-cluster-disconnect-exitedAfterDisconnect-race
+// test-cluster-process-disconnect
 TEST_P(NodeLeaves, TheEventsOfItsEndComeInOrderAndSayWhoWantedIt) {
   const Leaving& leaving = std::get<1>(GetParam());
   Program& primary = workers.start("leave.js", 1, {{"HOW", leaving.how}});
@@ -422,6 +426,7 @@ class Handles : public testing::TestWithParam<const char*> {
 INSTANTIATE_TEST_SUITE_P(With, Handles, testing::Values("cohort", "node20", "node26"),
                          [](const auto& test) { return std::string{test.param}; });
 
+// test-net-listen-handle-in-cluster-1
 TEST_P(Handles, AListeningSocketServesOnBothSides) {
   Program& primary = start();
   std::set<std::string> answers;
@@ -442,6 +447,7 @@ TEST_P(Handles, AConnectionGoesToTheWorkerWithWhatWasReadOfIt) {
   EXPECT_TRUE(primary.ends_on_interrupt());
 }
 
+// test-cluster-net-send
 TEST_P(Handles, AConnectionComesFromTheWorker) {
   Program& primary = start();
   EXPECT_TRUE(eventually("the worker listens", [&] { return TcpClient{}.connect(up).empty(); }));
