@@ -26,12 +26,14 @@ ROOMS = {
 ROOM_OF_HEADER = {
     "acceptor.h": "net",
     "address.h": "base",
+    "call.h": "cluster",
     "child_process.h": "process",
     "cluster.h": "cluster",
     "cohort.h": "cli",
     "error.h": "base",
     "exit.h": "process",
     "fd.h": "base",
+    "handle.h": "ipc",
     "http.h": "http",
     "listen_options.h": "net",
     "net.h": "net",
@@ -42,7 +44,7 @@ ROOM_OF_HEADER = {
     "worker.h": "cluster",
 }
 
-PUBLIC_HEADERS_MAX = 15
+PUBLIC_HEADERS_MAX = 18
 MAIN_LINES_MAX = 100
 
 # Public headers that take completion tokens or executors, and so may include a little of Asio.
