@@ -1,7 +1,7 @@
 # One command for each thing; every one first installs the packages that it needs (scripts/setup), asking sudo when needed.
 # On a system without apt it lists them and says how to go on.
 .DEFAULT_GOAL := help
-.PHONY: help run test tour bench format tidy asan tsan fuzz coverage install clean
+.PHONY: help run test tour binary bench format tidy asan tsan fuzz coverage install clean
 
 SETUP ?= scripts/setup
 PORT ?= 8000
@@ -30,6 +30,12 @@ tour: ## Build and run the four example programs in turn
 	@$(RELEASE) $(ONLY_PROGRAMS)
 	@cmake --build build/release --target cohort_command $(PROGRAMS)
 	@scripts/tour
+
+binary: ## Build the C++ worker of examples/node/binary_parent.js and run it under Node
+	@$(SETUP) $@
+	@$(RELEASE) $(ONLY_PROGRAMS)
+	@cmake --build build/release --target binary_worker
+	@.peers/node26/bin/node examples/node/binary_parent.js
 
 bench: ## Compare with Node and others, side by side
 	@$(SETUP) $@

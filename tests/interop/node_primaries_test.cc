@@ -204,6 +204,26 @@ TEST_P(Guest, ListensAndLeavesInAdvancedModeToo) {
   EXPECT_EQ(primary.count("exit 1 0 asked"), 1) << primary.transcript();
 }
 
+// --- big binary work
+
+TEST_P(Guest, DoesTheBinaryWorkOfTheExample) {
+  Program& primary =
+      node.run("../../../examples/node/binary_parent.js", {example("binary_worker"), "16"});
+  EXPECT_TRUE(ends_well(primary));
+  EXPECT_EQ(primary.output(),
+            "sha256 a98add69aec1c67be42d21fe4a5d0a8c2f12fc32d601052a72d32a1d9b082707 of 16777216 "
+            "bytes, 2164803 times \"a\"\n"
+            "2 reports of progress\n"
+            "a blurred image of 640 x 480 in 921615 bytes\n"
+            "refused: not a binary PPM image (P6)\n");
+}
+
+TEST_P(Guest, IsPooledByTheExampleWithoutLosingACall) {
+  Program& primary = node.run("pool.js", {example("binary_worker")});
+  EXPECT_TRUE(ends_well(primary));
+  EXPECT_EQ(primary.output(), "done\n");
+}
+
 // --- the end
 
 TEST_P(Guest, ClosesItsServersAndExitsWhenItsPrimaryDisconnectsIt) {

@@ -64,11 +64,11 @@ int backlog_of(std::uint16_t port) {
 int listening(Cluster& cluster, const Flags& flags) {
   if (cluster.is_primary()) {
     print_messages(cluster);
-    cluster.on_listening([&cluster, backlog = flags.has("--backlog")](const Worker& worker,
-                                                                      const Address& address) {
-      std::cout << worker.id() << ": listening " << address << '\n';
-      if (backlog) std::cout << "backlog " << backlog_of(address.port()) << '\n';
-    });
+    cluster.on_listening(
+        [&cluster, backlog = flags.has("--backlog")](const Worker& worker, const Address& address) {
+          std::cout << worker.id() << ": listening " << address << '\n';
+          if (backlog) std::cout << "backlog " << backlog_of(address.port()) << '\n';
+        });
     for (unsigned i = 0; i < flags.number("--workers", 1); ++i) cluster.fork();
     return cluster.run();
   }
@@ -246,9 +246,8 @@ int message(Cluster& cluster, const Flags& flags) {
     const Worker self = cluster.worker();
     cohort::net::create_server(cluster, [self](const Socket& socket) {
       socket.on_data([self](std::string_view data) { self.send(std::string{data}); });
-      self.on_message([socket](const Value& answer) {
-        socket.write(std::string{answer.string_or("")});
-      });
+      self.on_message(
+          [socket](const Value& answer) { socket.write(std::string{answer.string_or("")}); });
     }).listen(flags.port(0));
     return cluster.run();
   }
