@@ -116,9 +116,7 @@ void ChildImpl::not_started(Error error) {
     if (stream) stream->destroy();
   failure_ = std::move(error);
   // Two turns later: a coroutine that goes on to wait for the child gets into the queue before.
-  loop_.post([self = shared_from_this()] {
-    self->loop_.post([self] { self->report_failure(); });
-  });
+  loop_.post([self = shared_from_this()] { self->loop_.post([self] { self->report_failure(); }); });
 }
 
 void ChildImpl::report_failure() {

@@ -80,7 +80,9 @@ TEST_P(NodeChild, ThatListensForDisconnectLivesUntilThen) {
   std::string text;
   child.stdout_().on_data([&](std::string_view data) { text += data; });
   child.on_message([&](const cohort::Value& message) {
-    if (message == "3") EXPECT_TRUE(child.disconnect());
+    if (message == "3") {
+      EXPECT_TRUE(child.disconnect());
+    }
   });
   run();
   EXPECT_EQ(text, "2\n");
