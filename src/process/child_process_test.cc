@@ -256,6 +256,7 @@ TEST_F(ChildOptions, TheLastLinesOfStderrAreInTheExitRecord) {
   const ChildProcess piped = spawn(io(), "sh", {"-c", script}, {.stderr_lines = 2});
   std::string text;
   collect(piped.stderr_(), text);
+  const ChildProcess unread = spawn(io(), "sh", {"-c", script}, {.stderr_lines = 2});
   const ChildProcess ignored =
       spawn(io(), "sh", {"-c", script}, {.stdio = Stdio::Ignore, .stderr_lines = 3});
   const OwnFd file{::memfd_create("stderr", MFD_CLOEXEC)};
@@ -265,6 +266,7 @@ TEST_F(ChildOptions, TheLastLinesOfStderrAreInTheExitRecord) {
   run();
   EXPECT_EQ(piped.exit()->stderr_lines(), (Strings{"line 3", "line 4"}));
   EXPECT_EQ(text, "line 1\nline 2\nline 3\nline 4\n");
+  EXPECT_EQ(unread.exit()->stderr_lines(), (Strings{"line 3", "line 4"}));
   EXPECT_EQ(ignored.exit()->stderr_lines(), (Strings{"line 2", "line 3", "line 4"}));
   EXPECT_EQ(to_file.exit()->stderr_lines(), (Strings{"line 4"}));
   char copied[64] = {};

@@ -100,6 +100,7 @@ TEST_F(Exec, EndsACommandThatSaysMoreThanMaxBuffer) {
       "exec printf '\\344\\270\\255\\346\\226\\207' >&2; printf abc; exec sleep 600: more output "
       "than max_buffer (stderr has more than 3 bytes)");
   EXPECT_EQ(output.stderr_, "\xE4\xB8\xAD");
+  end_orphans();
 }
 
 // test-child-process-exec-timeout-expire

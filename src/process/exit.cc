@@ -24,8 +24,8 @@ std::string usage_text(const Exit& exit) {
   return text;
 }
 
-// `text` or null.
-Value known(const std::string& text) { return text.empty() ? Value{nullptr} : Value{text}; }
+// `text` or null. (In braces, one value would be an array of it.)
+Value known(const std::string& text) { return text.empty() ? Value(nullptr) : Value(text); }
 
 double seconds(std::chrono::microseconds time) {
   return std::chrono::duration<double>{time}.count();
@@ -102,13 +102,13 @@ Value Exit::to_value() const {
   const bool measured = peak_memory_bytes_ != 0;
   Value lines = Value::array();
   for (const std::string& line : stderr_lines_) lines.push_back(line);
-  return Value::object({{"code", exited ? Value{code_} : Value{nullptr}},
+  return Value::object({{"code", exited ? Value(code_) : Value(nullptr)},
                         {"signal", known(signal_name())},
                         {"coreDumped", core_dumped_},
                         {"cause", known(to_string(cause_))},
-                        {"userTime", measured ? Value{seconds(user_time_)} : Value{nullptr}},
-                        {"systemTime", measured ? Value{seconds(system_time_)} : Value{nullptr}},
-                        {"peakMemory", measured ? Value{peak_memory_bytes_} : Value{nullptr}},
+                        {"userTime", measured ? Value(seconds(user_time_)) : Value(nullptr)},
+                        {"systemTime", measured ? Value(seconds(system_time_)) : Value(nullptr)},
+                        {"peakMemory", measured ? Value(peak_memory_bytes_) : Value(nullptr)},
                         {"stderr", std::move(lines)}});
 }
 

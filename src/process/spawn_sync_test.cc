@@ -141,6 +141,7 @@ TEST_F(ExecSync, EndsACommandThatSaysMoreThanMaxBuffer) {
   EXPECT_EQ(output.error->code, Errc::OutputTooLarge);
   EXPECT_EQ(output.stdout_.size(), 1024U * 1024);
   EXPECT_FALSE(exec_sync("yes | head -c 1048576").error);
+  end_orphans();
 }
 
 // test-child-process-execfilesync-maxbuf

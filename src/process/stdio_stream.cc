@@ -71,6 +71,7 @@ void StdioStream::readable_now() {
     loop_.post([self] { self->wait_readable(); });
     return;
   }
+  if (flow_ == Flow::Flowing && !kept_.empty()) deliver_kept();
   for (int i = 0; i < kReadsPerWake; ++i)
     if (!(flow_ == Flow::Flowing ? read_and_emit() : child_exited_ && keep_some())) break;
   wait_readable();
@@ -139,9 +140,21 @@ void StdioStream::emit_end_if_delivered() {
 void StdioStream::child_exited() {
   if (std::exchange(child_exited_, true)) return;
   if (direction_ == Direction::ToChild) return destroy();
+  if (tap_) read_waiting();
   // Somebody waits for the end, and nobody for the data.
   if (!wanted_ && events_.end.has_listener()) return resume();
   wait_readable();
+}
+
+// Its last words, now: the exit record has them.
+void StdioStream::read_waiting() {
+  // Counted first: a grandchild that goes on writing does not keep us here.
+  int waiting = 0;
+  if (!watch_ || ended_ || sys::bytes_readable(watch_->fd(), waiting) == -1) return;
+  const std::uint64_t until = bytes_read_ + static_cast<std::uint64_t>(waiting);
+  while (bytes_read_ < until && keep_some()) {
+  }
+  if (flow_ == Flow::Flowing) resume();
 }
 
 void StdioStream::read_some(asio::mutable_buffer buffer, Handler handler) {

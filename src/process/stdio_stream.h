@@ -86,6 +86,7 @@ class StdioStream : public std::enable_shared_from_this<StdioStream> {
   void readable_now();
   bool read_and_emit();
   bool keep_some();
+  void read_waiting();
   void deliver_kept();
   void came_to_end();
   void emit_end_if_delivered();

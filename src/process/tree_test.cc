@@ -5,14 +5,15 @@
 #include <csignal>
 
 #include "base/sys.h"
+#include "process/child_fixture_test.h"
 #include "process/helpers_test.h"
 
 namespace cohort::process {
 namespace {
 
-using namespace std::chrono_literals;
+class Tree : public ChildTest {};
 
-TEST(Tree, OfAProcessThatIsGoneIsEmpty) {
+TEST_F(Tree, OfAProcessThatIsGoneIsEmpty) {
   const auto child = spawn(program_request("true"));
   ASSERT_TRUE(child);
   wait_exit(*child);
@@ -20,7 +21,7 @@ TEST(Tree, OfAProcessThatIsGoneIsEmpty) {
   EXPECT_EQ(signal_tree(child->pid, SIGKILL), 0U);
 }
 
-TEST(Tree, IsSignalledToItsLeavesAndGoesOnWhereItHandlesThat) {
+TEST_F(Tree, IsSignalledToItsLeavesAndGoesOnWhereItHandlesThat) {
   OwnFd ends[2];
   ASSERT_EQ(sys::pipe(ends), 0);
   // Each level handles USR1; the leaf ends with it, and so the others one after another.
@@ -44,9 +45,10 @@ TEST(Tree, IsSignalledToItsLeavesAndGoesOnWhereItHandlesThat) {
   EXPECT_NE(text.find("root"), std::string::npos) << text;
   EXPECT_NE(text.find("leaf"), std::string::npos) << text;
   EXPECT_EQ(wait_exit(*child).code(), 3);
+  end_orphans();
 }
 
-TEST(Tree, NoneSurvivesWhileItForksAsFastAsItCan) {
+TEST_F(Tree, NoneSurvivesWhileItForksAsFastAsItCan) {
   OwnFd ends[2];
   ASSERT_EQ(sys::pipe(ends), 0);
   SpawnRequest request = program_request(
@@ -61,6 +63,7 @@ TEST(Tree, NoneSurvivesWhileItForksAsFastAsItCan) {
   }
   ends[1].reset();
   EXPECT_EQ(read_all(ends[0].get()), "") << "its end comes when the last one is gone";
+  end_orphans();  // dead ones, for us to reap
 }
 
 }  // namespace
