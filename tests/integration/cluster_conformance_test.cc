@@ -85,8 +85,8 @@ TEST_P(EitherPolicy, AMessageIsHeardOnTheClusterThenOnTheWorkerAndAnswered) {
   EXPECT_TRUE(program.wait_for_line("worker: leave"));
   client.close();
   EXPECT_TRUE(program.exits_with(0));
-  EXPECT_EQ(program.lines(), (Lines{"1: by TCP", "worker: by TCP", "1: leave", "worker: leave",
-                                    "1: exit 0 asked"}));
+  EXPECT_EQ(program.lines(),
+            (Lines{"1: by TCP", "worker: by TCP", "1: leave", "worker: leave", "1: exit 0 asked"}));
 }
 
 // --- ends
@@ -211,9 +211,8 @@ TEST_P(EitherPolicy, AWorkerThatIsToldToDisconnectStaysUntilItsConnectionsHaveEn
     ASSERT_TRUE(eventually("a connection", [&] { return client.connect(own_port).empty(); }));
     ASSERT_TRUE(program.wait_for_line("connected"));
     // It closes its port, and goes on serving.
-    ASSERT_TRUE(eventually("the port is closed", [&] {
-      return TcpClient{}.connect(own_port) == "connect: refused";
-    }));
+    ASSERT_TRUE(eventually("the port is closed",
+                           [&] { return TcpClient{}.connect(own_port) == "connect: refused"; }));
     ASSERT_EQ(client.send("and so on"), "");
     EXPECT_EQ(client.receive_until("and so on"), "and so on");
     EXPECT_EQ(program.lines(), Lines{"connected"});
@@ -247,9 +246,8 @@ TEST(AWorker, ThatNeverGetsToItsLoopDiesOfTheSignalOfKill) {
 // test-cluster-setup-primary-argv
 TEST(Settings, DecideWhatAWorkerIsStartedWith) {
   const TempDir folder;
-  Program program =
-      conforming("settings", "rr", {"--argument", "inherited"},
-                 {.env = {{"REPLACED", "by nobody"}}, .cwd = folder.path()});
+  Program program = conforming("settings", "rr", {"--argument", "inherited"},
+                               {.env = {{"REPLACED", "by nobody"}}, .cwd = folder.path()});
   EXPECT_TRUE(program.exits_with(0));
   Lines lines = program.lines();
   EXPECT_EQ(std::erase(lines, "out of worker 1"), 1U);
@@ -276,8 +274,8 @@ TEST_P(EitherPolicy, ThePortOfAnotherClusterIsInUse) {
   Program first = start("listening");
   ASSERT_TRUE(first.wait_for_line("1: listening *:" + std::to_string(port)));
   Program second = start("listening");
-  EXPECT_TRUE(second.wait_for_match("^1: listen .*" + std::to_string(port) +
-                                    ": .*address already in use"));
+  EXPECT_TRUE(
+      second.wait_for_match("^1: listen .*" + std::to_string(port) + ": .*address already in use"));
   EXPECT_TRUE(second.ends_on_interrupt());
   EXPECT_TRUE(first.ends_on_interrupt());
 }
@@ -294,8 +292,7 @@ TEST_P(EitherPolicy, AWorkerMayCloseAndReopenThePortThatAnotherHolds) {
   Lines lines = lines_of(start("restart"));
   ASSERT_EQ(lines.size(), 4U);
   std::sort(lines.begin() + 2, lines.end());
-  EXPECT_EQ(lines,
-            (Lines{"1: listens", "2: listens again", "1: exit 0 asked", "2: exit 0 asked"}));
+  EXPECT_EQ(lines, (Lines{"1: listens", "2: listens again", "1: exit 0 asked", "2: exit 0 asked"}));
 }
 
 // test-cluster-port-reuse-between-workers
@@ -562,6 +559,15 @@ TEST(Handles, MayCrossEachOther) {
   for (const char* payload : {"0", "800000"})
     EXPECT_EQ(sorted(lines_of(conforming("cross_handles", "rr", {"--payload", payload}))),
               (Lines{"primary received 50", "worker received 50"}));
+}
+
+// test-cluster-send-socket-to-worker-http-server
+TEST(Handles, AConnectionThatIsSentIsServedByTheWorkersHttpServer) {
+  const std::uint16_t port = free_port();
+  Program program = conforming("send_to_http", "rr", {"--port", std::to_string(port)});
+  ASSERT_TRUE(accepts(port));
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(http_get(port).body, "of the worker");
+  EXPECT_TRUE(program.ends_on_interrupt());
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The scenarios of programs/conforming.cc: what Node's own tests of cluster do, as programs of ours.
-// Each is run by the primary and again by its workers, and returns the exit code.
+// The scenarios of programs/conforming.cc: what Node's own tests of cluster do, as programs of
+// ours. Each is run by the primary and again by its workers, and returns the exit code.
 #pragma once
 
 #include <cohort/cohort.h>

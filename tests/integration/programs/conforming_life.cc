@@ -72,9 +72,8 @@ int basic(Cluster& cluster, const Flags&) {
   const Worker worker = cluster.fork();
   worker.on_online([] { std::cout << "worker online\n"; });
   worker.on_message([](const Value& text) { std::cout << "environment: " << text << '\n'; });
-  worker.on_listening([](const Address& address) {
-    std::cout << "worker listening " << address.host() << '\n';
-  });
+  worker.on_listening(
+      [](const Address& address) { std::cout << "worker listening " << address.host() << '\n'; });
   print_end(cluster, worker);
   print_state("forked", cluster, worker);
   return cluster.run();
@@ -125,7 +124,8 @@ int disconnect_before_exit(Cluster& cluster, const Flags&) {
   const Worker worker = cluster.fork();
   worker.on_disconnect([&cluster, worker] {
     std::cout << "disconnect\n";
-    cluster.disconnect([worker] { std::cout << (worker.is_dead() ? "all gone\n" : "too early\n"); });
+    cluster.disconnect(
+        [worker] { std::cout << (worker.is_dead() ? "all gone\n" : "too early\n"); });
   });
   worker.on_exit([](const cohort::Exit& exit) { std::cout << "exit " << how(exit) << '\n'; });
   worker.send("leave");
@@ -156,9 +156,8 @@ int concurrent_disconnect(Cluster& cluster, const Flags&) {
     if (++ready == kWorkers) tell_all();
   });
   cluster.on_disconnect([&](const Worker&) { tell_all(); });
-  cluster.on_exit([](const Worker&, const cohort::Exit& exit) {
-    std::cout << "exit " << how(exit) << '\n';
-  });
+  cluster.on_exit(
+      [](const Worker&, const cohort::Exit& exit) { std::cout << "exit " << how(exit) << '\n'; });
   for (int i = 0; i < kWorkers; ++i) cluster.fork();
   return cluster.run();
 }
@@ -253,19 +252,18 @@ int settings(Cluster& cluster, const Flags& flags) {
   }
   const auto fork = [&cluster](const cohort::Environment& env) {
     const Worker worker = cluster.fork(env);
-    worker.process().on_stdout(
-        [worker](std::string_view text) { std::cout << "piped: " << text; });
+    worker.process().on_stdout([worker](std::string_view text) { std::cout << "piped: " << text; });
     worker.on_message([](const Value& told) { std::cout << cohort::to_json(told) << '\n'; });
     return worker;
   };
   // Three, one after the other: as we are, with settings, and with an environment.
   fork({}).on_exit([&cluster, fork](const cohort::Exit&) {
-    cluster.setup_primary({.args = {"settings", "--argument", "custom"}, .cwd = "/", .silent = true});
+    cluster.setup_primary(
+        {.args = {"settings", "--argument", "custom"}, .cwd = "/", .silent = true});
     std::cout << "silent " << *cluster.settings().silent << ", own program "
               << cluster.settings().exec.empty() << '\n';
-    fork({}).on_exit([fork](const cohort::Exit&) {
-      fork({{"ADDED", "yes"}, {"REPLACED", "by fork"}});
-    });
+    fork({}).on_exit(
+        [fork](const cohort::Exit&) { fork({{"ADDED", "yes"}, {"REPLACED", "by fork"}}); });
   });
   return cluster.run();
 }
@@ -286,7 +284,8 @@ int fork_stdio(Cluster& cluster, const Flags&) {
   cluster.fork().on_exit([pair](const cohort::Exit& exit) {
     char back[32];
     const ssize_t size = ::read(pair[0], back, sizeof back);
-    std::cout << std::string(back, static_cast<std::size_t>(size)) << ", exit " << how(exit) << '\n';
+    std::cout << std::string(back, static_cast<std::size_t>(size)) << ", exit " << how(exit)
+              << '\n';
   });
   return ::write(pair[0], "hello", 5) == 5 ? cluster.run() : 1;
 }

@@ -64,11 +64,11 @@ int backlog_of(std::uint16_t port) {
 int listening(Cluster& cluster, const Flags& flags) {
   if (cluster.is_primary()) {
     print_messages(cluster);
-    cluster.on_listening([&cluster, backlog = flags.has("--backlog")](const Worker& worker,
-                                                                      const Address& address) {
-      std::cout << worker.id() << ": listening " << address << '\n';
-      if (backlog) std::cout << "backlog " << backlog_of(address.port()) << '\n';
-    });
+    cluster.on_listening(
+        [&cluster, backlog = flags.has("--backlog")](const Worker& worker, const Address& address) {
+          std::cout << worker.id() << ": listening " << address << '\n';
+          if (backlog) std::cout << "backlog " << backlog_of(address.port()) << '\n';
+        });
     for (unsigned i = 0; i < flags.number("--workers", 1); ++i) cluster.fork();
     return cluster.run();
   }
@@ -246,9 +246,8 @@ int message(Cluster& cluster, const Flags& flags) {
     const Worker self = cluster.worker();
     cohort::net::create_server(cluster, [self](const Socket& socket) {
       socket.on_data([self](std::string_view data) { self.send(std::string{data}); });
-      self.on_message([socket](const Value& answer) {
-        socket.write(std::string{answer.string_or("")});
-      });
+      self.on_message(
+          [socket](const Value& answer) { socket.write(std::string{answer.string_or("")}); });
     }).listen(flags.port(0));
     return cluster.run();
   }
@@ -383,6 +382,22 @@ int own_socket(Cluster& cluster, const Flags& flags) {
   return cluster.run();
 }
 
+// The primary accepts, and a worker's HTTP server, which listens nowhere, serves.
+int send_to_http(Cluster& cluster, const Flags& flags) {
+  if (cluster.is_worker()) {
+    const auto server = cohort::http::create_server(
+        cluster, [](const auto&, auto& res) { res.end("of the worker"); });
+    cluster.worker().on_message(
+        [server](const Value&, cohort::Handle& handle) { server.adopt(std::move(handle)); });
+    return cluster.run();
+  }
+  const Worker worker = cluster.fork();
+  cohort::net::create_server(cluster, [worker](const Socket& socket) {
+    worker.send("serve", std::move(*socket.release()));
+  }).listen(flags.port(0));
+  return cluster.run();
+}
+
 }  // namespace
 
 const std::map<std::string, Scenario>& port_scenarios() {
@@ -401,6 +416,7 @@ const std::map<std::string, Scenario>& port_scenarios() {
       {"close_server", close_server},
       {"close_before_connection", close_before_connection},
       {"own_socket", own_socket},
+      {"send_to_http", send_to_http},
   };
   return kScenarios;
 }
