@@ -77,7 +77,7 @@ BENCHMARK(BuildAndPrint);
 void DecodeLines(benchmark::State& state) {
   std::string chunk;
   while (chunk.size() < 60'000) chunk += kSmall + "\n";
-  cohort::ipc::LineDecoder decoder;
+  cohort::ipc::Decoder decoder;
   std::int64_t messages = 0;
   for (auto _ : state) {
     decoder.feed(chunk);

@@ -24,6 +24,8 @@
 #include <variant>
 #include <vector>
 
+#include "cohort/child_process.h"
+#include "cohort/serialization.h"
 #include "cohort/worker.h"
 
 namespace boost::asio {
@@ -42,21 +44,6 @@ enum class Policy {
                ///< SCHED_RR).
   Shared,      ///< The workers accept from one socket (Node's SCHED_NONE).
 };
-
-/// The format of messages on the channel (Node's `serialization`).
-enum class Serialization {
-  Json,  ///< One line of JSON per message. (Node's `advanced` is not spoken yet.)
-};
-
-/// One entry of a worker's stdio: what its descriptor i is.
-enum class Stdio {
-  Inherit,  ///< The primary's descriptor i.
-  Pipe,     ///< A pipe to the primary: `Process::on_stdout`, `on_stderr`.
-  Ignore,   ///< /dev/null
-};
-
-/// Added to, or replacing, variables of the primary's environment.
-using Environment = std::vector<std::pair<std::string, std::string>>;
 
 /// The arguments of a program: none given, or a list, which may be empty.
 class Arguments {
@@ -195,6 +182,8 @@ class Cluster {
 
   /// For `http::create_server(cluster, ...)`, `net::create_server`, `Acceptor`...
   operator net::Host&();
+  /// For `spawn(cluster, ...)`, `fork`, `exec`...
+  operator LoopRef() const;
 
   // Events of all workers, with Node's arguments. Each is emitted on the worker first, then here,
   // but for `message`, which the cluster gets first, as in Node.

@@ -1,9 +1,11 @@
-// Everything: `#include <cohort/cohort.h>`. Each concept also has its own header.
+// Everything but cohort/value_to.h: `#include <cohort/cohort.h>`. Each concept also has its own
+// header.
 #pragma once
 
 #include "cohort/acceptor.h"
 #include "cohort/address.h"
 #include "cohort/call.h"
+#include "cohort/child_process.h"
 #include "cohort/cluster.h"
 #include "cohort/error.h"
 #include "cohort/exit.h"
@@ -12,5 +14,6 @@
 #include "cohort/http.h"
 #include "cohort/net.h"
 #include "cohort/parallelism.h"
+#include "cohort/serialization.h"
 #include "cohort/value.h"
 #include "cohort/worker.h"

@@ -28,6 +28,8 @@ enum class Errc {
   InvalidArgument,   ///< An argument is outside of what the function takes.
   NoSuchMethod,      ///< The other side of a call has no method of that name.
   CallFailed,        ///< The method of a call failed on the other side; the detail says why.
+  CommandFailed,     ///< It ran, and ended with another code than 0 or by a signal (Node's exec).
+  OutputTooLarge,    ///< It wrote more than `max_buffer` (ERR_CHILD_PROCESS_STDIO_MAXBUFFER).
 };
 
 /// The category of `Errc`; `message()` is one sentence per value.

@@ -21,6 +21,7 @@
 
 #include "cohort/address.h"
 #include "cohort/call.h"
+#include "cohort/child_process.h"
 #include "cohort/error.h"
 #include "cohort/exit.h"
 #include "cohort/handle.h"
@@ -29,25 +30,6 @@
 namespace cohort {
 
 class WorkerImpl;
-
-/// What became of a `send`. As a bool it is Node's return value: true while the peer keeps up.
-class SendResult {
- public:
-  static SendResult queued(bool keeps_up) { return SendResult{keeps_up, std::nullopt}; }
-  static SendResult failed(Error error) { return SendResult{false, std::move(error)}; }
-
-  /// False when more than 128 KiB wait to be written, or when the message was not taken.
-  explicit operator bool() const { return keeps_up_; }
-  /// Why the message was not taken (the channel is closed, the message too large or not a message);
-  /// nothing if it was: then it will be delivered unless a process is killed.
-  const std::optional<Error>& error() const { return error_; }
-
- private:
-  SendResult(bool keeps_up, std::optional<Error> error)
-      : keeps_up_{keeps_up}, error_{std::move(error)} {}
-  bool keeps_up_;
-  std::optional<Error> error_;
-};
 
 /// The process behind a worker (Node's `worker.process`). A handle, as `Worker` is.
 class Process {

@@ -31,6 +31,10 @@ class Category final : public boost::system::error_category {
         return "no such method";
       case Errc::CallFailed:
         return "the method failed";
+      case Errc::CommandFailed:
+        return "the command failed";
+      case Errc::OutputTooLarge:
+        return "more output than max_buffer";
     }
     return "unknown error";
   }

@@ -200,6 +200,14 @@ int chmod(const char* path, mode_t mode) {
   return call([&] { return ::chmod(path, mode); });
 }
 
+int mkdir(const char* path, mode_t mode) {
+  return call([&] { return ::mkdir(path, mode); });
+}
+
+int rmdir(const char* path) {
+  return call([&] { return ::rmdir(path); });
+}
+
 int signal_process(int pidfd, int signal_number) {
   return call([&] {
     return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, signal_number, nullptr, 0));
@@ -208,6 +216,10 @@ int signal_process(int pidfd, int signal_number) {
 
 int kill(pid_t pid, int signal_number) {
   return call([&] { return ::kill(pid, signal_number); });
+}
+
+OwnFd pidfd_open(pid_t pid) {
+  return OwnFd{call([&] { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); })};
 }
 
 int reap(int pidfd, siginfo_t& info, rusage& usage) {

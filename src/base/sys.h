@@ -84,11 +84,15 @@ int access(const char* path, int mode);
 int poll(int fd, short events, int timeout_ms);
 int stat(const char* path, struct ::stat& info);
 int chmod(const char* path, mode_t mode);
+int mkdir(const char* path, mode_t mode);
+int rmdir(const char* path);
 
 // Processes.
 /// `kill` through a pidfd: never reaches a process that took over the number.
 int signal_process(int pidfd, int signal_number);
 int kill(pid_t pid, int signal_number);
+/// Of a process that need not be our child. Close-on-exec.
+OwnFd pidfd_open(pid_t pid);
 /// waitid(P_PIDFD, WEXITED|WNOHANG). 1: reaped, `info` and `usage` are set; 0: still running; -1:
 /// errno.
 int reap(int pidfd, siginfo_t& info, rusage& usage);

@@ -42,7 +42,7 @@ class Peer final : public WorkerImpl {
   bool gone = false;
 
  private:
-  ipc::Channel* channel() const override { return nullptr; }
+  std::shared_ptr<ipc::Channel> channel() const override { return nullptr; }
   std::size_t message_size_max() const override { return 0; }
   int id_;
 };

@@ -278,6 +278,7 @@ void Cluster::set_drain_timeout(std::chrono::milliseconds timeout) {
 
 asio::io_context& Cluster::io_context() { return impl_->io; }
 Cluster::operator net::Host&() { return *impl_->own_worker; }
+Cluster::operator LoopRef() const { return LoopRef{impl_->loop}; }
 
 void Cluster::on_setup(std::function<void(const Settings&)> handler) {
   impl_->primary.on_setup.on(std::move(handler));

@@ -67,8 +67,9 @@ void ForkedWorker::started(process::Child child, OwnFd channel,
   pid_ = child.pid;
   connected_ = true;
   stderr_tail_ = std::move(tail);
-  channel_ = std::make_shared<ipc::Channel>(loop_, std::move(channel), message_size_max_,
-                                            static_cast<ipc::ChannelUser&>(*this));
+  channel_ =
+      std::make_shared<ipc::Channel>(loop_, std::move(channel), serialization_, message_size_max_,
+                                     static_cast<ipc::ChannelUser&>(*this));
   channel_->set_ref(false);  // the process keeps the loop running
   channel_->start();
   process_ = std::make_unique<process::ChildWatch>(
@@ -113,7 +114,7 @@ void ForkedWorker::message(ipc::Incoming incoming) {
   const auto self = shared_from_this();
   switch (incoming.kind) {
     case ipc::MessageKind::User: {
-      Handle handle = received_handle(incoming);
+      Handle handle = handles_->receive(channel_, incoming);
       if (!handle && calls_->take(*this, incoming.value)) break;
       owner_.worker_message(*this, incoming.value, handle);
       emit_message(incoming.value, handle);
@@ -121,7 +122,7 @@ void ForkedWorker::message(ipc::Incoming incoming) {
     }
     case ipc::MessageKind::SocketGetCount:
     case ipc::MessageKind::SocketNotifyClose:
-      answer_about_sockets(incoming);
+      handles_->answer(channel_, incoming);
       break;
     case ipc::MessageKind::Cluster:
       cluster_message(incoming.value);

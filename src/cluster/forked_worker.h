@@ -50,6 +50,8 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
                std::size_t message_size_max);
   ~ForkedWorker() override;
 
+  /// Before `started`.
+  void set_serialization(Serialization serialization) { serialization_ = serialization; }
   /// The process runs. `tail` reads its stderr, if the primary does.
   void started(process::Child child, OwnFd channel, std::unique_ptr<process::StderrTail> tail);
   /// Reads a stdio pipe and emits what comes.
@@ -91,7 +93,7 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   void message(ipc::Incoming incoming) override;
   void channel_closed(std::optional<Error> why) override;
 
-  ipc::Channel* channel() const override { return channel_.get(); }
+  std::shared_ptr<ipc::Channel> channel() const override { return channel_; }
   std::size_t message_size_max() const override { return message_size_max_; }
   void cluster_message(const Value& message);
   void answered(std::int64_t seq, bool accepted);

@@ -151,7 +151,8 @@ Result<Launch> prepare_launch(const Settings& settings, const Environment& env, 
   if (auto added = add_stdio(settings, keep_stderr, launch); !added) return added.error();
   if (auto added = add_channel(launch); !added) return added.error();
   const int channel_fd = static_cast<int>(request.fds.size()) - 1;
-  request.env = worker_environment(environ, settings.env, env, worker_id, channel_fd);
+  request.env = worker_environment(environ, settings.env, env, worker_id, channel_fd,
+                                   settings.serialization.value_or(Serialization::Json));
   if (!settings.cwd.empty()) request.cwd = settings.cwd;
   request.uid = settings.uid;
   request.gid = settings.gid;
@@ -163,7 +164,7 @@ Result<Launch> prepare_launch(const Settings& settings, const Environment& env, 
 
 std::vector<std::string> worker_environment(char** inherited, const Environment& settings_env,
                                             const Environment& fork_env, int worker_id,
-                                            int channel_fd) {
+                                            int channel_fd, Serialization serialization) {
   Environment variables;
   for (char** entry = inherited; entry != nullptr && *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
@@ -178,7 +179,8 @@ std::vector<std::string> worker_environment(char** inherited, const Environment&
   for (const auto& [name, value] : fork_env) set_variable(variables, name, value);
   set_variable(variables, "NODE_UNIQUE_ID", std::to_string(worker_id));
   set_variable(variables, "NODE_CHANNEL_FD", std::to_string(channel_fd));
-  set_variable(variables, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
+  set_variable(variables, "NODE_CHANNEL_SERIALIZATION_MODE",
+               serialization == Serialization::Advanced ? "advanced" : "json");
   std::vector<std::string> entries;
   entries.reserve(variables.size());
   for (const auto& [name, value] : variables) entries.push_back(name + '=' + value);

@@ -31,6 +31,6 @@ Result<Launch> prepare_launch(const Settings& settings, const Environment& env, 
 /// Pure but for `inherited`, usually `environ`.
 std::vector<std::string> worker_environment(char** inherited, const Environment& settings_env,
                                             const Environment& fork_env, int worker_id,
-                                            int channel_fd);
+                                            int channel_fd, Serialization serialization);
 
 }  // namespace cohort::cluster

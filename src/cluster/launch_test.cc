@@ -28,7 +28,8 @@ TEST(WorkerEnvironment, AddsInTheOrderOfNodeAndHidesTheParentsOwnChannel) {
   char lifeline[] = "COHORT_LIFELINE_FD=5";
   char odd[] = "no equals sign";
   char* inherited[] = {path, channel, id, lifeline, odd, nullptr};
-  EXPECT_EQ(worker_environment(inherited, {{"A", "1"}, {"PATH", "/usr/bin"}}, {{"A", "2"}}, 7, 3),
+  EXPECT_EQ(worker_environment(inherited, {{"A", "1"}, {"PATH", "/usr/bin"}}, {{"A", "2"}}, 7, 3,
+                               Serialization::Json),
             (Strings{"PATH=/usr/bin", "A=2", "NODE_UNIQUE_ID=7", "NODE_CHANNEL_FD=3",
                      "NODE_CHANNEL_SERIALIZATION_MODE=json"}));
 }

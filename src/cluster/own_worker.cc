@@ -85,11 +85,12 @@ ParentChannel take_parent_channel() {
               << *fd_text << " is not an open socket; going on without a primary\n";
     return parent;
   }
-  if (mode && !mode->empty() && *mode != "json") {
-    std::cerr << "cohort: the primary speaks serialization '" << *mode
-              << "', and this version only 'json'; set serialization: 'json' in the primary\n";
+  if (mode && !mode->empty() && *mode != "json" && *mode != "advanced") {
+    std::cerr << "cohort: NODE_CHANNEL_SERIALIZATION_MODE=" << *mode
+              << ": must be json or advanced\n";
     std::_Exit(100);
   }
+  if (mode && *mode == "advanced") parent.serialization = Serialization::Advanced;
   parent.socket.reset(*fd);
   sys::set_cloexec(*fd, true);
   sys::set_nonblocking(*fd, true);
@@ -156,8 +157,10 @@ OwnWorker::OwnWorker(const Loop& loop, std::shared_ptr<Calls> calls, ParentChann
   id_ = parent.worker_id.value_or(0);
   of_cohort_ = parent.of_cohort;
   connected_ = true;
-  channel_ = std::make_shared<ipc::Channel>(loop_, std::move(parent.socket), ipc::kMessageSizeMax,
-                                            static_cast<ipc::ChannelUser&>(*this));
+  serialization_ = parent.serialization;
+  channel_ =
+      std::make_shared<ipc::Channel>(loop_, std::move(parent.socket), serialization_,
+                                     ipc::kMessageSizeMax, static_cast<ipc::ChannelUser&>(*this));
 }
 
 OwnWorker::~OwnWorker() {
@@ -254,7 +257,7 @@ void OwnWorker::message(ipc::Incoming incoming) {
   else if (incoming.kind == ipc::MessageKind::Cluster)
     cluster_message(incoming);
   else
-    answer_about_sockets(incoming);
+    handles_->answer(channel_, incoming);
 }
 
 void OwnWorker::user_message(ipc::Incoming incoming) {
@@ -262,7 +265,7 @@ void OwnWorker::user_message(ipc::Incoming incoming) {
   if (!wants_messages() || !early_messages_.empty()) {
     early_messages_.push_back(std::move(incoming));
   } else {
-    cohort::Handle handle = received_handle(incoming);
+    cohort::Handle handle = handles_->receive(channel_, incoming);
     emit_message(incoming.value, handle);
   }
 }

@@ -28,10 +28,10 @@ namespace cohort::cluster {
 struct ParentChannel {
   OwnFd socket;                  ///< None: no channel.
   std::optional<int> worker_id;  ///< A worker of a cluster.
-  bool of_cohort = false;        ///< The parent is one of ours.
+  Serialization serialization = Serialization::Json;
+  bool of_cohort = false;  ///< The parent is one of ours.
 };
-/// Exits with 100 and a message if the parent asks for a serialization that this version cannot
-/// speak.
+/// Exits with 100 and a message if the parent asks for a serialization that nobody knows.
 ParentChannel take_parent_channel();
 
 class OwnWorker final : public WorkerImpl, public net::Host, private ipc::ChannelUser {
@@ -94,7 +94,7 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
   void message(ipc::Incoming incoming) override;
   void channel_closed(std::optional<Error> why) override;
 
-  ipc::Channel* channel() const override { return channel_.get(); }
+  std::shared_ptr<ipc::Channel> channel() const override { return channel_; }
   std::size_t message_size_max() const override { return ipc::kMessageSizeMax; }
   bool is_cluster_worker() const { return id_ != 0 && channel_ != nullptr; }
   std::weak_ptr<OwnWorker> weak_worker() {

@@ -65,6 +65,7 @@ std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
   const auto worker = std::make_shared<ForkedWorker>(
       loop_, calls_, static_cast<ForkedWorkerOwner&>(*this), ++last_id_,
       settings_.message_size_max.value_or(kMessageSizeMax));
+  worker->set_serialization(settings_.serialization.value_or(Serialization::Json));
   workers_.emplace(worker->id(), Entry{worker});
   tell(event::Forked{worker->id(), place});
   if (auto started = start(*worker, env, place.has_value()); !started)

@@ -45,7 +45,7 @@ class Primary final : private ForkedWorkerOwner {
   Event<Worker> on_online;
   Event<Worker, const Address&> on_listening;
   Event<Worker, const Value&> on_message;
-  net::Handlers<const Worker&, const Value&, Handle&> on_handle;
+  Handlers<const Worker&, const Value&, Handle&> on_handle;
   Event<Worker> on_disconnect;
   Event<Worker, const Exit&> on_exit;
 

@@ -5,9 +5,7 @@
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/post.hpp>
 
-#include "base/sys.h"
 #include "cluster/worker_impl.h"
-#include "ipc/handle.h"
 
 namespace cohort {
 
@@ -26,7 +24,7 @@ void WorkerImpl::end_events() {
 
 SendResult WorkerImpl::send(const Value& message_value, ipc::Channel::Done done) {
   if (loop_.runs_here()) {
-    ipc::Channel* target = channel();
+    const auto target = channel();
     auto sent = target != nullptr ? target->send(message_value, done)
                                   : Result<bool>(make_error(Errc::ChannelClosed, "send"));
     if (sent) return SendResult::queued(*sent);
@@ -35,8 +33,9 @@ SendResult WorkerImpl::send(const Value& message_value, ipc::Channel::Done done)
   }
   // Another thread: the message is encoded here, since its contents are not guarded, and sent
   // there.
-  std::string line;
-  if (auto encoded = ipc::encode_line(message_value, line, message_size_max()); !encoded) {
+  std::string bytes;
+  if (auto encoded = ipc::encode_message(message_value, serialization_, bytes, message_size_max());
+      !encoded) {
     if (done) loop_.post([done, why = encoded.error()] { done(why); });
     return SendResult::failed(encoded.error());
   }
@@ -45,101 +44,24 @@ SendResult WorkerImpl::send(const Value& message_value, ipc::Channel::Done done)
     if (done) loop_.post([done, closed] { done(closed); });
     return SendResult::failed(closed);
   }
-  loop_.post([self = shared_from_this(), line = std::move(line), done] {
-    ipc::Channel* target = self->channel();
-    auto sent = target != nullptr ? target->send_line(line, done)
+  loop_.post([self = shared_from_this(), bytes = std::move(bytes), done] {
+    const auto target = self->channel();
+    auto sent = target != nullptr ? target->send_encoded(bytes, done)
                                   : Result<bool>(make_error(Errc::ChannelClosed, "send"));
     if (!sent && done) done(sent.error());
   });
   return SendResult::queued(true);
 }
 
-// A handle on its way: kept until the peer has it.
-struct WorkerImpl::Sending {
-  Value wrapped;
-  Handle handle;
-  HandleDone done;
-  int tries = 0;
-
-  void finish(std::optional<Error> error) {
-    if (done) std::exchange(done, nullptr)(std::move(error), error ? std::move(handle) : Handle{});
-  }
-};
-
-SendResult WorkerImpl::send(const Value& message, Handle handle, HandleDone done) {
-  const auto sending = std::make_shared<Sending>(
-      Sending{ipc::wrap(handle, message), std::move(handle), std::move(done)});
-  Result<bool> sent = true;
-  if (!sending->handle)
-    sent = make_error(Errc::InvalidArgument, "send a handle", "there is none");
-  else if (!peer_is_cohort() && !ipc::suits_node(sending->handle))
-    sent = make_error(Errc::InvalidArgument, "send a handle",
-                      "a Node process takes sockets and pipes only, and no bytes read from them");
-  else
-    sent = try_send(sending);
-  if (sent) return SendResult::queued(*sent);
-  loop_.post([sending, why = sent.error()] { sending->finish(why); });
-  return SendResult::failed(sent.error());
-}
-
-Result<bool> WorkerImpl::try_send(const std::shared_ptr<Sending>& sending) {
-  constexpr int kTriesMax = 3;  // as Node
-  ipc::Channel* target = channel();
-  if (target == nullptr) return make_error(Errc::ChannelClosed, "send a handle");
-  ++sending->tries;
-  // A Node process would block on it for ever.
-  sys::set_nonblocking(sending->handle.native_handle(), true);
-  using Delivery = ipc::Channel::Delivery;
-  return target->send_descriptor(
-      sending->wrapped, sending->handle.native_handle(),
-      [weak = weak_from_this(), sending](Delivery delivery) {
-        const auto self = weak.lock();
-        if (delivery == Delivery::Received) return sending->finish(std::nullopt);
-        if (delivery == Delivery::PeerGone || !self)
-          return sending->finish(make_error(Errc::ChannelClosed, "send a handle"));
-        if (sending->tries == kTriesMax)
-          return sending->finish(system_error(
-              EMFILE, "send a handle", "the other process has no descriptors left; tried 3 times"));
-        if (const auto sent = self->try_send(sending); !sent) sending->finish(sent.error());
-      });
+SendResult WorkerImpl::send(const Value& message, Handle handle, ipc::HandleTraffic::Done done) {
+  const auto sent =
+      handles_->send(channel(), message, std::move(handle), peer_is_cohort(), std::move(done));
+  return sent ? SendResult::queued(*sent) : SendResult::failed(sent.error());
 }
 
 void WorkerImpl::emit_message(const Value& message, Handle& handle) {
   events.message.emit(loop_, message);
   on_handle(message, handle);
-}
-
-Handle WorkerImpl::received_handle(ipc::Incoming& incoming) {
-  Handle handle = ipc::take_handle(incoming);
-  if (!handle || !incoming.handle_key.is_string()) return handle;
-  const std::string key{incoming.handle_key.string_or({})};
-  ++counted_[key].open;
-  handle.attach(std::shared_ptr<void>(nullptr, [weak = weak_from_this(), loop = loop_, key](void*) {
-    loop.post([weak, key] {
-      if (const auto self = weak.lock()) self->counted_socket_closed(key);
-    });
-  }));
-  return handle;
-}
-
-void WorkerImpl::counted_socket_closed(const std::string& key) {
-  const auto found = counted_.find(key);
-  if (--found->second.open > 0) return;
-  if (found->second.tell_when_closed) send(ipc::all_sockets_closed(key), {});
-  counted_.erase(found);
-}
-
-void WorkerImpl::answer_about_sockets(const ipc::Incoming& incoming) {
-  const std::string key{std::as_const(incoming.value)["key"].string_or({})};
-  const auto found = counted_.find(key);
-  if (incoming.kind == ipc::MessageKind::SocketGetCount) {
-    send(ipc::socket_count(key, found == counted_.end() ? 0 : found->second.open), {});
-  } else if (incoming.kind == ipc::MessageKind::SocketNotifyClose) {
-    if (found == counted_.end())
-      send(ipc::all_sockets_closed(key), {});
-    else
-      found->second.tell_when_closed = true;
-  }
 }
 
 pid_t Process::pid() const { return impl_->pid(); }

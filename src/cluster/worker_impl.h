@@ -5,18 +5,17 @@
 #include <sys/types.h>
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "base/event.h"
+#include "base/handlers.h"
 #include "base/loop.h"
 #include "cluster/calls.h"
-#include "cluster/events.h"
 #include "cohort/worker.h"
-#include "ipc/channel.h"
-#include "net/handlers.h"
+#include "ipc/handle.h"
 
 namespace cohort {
 
@@ -34,9 +33,8 @@ class WorkerImpl : public std::enable_shared_from_this<WorkerImpl> {
   virtual void exit_process(int code) = 0;
   /// Any thread.
   virtual SendResult send(const Value& message, ipc::Channel::Done done);
-  using HandleDone = std::function<void(std::optional<Error>, Handle)>;
   /// The loop's executor only.
-  SendResult send(const Value& message, Handle handle, HandleDone done);
+  SendResult send(const Value& message, Handle handle, ipc::HandleTraffic::Done done);
 
   const Loop& loop() const { return loop_; }
   /// Nothing more comes: operations that wait for an event are aborted, and handlers go. They often
@@ -52,45 +50,35 @@ class WorkerImpl : public std::enable_shared_from_this<WorkerImpl> {
   virtual int reply_id() const = 0;
 
   struct {
-    cluster::Event<> online;
-    cluster::Event<const Address&> listening;
-    cluster::Event<const Value&> message;
-    cluster::Event<const Error&> error;
-    cluster::Event<> disconnect;
-    cluster::Event<const Exit&> exit;
-    cluster::Event<std::string_view> stdout_data;
-    cluster::Event<std::string_view> stderr_data;
+    Event<> online;
+    Event<const Address&> listening;
+    Event<const Value&> message;
+    Event<const Error&> error;
+    Event<> disconnect;
+    Event<const Exit&> exit;
+    Event<std::string_view> stdout_data;
+    Event<std::string_view> stderr_data;
   } events;
-  net::Handlers<const Value&, Handle&> on_handle;  // of messages, with or without one
+  Handlers<const Value&, Handle&> on_handle;  // of messages, with or without one
 
  protected:
   WorkerImpl(const Loop& loop, std::shared_ptr<cluster::Calls> calls)
-      : loop_{loop}, calls_{std::move(calls)} {}
+      : loop_{loop},
+        calls_{std::move(calls)},
+        handles_{std::make_shared<ipc::HandleTraffic>(loop)} {}
   /// On the loop's executor. Null if there is none (any more).
-  virtual ipc::Channel* channel() const = 0;
+  virtual std::shared_ptr<ipc::Channel> channel() const = 0;
   virtual std::size_t message_size_max() const = 0;
   virtual bool peer_is_cohort() const = 0;
+  /// Fixed before the channel is there.
+  Serialization serialization_ = Serialization::Json;
 
   bool wants_messages() const { return events.message.has_listener() || !on_handle.empty(); }
   void emit_message(const Value& message, Handle& handle);
-  /// The message's handle. If the peer counts its sockets, that one is counted until it is closed.
-  Handle received_handle(ipc::Incoming& incoming);
-  /// NODE_SOCKET_GET_COUNT and NOTIFY_CLOSE; anything else is ignored, as Node does.
-  void answer_about_sockets(const ipc::Incoming& incoming);
 
   Loop loop_;
-  std::shared_ptr<cluster::Calls> calls_;  // one for all of them
-
- private:
-  struct Sending;
-  struct CountedSockets {
-    std::size_t open = 0;
-    bool tell_when_closed = false;
-  };
-  Result<bool> try_send(const std::shared_ptr<Sending>& sending);
-  void counted_socket_closed(const std::string& key);
-
-  std::map<std::string, CountedSockets> counted_;  // by the key that a Node peer gave them
+  std::shared_ptr<cluster::Calls> calls_;        // one for all of them
+  std::shared_ptr<ipc::HandleTraffic> handles_;  // shared with handles on their way
 };
 
 }  // namespace cohort

@@ -14,12 +14,12 @@
 #include <string>
 #include <vector>
 
+#include "base/handlers.h"
 #include "base/loop.h"
 #include "cohort/http.h"
 #include "http/date.h"
 #include "http/parser.h"
 #include "http/reply.h"
-#include "net/handlers.h"
 #include "net/listener.h"
 
 namespace cohort::http {
@@ -51,8 +51,8 @@ class ServerCore final : public net::ListenerUser, public std::enable_shared_fro
   bool is_listening() const { return state_ == State::Listening; }
   const Address& address() const { return address_; }
   ServerStats stats() const;
-  net::Handlers<>& on_listening() { return on_listening_; }
-  net::Handlers<const Error&>& on_error() { return on_error_; }
+  Handlers<>& on_listening() { return on_listening_; }
+  Handlers<const Error&>& on_error() { return on_error_; }
 
   // net::ListenerUser.
   void listening(const Address& bound) override;
@@ -97,8 +97,8 @@ class ServerCore final : public net::ListenerUser, public std::enable_shared_fro
   State state_ = State::Idle;
   std::unique_ptr<net::Listener> listener_;  // closed, but kept, until the last connection ended
   Address address_;
-  net::Handlers<> on_listening_;
-  net::Handlers<const Error&> on_error_;
+  Handlers<> on_listening_;
+  Handlers<const Error&> on_error_;
   std::function<void()> first_listening_;  // the callback of this listen()
   std::size_t limit_ = 0;
   std::vector<std::function<void()>> ended_;

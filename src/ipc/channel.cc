@@ -2,8 +2,11 @@
 
 #include <poll.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 #include "base/sys.h"
 
@@ -15,6 +18,7 @@ constexpr std::size_t kReadSize = 65536;
 constexpr std::size_t kDescriptorsPerRead = 64;
 // A segment that is this long gets no more messages, so that memory is freed as it is written.
 constexpr std::size_t kSegmentSize = 65536;
+constexpr std::size_t kSegmentsPerWrite = 16;
 
 bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
@@ -35,12 +39,14 @@ std::vector<OwnFd> take_descriptors(msghdr& message) {
 
 }  // namespace
 
-Channel::Channel(const Loop& loop, OwnFd socket, std::size_t message_size_max, ChannelUser& user)
+Channel::Channel(const Loop& loop, OwnFd socket, Serialization serialization,
+                 std::size_t message_size_max, ChannelUser& user)
     : loop_{loop},
       watch_{std::make_unique<Watch>(loop, std::move(socket))},
       user_{&user},
+      serialization_{serialization},
       message_size_max_{message_size_max},
-      decoder_{message_size_max},
+      decoder_{message_size_max, serialization},
       read_buffer_{new char[kReadSize]} {}
 
 void Channel::start() { wait_readable(); }
@@ -51,47 +57,73 @@ void Channel::set_ref(bool ref) {
 
 // Writing.
 
+bool Channel::Segment::takes_more() const {
+  return fd < 0 && attached.empty() && text.size() < kSegmentSize;
+}
+
 std::string& Channel::plain_tail() {
-  if (queue_.empty() || queue_.back().fd >= 0 || queue_.back().bytes.size() >= kSegmentSize)
-    queue_.emplace_back();
-  return queue_.back().bytes;
+  if (queue_.empty() || !queue_.back().takes_more()) queue_.emplace_back();
+  return queue_.back().text;
+}
+
+// Encodes the message behind `text`, which is that of the last segment, and makes segments of its
+// own for bytes that are sent from where they lie. Its size; on an error nothing has changed.
+Result<std::size_t> Channel::append(const Value& message, std::string& text) {
+  const std::size_t before = text.size();
+  attached_.clear();
+  const auto encoded = encode_message(message, serialization_, text, message_size_max_, &attached_);
+  if (!encoded) return encoded.error();
+  std::size_t size = text.size() - before;
+  std::vector<Segment> behind;  // cut off `text`, the last first
+  for (auto attached = attached_.rbegin(); attached != attached_.rend(); ++attached) {
+    if (text.size() > attached->position)
+      behind.push_back({.text = text.substr(attached->position)});
+    text.resize(attached->position);
+    size += attached->bytes.size();
+    behind.push_back({.attached = attached->bytes, .keeper = std::move(attached->keeper)});
+  }
+  attached_.clear();
+  std::move(behind.rbegin(), behind.rend(), std::back_inserter(queue_));
+  return size;
 }
 
 Result<bool> Channel::send(const Value& message, Done done) {
   if (!open_) return make_error(Errc::ChannelClosed, "send");
-  std::string& tail = plain_tail();
-  const std::size_t before = tail.size();
-  if (auto encoded = encode_line(message, tail, message_size_max_); !encoded) {
-    tail.resize(before);
-    return encoded.error();
-  }
-  return queued(tail.size() - before, std::move(done));
+  const auto size = append(message, plain_tail());
+  if (!size) return size.error();
+  return queued(*size, std::move(done));
 }
 
-Result<bool> Channel::send_line(std::string_view line, Done done) {
+Result<bool> Channel::send_encoded(std::string_view message, Done done) {
   if (!open_) return make_error(Errc::ChannelClosed, "send");
-  plain_tail().append(line);
-  return queued(line.size(), std::move(done));
+  plain_tail().append(message);
+  return queued(message.size(), std::move(done));
 }
 
 Result<bool> Channel::send_descriptor(const Value& wrapped, int fd, Answered answered) {
   if (!open_) return make_error(Errc::ChannelClosed, "send");
-  Segment segment;
-  if (auto encoded = encode_line(wrapped, segment.bytes, message_size_max_); !encoded)
-    return encoded.error();
-  segment.fd = fd;
-  queued_ += segment.bytes.size();
-  queue_.push_back(std::move(segment));
+  const std::size_t first = queue_.size();
+  queue_.emplace_back();
+  const auto size = append(wrapped, queue_.back().text);
+  if (!size) {
+    queue_.pop_back();
+    return size.error();
+  }
+  const std::size_t before = queue_.size();
+  queue_[first].fd = fd;
+  queued_ += *size;
   write_now();
-  if (!queue_.empty() && queue_.back().fd == fd) {
+  const std::size_t gone = before - queue_.size();
+  if (gone <= first && open_ && queue_[first - gone].fd == fd) {
     // It has to wait, for longer than the caller may keep the descriptor.
-    queue_.back().own = sys::duplicate(fd);
-    if (!queue_.back().own) {
-      queued_ -= queue_.back().bytes.size();
-      queue_.pop_back();
+    Segment& waiting = queue_[first - gone];
+    waiting.own = sys::duplicate(fd);
+    if (!waiting.own) {
+      queue_.resize(first - gone);
+      queued_ -= *size;
       return errno_error("send a descriptor");
     }
-    queue_.back().fd = queue_.back().own.get();
+    waiting.fd = waiting.own.get();
   }
   unanswered_.push_back(std::move(answered));
   return queued_ - written_ < kHighWaterMark;
@@ -120,18 +152,24 @@ void Channel::write_soon() {
 void Channel::write_now() {
   if (!watch_ || writable_wanted_) return;
   while (!queue_.empty())
-    if (!write_front()) return;
+    if (!write_some()) return;
   if (closing_) end(std::nullopt);
 }
 
-// Writes what the socket takes of the first segment; false if nothing more can be written now.
-bool Channel::write_front() {
+// Writes what the socket takes, up to the next descriptor; false if nothing more can be written
+// now.
+bool Channel::write_some() {
+  std::array<iovec, kSegmentsPerWrite> data;
+  std::size_t count = 0;
+  for (const Segment& segment : queue_) {
+    if (count == data.size() || (count > 0 && segment.fd >= 0)) break;
+    const std::string_view rest = segment.bytes().substr(count == 0 ? front_offset_ : 0);
+    data[count++] = {const_cast<char*>(rest.data()), rest.size()};
+  }
   Segment& front = queue_.front();
-  const std::string_view rest = std::string_view(front.bytes).substr(front_offset_);
-  iovec data{const_cast<char*>(rest.data()), rest.size()};
   msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
+  message.msg_iov = data.data();
+  message.msg_iovlen = count;
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
   if (front.fd >= 0) {
     message.msg_control = control;
@@ -159,9 +197,9 @@ bool Channel::write_front() {
 void Channel::written(std::size_t size) {
   written_ += size;
   front_offset_ += size;
-  if (front_offset_ == queue_.front().bytes.size()) {
+  while (!queue_.empty() && front_offset_ >= queue_.front().bytes().size()) {
+    front_offset_ -= queue_.front().bytes().size();
     queue_.pop_front();
-    front_offset_ = 0;
   }
   while (!waiting_.empty() && waiting_.front().end <= written_) {
     loop_.post([done = std::move(waiting_.front().done)] { done(std::nullopt); });
@@ -228,7 +266,9 @@ bool Channel::read_blocking(std::chrono::steady_clock::time_point deadline) {
 
 // One recvmsg and its messages; false if there is nothing to read now.
 bool Channel::read_once() {
-  iovec data{read_buffer_.get(), kReadSize};
+  const std::span<char> space = decoder_.space();
+  iovec data =
+      space.empty() ? iovec{read_buffer_.get(), kReadSize} : iovec{space.data(), space.size()};
   alignas(cmsghdr) char control[CMSG_SPACE(kDescriptorsPerRead * sizeof(int))];
   msghdr message{};
   message.msg_iov = &data;
@@ -237,7 +277,8 @@ bool Channel::read_once() {
   message.msg_controllen = sizeof control;
   const ssize_t size = sys::recvmsg(watch_->fd(), message);
   if (size > 0) {
-    deliver({read_buffer_.get(), static_cast<std::size_t>(size)}, take_descriptors(message));
+    deliver({static_cast<char*>(data.iov_base), static_cast<std::size_t>(size)},
+            take_descriptors(message));
     return watch_ != nullptr;
   }
   if (size < 0 && would_block(errno)) return false;

@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -45,7 +46,8 @@ class Channel : public std::enable_shared_from_this<Channel> {
   /// Below this many bytes waiting, `send` says that the peer keeps up. As in Node.
   static constexpr std::size_t kHighWaterMark = 131072;
 
-  Channel(const Loop& loop, OwnFd socket, std::size_t message_size_max, ChannelUser& user);
+  Channel(const Loop& loop, OwnFd socket, Serialization serialization, std::size_t message_size_max,
+          ChannelUser& user);
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
 
@@ -58,8 +60,8 @@ class Channel : public std::enable_shared_from_this<Channel> {
   /// system has the message, with the error if it never will. On an error nothing was queued, and
   /// `done` is not called.
   Result<bool> send(const Value& message, Done done = {});
-  /// The same for a message that was encoded by `encode_line`.
-  Result<bool> send_line(std::string_view line, Done done = {});
+  /// The same for one that was encoded by `encode_message` for this channel's serialization.
+  Result<bool> send_encoded(std::string_view message, Done done = {});
   /// What became of a descriptor.
   enum class Delivery {
     Received,
@@ -86,21 +88,30 @@ class Channel : public std::enable_shared_from_this<Channel> {
   void set_ref(bool ref);
 
  private:
-  // Consecutive bytes; a descriptor goes with the first of them.
+  // Consecutive bytes, of its own or of a large Value; a descriptor goes with the first of them.
   struct Segment {
-    std::string bytes;
+    std::string text{};
+    std::span<const std::byte> attached{};
+    Value keeper{};  // of `attached`
     int fd = -1;
-    OwnFd own;  // keeps `fd` open if it could not be sent at once
+    OwnFd own{};  // keeps `fd` open if it could not be sent at once
+
+    std::string_view bytes() const {
+      if (attached.empty()) return text;
+      return {reinterpret_cast<const char*>(attached.data()), attached.size()};
+    }
+    bool takes_more() const;
   };
   struct Waiting {
     std::uint64_t end;  // written_ from which on it is done
     Done done;
   };
   std::string& plain_tail();
+  Result<std::size_t> append(const Value& message, std::string& text);
   Result<bool> queued(std::size_t size, Done done);
   void write_soon();
   void write_now();
-  bool write_front();
+  bool write_some();
   void wait_writable();
   void written(std::size_t size);
   void fail_writes(Error error);
@@ -113,12 +124,14 @@ class Channel : public std::enable_shared_from_this<Channel> {
   Loop loop_;
   std::unique_ptr<Watch> watch_;
   ChannelUser* user_;
-  std::size_t message_size_max_;
-  LineDecoder decoder_;
+  const Serialization serialization_;
+  const std::size_t message_size_max_;
+  Decoder decoder_;
   std::unique_ptr<char[]> read_buffer_;
 
   std::deque<Segment> queue_;
-  std::size_t front_offset_ = 0;  // written bytes of queue_.front()
+  std::size_t front_offset_ = 0;    // written bytes of queue_.front()
+  std::vector<Attached> attached_;  // of the message that is being encoded; here for its memory
   std::uint64_t written_ = 0;
   std::uint64_t queued_ = 0;
   std::deque<Waiting> waiting_;

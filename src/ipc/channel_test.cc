@@ -23,8 +23,8 @@ class ChannelTest : public testing::Test, protected ChannelUser {
     OwnFd ends[2];
     EXPECT_EQ(sys::socketpair(AF_UNIX, SOCK_STREAM, true, ends), 0);
     peer_ = std::move(ends[1]);
-    channel_ = std::make_shared<Channel>(loop_, std::move(ends[0]), message_size_max,
-                                         static_cast<ChannelUser&>(*this));
+    channel_ = std::make_shared<Channel>(loop_, std::move(ends[0]), Serialization::Json,
+                                         message_size_max, static_cast<ChannelUser&>(*this));
     channel_->start();
   }
   ~ChannelTest() override {
@@ -127,8 +127,8 @@ TEST_F(ChannelTest, ADescriptorArrivesWithItsMessageAndStaysTheSenders) {
 
   OwnFd second_ends[2];
   ASSERT_EQ(sys::socketpair(AF_UNIX, SOCK_STREAM, true, second_ends), 0);
-  const auto other = std::make_shared<Channel>(loop_, std::move(peer_), kMessageSizeMax,
-                                               static_cast<ChannelUser&>(*this));
+  const auto other = std::make_shared<Channel>(loop_, std::move(peer_), Serialization::Json,
+                                               kMessageSizeMax, static_cast<ChannelUser&>(*this));
   other->start();
   turn();
   ASSERT_EQ(fds_.size(), 1u);
@@ -147,8 +147,8 @@ TEST_F(ChannelTest, ADescriptorThatCannotBeSentAtOnceIsKeptOpenUntilItIs) {
     ASSERT_EQ(sys::pipe(pipe), 0);
     ASSERT_TRUE(channel_->send_descriptor(wrap_handle("net.Native", 1), pipe[1].get()));
   }  // the caller's copy is closed
-  const auto other = std::make_shared<Channel>(loop_, std::move(peer_), kMessageSizeMax,
-                                               static_cast<ChannelUser&>(*this));
+  const auto other = std::make_shared<Channel>(loop_, std::move(peer_), Serialization::Json,
+                                               kMessageSizeMax, static_cast<ChannelUser&>(*this));
   other->start();
   turn();
   EXPECT_EQ(fds_.size(), 1u);
@@ -276,8 +276,9 @@ TEST_F(ChannelTest, EveryFailingSystemCallEndsItOrChangesNothing) {
   for (int n = 0; n < 6; ++n) {
     OwnFd ends[2];
     ASSERT_EQ(sys::socketpair(AF_UNIX, SOCK_STREAM, true, ends), 0);
-    const auto channel = std::make_shared<Channel>(loop_, std::move(ends[0]), kMessageSizeMax,
-                                                   static_cast<ChannelUser&>(*this));
+    const auto channel =
+        std::make_shared<Channel>(loop_, std::move(ends[0]), Serialization::Json, kMessageSizeMax,
+                                  static_cast<ChannelUser&>(*this));
     channel->start();
     {
       sys::FailNth fail{n, ECONNRESET};

@@ -3,6 +3,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <cerrno>
+#include <tuple>
+
 #include "base/sys.h"
 
 namespace cohort {
@@ -81,11 +84,6 @@ bool suits_node(const Handle& handle) {
   return handle.kind() != Handle::Kind::Other && handle.head().empty();
 }
 
-Handle take_handle(Incoming& incoming) {
-  if (!incoming.fd) return {};
-  return Handle{std::move(incoming.fd), to_bytes(incoming.handle_head)};
-}
-
 Value wrap(const Handle& handle, Value message) {
   // As Node names them; it has no pipes of its own kind.
   const auto type = [&]() -> std::string_view {
@@ -108,6 +106,97 @@ Value wrap(const Handle& handle, Value message) {
         socket_option(handle.native_handle(), SO_DOMAIN) == AF_INET6 ? "udp6" : "udp4";
   if (!handle.head().empty()) wrapped["head"] = to_text(handle.head());
   return wrapped;
+}
+
+// A handle on its way: kept until the peer has it.
+struct HandleTraffic::Sending {
+  Value wrapped;
+  Handle handle;
+  Done done;
+  int tries = 0;
+
+  void finish(std::optional<Error> error) {
+    if (done) std::exchange(done, nullptr)(error, error ? std::move(handle) : Handle{});
+  }
+};
+
+Result<bool> HandleTraffic::send(const std::shared_ptr<Channel>& channel, const Value& message,
+                                 Handle handle, bool peer_is_cohort, Done done) {
+  const auto sending = std::make_shared<Sending>();
+  sending->wrapped = wrap(handle, message);
+  sending->handle = std::move(handle);
+  sending->done = std::move(done);
+  const auto sent = [&]() -> Result<bool> {
+    if (!sending->handle)
+      return make_error(Errc::InvalidArgument, "send a handle", "there is none");
+    if (!peer_is_cohort && !suits_node(sending->handle))
+      return make_error(Errc::InvalidArgument, "send a handle",
+                        "a Node process takes sockets and pipes only, and no bytes read from them");
+    return try_send(channel, sending);
+  }();
+  if (!sent) loop_.post([sending, why = sent.error()] { sending->finish(why); });
+  return sent;
+}
+
+Result<bool> HandleTraffic::try_send(const std::shared_ptr<Channel>& channel,
+                                     const std::shared_ptr<Sending>& sending) {
+  constexpr int kTriesMax = 3;
+  if (!channel) return make_error(Errc::ChannelClosed, "send a handle");
+  ++sending->tries;
+  // A Node process would block on it for ever.
+  sys::set_nonblocking(sending->handle.native_handle(), true);
+  return channel->send_descriptor(
+      sending->wrapped, sending->handle.native_handle(),
+      [self = shared_from_this(), weak = std::weak_ptr{channel}, sending](auto delivery) {
+        if (delivery == Channel::Delivery::Received) return sending->finish(std::nullopt);
+        if (delivery == Channel::Delivery::PeerGone)
+          return sending->finish(make_error(Errc::ChannelClosed, "send a handle"));
+        if (sending->tries == kTriesMax)
+          return sending->finish(system_error(
+              EMFILE, "send a handle", "the other process has no descriptors left; tried 3 times"));
+        if (const auto again = self->try_send(weak.lock(), sending); !again)
+          sending->finish(again.error());
+      });
+}
+
+Handle HandleTraffic::receive(const std::shared_ptr<Channel>& channel, Incoming& incoming) {
+  if (!incoming.fd) return {};
+  Handle handle{std::move(incoming.fd), to_bytes(incoming.handle_head)};
+  if (!incoming.handle_key.is_string()) return handle;
+  const std::string key{incoming.handle_key.string_or({})};
+  ++counted_[key].open;
+  // The end of this pointer is the end of the socket.
+  handle.attach(std::shared_ptr<void>(
+      nullptr,
+      [weak = weak_from_this(), channel = std::weak_ptr{channel}, key, loop = loop_](void*) {
+        loop.post([weak, channel, key] {
+          if (const auto self = weak.lock()) self->socket_closed(channel.lock(), key);
+        });
+      }));
+  return handle;
+}
+
+void HandleTraffic::socket_closed(const std::shared_ptr<Channel>& channel, const std::string& key) {
+  const auto found = counted_.find(key);
+  if (--found->second.open > 0) return;
+  const bool tell = found->second.tell_when_closed;
+  counted_.erase(found);
+  if (tell && channel) std::ignore = channel->send(all_sockets_closed(key));
+}
+
+void HandleTraffic::answer(const std::shared_ptr<Channel>& channel, const Incoming& incoming) {
+  if (!channel) return;
+  const std::string key{incoming.value["key"].string_or({})};
+  const auto found = counted_.find(key);
+  const std::size_t open = found == counted_.end() ? 0 : found->second.open;
+  if (incoming.kind == MessageKind::SocketGetCount) {
+    std::ignore = channel->send(socket_count(key, open));
+  } else if (incoming.kind == MessageKind::SocketNotifyClose) {
+    if (open == 0)
+      std::ignore = channel->send(all_sockets_closed(key));
+    else
+      found->second.tell_when_closed = true;
+  }
 }
 
 }  // namespace ipc

@@ -5,6 +5,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <boost/asio/io_context.hpp>
+
 #include "base/sys.h"
 
 namespace cohort::ipc {
@@ -80,7 +82,9 @@ TEST(Handle, CarriesAnyBytesThatWereReadBefore) {
   ASSERT_TRUE(json);
   Incoming incoming = classify(*json);
   incoming.fd = std::move(pair[1]);
-  const Handle received = take_handle(incoming);
+  boost::asio::io_context io;
+  const auto traffic = std::make_shared<HandleTraffic>(Loop{io, io.get_executor()});
+  const Handle received = traffic->receive(nullptr, incoming);
   EXPECT_EQ(received.head(), head);
   EXPECT_EQ(received.kind(), Kind::Socket);
 }

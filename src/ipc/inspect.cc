@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
-#include "ipc/json.h"
+#include "ipc/bigint.h"
+#include "ipc/primitives.h"
 #include "ipc/utf8.h"
 
 namespace cohort::ipc {
@@ -13,6 +15,7 @@ namespace {
 // Node's defaults (util.inspect.defaultOptions).
 constexpr std::size_t kDepth = 2;
 constexpr std::size_t kElementsMax = 100;
+constexpr std::size_t kBufferBytesMax = 50;  // buffer.INSPECT_MAX_BYTES
 constexpr std::size_t kStringUnitsMax = 10'000;
 constexpr std::size_t kColumns = 80;
 constexpr std::size_t kCompactLevels = 3;
@@ -31,7 +34,7 @@ struct Piece {
 std::size_t utf16_units(std::string_view text) {
   std::size_t units = 0;
   for (std::size_t i = 0; i < text.size(); ++units) {
-    const char32_t code = decode_utf8(text, i);
+    const char32_t code = decode_wtf8(text, i);
     if (code >= 0x10000 && code != kNotUtf8) ++units;
   }
   return units;
@@ -42,7 +45,7 @@ std::size_t utf16_prefix(std::string_view text, std::size_t units) {
   std::size_t i = 0;
   for (std::size_t taken = 0; i < text.size();) {
     std::size_t next = i;
-    const char32_t code = decode_utf8(text, next);
+    const char32_t code = decode_wtf8(text, next);
     taken += code >= 0x10000 && code != kNotUtf8 ? 2 : 1;
     if (taken > units) break;
     i = next;
@@ -67,7 +70,7 @@ bool is_wide(char32_t code) {
 std::size_t display_width(std::string_view text) {
   std::size_t width = 0;
   for (std::size_t i = 0; i < text.size();) {
-    const char32_t code = decode_utf8(text, i);
+    const char32_t code = decode_wtf8(text, i);
     const bool combining = (code >= 0x300 && code <= 0x36f) || (code >= 0x200b && code <= 0x200f) ||
                            (code >= 0x20d0 && code <= 0x20ff) || (code >= 0xfe00 && code <= 0xfe0f);
     width += combining ? 0 : code != kNotUtf8 && is_wide(code) ? 2 : 1;
@@ -84,11 +87,12 @@ void append_quoted(std::string_view text, std::string& out) {
       quote = '`';
   }
   constexpr char kHex[] = "0123456789ABCDEF";
+  constexpr char kLowerHex[] = "0123456789abcdef";
   constexpr std::string_view kShort = "btn fr";  // what follows the backslash, from \x08 on
   out += quote;
   for (std::size_t i = 0; i < text.size();) {
     const std::size_t start = i;
-    const char32_t code = decode_utf8(text, i);
+    const char32_t code = decode_wtf8(text, i);
     if (code == kNotUtf8) {
       out += kReplacement;
     } else if (code == '\\' || (code == '\'' && quote == '\'')) {
@@ -97,6 +101,9 @@ void append_quoted(std::string_view text, std::string& out) {
       (out += '\\') += kShort[code - 8];
     } else if (code < 0x20 || (code >= 0x7f && code < 0xa0)) {
       ((out += "\\x") += kHex[code >> 4]) += kHex[code & 15];
+    } else if (is_surrogate(code)) {
+      out += "\\u";
+      for (const int shift : {12, 8, 4, 0}) out += kLowerHex[code >> shift & 15];
     } else {
       out.append(text, start, i - start);
     }
@@ -113,6 +120,43 @@ bool is_identifier(std::string_view key) {
   });
 }
 
+/// `68 65 79`, of so many bytes at most.
+std::string hex_of(std::span<const std::byte> bytes, std::size_t bytes_max) {
+  constexpr char kHex[] = "0123456789abcdef";
+  std::string text;
+  for (const std::byte byte : bytes.first(std::min(bytes.size(), bytes_max))) {
+    if (!text.empty()) text += ' ';
+    (text += kHex[std::to_integer<unsigned>(byte) >> 4]) +=
+        kHex[std::to_integer<unsigned>(byte) & 15];
+  }
+  if (bytes.size() > bytes_max)
+    text += " ... " + std::to_string(bytes.size() - bytes_max) +
+            (bytes.size() - bytes_max > 1 ? " more bytes" : " more byte");
+  return text;
+}
+
+std::string empty_items(std::size_t count) {
+  return '<' + std::to_string(count) + " empty item" + (count > 1 ? "s" : "") + '>';
+}
+
+void append_bigint(const Value& value, std::string& out) {
+  if (value.bigint_is_negative()) out += '-';
+  append_integer(value.bigint_words(), out);
+  out += 'n';
+}
+
+void append_js_number(double number, std::string& out) {
+  if (number == 0 && std::signbit(number)) out += '-';
+  append_number(number, out);
+}
+
+/// As an error's own `toString()`, for one without a stack.
+std::string error_text(const Value& error) {
+  const std::string name{error["name"].string_or({})};
+  const std::string_view message = error["message"].string_or({});
+  return message.empty() ? name : name + ": " + std::string(message);
+}
+
 std::string more(std::size_t count, const char* what) {
   return "... " + std::to_string(count) + " more " + what + (count > 1 ? "s" : "");
 }
@@ -120,18 +164,33 @@ std::string more(std::size_t count, const char* what) {
 class Inspector {
  public:
   void print(const Value& value, std::size_t depth, std::string& out) {
-    if (value.is_string()) return print_string(value.string_or({}), out);
-    if (value.is_array() || value.is_object()) return print_container(value, depth, out);
-    if (value.is_undefined()) {
-      out += "undefined";
-    } else if (value.is_null()) {
-      out += "null";
-    } else if (value.is_bool()) {
-      out += value.bool_or(false) ? "true" : "false";
-    } else {
-      const double number = value.number_or(0);
-      if (number == 0 && std::signbit(number)) out += '-';
-      append_number(number, out);
+    switch (value.type()) {
+      case Value::Type::Undefined:
+        out += "undefined";
+        return;
+      case Value::Type::Null:
+        out += "null";
+        return;
+      case Value::Type::Bool:
+        out += value.bool_or(false) ? "true" : "false";
+        return;
+      case Value::Type::Number:
+        return append_js_number(value.number_or(0), out);
+      case Value::Type::BigInt:
+        return append_bigint(value, out);
+      case Value::Type::String:
+        return print_string(value.string_or({}), out);
+      case Value::Type::Date:
+        out += std::isnan(value.date_or(0)) ? "Invalid Date" : iso_date(value.date_or(0));
+        return;
+      case Value::Type::RegExp:
+        ((out += '/') += value["source"].string_or({})) += '/';
+        out += value["flags"].string_or({});
+        return;
+      case Value::Type::Boxed:
+        return print_boxed(value.unboxed(), out);
+      default:
+        return print_container(value, depth, out);
     }
   }
 
@@ -155,8 +214,74 @@ class Inspector {
     out += trailer;
   }
 
+  void print_boxed(const Value& primitive, std::string& out) {
+    out += primitive.is_bool()     ? "[Boolean: "
+           : primitive.is_number() ? "[Number: "
+           : primitive.is_bigint() ? "[BigInt: "
+                                   : "[String: ";
+    if (primitive.is_string())
+      append_quoted(primitive.string_or({}), out);
+    else
+      print(primitive, 0, out);
+    out += ']';
+  }
+
+  /// How a container looks from outside: what stands before its contents and around them.
+  struct Frame {
+    std::string open;   ///< `{`, `Map(2) {`
+    char close;         ///< `}`
+    std::string name;   ///< `[Map]`: what is printed of one that is nested too deeply.
+    std::string whole;  ///< All there is to print, if it has no contents; else empty.
+  };
+
+  Frame frame_of(const Value& value) {
+    const std::string size = std::to_string(value.size());
+    switch (value.type()) {
+      case Value::Type::Array:
+        return {"[", ']', "[Array]", value.size() == 0 ? "[]" : ""};
+      case Value::Type::Map:
+      case Value::Type::Set: {
+        const std::string name = value.is_map() ? "Map" : "Set";
+        const std::string open = name + '(' + size + ") {";
+        return {open, '}', '[' + name + ']', value.size() == 0 ? open + '}' : ""};
+      }
+      case Value::Type::Error: {
+        const std::string text = error_base(value);
+        const std::string name{value["name"].string_or({})};
+        return {"{", '}', '[' + name + ']', value["cause"].is_undefined() ? text : ""};
+      }
+      case Value::Type::Binary:
+        return binary_frame(value, size);
+      default:
+        return {"{", '}', "[Object]", value.size() == 0 ? "{}" : ""};
+    }
+  }
+
+  static Frame binary_frame(const Value& value, const std::string& size) {
+    const Binary kind = *value.binary_kind();
+    const std::string name{to_string(kind)};
+    if (kind == Binary::Buffer)
+      return {"", '>', "", "<Buffer " + hex_of(value.bytes(), kBufferBytesMax) + '>'};
+    if (kind == Binary::ArrayBuffer || kind == Binary::DataView)
+      return {name + " {", '}', '[' + name + ']', ""};
+    const std::string open = name + '(' + size + ") [";
+    return {open, ']', '[' + name + ']', value.size() == 0 ? open + ']' : ""};
+  }
+
+  /// The stack, or in brackets what there is without one.
+  std::string error_base(const Value& error) const {
+    const std::string_view stack = error["stack"].string_or({});
+    std::string text = stack.empty() ? error_text(error) : std::string(stack);
+    const std::string_view message = error["message"].string_or({});
+    const std::size_t found = message.empty() ? text.npos : text.find(message);
+    const std::size_t from = found == text.npos ? 0 : found + message.size();
+    if (text.find("\n    at", from) == text.npos) text = '[' + text + ']';
+    for (std::size_t i = 0; indentation_ > 0 && (i = text.find('\n', i)) != text.npos; ++i)
+      text.insert(i + 1, indentation_, ' ');
+    return text;
+  }
+
   void print_container(const Value& value, std::size_t depth, std::string& out) {
-    if (value.size() == 0) return void(out += value.is_array() ? "[]" : "{}");
     const auto is_this = [&](const Value* other) { return other->is_same(value); };
     if (std::any_of(open_.begin(), open_.end(), is_this)) {
       const auto known = std::find_if(circular_.begin(), circular_.end(), is_this);
@@ -164,38 +289,117 @@ class Inspector {
       if (known == circular_.end()) circular_.push_back(&value);
       return void(out += "[Circular *" + std::to_string(number) + "]");
     }
-    if (depth > kDepth) return void(out += value.is_array() ? "[Array]" : "[Object]");
+    const Frame frame = frame_of(value);
+    if (!frame.whole.empty()) return void(out += frame.whole);
+    if (depth > kDepth) return void(out += frame.name);
 
     open_.push_back(&value);
     deepest_ = depth;
-    std::vector<Piece> pieces =
-        value.is_array() ? element_pieces(value, depth) : member_pieces(value, depth);
+    std::string prefix = value.is_error() ? error_base(value) : "";
+    std::vector<Piece> pieces = pieces_of(value, depth);
     open_.pop_back();
     const auto reference = std::find_if(circular_.begin(), circular_.end(), is_this);
-    std::string prefix;
     if (reference != circular_.end())
-      prefix = "<ref *" + std::to_string(reference - circular_.begin() + 1) + ">";
-    lay_out(value, std::move(pieces), prefix, depth, out);
+      prefix = "<ref *" + std::to_string(reference - circular_.begin() + 1) + ">" +
+               (prefix.empty() ? "" : " ") + prefix;
+    lay_out(value, std::move(pieces), prefix, frame, depth, out);
   }
 
-  std::vector<Piece> element_pieces(const Value& array, std::size_t depth) {
-    const std::size_t shown = std::min(array.size(), kElementsMax);
+  std::vector<Piece> pieces_of(const Value& value, std::size_t depth) {
     std::vector<Piece> pieces;
     indentation_ += 2;
-    for (const Value& element : array.elements().first(shown)) {
-      std::string text;
-      print(element, depth + 1, text);
-      pieces.push_back({std::move(text), 0});
+    switch (value.type()) {
+      case Value::Type::Array:
+      case Value::Type::Set:
+        pieces = element_pieces(value, depth);
+        break;
+      case Value::Type::Map:
+        pieces = entry_pieces(value, depth);
+        break;
+      case Value::Type::Error:
+        pieces.push_back(named_piece("[cause]", value["cause"], depth));
+        break;
+      case Value::Type::Binary:
+        pieces = binary_pieces(value, depth);
+        break;
+      default:
+        pieces = member_pieces(value, depth);
     }
     indentation_ -= 2;
-    if (shown < array.size()) pieces.push_back({more(array.size() - shown, "item"), 0});
     for (Piece& piece : pieces) piece.units = utf16_units(piece.text);
     return pieces;
   }
 
+  std::vector<Piece> element_pieces(const Value& array, std::size_t depth) {
+    const auto elements = array.elements();
+    std::vector<Piece> pieces;
+    std::size_t i = 0;
+    while (i < elements.size() && pieces.size() < kElementsMax) {
+      std::string text;
+      if (elements[i].is_hole()) {
+        const std::size_t begin = i;
+        while (i < elements.size() && elements[i].is_hole()) ++i;
+        text = empty_items(i - begin);
+      } else {
+        print(elements[i++], depth + 1, text);
+      }
+      pieces.push_back({std::move(text), 0});
+    }
+    if (i < elements.size()) pieces.push_back({more(elements.size() - i, "item"), 0});
+    return pieces;
+  }
+
+  std::vector<Piece> entry_pieces(const Value& map, std::size_t depth) {
+    std::vector<Piece> pieces;
+    for (const auto& [key, value] : map.entries().first(std::min(map.size(), kElementsMax))) {
+      std::string text;
+      print(key, depth + 1, text);
+      text += " => ";
+      print(value, depth + 1, text);
+      pieces.push_back({std::move(text), 0});
+    }
+    if (map.size() > kElementsMax) pieces.push_back({more(map.size() - kElementsMax, "item"), 0});
+    return pieces;
+  }
+
+  std::vector<Piece> binary_pieces(const Value& value, std::size_t depth) {
+    const Binary kind = *value.binary_kind();
+    if (kind == Binary::ArrayBuffer)
+      return {{"[Uint8Contents]: <" + hex_of(value.bytes(), kElementsMax) + '>', 0},
+              named_piece("[byteLength]", value.bytes().size(), depth)};
+    if (kind == Binary::DataView)
+      return {named_piece("[byteLength]", value.bytes().size(), depth),
+              named_piece("[byteOffset]", 0, depth),
+              named_piece("[buffer]", Value::binary(Binary::ArrayBuffer, value.bytes()), depth)};
+    std::vector<Piece> pieces;
+    for (std::size_t i = 0; i < std::min(value.size(), kElementsMax); ++i) {
+      const std::byte* element = value.bytes().data() + i * element_size(kind);
+      std::string text;
+      std::int64_t bits = 0;
+      if (kind == Binary::BigInt64Array || kind == Binary::BigUint64Array) {
+        std::memcpy(&bits, element, sizeof bits);
+        append_bigint(kind == Binary::BigInt64Array
+                          ? Value::bigint(bits)
+                          : Value::bigint(static_cast<std::uint64_t>(bits)),
+                      text);
+      } else {
+        append_js_number(binary_element(kind, element), text);
+      }
+      pieces.push_back({std::move(text), 0});
+    }
+    if (value.size() > kElementsMax)
+      pieces.push_back({more(value.size() - kElementsMax, "item"), 0});
+    return pieces;
+  }
+
+  Piece named_piece(const char* name, const Value& value, std::size_t depth) {
+    std::string text = std::string(name) + ": ";
+    print(value, depth + 1, text);
+    return {std::move(text), 0};
+  }
+
   std::vector<Piece> member_pieces(const Value& object, std::size_t depth) {
     std::vector<Piece> pieces;
-    indentation_ += 2;
     for (const auto& [key, member] : object.members()) {
       std::string text;
       if (key == "__proto__")
@@ -206,34 +410,34 @@ class Inspector {
         append_quoted(key, text);
       text += ": ";
       print(member, depth + 1, text);
-      const std::size_t units = utf16_units(text);
-      pieces.push_back({std::move(text), units});
+      pieces.push_back({std::move(text), 0});
     }
-    indentation_ -= 2;
     return pieces;
   }
 
   /// On one line if it fits and has few levels, else one line per piece (or per row of columns).
   void lay_out(const Value& value, std::vector<Piece> pieces, const std::string& prefix,
-               std::size_t depth, std::string& out) {
-    const bool grouped = value.is_array() && pieces.size() > kGroupMin && group(value, pieces);
-    const auto [open, close] = value.is_array() ? std::pair{'[', ']'} : std::pair{'{', '}'};
+               const Frame& frame, std::size_t depth, std::string& out) {
+    const bool grouped = frame.close == ']' && pieces.size() > kGroupMin && group(value, pieces);
     if (!prefix.empty()) (out += prefix) += ' ';
-    out += open;
-    if (!grouped && deepest_ - depth < kCompactLevels && fits(pieces, prefix.size())) {
+    out += frame.open;
+    const bool one_line = !grouped && deepest_ - depth < kCompactLevels &&
+                          prefix.find('\n') == prefix.npos &&
+                          fits(pieces, prefix.size() + frame.open.size());
+    if (one_line) {
       for (std::size_t i = 0; i < pieces.size(); ++i) (out += i ? ", " : " ") += pieces[i].text;
-      (out += ' ') += close;
+      (out += ' ') += frame.close;
       return;
     }
     for (std::size_t i = 0; i < pieces.size(); ++i) {
       out.append(i ? ",\n" : "\n").append(indentation_ + 2, ' ').append(pieces[i].text);
     }
-    (out += '\n').append(indentation_, ' ') += close;
+    (out += '\n').append(indentation_, ' ') += frame.close;
   }
 
-  bool fits(const std::vector<Piece>& pieces, std::size_t prefix_size) const {
-    // Node's estimate: the separators, the bracket, and ten for what stands around.
-    std::size_t total = 2 * pieces.size() + indentation_ + 1 + prefix_size + 10;
+  bool fits(const std::vector<Piece>& pieces, std::size_t around) const {
+    // Node's estimate: the separators, what stands in front, and ten.
+    std::size_t total = 2 * pieces.size() + indentation_ + around + 10;
     if (total + pieces.size() > kColumns) return false;
     for (const Piece& piece : pieces) total += piece.units;
     return total <= kColumns && std::none_of(pieces.begin(), pieces.end(), [](const Piece& piece) {
@@ -253,7 +457,7 @@ class Inspector {
 /// Puts short elements into columns: rows replace the pieces. False if that is not worth it.
 bool Inspector::group(const Value& array, std::vector<Piece>& pieces) const {
   const bool cut =
-      array.size() > kElementsMax;  // then the last piece, "... more", gets its own line
+      pieces.size() > kElementsMax;  // then the last piece, "... more", gets its own line
   const std::size_t count = pieces.size() - (cut ? 1 : 0);
   std::vector<std::size_t> widths;
   std::size_t total = 0;
@@ -282,9 +486,12 @@ bool Inspector::group(const Value& array, std::vector<Piece>& pieces) const {
   std::vector<std::size_t> column_widths(columns);
   for (std::size_t i = 0; i < count; ++i)
     column_widths[i % columns] = std::max(column_widths[i % columns], widths[i] + kSeparatorWidth);
-  const auto elements = array.elements().first(pieces.size());
-  const bool numbers = std::all_of(elements.begin(), elements.end(),
-                                   [](const Value& element) { return element.is_number(); });
+  const auto elements = array.elements();
+  const auto shown = elements.first(std::min(elements.size(), pieces.size()));
+  const bool numbers =
+      array.is_binary() || std::all_of(shown.begin(), shown.end(), [](const Value& element) {
+        return element.is_number() || element.is_bigint();
+      });
   std::vector<Piece> rows;
   for (std::size_t i = 0; i < count; ++i) {
     if (i % columns == 0) rows.push_back({});

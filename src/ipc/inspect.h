@@ -3,7 +3,8 @@
 // Pure; any thread. Mirrors Node 20 to 26 with the default options: depth 2, 80 columns, three
 // inner levels on one line, arrays of more than six elements in columns, 100 elements, 10 000
 // characters of a string. Known differences: integer-like keys keep their place (JavaScript sorts
-// them first); the width of characters outside of the common wide blocks is taken as one column.
+// them first); a BigInt of more than 1024 words is printed in hexadecimal; the width of characters
+// outside of the common wide blocks is taken as one column.
 #pragma once
 
 #include <string>

@@ -252,6 +252,115 @@ TEST(Inspect, PrintsValuesThatHaveNoJson) {
   EXPECT_EQ(printed(Value::array({Value()})), "[ undefined ]");
 }
 
+TEST(Inspect, PrintsTheKindsBeyondJsonAsNode26Does) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const std::string stack = "TypeError: bad\n    at f (x.js:1:2)";
+  const Value bad = Value::error("TypeError", "bad", stack);
+  const Value why = Value::error("Error", "outer", "Error: outer\n    at a", bad);
+  Value holes = Value::array_of_holes(3);
+  holes[1] = 1;
+  struct Case {
+    Value value;
+    const char* text;
+  };
+  // Each text is what console.log gave in Node 26; Node 20 prints the properties of ArrayBuffers
+  // and DataViews without brackets.
+  const Case cases[] = {
+      {Value::array({bad}), "[\n  TypeError: bad\n      at f (x.js:1:2)\n]"},
+      {bad, "TypeError: bad\n    at f (x.js:1:2)"},
+      {Value::array({why}),
+       "[\n  Error: outer\n      at a {\n    [cause]: TypeError: bad\n        at f (x.js:1:2)\n  "
+       "}\n]"},
+      {Value::object({{"a", {{"b", {{"c", why}}}}}}), "{ a: { b: { c: [Error] } } }"},
+      {Value::error("TypeError", "x"), "[TypeError: x]"},
+      {Value::array({Value::error("Error", "")}), "[ [Error] ]"},
+      {Value::array({Value::error("Error", "x", "Error: x", 5)}), "[ [Error: x] { [cause]: 5 } ]"},
+      {Value::object(
+           {{"e3", Value::error("Error", "multi\nline", "Error: multi\nline\n    at z")}}),
+       "{\n  e3: Error: multi\n  line\n      at z\n}"},
+      {Value::array({Value::bigint(1), Value::bigint(-5), Value::bigint(0)}), "[ 1n, -5n, 0n ]"},
+      {Value::array({Value::date(nan)}), "[ Invalid Date ]"},
+      {Value::array({Value::regexp("a+b", "ig")}), "[ /a+b/gi ]"},
+      {Value::map({{1, "a"}, {"k", Value::object()}}), "Map(2) { 1 => 'a', 'k' => {} }"},
+      {Value::map(), "Map(0) {}"},
+      {Value::set({1, "x"}), "Set(2) { 1, 'x' }"},
+      {Value::object({{"a",
+                       {{"b",
+                         {{"c", Value::map({{1, 2}})},
+                          {"d", Value::set({1})},
+                          {"e", Value::map()},
+                          {"f", Value::typed_array(std::vector<std::uint8_t>(1))},
+                          {"g", Value::buffer("a")},
+                          {"h", Value::binary(Binary::ArrayBuffer, Value::buffer("a").bytes())},
+                          {"i", Value::binary(Binary::DataView, Value::buffer("a").bytes())},
+                          {"j", Value::boxed(1)},
+                          {"k", Value::typed_array(std::vector<std::uint8_t>())}}}}}}),
+       R"js({
+  a: {
+    b: {
+      c: [Map],
+      d: [Set],
+      e: Map(0) {},
+      f: [Uint8Array],
+      g: <Buffer 61>,
+      h: [ArrayBuffer],
+      i: [DataView],
+      j: [Number: 1],
+      k: Uint8Array(0) []
+    }
+  }
+})js"},
+      {holes, "[ <1 empty item>, 1, <1 empty item> ]"},
+      {Value::array_of_holes(1), "[ <1 empty item> ]"},
+      {Value::array_of_holes(1000), "[ <1000 empty items> ]"},
+      {Value::typed_array(std::vector<float>{1.5f, -0.0f, std::numeric_limits<float>::quiet_NaN()}),
+       "Float32Array(3) [ 1.5, -0, NaN ]"},
+      {Value::typed_array(std::vector<std::int64_t>{1, -2}), "BigInt64Array(2) [ 1n, -2n ]"},
+      {Value::typed_array(std::vector<std::uint8_t>(120)), R"js(Uint8Array(120) [
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  0, 0, 0, 0,
+  ... 20 more items
+])js"},
+      {Value::buffer("hey"), "<Buffer 68 65 79>"},
+      {Value::buffer(""), "<Buffer >"},
+      {Value::buffer(std::string(60, '\0')),
+       "<Buffer 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 "
+       "00 "
+       "00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 ... 10 more bytes>"},
+      {Value::binary(Binary::ArrayBuffer, Value::buffer(std::string(4, '\0')).bytes()),
+       "ArrayBuffer { [Uint8Contents]: <00 00 00 00>, [byteLength]: 4 }"},
+      {Value::binary(Binary::ArrayBuffer, {}),
+       "ArrayBuffer { [Uint8Contents]: <>, [byteLength]: 0 }"},
+      {Value::boxed(true), "[Boolean: true]"},
+      {Value::boxed(-0.0), "[Number: -0]"},
+      {Value::boxed("it's"), "[String: \"it's\"]"},
+      {Value::boxed(Value::bigint(5)), "[BigInt: 5n]"},
+      {Value::array({"\xed\xa0\x80"
+                     "a",
+                     "\xed\xbf\xbf"}),
+       R"js([ '\ud800a', '\udfff' ])js"},
+      {Value::map({{Value({{"a", 1}}), {{"b", 2}}},
+                   {"a longer key that takes room",
+                    "a longer value that takes room too, more than eighty"}}),
+       R"js(Map(2) {
+  { a: 1 } => { b: 2 },
+  'a longer key that takes room' => 'a longer value that takes room too, more than eighty'
+})js"},
+      {Value::set({1, 2, 3, 4, 5, 6, 7, 8, 9, 10}), "Set(10) { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 }"},
+      {Value::array({Value::bigint(1), Value::bigint(2), Value::bigint(3), Value::bigint(4),
+                     Value::bigint(5), Value::bigint(6), Value::bigint(700)}),
+       "[\n    1n, 2n, 3n,\n    4n, 5n, 6n,\n  700n\n]"},
+  };
+  for (const Case& c : cases) EXPECT_EQ(printed(c.value), c.text);
+}
+
 TEST(Inspect, NumbersCircularReferences) {
   Value object = {{"name", "a"}};
   object["self"] = object;

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "ipc/primitives.h"
 #include "ipc/utf8.h"
 
 namespace cohort::ipc {
@@ -107,9 +108,10 @@ class Builder {
   std::string text_;         ///< The beginning of a string or key that comes in several parts.
 };
 
-boost::json::parse_options make_options() {
+boost::json::parse_options make_options(bool repaired) {
   boost::json::parse_options options;
   options.max_depth = kJsonDepthMax;
+  options.allow_invalid_utf8 = repaired;
   return options;
 }
 
@@ -123,9 +125,9 @@ std::optional<unsigned> unicode_escape(std::string_view text, std::size_t positi
   return code;
 }
 
-/// The text with U+FFFD for what is legal for Node and not for the parser: halves of surrogate
-/// pairs (JSON.stringify escapes them) and bytes that are not UTF-8. Nothing if there is no such
-/// thing.
+/// The text without what is legal for Node and not for the parser: U+FFFD for bytes that are not
+/// UTF-8, and the three bytes of WTF-8 for halves of surrogate pairs, which JSON.stringify escapes.
+/// Nothing if there is no such thing.
 std::optional<std::string> repair(std::string_view text) {
   std::string repaired;
   repaired.reserve(text.size());
@@ -138,8 +140,12 @@ std::optional<std::string> repair(std::string_view text) {
     }
     const auto low = unicode_escape(repaired, i + 6);
     const bool paired = *unit < 0xdc00 && low && *low >= 0xdc00 && *low <= 0xdfff;
-    if (!paired) repaired.replace(i, 6, "\\ufffd");
-    i += paired ? 12 : 6;
+    if (!paired) {
+      std::string half;
+      append_code_point(*unit, half);
+      repaired.replace(i, 6, half);
+    }
+    i += paired ? 12 : 3;
   }
   if (repaired == text) return {};
   return repaired;
@@ -150,22 +156,34 @@ std::optional<std::string> repair(std::string_view text) {
 class JsonParser::Impl {
  public:
   Result<Value> parse(std::string_view text) {
-    const error_code error = run(text);
-    Value value = parser_.handler().take();
+    Result<Value> result = run(parser_, text);
+    if (result) return result;
+    const std::optional<std::string> repaired = repair(text);
+    if (!repaired) return result;
+    if (!repaired_parser_) repaired_parser_ = std::make_unique<Parser>(make_options(true));
+    return run(*repaired_parser_, *repaired);
+  }
+
+ private:
+  using Parser = boost::json::basic_parser<Builder>;
+
+  static Result<Value> run(Parser& parser, std::string_view text) {
+    const error_code error = write(parser, text);
+    Value value = parser.handler().take();
     if (!error) return value;
     return make_error(Errc::MalformedMessage, "parse JSON", error.message());
   }
 
- private:
-  error_code run(std::string_view text) {
+  static error_code write(Parser& parser, std::string_view text) {
     error_code error;
-    parser_.reset();
-    const std::size_t consumed = parser_.write_some(false, text.data(), text.size(), error);
+    parser.reset();
+    const std::size_t consumed = parser.write_some(false, text.data(), text.size(), error);
     if (!error && consumed < text.size()) error = boost::json::error::extra_data;
     return error;
   }
 
-  boost::json::basic_parser<Builder> parser_{make_options()};
+  Parser parser_{make_options(false)};
+  std::unique_ptr<Parser> repaired_parser_;  ///< Takes WTF-8; made when it is first needed.
 };
 
 JsonParser::JsonParser() : impl_{std::make_unique<Impl>()} {}
@@ -173,30 +191,11 @@ JsonParser::~JsonParser() = default;
 JsonParser::JsonParser(JsonParser&&) noexcept = default;
 JsonParser& JsonParser::operator=(JsonParser&&) noexcept = default;
 
-Result<Value> JsonParser::parse(std::string_view text) {
-  Result<Value> result = impl_->parse(text);
-  if (result) return result;
-  const std::optional<std::string> repaired = repair(text);
-  return repaired ? impl_->parse(*repaired) : result;
-}
+Result<Value> JsonParser::parse(std::string_view text) { return impl_->parse(text); }
 
 // ---- Printing
 
 namespace {
-
-/// `digits` with the decimal point after the first `point` of them.
-void append_positional(std::string_view digits, int point, std::string& out) {
-  const int count = static_cast<int>(digits.size());
-  if (point <= 0) {
-    out += "0.";
-    out.append(static_cast<std::size_t>(-point), '0').append(digits);
-  } else if (point >= count) {
-    out.append(digits).append(static_cast<std::size_t>(point - count), '0');
-  } else {
-    out.append(digits.substr(0, static_cast<std::size_t>(point))) += '.';
-    out.append(digits.substr(static_cast<std::size_t>(point)));
-  }
-}
 
 /// True for the bytes that a JSON string holds as they are and that need no check.
 constexpr bool is_plain(char c) {
@@ -222,8 +221,13 @@ std::size_t count_plain(const char* begin, const char* end) {
   return static_cast<std::size_t>(p - begin);
 }
 
-void append_escape(char c, std::string& out) {
+void append_unicode_escape(char32_t code, std::string& out) {
   constexpr char kHex[] = "0123456789abcdef";
+  out += "\\u";
+  for (const int shift : {12, 8, 4, 0}) out += kHex[code >> shift & 15];
+}
+
+void append_escape(char c, std::string& out) {
   switch (c) {
     case '"':
       out += "\\\"";
@@ -247,9 +251,8 @@ void append_escape(char c, std::string& out) {
       out += "\\t";
       return;
     default:
-      (out += "\\u00") += kHex[c >> 4 & 15];
+      append_unicode_escape(static_cast<unsigned char>(c), out);
   }
-  out += kHex[c & 15];
 }
 
 void append_string(std::string_view text, std::string& out) {
@@ -264,87 +267,117 @@ void append_string(std::string_view text, std::string& out) {
       continue;
     }
     const std::size_t start = i;
-    if (decode_utf8(text, i) == kNotUtf8)
+    const char32_t code = decode_wtf8(text, i);
+    if (code == kNotUtf8)
       out += kReplacement;
+    else if (is_surrogate(code))
+      append_unicode_escape(code, out);
     else
       out.append(text, start, i - start);
   }
   out += '"';
 }
 
-/// False if that is nested too deeply.
-bool append_value(const Value& value, std::size_t depth_left, std::string& out) {
+/// Why a value has no JSON; a null pointer if it has.
+using Refusal = const char*;
+constexpr Refusal kTooDeep = "circular, or nested deeper than 1000";
+constexpr Refusal kBigInt = "a BigInt has no JSON";
+
+Refusal append_value(const Value& value, std::size_t depth_left, std::string& out);
+
+/// The elements as JSON.stringify sees them: `104,101` of a Buffer, `"0":104,"1":101` of a typed
+/// array.
+Refusal append_binary(const Value& value, std::string& out) {
+  const Binary kind = *value.binary_kind();
+  if (kind == Binary::ArrayBuffer || kind == Binary::DataView) {
+    out += "{}";
+    return nullptr;
+  }
+  const bool is_buffer = kind == Binary::Buffer;
+  out += is_buffer ? "{\"type\":\"Buffer\",\"data\":[" : "{";
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    if (i > 0) out += ',';
+    if (!is_buffer) out.append("\"").append(std::to_string(i)).append("\":");
+    const std::byte* element = value.bytes().data() + i * element_size(kind);
+    if (kind == Binary::BigInt64Array || kind == Binary::BigUint64Array) return kBigInt;
+    const double number = binary_element(kind, element);
+    std::isfinite(number) ? append_number(number, out) : void(out += "null");
+  }
+  out += is_buffer ? "]}" : "}";
+  return nullptr;
+}
+
+Refusal append_object(const Value& object, std::size_t depth_left, std::string& out) {
+  out += '{';
+  bool first = true;
+  for (const auto& [key, member] : object.members()) {
+    if (member.is_undefined()) continue;
+    if (!std::exchange(first, false)) out += ',';
+    append_string(key, out);
+    out += ':';
+    if (const Refusal refusal = append_value(member, depth_left, out)) return refusal;
+  }
+  out += '}';
+  return nullptr;
+}
+
+Refusal append_array(const Value& array, std::size_t depth_left, std::string& out) {
+  out += '[';
+  bool first = true;
+  for (const Value& element : array.elements()) {
+    if (!std::exchange(first, false)) out += ',';
+    if (const Refusal refusal = append_value(element, depth_left, out)) return refusal;
+  }
+  out += ']';
+  return nullptr;
+}
+
+Refusal append_value(const Value& value, std::size_t depth_left, std::string& out) {
   switch (value.type()) {
     case Value::Type::Undefined:
     case Value::Type::Null:
       out += "null";
-      return true;
+      return nullptr;
     case Value::Type::Bool:
       out += value.bool_or(false) ? "true" : "false";
-      return true;
+      return nullptr;
     case Value::Type::Number: {
       const double number = value.number_or(0);
       std::isfinite(number) ? append_number(number, out) : void(out += "null");
-      return true;
+      return nullptr;
     }
     case Value::Type::String:
       append_string(value.string_or({}), out);
-      return true;
+      return nullptr;
     case Value::Type::Array:
+      return depth_left ? append_array(value, depth_left - 1, out) : kTooDeep;
     case Value::Type::Object:
+      return depth_left ? append_object(value, depth_left - 1, out) : kTooDeep;
+    case Value::Type::BigInt:
+      return kBigInt;
+    case Value::Type::Boxed:
+      return append_value(value.unboxed(), depth_left, out);
+    case Value::Type::Binary:
+      return append_binary(value, out);
+    case Value::Type::Date: {
+      const double ms = value.date_or(0);
+      if (std::isnan(ms))
+        out += "null";
+      else
+        ((out += '"') += iso_date(ms)) += '"';
+      return nullptr;
+    }
+    case Value::Type::Map:
+    case Value::Type::Set:
+    case Value::Type::RegExp:
+    case Value::Type::Error:
       break;
   }
-  if (depth_left == 0) return false;
-  out += value.is_array() ? '[' : '{';
-  bool first = true;
-  const auto separate = [&] {
-    if (!std::exchange(first, false)) out += ',';
-  };
-  for (const Value& element : value.elements()) {
-    separate();
-    if (!append_value(element, depth_left - 1, out)) return false;
-  }
-  for (const auto& [key, member] : value.members()) {
-    if (member.is_undefined()) continue;
-    separate();
-    append_string(key, out);
-    out += ':';
-    if (!append_value(member, depth_left - 1, out)) return false;
-  }
-  out += value.is_array() ? ']' : '}';
-  return true;
+  out += "{}";
+  return nullptr;
 }
 
 }  // namespace
-
-void append_number(double number, std::string& out) {
-  char buffer[32];
-  if (std::isnan(number)) return void(out += "NaN");
-  if (std::isinf(number)) return void(out += number < 0 ? "-Infinity" : "Infinity");
-  if (std::abs(number) < 0x1p53 && std::trunc(number) == number) {
-    const auto end = std::to_chars(buffer, std::end(buffer), static_cast<std::int64_t>(number)).ptr;
-    out.append(buffer, end);
-    return;
-  }
-  // d.ddde[+-]xx, with the fewest digits that read back as the same number.
-  const char* end =
-      std::to_chars(buffer, std::end(buffer), std::abs(number), std::chars_format::scientific).ptr;
-  const char* e = static_cast<const char*>(std::memchr(buffer, 'e', sizeof buffer));
-  int exponent = 0;
-  std::from_chars(e + (e[1] == '+' ? 2 : 1), end, exponent);
-  std::string_view digits(buffer, static_cast<std::size_t>(e - buffer));
-  if (digits.size() > 1) {  // drop the point: move the first digit over it
-    buffer[1] = buffer[0];
-    digits.remove_prefix(1);
-  }
-  if (number < 0) out += '-';
-  if (exponent >= -6 && exponent < 21) return append_positional(digits, exponent + 1, out);
-  out += digits[0];
-  if (digits.size() > 1) (out += '.').append(digits.substr(1));
-  out += exponent < 0 ? "e-" : "e+";
-  const auto exponent_end = std::to_chars(buffer, std::end(buffer), std::abs(exponent)).ptr;
-  out.append(buffer, exponent_end);
-}
 
 }  // namespace cohort::ipc
 
@@ -354,9 +387,10 @@ Result<void> append_json(const Value& value, std::string& out) {
   const std::size_t size = out.size();
   if (value.is_undefined())
     return make_error(Errc::InvalidArgument, "print JSON", "undefined has no JSON");
-  if (ipc::append_value(value, ipc::kJsonDepthMax, out)) return {};
+  const ipc::Refusal refusal = ipc::append_value(value, ipc::kJsonDepthMax, out);
+  if (refusal == nullptr) return {};
   out.resize(size);
-  return make_error(Errc::InvalidArgument, "print JSON", "circular, or nested deeper than 1000");
+  return make_error(Errc::InvalidArgument, "print JSON", refusal);
 }
 
 std::string to_json(const Value& value) {

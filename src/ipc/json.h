@@ -32,8 +32,4 @@ class JsonParser {
   std::unique_ptr<Impl> impl_;
 };
 
-/// As JavaScript's `String(number)`: the shortest digits that read back as the same number, `NaN`,
-/// `Infinity`, `0` for -0, exponents from 1e+21 and below 1e-6.
-void append_number(double number, std::string& out);
-
 }  // namespace cohort::ipc

@@ -1,5 +1,6 @@
 #include "ipc/message.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace cohort::ipc {
@@ -61,17 +62,58 @@ Value socket_count(std::string_view key, std::size_t count) {
   return Value::object({{"cmd", "NODE_SOCKET_COUNT"}, {"key", key}, {"count", count}});
 }
 
-Result<void> encode_line(const Value& message, std::string& out, std::size_t message_size_max) {
-  const std::size_t size = out.size();
+namespace {
+
+constexpr std::size_t kLengthSize = 4;
+
+Error too_large(std::size_t size, std::size_t size_max) {
+  return make_error(Errc::MessageTooLarge, "send " + std::to_string(size) + " bytes",
+                    "message_size_max is " + std::to_string(size_max));
+}
+
+Result<void> append_line(const Value& message, std::string& out, std::size_t size_max) {
+  const std::size_t before = out.size();
   if (Result<void> appended = append_json(message, out); !appended) return appended;
-  if (out.size() - size > message_size_max) {
-    const std::size_t message_size = out.size() - size;
-    out.resize(size);
-    return make_error(Errc::MessageTooLarge, "send " + std::to_string(message_size) + " bytes",
-                      "message_size_max is " + std::to_string(message_size_max));
+  const std::size_t size = out.size() - before;
+  if (size > size_max) {
+    out.resize(before);
+    return too_large(size, size_max);
   }
   out += '\n';
   return {};
+}
+
+Result<void> append_frame(const Value& message, std::string& out, std::size_t size_max,
+                          std::vector<Attached>* attached) {
+  // Node 20 reads the length as a signed number.
+  size_max = std::min<std::size_t>(size_max, 0x7fffffff);
+  const std::size_t before = out.size();
+  const std::size_t attached_before = attached ? attached->size() : 0;
+  out.append(kLengthSize, '\0');
+  if (Result<void> appended = encode_clone(message, out, attached); !appended) {
+    out.resize(before);
+    return appended;
+  }
+  std::size_t size = out.size() - before - kLengthSize;
+  for (std::size_t i = attached_before; attached && i < attached->size(); ++i)
+    size += (*attached)[i].bytes.size();
+  if (size > size_max) {
+    out.resize(before);
+    if (attached) attached->resize(attached_before);
+    return too_large(size, size_max);
+  }
+  for (std::size_t i = 0; i < kLengthSize; ++i)
+    out[before + i] = static_cast<char>(size >> (8 * (kLengthSize - 1 - i)));
+  return {};
+}
+
+}  // namespace
+
+Result<void> encode_message(const Value& message, Serialization serialization, std::string& out,
+                            std::size_t message_size_max, std::vector<Attached>* attached) {
+  return serialization == Serialization::Json
+             ? append_line(message, out, message_size_max)
+             : append_frame(message, out, message_size_max, attached);
 }
 
 }  // namespace cohort::ipc

@@ -1,10 +1,10 @@
 // What a message on Node's channel is: a user's, one of the cluster's, or about a descriptor.
 //
 // The wire (node's `lib/internal/child_process.js` and `internal/cluster`): every message is one
-// JSON value on a line. An object whose `cmd` is a string that begins with NODE_ and goes on is
-// internal; all else is the user's. `{"cmd":"NODE_HANDLE","type":T,"msg":M}` carries the message M
-// together with a descriptor, and is answered by one NODE_HANDLE_ACK, or NODE_HANDLE_NACK if none
-// came with it.
+// value, as JSON on a line or as a structured clone behind its length. An object whose `cmd` is a
+// string that begins with NODE_ and goes on is internal; all else is the user's.
+// `{"cmd":"NODE_HANDLE","type":T,"msg":M}` carries the message M together with a descriptor, and is
+// answered by one NODE_HANDLE_ACK, or NODE_HANDLE_NACK if none came with it.
 //
 // Pure values; one thread at a time.
 #pragma once
@@ -13,14 +13,18 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "cohort/error.h"
 #include "cohort/fd.h"
+#include "cohort/serialization.h"
 #include "cohort/value.h"
+#include "ipc/clone.h"
 
 namespace cohort::ipc {
 
-/// The default limit of one message, in bytes of JSON.
+/// The default limit of one message, in bytes of the wire without line end or length.
 inline constexpr std::size_t kMessageSizeMax = 256u << 20;
 
 enum class MessageKind : std::uint8_t {
@@ -38,6 +42,14 @@ enum class MessageKind : std::uint8_t {
 
 /// One message from the peer, taken out of its NODE_HANDLE if it came in one.
 struct Incoming {
+  Incoming() = default;
+  Incoming(Incoming&&) = default;
+  Incoming& operator=(Incoming&&) = default;
+  /// What is left of a circular message is freed, unless somebody else holds a part of it.
+  ~Incoming() {
+    if (may_be_circular) Value::drop(std::move(value));
+  }
+
   Value value;
   MessageKind kind = MessageKind::User;
   /// It came in a NODE_HANDLE: answer with exactly one `handle_answer(fd)`, before all that is
@@ -50,6 +62,9 @@ struct Incoming {
   Value handle_key;         ///< A `net.Socket` of a server: the key to report its end under.
   std::string handle_head;  ///< What was read of a connection before it was sent; ours only.
   std::string dgram_type;   ///< `udp4` or `udp6` for a `dgram.Socket`.
+  /// It refers to a part of itself more than once. Whoever moves `value` out of here and is the
+  /// last to hold it gives it up with `Value::drop`, or a hostile peer could fill the memory.
+  bool may_be_circular = false;
 };
 
 /// The message that a line held. NODE_HANDLE within NODE_HANDLE (how Node sends one again after a
@@ -65,9 +80,19 @@ Value handle_answer(bool arrived);
 Value all_sockets_closed(std::string_view key);
 Value socket_count(std::string_view key, std::size_t count);
 
-/// Appends the message and its line end. InvalidArgument if it has no JSON, MessageTooLarge if that
-/// is longer than `message_size_max`; `out` is then as it was.
-Result<void> encode_line(const Value& message, std::string& out,
-                         std::size_t message_size_max = kMessageSizeMax);
+/// Appends the message as it goes over the channel: a line, or the length and a structured clone.
+/// With `attached` (advanced mode only), large strings and binary data are not copied but listed
+/// there, in order: their bytes go between those of `out`. InvalidArgument if the value cannot be
+/// sent so, MessageTooLarge if it has more than `message_size_max` bytes, or 2^31 or more in
+/// advanced mode; `out` and `attached` are then as they were.
+Result<void> encode_message(const Value& message, Serialization serialization, std::string& out,
+                            std::size_t message_size_max = kMessageSizeMax,
+                            std::vector<Attached>* attached = nullptr);
+
+/// The same as JSON.
+inline Result<void> encode_line(const Value& message, std::string& out,
+                                std::size_t message_size_max = kMessageSizeMax) {
+  return encode_message(message, Serialization::Json, out, message_size_max);
+}
 
 }  // namespace cohort::ipc

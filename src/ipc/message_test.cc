@@ -107,5 +107,29 @@ TEST(Message, ThatCannotBeSentLeavesTheBufferAlone) {
   EXPECT_TRUE(encode_line(std::string(7, 'x'), out, 9));
 }
 
+TEST(Message, IsEncodedBehindItsLengthInAdvancedMode) {
+  std::string out = "before";
+  ASSERT_TRUE(encode_message(nullptr, Serialization::Advanced, out));
+  EXPECT_EQ(out, std::string("before\0\0\0\3\xff\x0f"
+                             "0",
+                             13));
+  EXPECT_TRUE(encode_message(Value(), Serialization::Advanced, out)) << "undefined can be sent";
+  EXPECT_TRUE(encode_message(Value::bigint(1), Serialization::Advanced, out));
+
+  out = "kept";
+  std::vector<Attached> attached;
+  const Value large = Value::buffer(std::string(kAttachedSizeMin, 'x'));
+  const std::size_t size = kAttachedSizeMin + 8;  // version, tag, form, kind, 3 bytes of size
+  EXPECT_EQ(encode_message(large, Serialization::Advanced, out, size - 1, &attached).error().code,
+            Errc::MessageTooLarge);
+  EXPECT_EQ(out, "kept");
+  EXPECT_TRUE(attached.empty());
+  ASSERT_TRUE(encode_message(large, Serialization::Advanced, out, size, &attached));
+  EXPECT_EQ(out, std::string("kept\0\1\0\x08\xff\x0f\\\0\x0a\x80\x80\x04", 16));
+  ASSERT_EQ(attached.size(), 1u);
+  EXPECT_EQ(attached[0].position, out.size());
+  EXPECT_EQ(attached[0].bytes.size(), kAttachedSizeMin);
+}
+
 }  // namespace
 }  // namespace cohort::ipc

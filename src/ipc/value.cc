@@ -1,10 +1,8 @@
 #include "cohort/value.h"
 
 #include <algorithm>
-#include <cmath>
 #include <functional>
 #include <ostream>
-#include <unordered_map>
 
 #include "ipc/inspect.h"
 #include "ipc/value_node.h"
@@ -14,12 +12,15 @@ namespace {
 
 constinit const Value kUndefined{};
 
-/// Where writes go that JavaScript would ignore; undefined again at each use.
-Value& scratch() {
+/// Where writes go that JavaScript would ignore. Reads as `shown`.
+Value& scratch(Value shown = {}) {
   static thread_local Value value;
-  value = Value();
+  value = std::move(shown);
   return value;
 }
+
+// A shorter string is copied: that costs less than the memory of its owner.
+constexpr std::size_t kKeptSizeMin = 256;
 
 }  // namespace
 
@@ -69,12 +70,21 @@ Value::Value(const char* text) : Value(text ? Value(std::string_view{text}) : Va
 
 Value::Value(std::string_view text) {
   if (text.size() > kShortSizeMax) {
-    rep_.plain.tag = Tag::LongString;
-    rep_.plain.node = StringNode::make(text);
+    *this = Value(BytesNode::copy<StringNode>(std::as_bytes(std::span(text))));
     return;
   }
   rep_.text = {Tag::ShortString, static_cast<std::uint8_t>(text.size()), {}};
   if (!text.empty()) std::memcpy(rep_.text.text, text.data(), text.size());
+}
+
+Value::Value(std::string&& text) {
+  if (text.size() < kKeptSizeMin) {
+    *this = Value(std::string_view{text});
+    return;
+  }
+  auto owner = std::make_shared<const std::string>(std::move(text));
+  const std::string_view kept = *owner;
+  *this = Internals::string(kept, std::move(owner));
 }
 
 Value::Value(std::initializer_list<ListItem> items)
@@ -93,13 +103,13 @@ Value Value::ListItem::make(std::initializer_list<ListItem> items) {
     Value result = object();
     for (const ListItem& item : items) {
       const ListItem* pair = item.items_.begin();
-      result.object_node().at(pair[0].value_.string_or({})) = value_of(pair[1]);
+      result.node<ObjectNode>().at(pair[0].value_.string_or({})) = value_of(pair[1]);
     }
     return result;
   }
   Value result = array();
-  result.array_node().elements.reserve(items.size());
-  for (const ListItem& item : items) result.array_node().elements.push_back(value_of(item));
+  result.node<ArrayNode>().elements.reserve(items.size());
+  for (const ListItem& item : items) result.node<ArrayNode>().elements.push_back(value_of(item));
   return result;
 }
 
@@ -107,7 +117,7 @@ Value Value::array() { return Value(new ArrayNode); }
 
 Value Value::array(std::initializer_list<Value> elements) {
   Value value = array();
-  value.array_node().elements = elements;
+  value.node<ArrayNode>().elements = elements;
   return value;
 }
 
@@ -115,12 +125,23 @@ Value Value::object() { return Value(new ObjectNode); }
 
 Value Value::object(std::initializer_list<Member> members) {
   Value value = object();
-  for (const Member& member : members) value.object_node().at(member.key) = member.value;
+  for (const Member& member : members) value.node<ObjectNode>().at(member.key) = member.value;
   return value;
 }
 
 void Value::destroy(Node* node) noexcept {
-  if (node->tag == Tag::LongString) return StringNode::destroy(static_cast<StringNode*>(node));
+  switch (node->tag) {
+    case Tag::LongString:
+      return BytesNode::destroy(static_cast<StringNode*>(node));
+    case Tag::Binary:
+      return BytesNode::destroy(static_cast<BinaryNode*>(node));
+    case Tag::BigInt:
+      return delete static_cast<BigIntNode*>(node);
+    case Tag::Date:
+      return delete static_cast<DateNode*>(node);
+    default:
+      break;
+  }
   // A chain of a million arrays must not need a million stack frames: what dies while another node
   // is being destroyed waits in a list.
   static thread_local ContainerNode* dead = nullptr;
@@ -131,184 +152,104 @@ void Value::destroy(Node* node) noexcept {
   destroying = true;
   while (dead) {
     container = std::exchange(dead, dead->next_dead);
-    if (container->tag == Tag::Array)
-      delete static_cast<ArrayNode*>(container);
-    else
+    if (container->tag == Tag::Object)
       delete static_cast<ObjectNode*>(container);
+    else if (container->tag == Tag::Array || container->tag == Tag::Set)
+      delete static_cast<ArrayNode*>(container);
+    else if (container->tag == Tag::Map)
+      delete static_cast<MapNode*>(container);
+    else if (container->tag == Tag::Error)
+      delete static_cast<ErrorNode*>(container);
+    else if (container->tag == Tag::RegExp)
+      delete static_cast<RegExpNode*>(container);
+    else
+      delete static_cast<BoxedNode*>(container);
   }
   destroying = false;
 }
 
 // ---- Reading
 
-Value::StringNode& Value::string_node() const noexcept {
-  return *static_cast<StringNode*>(rep_.plain.node);
-}
-Value::ArrayNode& Value::array_node() const noexcept {
-  return *static_cast<ArrayNode*>(rep_.plain.node);
-}
-Value::ObjectNode& Value::object_node() const noexcept {
-  return *static_cast<ObjectNode*>(rep_.plain.node);
-}
-
-Value::Type Value::type() const noexcept {
-  switch (tag()) {
-    case Tag::Undefined:
-      return Type::Undefined;
-    case Tag::Null:
-      return Type::Null;
-    case Tag::Bool:
-      return Type::Bool;
-    case Tag::Number:
-      return Type::Number;
-    case Tag::ShortString:
-    case Tag::LongString:
-      return Type::String;
-    case Tag::Array:
-      return Type::Array;
-    case Tag::Object:
-      break;
-  }
-  return Type::Object;
-}
-
-std::int64_t Value::int64_or(std::int64_t fallback) const noexcept {
-  const double number = number_or(0.5);
-  // 2^63 is a double, the largest int64_t is not.
-  const bool fits = number >= -0x1p63 && number < 0x1p63 && std::trunc(number) == number;
-  return fits ? static_cast<std::int64_t>(number) : fallback;
-}
-
 std::string_view Value::string_or(std::string_view fallback) const noexcept {
   if (tag() == Tag::ShortString) return {rep_.text.text, rep_.text.size};
-  return tag() == Tag::LongString ? string_node().text() : fallback;
+  return tag() == Tag::LongString ? node<StringNode>().text() : fallback;
 }
 
 std::size_t Value::size() const noexcept {
-  return is_array() ? array_node().elements.size() : members().size();
+  if (is_object()) return node<ObjectNode>().members.size();
+  if (is_binary()) return bytes().size() / element_size(node<BinaryNode>().kind);
+  return is_map() ? entries().size() : elements().size();
 }
 
 std::span<const Value> Value::elements() const noexcept {
-  if (!is_array()) return {};
-  return array_node().elements;
+  if (!is_array() && !is_set()) return {};
+  return node<ArrayNode>().elements;
+}
+
+std::span<const Value::Entry> Value::entries() const noexcept {
+  if (!is_map()) return {};
+  return node<MapNode>().entries;
 }
 
 std::span<const Value::Member> Value::members() const noexcept {
   if (!is_object()) return {};
-  return object_node().members;
+  return node<ObjectNode>().members;
 }
 
 const Value& Value::operator[](std::string_view key) const& noexcept {
-  const Member* member = is_object() ? object_node().find(key) : nullptr;
-  return member ? member->value : kUndefined;
+  if (is_object()) {
+    const Member* member = node<ObjectNode>().find(key);
+    return member ? member->value : kUndefined;
+  }
+  const Value* found = property(key);
+  return found ? *found : kUndefined;
+}
+
+const Value* Value::property(std::string_view key) const noexcept {
+  if (is_error()) {
+    const ErrorNode& error = node<ErrorNode>();
+    if (key == "name") return &error.name;
+    if (key == "message") return &error.message;
+    if (key == "stack") return &error.stack;
+    if (key == "cause") return &error.cause;
+  }
+  if (is_regexp()) {
+    const RegExpNode& regexp = node<RegExpNode>();
+    if (key == "source") return &regexp.source;
+    if (key == "flags") return &regexp.flags;
+  }
+  return nullptr;
 }
 
 const Value& Value::read_at(std::size_t index) const noexcept {
+  if (!is_array()) return kUndefined;
   const auto all = elements();
   return index < all.size() ? all[index] : kUndefined;
 }
 
 bool Value::contains(std::string_view key) const noexcept {
-  return is_object() && object_node().find(key);
+  return is_object() && node<ObjectNode>().find(key);
 }
 
 // ---- Changing
 
 Value& Value::operator[](std::string_view key) & {
   if (is_undefined()) *this = object();
-  return is_object() ? object_node().at(key) : scratch();
+  if (is_object()) return node<ObjectNode>().at(key);
+  const Value* found = property(key);
+  return scratch(found ? *found : Value());
 }
 
 Value& Value::write_at(std::size_t index) {
-  return is_array() && index < size() ? array_node().elements[index] : scratch();
+  return is_array() && index < size() ? node<ArrayNode>().elements[index] : scratch();
 }
 
-bool Value::erase(std::string_view key) { return is_object() && object_node().erase(key); }
+bool Value::erase(std::string_view key) { return is_object() && node<ObjectNode>().erase(key); }
 
 bool Value::push_back(Value element) {
   if (is_undefined()) *this = array();
   if (!is_array()) return false;
-  array_node().elements.push_back(std::move(element));
-  return true;
-}
-
-Value Value::clone() const {
-  std::unordered_map<const Node*, Value> copies;
-  std::vector<Value> unfinished;
-  // The copy of a node; its contents are still those of the original when it is first asked for.
-  const auto copy_of = [&](const Value& original) -> Value {
-    if (!original.is_array() && !original.is_object()) return original;
-    const auto [entry, is_new] = copies.try_emplace(original.rep_.plain.node);
-    if (!is_new) return entry->second;
-    entry->second = original.is_array() ? array() : object();
-    if (original.is_array()) {
-      entry->second.array_node().elements = original.array_node().elements;
-    } else {
-      entry->second.object_node().members = original.object_node().members;
-      entry->second.object_node().make_index();
-    }
-    unfinished.push_back(entry->second);
-    return entry->second;
-  };
-  Value result = copy_of(*this);
-  while (!unfinished.empty()) {
-    const Value container = std::move(unfinished.back());
-    unfinished.pop_back();
-    if (container.is_array()) {
-      for (Value& element : container.array_node().elements) element = copy_of(element);
-    } else {
-      for (Member& member : container.object_node().members) member.value = copy_of(member.value);
-    }
-  }
-  return result;
-}
-
-// ---- Comparing
-
-bool Value::is_same(const Value& other) const noexcept {
-  if (type() != other.type()) return false;
-  switch (type()) {
-    case Type::Undefined:
-    case Type::Null:
-      return true;
-    case Type::Bool:
-      return rep_.plain.boolean == other.rep_.plain.boolean;
-    case Type::Number:
-      return rep_.plain.number == other.rep_.plain.number;
-    case Type::String:
-      return string_or({}) == other.string_or({});
-    case Type::Array:
-    case Type::Object:
-      break;
-  }
-  return rep_.plain.node == other.rep_.plain.node;
-}
-
-bool Value::equal(const Value& a, const Value& b) {
-  // Pairs of containers still to be compared, and all seen so far, which are equal unless a
-  // difference turns up: so circular values end, shared ones are compared once, and depth costs no
-  // stack.
-  using Pair = std::pair<const Value*, const Value*>;
-  std::vector<Pair> pending;
-  std::set<std::pair<const Node*, const Node*>> seen;
-  const auto may_be_equal = [&](const Value& x, const Value& y) {
-    if (x.is_same(y)) return true;
-    if (x.tag() != y.tag() || x.size() != y.size() || !(x.is_array() || x.is_object()))
-      return false;
-    if (seen.emplace(x.rep_.plain.node, y.rep_.plain.node).second) pending.emplace_back(&x, &y);
-    return true;
-  };
-  if (!may_be_equal(a, b)) return false;
-  while (!pending.empty()) {
-    const auto [x, y] = pending.back();
-    pending.pop_back();
-    for (std::size_t i = 0; i < x->elements().size(); ++i)
-      if (!may_be_equal(x->elements()[i], y->elements()[i])) return false;
-    for (const auto& [key, value] : x->members()) {
-      const Member* other = y->object_node().find(key);
-      if (!other || !may_be_equal(value, other->value)) return false;
-    }
-  }
+  node<ArrayNode>().elements.push_back(element.is_hole() ? Value() : std::move(element));
   return true;
 }
 

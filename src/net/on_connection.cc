@@ -1,8 +1,8 @@
 // `on_connection` and `Listener`: connections, or their source, as plain descriptors.
 #include <stdexcept>
 
+#include "base/handlers.h"
 #include "cohort/acceptor.h"
-#include "net/handlers.h"
 #include "net/listener.h"
 #include "net/sockaddr.h"
 
@@ -60,14 +60,14 @@ class ConnectionsImpl final : public net::ListenerUser,
   }
 
   Address address() const { return bound_.value_or(Address{}); }
-  net::Handlers<const Address&>& on_listening() { return on_listening_; }
-  net::Handlers<const Error&>& on_error() { return on_error_; }
+  Handlers<const Address&>& on_listening() { return on_listening_; }
+  Handlers<const Error&>& on_error() { return on_error_; }
 
  private:
   Loop loop_;
   std::function<void(OwnFd, const Address&)> adopt_;
-  net::Handlers<const Address&> on_listening_;
-  net::Handlers<const Error&> on_error_;
+  Handlers<const Address&> on_listening_;
+  Handlers<const Error&> on_error_;
   std::unique_ptr<net::Listener> listener_;
   std::optional<Address> bound_;
 };

@@ -9,8 +9,8 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/handlers.h"
 #include "cohort/net.h"
-#include "net/handlers.h"
 #include "net/listener.h"
 #include "net/socket.h"
 

@@ -14,9 +14,9 @@
 #include <memory>
 #include <string>
 
+#include "base/handlers.h"
 #include "base/loop.h"
 #include "cohort/net.h"
-#include "net/handlers.h"
 
 namespace cohort::net {
 

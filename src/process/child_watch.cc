@@ -48,6 +48,10 @@ Result<void> ChildWatch::signal(int number) const {
   return {};
 }
 
+void ChildWatch::set_ref(bool ref) {
+  if (watch_) watch_->set_ref(ref);
+}
+
 void ChildWatch::kill_and_reap() {
   on_exit_.reset();
   if (!watch_) return;

@@ -5,7 +5,7 @@
 // a later step of the loop. So whoever is called back finds all that died at the same time marked.
 //
 // On the loop's executor only. The loop must outlive it. Keeps the loop running until the child
-// ended.
+// ended, unless told otherwise.
 #pragma once
 
 #include <functional>
@@ -36,6 +36,8 @@ class ChildWatch {
   bool alive() const { return watch_.has_value(); }
   /// Sends a signal (0: only tests the right to). ESRCH once the child has ended, reaped or not.
   Result<void> signal(int number) const;
+  /// Whether it keeps the loop running.
+  void set_ref(bool ref);
   /// SIGKILL, and waits for the end, a second at most. `on_exit` is not called any more.
   void kill_and_reap();
 

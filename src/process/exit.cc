@@ -4,6 +4,8 @@
 #include <ostream>
 
 #include "base/sys.h"
+#include "cohort/error.h"
+#include "cohort/value.h"
 #include "process/exit_record.h"
 #include "process/signals.h"
 
@@ -22,7 +24,36 @@ std::string usage_text(const Exit& exit) {
   return text;
 }
 
+// `text` or null.
+Value known(const std::string& text) { return text.empty() ? Value{nullptr} : Value{text}; }
+
+double seconds(std::chrono::microseconds time) {
+  return std::chrono::duration<double>{time}.count();
+}
+
 }  // namespace
+
+std::string to_string(ExitCause cause) {
+  switch (cause) {
+    case ExitCause::Unknown:
+      return {};
+    case ExitCause::NotStarted:
+      return "not started";
+    case ExitCause::Killed:
+      return "kill() was called";
+    case ExitCause::Timeout:
+      return "timeout";
+    case ExitCause::MaxBuffer:
+      return "more output than max_buffer";
+    case ExitCause::Cancelled:
+      return "cancelled";
+    case ExitCause::OutOfMemory:
+      return "out of memory";
+    case ExitCause::Requested:
+      return "disconnect() was called";
+  }
+  return {};
+}
 
 Exit Exit::exited(int code) {
   Exit exit;
@@ -34,6 +65,22 @@ Exit Exit::killed(int signal, bool core_dumped) {
   Exit exit;
   exit.signal_ = signal;
   exit.core_dumped_ = core_dumped;
+  return exit;
+}
+
+Exit Exit::not_started(int errno_value) {
+  return exited(-errno_value).with_cause(ExitCause::NotStarted);
+}
+
+Exit Exit::with_cause(ExitCause cause) const {
+  Exit exit = *this;
+  exit.cause_ = cause;
+  return exit;
+}
+
+Exit Exit::with_stderr(std::vector<std::string> lines) const {
+  Exit exit = *this;
+  exit.stderr_lines_ = std::move(lines);
   return exit;
 }
 
@@ -50,14 +97,33 @@ std::string Exit::signal_name() const {
   return signal_ == 0 ? std::string{} : process::signal_name(signal_);
 }
 
+Value Exit::to_value() const {
+  const bool exited = signal_ == 0 && cause_ != ExitCause::NotStarted && code_ != kUnknownCode;
+  const bool measured = peak_memory_bytes_ != 0;
+  Value lines = Value::array();
+  for (const std::string& line : stderr_lines_) lines.push_back(line);
+  return Value::object({{"code", exited ? Value{code_} : Value{nullptr}},
+                        {"signal", known(signal_name())},
+                        {"coreDumped", core_dumped_},
+                        {"cause", known(to_string(cause_))},
+                        {"userTime", measured ? Value{seconds(user_time_)} : Value{nullptr}},
+                        {"systemTime", measured ? Value{seconds(system_time_)} : Value{nullptr}},
+                        {"peakMemory", measured ? Value{peak_memory_bytes_} : Value{nullptr}},
+                        {"stderr", std::move(lines)}});
+}
+
 std::ostream& operator<<(std::ostream& out, const Exit& exit) {
+  if (exit.cause() == ExitCause::NotStarted)
+    return out << "not started: " << system_error(-exit.code(), {}).message();
   if (exit.signal() != 0)
     out << "killed by " << exit.signal_name() << (exit.core_dumped() ? " (core dumped)" : "");
   else if (exit.code() == Exit::kUnknownCode)
     out << "ended, and its status was taken by somebody else (SIGCHLD ignored, or waitpid(-1))";
   else
     out << "exited with code " << exit.code();
+  if (exit.cause() != ExitCause::Unknown) out << ": " << to_string(exit.cause());
   if (exit.peak_memory_bytes() != 0) out << usage_text(exit);
+  if (!exit.stderr_lines().empty()) out << "; stderr: " << exit.stderr_lines().back();
   return out;
 }
 

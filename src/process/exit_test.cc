@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <sstream>
 
+#include "cohort/value.h"
 #include "process/exit_record.h"
 
 namespace cohort {
@@ -50,6 +52,35 @@ TEST(Exit, WhoseStatusIsLostIsNoSuccess) {
   const Exit exit = Exit::exited(Exit::kUnknownCode);
   EXPECT_FALSE(exit.success());
   EXPECT_NE(text(exit).find("taken by somebody else"), std::string::npos);
+}
+
+TEST(Exit, SaysWhyAndWhatWasSaidLast) {
+  const Exit exit = Exit::killed(SIGTERM).with_cause(ExitCause::Timeout).with_stderr({"a", "b"});
+  EXPECT_EQ(exit.cause(), ExitCause::Timeout);
+  EXPECT_EQ(text(exit), "killed by SIGTERM: timeout; stderr: b");
+  EXPECT_EQ(text(Exit::exited(0).with_cause(ExitCause::Requested)),
+            "exited with code 0: disconnect() was called");
+  EXPECT_EQ(text(Exit::killed(SIGKILL).with_cause(ExitCause::OutOfMemory)),
+            "killed by SIGKILL: out of memory");
+}
+
+TEST(Exit, OfWhatNeverRanIsANegativeErrno) {
+  const Exit exit = Exit::not_started(ENOENT);
+  EXPECT_EQ(exit.code(), -ENOENT);
+  EXPECT_FALSE(exit.success());
+  EXPECT_EQ(text(exit), "not started: no such file or directory");
+  EXPECT_EQ(text(Exit::not_started(EPERM)), "not started: operation not permitted");
+}
+
+TEST(Exit, IsAValueForLogs) {
+  EXPECT_EQ(
+      to_json(Exit::exited(3).with_usage(1500ms, 250ms, 4096).with_stderr({"why"}).to_value()),
+      R"({"code":3,"signal":null,"coreDumped":false,"cause":null,"userTime":1.5,)"
+      R"("systemTime":0.25,"peakMemory":4096,"stderr":["why"]})");
+  EXPECT_EQ(to_json(Exit::killed(SIGSEGV, true).with_cause(ExitCause::Killed).to_value()),
+            R"({"code":null,"signal":"SIGSEGV","coreDumped":true,"cause":"kill() was called",)"
+            R"("userTime":null,"systemTime":null,"peakMemory":null,"stderr":[]})");
+  EXPECT_TRUE(Exit::not_started(ENOENT).to_value()["code"].is_null());
 }
 
 TEST(Exit, IsReadFromWhatTheKernelSays) {

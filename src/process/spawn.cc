@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,7 +19,6 @@
 #include <string_view>
 
 #include "base/sys.h"
-#include "process/spawn_child.h"
 
 namespace cohort::process {
 namespace {
@@ -136,6 +136,8 @@ struct Prepared {
   OwnFd lifeline_write;
   std::vector<std::string> env;
   std::vector<std::string> files;
+  std::vector<unsigned long> cpus;
+  int priority = 0;
 };
 
 std::optional<Error> prepare_descriptors(const SpawnRequest& request, Prepared& prepared) {
@@ -166,20 +168,52 @@ void prepare_environment(const SpawnRequest& request, Prepared& prepared) {
     prepared.env.push_back(name + std::to_string(prepared.sources.size() - 1));
 }
 
+std::vector<unsigned long> affinity_mask(const std::vector<unsigned>& cpus) {
+  constexpr std::size_t kBits = 8 * sizeof(unsigned long);
+  std::vector<unsigned long> mask;
+  for (const unsigned cpu : cpus) {
+    if (mask.size() <= cpu / kBits) mask.resize(cpu / kBits + 1);
+    mask[cpu / kBits] |= 1UL << (cpu % kBits);
+  }
+  return mask;
+}
+
+void plan_limits(const SpawnRequest& request, Prepared& prepared, ChildPlan& plan) {
+  plan.limits = request.limits.data();
+  plan.limit_count = request.limits.size();
+  if (request.nice) {
+    prepared.priority = ::getpriority(PRIO_PROCESS, 0) + *request.nice;
+    plan.priority = &prepared.priority;
+  }
+  prepared.cpus = affinity_mask(request.cpus);
+  plan.cpus = prepared.cpus.empty() ? nullptr : prepared.cpus.data();
+  plan.cpus_size = prepared.cpus.size() * sizeof(unsigned long);
+  plan.umask = request.umask ? &*request.umask : nullptr;
+  plan.no_new_privs = request.no_new_privs;
+}
+
 ChildPlan make_plan(const SpawnRequest& request, Prepared& prepared) {
   ChildPlan plan;
   plan.sources = prepared.sources.data();
   plan.source_count = static_cast<int>(prepared.sources.size());
   plan.lifeline = prepared.lifeline_read.get();
-  plan.own_process_group = request.own_process_group;
+  plan.new_session = request.new_session;
+  plan.process_group = request.process_group.value_or(request.own_process_group ? 0 : -1);
+  plan.cgroup_procs = request.cgroup_procs;
+  plan_limits(request, prepared, plan);
+  plan.death_signal = request.death_signal.value_or(SIGKILL);
   const bool main_thread = ::syscall(SYS_gettid) == ::getpid();
   if (request.die_with_parent && main_thread) plan.parent = ::getpid();
   if (request.cwd) plan.directory = request.cwd->c_str();
   plan.gid = request.gid ? &*request.gid : nullptr;
   plan.uid = request.uid ? &*request.uid : nullptr;
-  plan.drop_groups = request.gid || request.uid;
+  plan.set_groups = request.gid || request.uid || request.groups;
+  if (request.groups) {
+    plan.groups = request.groups->data();
+    plan.group_count = request.groups->size();
+  }
   // Without privilege there is nothing to drop into: the ids can only be those that we have.
-  plan.drop_groups_must_succeed = ::geteuid() == 0;
+  plan.set_groups_must_succeed = request.groups || ::geteuid() == 0;
   return plan;
 }
 
@@ -244,8 +278,21 @@ Error failure(const SpawnRequest& request, const std::vector<std::string>& files
   const std::string op = op_of(request);
   constexpr const char* kPrivilege = "changing it needs root, or CAP_SETUID and CAP_SETGID";
   switch (plan.failed_step) {
+    case SpawnStep::Session:
+      return system_error(number, op + ": session");
     case SpawnStep::ProcessGroup:
       return system_error(number, op + ": process group");
+    case SpawnStep::Cgroup:
+      return system_error(number, op + ": cgroup");
+    case SpawnStep::Limit:
+      return system_error(number, op + ": resource limit " + std::to_string(plan.failed_resource),
+                          number == EPERM ? "raising a hard limit needs CAP_SYS_RESOURCE" : "");
+    case SpawnStep::Nice:
+      return system_error(number, op + ": nice", "a higher priority needs CAP_SYS_NICE");
+    case SpawnStep::Cpus:
+      return system_error(number, op + ": CPU affinity", "none of these CPUs may be used here");
+    case SpawnStep::NoNewPrivs:
+      return system_error(number, op + ": no_new_privs");
     case SpawnStep::Lifeline:
       return system_error(number, op + ": lifeline");
     case SpawnStep::Descriptor:

@@ -18,6 +18,7 @@
 
 #include "cohort/error.h"
 #include "cohort/fd.h"
+#include "process/spawn_child.h"
 
 namespace cohort::process {
 
@@ -34,18 +35,36 @@ struct SpawnRequest {
   /// Identity; each drops the supplementary groups too. Needs root, or the ids one already has.
   std::optional<uid_t> uid;
   std::optional<gid_t> gid;
+  /// The supplementary groups. Needs root.
+  std::optional<std::vector<gid_t>> groups;
   /// The child's descriptor i is a duplicate of `fds[i]`; nothing else is open. -1, and what is
   /// missing of the first three: /dev/null for 0 to 2, closed above. Flags of the open file
   /// (O_NONBLOCK) are shared with the parent's and left alone.
   std::vector<int> fds;
   /// In a process group of its own: a Ctrl-C at the terminal reaches the parent only.
   bool own_process_group = false;
+  /// In this process group, of the same session.
+  std::optional<pid_t> process_group;
+  /// Leader of a session and of a process group of its own.
+  bool new_session = false;
+  /// cgroup.procs of the cgroup (v2) that it starts in, open for writing; -1: this process's.
+  int cgroup_procs = -1;
+  std::vector<LimitPlan> limits;
+  std::optional<mode_t> umask;
+  /// Added to this process's nice value. Negative ones need CAP_SYS_NICE.
+  std::optional<int> nice;
+  /// The CPUs that it may run on; empty: this process's.
+  std::vector<unsigned> cpus;
+  /// set-user-id programs and file capabilities give it and its descendants no privilege.
+  bool no_new_privs = false;
   /// The kernel kills the child (SIGKILL) when this process ends, however it ends and whatever the
   /// child does: by a lifeline pipe, whose read end is the child's first descriptor above `fds`,
   /// and by PR_SET_PDEATHSIG. The latter is tied to the spawning *thread*, so only the main thread
   /// sets it. A copy of the write end in a process that somebody else forked without exec delays
   /// the lifeline.
   bool die_with_parent = false;
+  /// With `die_with_parent`: another signal in the place of SIGKILL.
+  std::optional<int> death_signal;
   /// With `die_with_parent`: tells the child the number, for `adopt_lifeline`.
   bool lifeline_in_env = false;
 };

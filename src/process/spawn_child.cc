@@ -37,8 +37,8 @@ COHORT_IN_CHILD void reset_signal_handlers() {
 
 // The kernel kills the owner as the last write end closes. Set while still privileged: the right to
 // signal is judged by the ids that set the owner.
-COHORT_IN_CHILD bool arm_lifeline(int fd) {
-  return ::syscall(SYS_fcntl, fd, F_SETSIG, SIGKILL) != -1 &&
+COHORT_IN_CHILD bool arm_lifeline(int fd, int signal_number) {
+  return ::syscall(SYS_fcntl, fd, F_SETSIG, signal_number) != -1 &&
          ::syscall(SYS_fcntl, fd, F_SETOWN, ::syscall(SYS_getpid)) != -1 &&
          ::syscall(SYS_fcntl, fd, F_SETFL, O_ASYNC) != -1;
 }
@@ -97,21 +97,50 @@ COHORT_IN_CHILD void close_from(int lowest) {
   if (::syscall(SYS_close_range, lowest, kLastDescriptor, 0) == -1) close_listed_from(lowest);
 }
 
+COHORT_IN_CHILD bool join_groups(ChildPlan& plan) {
+  if (plan.new_session && ::syscall(SYS_setsid) == -1) return fail(plan, SpawnStep::Session);
+  if (plan.process_group >= 0 && ::syscall(SYS_setpgid, 0, plan.process_group) == -1)
+    return fail(plan, SpawnStep::ProcessGroup);
+  // `0` is whoever writes it.
+  if (plan.cgroup_procs >= 0 && ::syscall(SYS_write, plan.cgroup_procs, "0", 1) == -1)
+    return fail(plan, SpawnStep::Cgroup);
+  return true;
+}
+
+// While still privileged: hard limits may be raised, and the priority.
+COHORT_IN_CHILD bool set_limits(ChildPlan& plan) {
+  for (std::size_t i = 0; i < plan.limit_count; ++i) {
+    const LimitPlan& entry = plan.limits[i];
+    plan.failed_resource = entry.resource;
+    if (::syscall(SYS_prlimit64, 0, entry.resource, &entry.limit, nullptr) == -1)
+      return fail(plan, SpawnStep::Limit);
+  }
+  constexpr int kProcess = 0;  // PRIO_PROCESS
+  if (plan.priority != nullptr && ::syscall(SYS_setpriority, kProcess, 0, *plan.priority) == -1)
+    return fail(plan, SpawnStep::Nice);
+  if (plan.cpus != nullptr && ::syscall(SYS_sched_setaffinity, 0, plan.cpus_size, plan.cpus) == -1)
+    return fail(plan, SpawnStep::Cpus);
+  if (plan.umask != nullptr) ::syscall(SYS_umask, *plan.umask);
+  return true;
+}
+
 COHORT_IN_CHILD bool change_ids(ChildPlan& plan) {
-  if (plan.drop_groups && ::syscall(SYS_setgroups, 0, nullptr) == -1 &&
-      plan.drop_groups_must_succeed)
+  if (plan.set_groups && ::syscall(SYS_setgroups, plan.group_count, plan.groups) == -1 &&
+      plan.set_groups_must_succeed)
     return fail(plan, SpawnStep::Groups);
   if (plan.gid != nullptr && ::syscall(SYS_setgid, *plan.gid) == -1)
     return fail(plan, SpawnStep::Group);
   if (plan.uid != nullptr && ::syscall(SYS_setuid, *plan.uid) == -1)
     return fail(plan, SpawnStep::User);
+  if (plan.no_new_privs && ::syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+    return fail(plan, SpawnStep::NoNewPrivs);
   return true;
 }
 
 // Only after the change of ids, which clears it. A parent in another PID namespace shows as 0.
 COHORT_IN_CHILD bool die_with_parent(const ChildPlan& plan) {
   if (plan.parent == 0) return true;
-  ::syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+  ::syscall(SYS_prctl, PR_SET_PDEATHSIG, plan.death_signal);
   const long parent = ::syscall(SYS_getppid);
   return parent == plan.parent || parent == 0;
 }
@@ -132,10 +161,10 @@ COHORT_IN_CHILD bool exec_first(ChildPlan& plan) {
 
 COHORT_IN_CHILD void run(ChildPlan& plan) {
   reset_signal_handlers();
-  if (plan.own_process_group && ::syscall(SYS_setpgid, 0, 0) == -1)
-    return void(fail(plan, SpawnStep::ProcessGroup));
-  if (plan.lifeline >= 0 && !arm_lifeline(plan.lifeline))
+  if (!join_groups(plan)) return;
+  if (plan.lifeline >= 0 && !arm_lifeline(plan.lifeline, plan.death_signal))
     return void(fail(plan, SpawnStep::Lifeline));
+  if (!set_limits(plan)) return;
   if (!place_descriptors(plan)) return void(fail(plan, SpawnStep::Descriptor));
   if (plan.directory != nullptr && ::syscall(SYS_chdir, plan.directory) == -1)
     return void(fail(plan, SpawnStep::Directory));

@@ -183,12 +183,25 @@ TEST_P(Guest, TenThousandMessagesArriveAlthoughTheirSenderExits) {
   EXPECT_EQ(primary.count("exit 1 0 unasked"), 1);
 }
 
-TEST_P(Guest, IsToldWhenItsPrimaryWantsAnotherSerialization) {
-  Program& primary = node.start(interop_program("guest"), {"--serialization", "advanced"});
+TEST_P(Guest, SpeaksTheSerializationThatItsPrimaryChose) {
+  Program& primary = node.run("kinds.js", {interop_program("guest")});
   EXPECT_TRUE(ends_well(primary));
-  EXPECT_EQ(primary.count("exit 1 100 unasked"), 1) << primary.transcript();
-  EXPECT_NE(primary.errors().find("set serialization: 'json' in the primary"), std::string::npos)
-      << primary.errors();
+  EXPECT_EQ(primary.output(), "all kinds came back the same\n8000000 bytes came back the same\n");
+}
+
+TEST_P(Guest, ListensAndLeavesInAdvancedModeToo) {
+  const std::uint16_t port = free_port();
+  Program& primary = node.start(
+      interop_program("guest"),
+      {"--serialization", "advanced", "--say", "[{\"listen\":" + std::to_string(port) + "}]"});
+  ASSERT_TRUE(primary.wait_for_line("listening 1 " + std::to_string(port)));
+  TcpClient client;
+  ASSERT_EQ(client.connect(port), "");
+  ASSERT_EQ(client.send("x"), "");
+  EXPECT_EQ(client.receive_all(), std::to_string(port));
+  client.close();
+  EXPECT_TRUE(ends_when_told(primary));
+  EXPECT_EQ(primary.count("exit 1 0 asked"), 1) << primary.transcript();
 }
 
 // --- the end

@@ -1,6 +1,6 @@
 // Bytes of a peer, in any pieces and with any descriptors: the decoder neither crashes nor depends
-// on the pieces, what it gives can be printed and read back, and every descriptor is given out or
-// closed.
+// on the pieces, what it gives can be written and read back, and every descriptor is given out or
+// closed. Compiled once for each serialization (COHORT_FUZZ_SERIALIZATION).
 //
 // The first byte of the input seeds the sizes of the pieces; the rest is what the peer sends.
 #include <fcntl.h>
@@ -23,9 +23,10 @@ namespace {
 
 using cohort::OwnFd;
 using cohort::Result;
+using cohort::ipc::Decoder;
 using cohort::ipc::Incoming;
-using cohort::ipc::LineDecoder;
 
+constexpr auto kSerialization = cohort::Serialization::COHORT_FUZZ_SERIALIZATION;
 constexpr std::size_t kMessageSizeMax = 2000;  // small, so that the limit is met
 
 void require(bool holds, const char* what) {
@@ -42,9 +43,22 @@ struct Outcome {
   bool operator==(const Outcome&) const = default;
 };
 
+/// What was read can be written for a peer that reads the same.
+void check_frame(const cohort::Value& value) {
+  std::string frame;
+  require(cohort::ipc::encode_message(value, kSerialization, frame).has_value(), "it is written");
+  Decoder decoder(kMessageSizeMax * 4, kSerialization);
+  decoder.feed(frame);
+  const Result<std::optional<Incoming>> again = decoder.next();
+  require(again && *again, "what was written can be read");
+  // A message within a NODE_HANDLE is a NODE_HANDLE only once.
+  require(
+      (*again)->was_handle || cohort::ipc::inspect((*again)->value) == cohort::ipc::inspect(value),
+      "it reads back as the same");
+}
+
 /// What was read prints as one line that reads back as the same.
-void check_printing(const cohort::Value& value) {
-  cohort::ipc::inspect(value);
+void check_line(const cohort::Value& value) {
   std::string line;
   if (!cohort::ipc::encode_line(value, line)) return;  // undefined: a NODE_HANDLE without msg
   require(line.find('\n') == line.size() - 1, "a message is one line");
@@ -54,7 +68,7 @@ void check_printing(const cohort::Value& value) {
   require(value.clone() == value, "a clone is equal");
 }
 
-void drain(LineDecoder& decoder, Outcome& outcome) {
+void drain(Decoder& decoder, Outcome& outcome) {
   for (;;) {
     Result<std::optional<Incoming>> next = decoder.next();
     if (!next) {
@@ -64,7 +78,10 @@ void drain(LineDecoder& decoder, Outcome& outcome) {
     if (!*next) return;
     const Incoming& incoming = **next;
     require(incoming.was_handle || !incoming.fd, "only a NODE_HANDLE has a descriptor");
-    check_printing(incoming.value);
+    if constexpr (kSerialization == cohort::Serialization::Json)
+      check_line(incoming.value);
+    else
+      check_frame(incoming.value);
     outcome.messages.push_back(cohort::ipc::inspect(incoming.value) + incoming.handle_type +
                                (incoming.was_handle ? "+" : "-"));
     if (incoming.fd) ++outcome.fds;
@@ -75,7 +92,7 @@ void drain(LineDecoder& decoder, Outcome& outcome) {
 /// each.
 Outcome decode(std::string_view bytes, std::uint32_t random, bool with_fds) {
   Outcome outcome;
-  LineDecoder decoder(kMessageSizeMax);
+  Decoder decoder(kMessageSizeMax, kSerialization);
   std::size_t sent = 0;
   std::string piece;
   while (!bytes.empty() && !outcome.failure) {

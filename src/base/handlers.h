@@ -6,7 +6,7 @@
 #include <list>
 #include <utility>
 
-namespace cohort::net {
+namespace cohort {
 
 template <class... Args>
 class Handlers {
@@ -26,4 +26,4 @@ class Handlers {
   std::list<std::function<void(Args...)>> handlers_;  // a list: additions move none that is running
 };
 
-}  // namespace cohort::net
+}  // namespace cohort

@@ -13,7 +13,7 @@
 
 #include "base/loop.h"
 
-namespace cohort::cluster {
+namespace cohort {
 
 /// `Args` as the handlers take them (often const references); waiting operations get copies.
 template <class... Args>
@@ -22,10 +22,11 @@ class Event {
   using Waiting = boost::asio::any_completion_handler<void(boost::system::error_code,
                                                            std::remove_cvref_t<Args>...)>;
 
-  void on(std::function<void(Args...)> handler) { handlers_.push_back(std::move(handler)); }
+  void on(std::function<void(Args...)> handler) {
+    if (handler) handlers_.push_back(std::move(handler));
+  }
   void once(Waiting waiting) { waiting_.push_back(std::move(waiting)); }
   bool has_listener() const { return !handlers_.empty() || !waiting_.empty(); }
-  bool has_handler() const { return !handlers_.empty(); }
 
   /// Calls the handlers that were there when it began; they may add others.
   void emit(const Loop& loop, Args... args) {
@@ -35,11 +36,13 @@ class Event {
     for (std::size_t i = 0, count = handlers_.size(); i < count; ++i) handlers_[i](args...);
   }
 
-  /// The event can come no more.
-  void abort(const Loop& loop) {
-    for (auto& waiting : std::exchange(waiting_, {}))
-      complete(loop, std::move(waiting), boost::asio::error::operation_aborted,
-               std::remove_cvref_t<Args>{}...);
+  /// The event can come no more; true if an operation waited for it.
+  bool abort(const Loop& loop,
+             boost::system::error_code why = boost::asio::error::operation_aborted) {
+    auto aborted = std::exchange(waiting_, {});
+    for (auto& waiting : aborted)
+      complete(loop, std::move(waiting), why, std::remove_cvref_t<Args>{}...);
+    return !aborted.empty();
   }
 
  private:
@@ -54,4 +57,4 @@ class Event {
   std::vector<Waiting> waiting_;
 };
 
-}  // namespace cohort::cluster
+}  // namespace cohort
