@@ -59,7 +59,16 @@ INSTANTIATE_TEST_SUITE_P(On, NodeConforms, testing::Values("node20", "node26"),
                          [](const auto& test) { return std::string{test.param}; });
 
 // What only the newer one has.
-class Node26Conforms : public NodeConforms {};
+class Node26Conforms : public NodeConforms {
+ protected:
+  // The worker binds, and the primary does not hear of it.
+  void expect_never_asks(const std::string& scenario) {
+    Program& primary = start(scenario);
+    EXPECT_TRUE(ends_well(primary));
+    EXPECT_TRUE(prints_in_order(primary, {"message 1 \"bound\"", "exit 1 0 asked"}));
+    EXPECT_EQ(primary.output().find("listening"), std::string::npos) << primary.transcript();
+  }
+};
 INSTANTIATE_TEST_SUITE_P(On, Node26Conforms, testing::Values("node26"),
                          [](const auto& test) { return std::string{test.param}; });
 
@@ -220,17 +229,14 @@ TEST_P(NodeConforms, AUdpSocketThatWasUnrefdLetsTheWorkerExit) {
 
 // test-cluster-dgram-reuseport
 TEST_P(Node26Conforms, AUdpSocketWithReusePortIsNotThePrimarysBusiness) {
-  expect_says("dgramReusePort", {"bound"});
+  expect_never_asks("dgramReusePort");
 }
 
 // --- servers
 
 // test-cluster-net-reuseport
 TEST_P(Node26Conforms, AServerWithReusePortIsNotThePrimarysBusiness) {
-  Program& primary = start("netReusePort");
-  EXPECT_TRUE(ends_well(primary));
-  EXPECT_TRUE(prints_in_order(primary, {"message 1 \"bound\"", "exit 1 0 asked"}));
-  EXPECT_EQ(primary.output().find("listening"), std::string::npos) << primary.transcript();
+  expect_never_asks("netReusePort");
 }
 
 // test-http-server-drop-connections-in-cluster
@@ -329,6 +335,13 @@ TEST_P(NodeConforms, HandlesMayCrossEachOther) {
     std::sort(lines.begin(), lines.end());
     EXPECT_EQ(lines, (Lines{"primary received 50", "worker received 50"})) << primary.transcript();
   }
+}
+
+// test-cluster-advanced-serialization
+TEST_P(NodeConforms, ACyclicObjectGoesToThePrimaryAndComesBack) {
+  Program& primary = start("cyclic", 1, {}, {"--serialization", "advanced"});
+  EXPECT_TRUE(ends_well(primary));
+  EXPECT_EQ(primary.count("message 1 \"the same came back\""), 1) << primary.transcript();
 }
 
 // test-cluster-worker-events

@@ -6,6 +6,7 @@
 //
 // --say JSON: an array; each worker is sent each element right after its fork. A worker that sends
 // {"echo": X} gets X; {"ask": "disconnect"}, {"ask": "kill"} and {"ask": "terminate"} end it.
+// --serialization advanced: the channel's.
 // --lend stream|datagram: a socket of the primary's on $PORT, whose number workers have as $FD.
 #include <arpa/inet.h>
 #include <cohort/cohort.h>
@@ -59,6 +60,8 @@ int main(int argc, char** argv) {
   const Flags flags{argc, argv};
   cohort::Cluster cluster;
   cluster.setup_primary({.exec = flags.text("--exec", "")});
+  if (flags.text("--serialization", "json") == "advanced")
+    cluster.setup_primary({.serialization = cohort::Serialization::Advanced});
   if (const std::string kind = flags.text("--lend", ""); !kind.empty())
     cluster.setup_primary({.env = {{"FD", std::to_string(open_socket(kind))}}});
   print_events(cluster);

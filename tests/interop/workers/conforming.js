@@ -170,6 +170,14 @@ const scenarios = {
       });
     });
   },
+  cyclic() {
+    const cyclic = { list: [1] };
+    cyclic.self = cyclic;
+    process.on('message', (back) => {
+      finish(back.self === back && back.list[0] === 1 ? 'the same came back' : 'something else');
+    });
+    process.send({ echo: cyclic });
+  },
   bothListeners() {
     const heard = [];
     const hear = (who) => (text) => {
