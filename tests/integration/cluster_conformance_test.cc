@@ -561,5 +561,14 @@ TEST(Handles, MayCrossEachOther) {
               (Lines{"primary received 50", "worker received 50"}));
 }
 
+// test-cluster-send-socket-to-worker-http-server
+TEST(Handles, AConnectionThatIsSentIsServedByTheWorkersHttpServer) {
+  const std::uint16_t port = free_port();
+  Program program = conforming("send_to_http", "rr", {"--port", std::to_string(port)});
+  ASSERT_TRUE(accepts(port));
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(http_get(port).body, "of the worker");
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
 }  // namespace
 }  // namespace harness

@@ -245,6 +245,7 @@ TEST(Failing, SaysThatAWorkerWhichLeavesWithZeroSucceeded) {
   EXPECT_EQ(program.errors(), "");
 }
 
+// test-cluster-worker-events
 TEST(Failing, AMissingWorkerIsOneErrorWithPathAndReason) {
   Program program = failing({"--missing", "--keep-going"});
   EXPECT_TRUE(program.exits_with(0));

@@ -42,7 +42,10 @@ const char* asked(const Worker& worker) {
 
 // The events of a worker's end, on the worker and on the cluster.
 void print_end(Cluster& cluster, const Worker& worker) {
-  worker.on_disconnect([worker] { std::cout << "worker disconnect " << asked(worker) << '\n'; });
+  worker.on_disconnect([worker] {
+    std::cout << "worker disconnect " << asked(worker)
+              << (worker.is_connected() ? ", still connected\n" : "\n");
+  });
   worker.on_exit([worker](const cohort::Exit& exit) {
     std::cout << "worker exit " << how(exit) << ' ' << asked(worker) << '\n';
   });
@@ -85,6 +88,7 @@ int ending(Cluster& cluster, const Flags& flags) {
   const std::string way = flags.text("--how", "");
   if (cluster.is_primary()) {
     const Worker worker = cluster.fork();
+    if (!worker.is_connected() || worker.is_dead()) return 4;
     print_end(cluster, worker);
     worker.on_listening([worker, way](const Address&) {
       if (way == "primary disconnect") worker.disconnect();

@@ -382,6 +382,22 @@ int own_socket(Cluster& cluster, const Flags& flags) {
   return cluster.run();
 }
 
+// The primary accepts, and a worker's HTTP server, which listens nowhere, serves.
+int send_to_http(Cluster& cluster, const Flags& flags) {
+  if (cluster.is_worker()) {
+    const auto server = cohort::http::create_server(
+        cluster, [](const auto&, auto& res) { res.end("of the worker"); });
+    cluster.worker().on_message(
+        [server](const Value&, cohort::Handle& handle) { server.adopt(std::move(handle)); });
+    return cluster.run();
+  }
+  const Worker worker = cluster.fork();
+  cohort::net::create_server(cluster, [worker](const Socket& socket) {
+    worker.send("serve", std::move(*socket.release()));
+  }).listen(flags.port(0));
+  return cluster.run();
+}
+
 }  // namespace
 
 const std::map<std::string, Scenario>& port_scenarios() {
@@ -400,6 +416,7 @@ const std::map<std::string, Scenario>& port_scenarios() {
       {"close_server", close_server},
       {"close_before_connection", close_before_connection},
       {"own_socket", own_socket},
+      {"send_to_http", send_to_http},
   };
   return kScenarios;
 }

@@ -34,6 +34,7 @@ cluster.on('message', (worker, message) => {
   console.log(`message ${worker.id} ${JSON.stringify(message)}`);
   if (message?.echo !== undefined) worker.send(message.echo);
   if (message?.ask === 'disconnect') worker.disconnect();
+  if (message?.ask === 'process.disconnect') worker.process.disconnect();
 });
 process.on('SIGTERM', () => {
   for (const worker of Object.values(cluster.workers)) worker.disconnect();

@@ -6,6 +6,7 @@
 //                        (as asked for); sends {"listening": REAL_PORT} or {"error": TEXT}
 //   {"burst": N}         sends the numbers below N and exits
 //   {"leave": "disconnect"|"kill"|CODE}   ends in the worker's own ways
+//   {"at_disconnect": CODE}   exits with it when the channel is closed
 //
 // Without a primary (--alone) it listens, and ends.
 #include <cohort/cohort.h>
@@ -44,6 +45,10 @@ void obey(cohort::Cluster& cluster, const cohort::Value& message) {
   if (message.contains("say")) self.send(message["say"]);
   if (message.contains("listen"))
     listen(cluster, static_cast<std::uint16_t>(message["listen"].int64_or(0)));
+  if (message.contains("at_disconnect"))
+    self.on_disconnect([self, code = message["at_disconnect"].int64_or(0)] {
+      self.process().exit(static_cast<int>(code));
+    });
   if (message.contains("leave")) leave(self, message["leave"]);
   if (const auto count = message["burst"].int64_or(0); count > 0) {
     for (std::int64_t i = 0; i < count; ++i) self.send(i);
