@@ -53,7 +53,8 @@ struct Listeners::Entry {
   std::unordered_map<ConnectionId, OwnFd> connections;  // waiting or unanswered: our copies
   ConnectionId last_connection = 0;
   boost::asio::steady_timer retry;
-  bool released = false;  // closed as soon as nothing is unanswered
+  bool complained = false;  // of having no descriptors, since the last connection
+  bool released = false;    // closed as soon as nothing is unanswered
 };
 
 Listeners::Listeners(const Loop& loop, Policy policy) : loop_{loop}, policy_{policy} {}
@@ -145,8 +146,11 @@ void Listeners::accept_ready(Entry& entry) {
     OwnFd fd = sys::accept(entry.watch->fd());
     if (!fd) {
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        std::cerr << "cohort: accept " << entry.key << ": "
-                  << system_error(errno, "").code.message() << "; trying again in 100 ms\n";
+        if (!std::exchange(entry.complained, true))
+          std::cerr << "cohort: "
+                    << errno_error("accept " + to_string(entry.address),
+                                   "connections wait; trying again every 100 ms")
+                    << '\n';
         entry.retry.expires_after(std::chrono::milliseconds{100});
         entry.retry.async_wait([this, key = entry.key](boost::system::error_code error) {
           if (Entry* found = error ? nullptr : find(key)) pump(*found);
@@ -156,6 +160,7 @@ void Listeners::accept_ready(Entry& entry) {
       if (errno == EAGAIN || errno == EWOULDBLOCK) break;
       continue;  // ECONNABORTED and the like: that client is gone
     }
+    entry.complained = false;
     const ConnectionId id = ++entry.last_connection;
     entry.connections.emplace(id, std::move(fd));
     entry.dispatcher.offer(id);

@@ -18,7 +18,11 @@ namespace fs = std::filesystem;
 
 std::string contents(const fs::path& path) {
   std::ifstream file{path, std::ios::binary};
-  return {std::istreambuf_iterator<char>{file}, {}};
+  try {
+    return {std::istreambuf_iterator<char>{file}, {}};
+  } catch (const std::ios::failure&) {  // the process ended while it was read
+    return {};
+  }
 }
 
 fs::path proc(pid_t pid) { return fs::path{"/proc"} / std::to_string(pid); }

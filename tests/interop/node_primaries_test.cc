@@ -204,6 +204,15 @@ TEST_P(Guest, ListensAndLeavesInAdvancedModeToo) {
   EXPECT_EQ(primary.count("exit 1 0 asked"), 1) << primary.transcript();
 }
 
+// --- handles
+
+// test-child-process-fork-net
+TEST_P(Guest, ServesConnectionsOfItsParentWhoseServerWaitsForThem) {
+  Program& primary = node.run("sockets.js", {interop_program("guest")});
+  EXPECT_TRUE(ends_well(primary));
+  EXPECT_EQ(primary.output(), "closed after 12 answers\nthree exits\n");
+}
+
 // --- big binary work
 
 TEST_P(Guest, DoesTheBinaryWorkOfTheExample) {

@@ -448,6 +448,7 @@ TEST_P(Handles, AConnectionGoesToTheWorkerWithWhatWasReadOfIt) {
 }
 
 // test-cluster-net-send
+// test-child-process-fork-getconnections
 TEST_P(Handles, AConnectionComesFromTheWorker) {
   Program& primary = start();
   EXPECT_TRUE(eventually("the worker listens", [&] { return TcpClient{}.connect(up).empty(); }));

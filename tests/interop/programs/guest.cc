@@ -6,6 +6,7 @@
 //                        (as asked for); sends {"listening": REAL_PORT} or {"error": TEXT}
 //   {"burst": N}         sends the numbers below N and exits
 //   {"leave": "disconnect"|"kill"|CODE}   ends in the worker's own ways
+//   a connection         is answered with `guest` when it said something
 //   {"at_disconnect": CODE}   exits with it when the channel is closed
 //
 // Without a primary (--alone) it listens, and ends.
@@ -65,7 +66,11 @@ int main(int argc, char** argv) {
     auto server = cohort::net::create_server(cluster, [](cohort::net::Socket) {});
     server.listen(0, [server] { server.close(); });
   } else {
-    cluster.worker().on_message([&](const cohort::Value& message) { obey(cluster, message); });
+    cluster.worker().on_message([&](const cohort::Value& message, cohort::Handle& handle) {
+      if (!handle) return obey(cluster, message);
+      const auto socket = cohort::net::adopt(cluster, std::move(handle));
+      socket.on_data([socket](std::string_view) { socket.end("guest"); });
+    });
   }
   return cluster.run();
 }
