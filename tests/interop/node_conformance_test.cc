@@ -276,9 +276,8 @@ TEST_P(NodeConforms, AListeningDescriptorIsThePrimarys) {
 TEST_P(NodeConforms, AServerMayBeUnrefdRefdAndClosed) {
   Program& primary = start("ref");
   EXPECT_TRUE(ends_well(primary));
-  EXPECT_TRUE(prints_in_order(
-      primary, {"listening 1 " + std::to_string(port), "disconnect 1", "exit 1 0 unasked"}));
-  EXPECT_EQ(primary.count("message 1 \"closed\""), 1) << primary.transcript();
+  EXPECT_TRUE(
+      prints_in_order(primary, {"message 1 \"closed\"", "disconnect 1", "exit 1 0 unasked"}));
 }
 
 // test-cluster-rr-handle-ref-unref
@@ -326,14 +325,18 @@ TEST_P(NodeConforms, ASocketThatIsSentTwiceComesOnce) {
 // test-cluster-send-deadlock
 // test-cluster-send-handle-large-payload
 TEST_P(NodeConforms, HandlesMayCrossEachOther) {
-  for (const char* payload : {"0", "800000"}) {
-    Program& primary = run({helper("conforming"), "cross_handles", "--exec",
+  // One if the message is large, as in Node's test: Node refuses some of many, until they are
+  // given up.
+  for (const auto& [handles, payload] : {std::pair{"50", "0"}, std::pair{"1", "800000"}}) {
+    Program& primary = run({helper("conforming"), "cross_handles", "--handles", handles, "--exec",
                             script("workers/conforming.js"), "--payload", payload},
-                           "crossHandles");
+                           "crossHandles", {{"HANDLES", handles}});
     EXPECT_TRUE(ends_well(primary));
     Lines lines = primary.lines();
     std::sort(lines.begin(), lines.end());
-    EXPECT_EQ(lines, (Lines{"primary received 50", "worker received 50"})) << primary.transcript();
+    EXPECT_EQ(lines, (Lines{std::string{"primary received "} + handles,
+                            std::string{"worker received "} + handles}))
+        << primary.transcript();
   }
 }
 
