@@ -492,11 +492,7 @@ TEST(APrimary, ThatCannotAcceptTriesAgainAndServes) {
   TcpClient client;
   ASSERT_EQ(client.connect(port), "");
   ASSERT_EQ(client.send("x"), "");
-<<<<<<< HEAD
   ASSERT_TRUE(program.wait_for_error("accept .*: too many open files.*trying again"));
-=======
-  ASSERT_TRUE(program.wait_for_error("accept .*: Too many open files; trying again"));
->>>>>>> conf
   ASSERT_EQ(prlimit(program.pid(), RLIMIT_NOFILE, &before, nullptr), 0);
   EXPECT_NE(client.receive_all(), "") << client.reason();
   client.close();
