@@ -133,7 +133,7 @@ bool Calls::take(WorkerImpl& peer, const Value& message) {
       serve(peer, rpc->id, rpc->method, rpc->content);
       return true;
     case ipc::Rpc::Kind::Notification: {
-      if (rpc->method == kCancel) {
+      if (rpc->method == kCancel && !methods_.empty()) {
         cancelled({&peer, to_json(rpc->content["id"])});
         return true;
       }
