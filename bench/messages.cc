@@ -1,6 +1,6 @@
-// messages json|advanced SIZE COUNT: a worker sends COUNT messages of about SIZE bytes to its primary.
-// Prints the seconds from the first to the last, and the CPU seconds of both processes meanwhile.
-// bench/node/messages.js is the same in Node.
+// messages json|advanced SIZE COUNT: a worker sends COUNT messages of about SIZE bytes to its
+// primary. Prints the seconds from the first to the last, and the CPU seconds of both processes
+// meanwhile. bench/node/messages.js is the same in Node.
 #include <cohort/cohort.h>
 #include <sys/resource.h>
 
@@ -35,8 +35,8 @@ Value make_message(bool advanced, std::size_t size) {
 
 int be_primary(cohort::Cluster& cluster, bool advanced, int count) {
   using Clock = std::chrono::steady_clock;
-  cluster.setup_primary({.serialization = advanced ? cohort::Serialization::Advanced
-                                                   : cohort::Serialization::Json});
+  cluster.setup_primary(
+      {.serialization = advanced ? cohort::Serialization::Advanced : cohort::Serialization::Json});
   cohort::Worker worker = cluster.fork();
   int received = 0;
   Clock::time_point start, end;

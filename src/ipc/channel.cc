@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <exception>
 #include <iterator>
 
 #include "base/sys.h"
@@ -303,12 +304,18 @@ void Channel::deliver(std::string_view bytes, std::vector<OwnFd> fds) {
       if (open_) std::ignore = send(handle_answer(static_cast<bool>(incoming.fd)));
       if (!incoming.fd) continue;
     }
-    if (incoming.kind == MessageKind::HandleAck)
-      answered(Delivery::Received);
-    else if (incoming.kind == MessageKind::HandleNack)
-      answered(Delivery::Refused);
-    else
-      user_->message(std::move(incoming));
+    // What a handler throws leaves the loop in a turn of its own: the messages behind this one are
+    // not lost.
+    try {
+      if (incoming.kind == MessageKind::HandleAck)
+        answered(Delivery::Received);
+      else if (incoming.kind == MessageKind::HandleNack)
+        answered(Delivery::Refused);
+      else
+        user_->message(std::move(incoming));
+    } catch (...) {
+      loop_.post([thrown = std::current_exception()] { std::rethrow_exception(thrown); });
+    }
   }
   corked_ = outer;
   if (!corked_) write_now();

@@ -6,6 +6,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <cerrno>
+#include <stdexcept>
 
 #include "base/sys.h"
 
@@ -174,6 +175,19 @@ TEST_F(ChannelTest, EachDescriptorHasOneAnswerInTheirOrder) {
       {2, Channel::Delivery::PeerGone}};
   EXPECT_EQ(answers, expected);
   EXPECT_EQ(closed_, 1);
+}
+
+TEST_F(ChannelTest, AHandlerThatThrowsLosesNoLaterMessage) {
+  on_message_ = [this] {
+    if (received_.size() == 1) throw std::runtime_error{"on purpose"};
+  };
+  peer_writes("1\n2\n");
+  EXPECT_THROW(turn(), std::runtime_error);
+  turn();
+  EXPECT_EQ(received_, (std::vector<std::string>{"1", "2"}));
+  ASSERT_TRUE(channel_->send(3));
+  turn();
+  EXPECT_EQ(peer_reads(), "3\n");
 }
 
 TEST_F(ChannelTest, AnAnswerToNothingIsIgnored) {

@@ -223,16 +223,10 @@ void ChildImpl::message(ipc::Incoming incoming) {
     emit_message(std::move(incoming));
 }
 
-// The channel is in the middle of its work: what a handler throws leaves the loop in a turn of its
-// own.
 void ChildImpl::emit_message(ipc::Incoming incoming) {
   Handle handle = traffic_->receive(channel_, incoming);
-  try {
-    events.message.emit(loop_, incoming.value);
-    on_handle_(incoming.value, handle);
-  } catch (...) {
-    loop_.post([thrown = std::current_exception()] { std::rethrow_exception(thrown); });
-  }
+  events.message.emit(loop_, incoming.value);
+  on_handle_(incoming.value, handle);
 }
 
 void ChildImpl::on_message(std::function<void(const Value&)> handler) {
@@ -251,7 +245,12 @@ void ChildImpl::deliver_early_messages() {
   while (!early_messages_.empty() && wants_messages()) {
     ipc::Incoming incoming = std::move(early_messages_.front());
     early_messages_.pop_front();
-    emit_message(std::move(incoming));
+    try {
+      emit_message(std::move(incoming));
+    } catch (...) {
+      // The others come all the same.
+      loop_.post([thrown = std::current_exception()] { std::rethrow_exception(thrown); });
+    }
   }
 }
 
