@@ -215,9 +215,11 @@ TEST_P(EitherPolicy, AWorkerThatIsToldToDisconnectStaysUntilItsConnectionsHaveEn
                            [&] { return TcpClient{}.connect(own_port) == "connect: refused"; }));
     ASSERT_EQ(client.send("and so on"), "");
     EXPECT_EQ(client.receive_until("and so on"), "and so on");
-    EXPECT_EQ(program.lines(), Lines{"connected"});
+    EXPECT_EQ(program.count("disconnect"), 0) << program.transcript();
     client.close();
-    EXPECT_EQ(lines_of(std::move(program)), (Lines{"connected", "disconnect", "1: exit 0 asked"}));
+    Lines lines = lines_of(std::move(program));
+    std::erase(lines, "connected");  // those who asked whether the port is closed may be some
+    EXPECT_EQ(lines, (Lines{"disconnect", "1: exit 0 asked"}));
   }
 }
 
