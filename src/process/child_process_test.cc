@@ -99,8 +99,7 @@ TEST_F(ChildSpawn, ThatNobodyListensToStillEnds) {
 }
 
 TEST_F(ChildSpawn, ThatRunsWhenTheLoopEndsIsKilledAndReaped) {
-  const ChildProcess child = spawn(io(), "sleep", {"600"});
-  const OwnFd pidfd = sys::pidfd_open(child.pid());
+  const OwnFd pidfd = sys::pidfd_open(spawn(io(), "sleep", {"600"}).pid());
   io().poll();
   end_loop();
   EXPECT_EQ(sys::signal_process(pidfd.get(), 0), -1);
@@ -119,11 +118,9 @@ TEST_F(ChildSpawn, UnrefLetsTheLoopEnd) {
 
 // test-child-process-detached
 TEST_F(ChildSpawn, DetachedLeadsASessionAndSurvives) {
-  const ChildProcess child =
-      spawn(io(), "sleep", {"600"}, {.stdio = Stdio::Ignore, .detached = true});
-  EXPECT_EQ(::getsid(child.pid()), child.pid());
-  EXPECT_EQ(::getpgid(child.pid()), child.pid());
-  const pid_t pid = child.pid();
+  const pid_t pid = spawn(io(), "sleep", {"600"}, {.stdio = Stdio::Ignore, .detached = true}).pid();
+  EXPECT_EQ(::getsid(pid), pid);
+  EXPECT_EQ(::getpgid(pid), pid);
   const OwnFd pidfd = sys::pidfd_open(pid);
   end_loop();
   EXPECT_FALSE(process::ends_within(pidfd.get(), 0ms)) << "it lives on";

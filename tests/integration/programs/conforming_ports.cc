@@ -327,12 +327,14 @@ int close_server(Cluster& cluster, const Flags& flags) {
     cluster.fork();
     return cluster.run();
   }
-  const auto server = std::make_shared<std::optional<Server>>();
-  *server = cohort::net::create_server(cluster, [server](const Socket& socket) {
-    (*server)->close();
+  // Its handler refers to the server, not owns it: that would be a circle, which a closed server
+  // keeps.
+  std::optional<Server> server;
+  server = cohort::net::create_server(cluster, [&server](const Socket& socket) {
+    server->close();
     socket.end("closed");
   });
-  (*server)->listen(flags.port(0));
+  server->listen(flags.port(0));
   return cluster.run();
 }
 
