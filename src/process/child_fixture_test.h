@@ -71,12 +71,14 @@ class ChildTest : public testing::Test {
   }
   /// Kills and reaps what was left by children and came to us.
   static void end_orphans() {
-    for (const pid_t pid : harness::children()) {
-      const OwnFd pidfd = sys::pidfd_open(pid);
-      sys::signal_process(pidfd.get(), SIGKILL);
-      EXPECT_TRUE(process::ends_within(pidfd.get(), std::chrono::seconds{30}));
-      process::try_reap(pidfd.get());
-    }
+    // One that ends leaves us its own.
+    for (auto orphans = harness::children(); !orphans.empty(); orphans = harness::children())
+      for (const pid_t pid : orphans) {
+        const OwnFd pidfd = sys::pidfd_open(pid);
+        sys::signal_process(pidfd.get(), SIGKILL);
+        EXPECT_TRUE(process::ends_within(pidfd.get(), std::chrono::seconds{30}));
+        process::try_reap(pidfd.get());
+      }
   }
   boost::asio::io_context& io() { return *io_; }
   /// The loop ends: what still runs is abandoned.
