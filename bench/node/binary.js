@@ -5,7 +5,7 @@ const assert = require('assert');
 const crypto = require('crypto');
 const { fork } = require('child_process');
 
-const data = Buffer.alloc(Number(process.argv[2]) << 20, 'a large binary, over and over; ');
+const data = Buffer.alloc(Number(process.argv[2]) * 1e6, 'a large binary, over and over; ');
 const seconds = (since) => Number(process.hrtime.bigint() - since) / 1e9;
 
 if (process.argv[3]) {

@@ -25,7 +25,7 @@ worker.on('message', ({ id, result, error, progress }) => {
 });
 
 (async () => {
-  const data = Buffer.alloc(megabytes << 20, 'a large binary, over and over; ');
+  const data = Buffer.alloc(megabytes * 1e6, 'a large binary, over and over; ');
   let reports = 0;
   const start = process.hrtime.bigint();
   const { sha256, bytes, histogram } = await call({ op: 'digest', data }, () => { ++reports; });
