@@ -17,7 +17,7 @@ int main() {
   child.on_exit([](const cohort::Exit& exit) {
     std::cout << "the shell was ended by " << exit.signal_name() << '\n';
   });
-  // Any of them would hold the stream open.
-  child.stdout_().on_end([] { std::cout << "none is left\n"; });
+  // Any of them would hold the child's stdout open, and `close` waits for its end.
+  child.on_close([](const cohort::Exit&) { std::cout << "none is left\n"; });
   return cluster.run();
 }
