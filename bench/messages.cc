@@ -2,13 +2,14 @@
 // primary. Prints the seconds from the first to the last, and the CPU seconds of both processes
 // meanwhile. bench/node/messages.js is the same in Node.
 #include <cohort/cohort.h>
-#include <sys/resource.h>
 
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <string>
+
+#include "usage.h"
 
 using cohort::Value;
 
@@ -17,15 +18,6 @@ namespace {
 // As many as a sender has under way.
 constexpr int kSmallWindow = 1000;
 constexpr int kLargeWindow = 4;
-
-double cpu_seconds() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
 
 Value make_message(bool advanced, std::size_t size) {
   if (size < 100) return {{"cmd", "notify"}, {"n", 12345}, {"text", "some words"}, {"ok", true}};
