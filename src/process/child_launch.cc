@@ -254,7 +254,10 @@ std::vector<std::string> child_environment(char** inherited, const SpawnOptions&
   if (options.env) {
     for (const auto& [name, value] : *options.env) set_variable(env, name, value);
   } else {
-    for (char** entry = inherited; entry != nullptr && *entry != nullptr; ++entry) {
+    char** end = inherited;
+    while (end != nullptr && *end != nullptr) ++end;
+    env.reserve(static_cast<std::size_t>(end - inherited) + std::size(kChannelVariables));
+    for (char** entry = inherited; entry != end; ++entry) {
       const std::string_view text = *entry;
       if (!is_channels(text.substr(0, text.find('=')))) env.emplace_back(text);
     }

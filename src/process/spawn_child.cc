@@ -45,9 +45,9 @@ COHORT_IN_CHILD bool arm_lifeline(int fd, int signal_number) {
 
 COHORT_IN_CHILD bool place_descriptors(ChildPlan& plan) {
   const int count = plan.source_count;
-  // First out of the way of the numbers that are about to be written.
+  // First out of the way of the numbers that are about to be written; what is in its place stays.
   for (int i = 0; i < count; ++i) {
-    if (plan.sources[i] < 0 || plan.sources[i] >= count) continue;
+    if (plan.sources[i] < 0 || plan.sources[i] >= count || plan.sources[i] == i) continue;
     const long moved = ::syscall(SYS_fcntl, plan.sources[i], F_DUPFD_CLOEXEC, count);
     plan.failed_descriptor = i;
     if (moved == -1) return false;
@@ -57,7 +57,9 @@ COHORT_IN_CHILD bool place_descriptors(ChildPlan& plan) {
     plan.failed_descriptor = i;
     if (plan.sources[i] < 0)
       ::syscall(SYS_close, i);
-    else if (::syscall(SYS_dup3, plan.sources[i], i, 0) == -1)
+    else if (plan.sources[i] == i && ::syscall(SYS_fcntl, i, F_SETFD, 0) == -1)
+      return false;
+    else if (plan.sources[i] != i && ::syscall(SYS_dup3, plan.sources[i], i, 0) == -1)
       return false;
   }
   return true;
