@@ -69,12 +69,15 @@ struct Ipc {};
 /// What became of a `send`. As a bool it is Node's return value: true while the peer keeps up.
 class SendResult {
  public:
+  /// Whether the peer keeps up, or why the message was not taken.
+  SendResult(const Result<bool>& sent)
+      : keeps_up_{sent && *sent}, error_{sent ? std::nullopt : std::optional{sent.error()}} {}
   static SendResult queued(bool keeps_up) { return SendResult{keeps_up, std::nullopt}; }
   static SendResult failed(Error error) { return SendResult{false, std::move(error)}; }
 
   /// False when more than 128 KiB wait to be written, or when the message was not taken.
   explicit operator bool() const { return keeps_up_; }
-  /// Why the message was not taken (the channel is closed, the message too large or not a message);
+  /// Why the message was not taken (the channel is closed or full, the message too large or none);
   /// nothing if it was: then it will be delivered unless a process is killed.
   const std::optional<Error>& error() const { return error_; }
 
@@ -265,6 +268,9 @@ struct SpawnOptions {
   /// The largest message either way, in bytes of the wire. A larger `send` fails; a child that
   /// sends a larger one is killed.
   std::size_t message_size_max = 256u << 20;
+  /// As `Settings::queue_size_max` and `shared_memory_max`.
+  std::size_t queue_size_max = 256u << 20;
+  std::size_t shared_memory_max = 64u << 20;
   /// Node's `signal`: a stop request sends `kill_signal`.
   std::stop_token stop{};
   /// Sync functions: what the child reads from its stdin, which is then a pipe.
@@ -373,6 +379,8 @@ class ChildProcess {
   /// The same, with the descriptor that came along, or none. The first handler that moves it out
   /// owns it; one that nobody takes is closed.
   void on_message(std::function<void(const Value&, Handle&)> handler) const;
+  /// Little waits to be sent again (64 KiB or less), after a `send` that said false.
+  void on_drain(std::function<void()> handler) const;
   /// The channel is closed, by either side.
   void on_disconnect(std::function<void()> handler) const;
   /// It has ended; its streams may still be open. After every message that it sent. Not for one
@@ -392,6 +400,11 @@ class ChildProcess {
   template <class Token>
   auto async_message(Token&& token) const {
     return wait<void(boost::system::error_code, Value)>(&ChildProcess::wait_message, token);
+  }
+  /// When little waits to be sent, at once if it is so now.
+  template <class Token>
+  auto async_drain(Token&& token) const {
+    return wait<void(boost::system::error_code)>(&ChildProcess::wait_drain, token);
   }
   template <class Token>
   auto async_exit(Token&& token) const {
@@ -416,6 +429,7 @@ class ChildProcess {
   }
   void wait_spawn(Handler<void(boost::system::error_code)> handler) const;
   void wait_message(Handler<void(boost::system::error_code, Value)> handler) const;
+  void wait_drain(Handler<void(boost::system::error_code)> handler) const;
   void wait_exit(Handler<void(boost::system::error_code, Exit)> handler) const;
   void wait_close(Handler<void(boost::system::error_code, Exit)> handler) const;
 

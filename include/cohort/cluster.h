@@ -83,6 +83,13 @@ struct Settings {
   /// The largest message either way, in bytes of the wire. A larger `send` fails; a worker that
   /// sends a larger one is killed. Most callers leave this. Default: 256 MiB.
   std::optional<std::size_t> message_size_max{};
+  /// Bytes that may wait to be sent to one worker that does not read; then `send` fails with
+  /// ChannelFull. One message is always taken. A cohort worker has the same limits. Default: 256
+  /// MiB.
+  std::optional<std::size_t> queue_size_max{};
+  /// Memory that a cohort worker and the primary share, each way, once large data is sent with
+  /// `Serialization::Advanced`. 0: none, all takes the socket. Default: 64 MiB.
+  std::optional<std::size_t> shared_memory_max{};
 };
 
 /// A running `set_interval` or `set_timeout`. A handle: dropping it does not cancel.

@@ -29,6 +29,7 @@ enum class Errc {
   NoSuchMethod,      ///< The other side of a call has no method of that name.
   CallFailed,        ///< The method of a call failed on the other side; the detail says why.
   CommandFailed,     ///< It ran, and ended with another code than 0 or by a signal (Node's exec).
+  ChannelFull,       ///< More than the channel's `queue_size_max` waits for the peer to read.
   OutputTooLarge,    ///< It wrote more than `max_buffer` (ERR_CHILD_PROCESS_STDIO_MAXBUFFER).
 };
 

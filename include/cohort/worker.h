@@ -61,7 +61,8 @@ class Worker {
   Process process() const;
 
   /// Sends a message to the other side, where `on_message` receives it. Never blocks. Messages
-  /// arrive in the order of the sends, and before the `exit` event of the sender.
+  /// arrive in the order of the sends, and before the `exit` event of the sender. False: wait for
+  /// `drain`. Whoever goes on gets ChannelFull once `queue_size_max` bytes wait.
   SendResult send(const Value& message) const;
   /// `done` is called once, later: with nothing when the message was handed to the system, else
   /// with the reason.
@@ -120,6 +121,8 @@ class Worker {
   /// The process could not be started, or the peer broke the protocol. Without a handler the error
   /// is written to stderr.
   void on_error(std::function<void(const Error&)> handler) const;
+  /// Little waits to be sent again (64 KiB or less), after a `send` that said false.
+  void on_drain(std::function<void()> handler) const;
   void on_disconnect(std::function<void()> handler) const;
   /// After every message and after `disconnect`. Not emitted for a process that never started.
   void on_exit(std::function<void(const Exit&)> handler) const;
@@ -137,6 +140,12 @@ class Worker {
   template <class Token>
   auto async_message(Token&& token) const {
     return wait<void(boost::system::error_code, Value)>(&Worker::wait_message, token);
+  }
+  /// Completes when little waits, at once if it is so now:
+  /// `if (!worker.send(chunk)) co_await worker.async_drain(asio::use_awaitable);`
+  template <class Token>
+  auto async_drain(Token&& token) const {
+    return wait<void(boost::system::error_code)>(&Worker::wait_drain, token);
   }
   template <class Token>
   auto async_disconnect(Token&& token) const {
@@ -165,6 +174,7 @@ class Worker {
   void wait_online(Handler<void(boost::system::error_code)> handler) const;
   void wait_listening(Handler<void(boost::system::error_code, Address)> handler) const;
   void wait_message(Handler<void(boost::system::error_code, Value)> handler) const;
+  void wait_drain(Handler<void(boost::system::error_code)> handler) const;
   void wait_disconnect(Handler<void(boost::system::error_code)> handler) const;
   void wait_exit(Handler<void(boost::system::error_code, Exit)> handler) const;
 

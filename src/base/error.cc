@@ -33,6 +33,8 @@ class Category final : public boost::system::error_category {
         return "the method failed";
       case Errc::CommandFailed:
         return "the command failed";
+      case Errc::ChannelFull:
+        return "the channel is full";
       case Errc::OutputTooLarge:
         return "more output than max_buffer";
     }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -216,6 +217,22 @@ int signal_process(int pidfd, int signal_number) {
 
 int kill(pid_t pid, int signal_number) {
   return call([&] { return ::kill(pid, signal_number); });
+}
+
+OwnFd memfd_create(const char* name, unsigned flags) {
+  return OwnFd{call([&] { return ::memfd_create(name, flags); })};
+}
+
+int ftruncate(int fd, off_t size) {
+  return call([&] { return ::ftruncate(fd, size); });
+}
+
+int add_seals(int fd, int seals) {
+  return call([&] { return ::fcntl(fd, F_ADD_SEALS, seals); });
+}
+
+int seals(int fd) {
+  return call([&] { return ::fcntl(fd, F_GET_SEALS); });
 }
 
 OwnFd pidfd_open(pid_t pid) {

@@ -74,6 +74,12 @@ ssize_t read(int fd, void* data, std::size_t size);
 ssize_t write(int fd, const void* data, std::size_t size);
 /// Blocking ends, close-on-exec.
 int pipe(OwnFd (&ends)[2]);
+/// Anonymous memory as a file; `flags` as MFD_CLOEXEC.
+OwnFd memfd_create(const char* name, unsigned flags);
+int ftruncate(int fd, off_t size);
+/// F_SEAL_SHRINK and others of such a file: to add, and those that it has (-1: not such a file).
+int add_seals(int fd, int seals);
+int seals(int fd);
 /// A close-on-exec duplicate numbered `lowest` or above.
 OwnFd duplicate(int fd, int lowest = 3);
 int set_nonblocking(int fd, bool on);

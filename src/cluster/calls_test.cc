@@ -31,7 +31,6 @@ class Peer final : public WorkerImpl {
   void exit_process(int) override {}
   std::string describe() const override { return "peer " + std::to_string(id_); }
   int reply_id() const override { return id_; }
-  bool peer_is_cohort() const override { return true; }
 
   SendResult send(const Value& message, ipc::Channel::Done) override {
     if (gone) return SendResult::failed(make_error(Errc::ChannelClosed, "send"));
@@ -43,7 +42,6 @@ class Peer final : public WorkerImpl {
 
  private:
   std::shared_ptr<ipc::Channel> channel() const override { return nullptr; }
-  std::size_t message_size_max() const override { return 0; }
   int id_;
 };
 

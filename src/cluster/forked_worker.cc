@@ -52,11 +52,12 @@ struct ForkedWorker::OutputPipe {
 };
 
 ForkedWorker::ForkedWorker(const Loop& loop, std::shared_ptr<Calls> calls, ForkedWorkerOwner& owner,
-                           int id, std::size_t message_size_max)
+                           int id, Serialization serialization, const ipc::ChannelLimits& limits)
     : WorkerImpl{loop, std::move(calls)},
       owner_{owner},
       id_{id},
-      message_size_max_{message_size_max} {}
+      serialization_{serialization},
+      limits_{limits} {}
 
 ForkedWorker::~ForkedWorker() {
   if (channel_) channel_->abandon();
@@ -65,11 +66,10 @@ ForkedWorker::~ForkedWorker() {
 void ForkedWorker::started(process::Child child, OwnFd channel,
                            std::unique_ptr<process::StderrTail> tail) {
   pid_ = child.pid;
-  connected_ = true;
   stderr_tail_ = std::move(tail);
-  channel_ =
-      std::make_shared<ipc::Channel>(loop_, std::move(channel), serialization_, message_size_max_,
-                                     static_cast<ipc::ChannelUser&>(*this));
+  channel_ = std::make_shared<ipc::Channel>(loop_, std::move(channel), serialization_, limits_,
+                                            static_cast<ipc::ChannelUser&>(*this));
+  sender_->open(channel_);
   channel_->set_ref(false);  // the process keeps the loop running
   channel_->start();
   process_ = std::make_unique<process::ChildWatch>(
@@ -92,7 +92,7 @@ void ForkedWorker::failed_to_start(Error error) {
 void ForkedWorker::abandon() {
   end_events();
   if (channel_) channel_->abandon();
-  connected_ = false;
+  sender_->close();
   state_ = WorkerState::Dead;
   hand_offs_.clear();
   outputs_.clear();
@@ -138,9 +138,6 @@ void ForkedWorker::cluster_message(const Value& message) {
     if (message["accepted"].is_bool())
       answered(message["ack"].int64_or(-1), message["accepted"].bool_or(false));
   } else if (act == "online") {
-    speaks_cohort_ = message["cohort"].is_number();
-    // One of ours waits for this, so that whatever this turn did happened before its main goes on.
-    if (speaks_cohort_ && channel_) std::ignore = channel_->send(make_hello());
     handle(WorkerEvent::SaidOnline);
   } else if (act == "listening") {
     address_ = parse_listening(message);
@@ -166,7 +163,7 @@ void ForkedWorker::cluster_message(const Value& message) {
 
 void ForkedWorker::channel_closed(std::optional<Error> why) {
   const auto self = shared_from_this();
-  connected_ = false;
+  sender_->close();
   calls_->peer_gone(*this);
   if (why) {
     error_ =
@@ -192,26 +189,26 @@ void ForkedWorker::process_ended(const Exit& exit) {
 
 // Hand-off.
 
-unsigned ForkedWorker::credits() const { return speaks_cohort_ ? kCohortCredits : kNodeCredits; }
+unsigned ForkedWorker::credits() const {
+  return channel_ && channel_->peer_is_cohort() ? kCohortCredits : kNodeCredits;
+}
 
-void ForkedWorker::send_cluster(Value message, int fd) {
+// In its place among the user's messages.
+void ForkedWorker::send_cluster(Value message) {
   message["seq"] = owner_.next_seq();
-  if (!channel_) return;
   // An error means that the channel is closed, or about to be: then nobody waits for this.
-  if (fd < 0)
-    std::ignore = channel_->send(message);
-  else
-    std::ignore = channel_->send_descriptor(ipc::wrap_handle("net.Native", std::move(message)), fd);
+  if (channel_) channel_->send_own(message);
 }
 
 void ForkedWorker::reply(const QueryServer& query, Value reply, int fd) {
   reply["ack"] = query.seq;
-  if (fd < 0) return send_cluster(std::move(reply));
-  const bool datagram = query.type == SocketType::Udp4 || query.type == SocketType::Udp6;
   reply["seq"] = owner_.next_seq();
-  if (channel_)
-    std::ignore = channel_->send_descriptor(
-        ipc::wrap_handle(datagram ? "dgram.Native" : "net.Native", std::move(reply)), fd);
+  if (!channel_) return;
+  if (fd < 0) return channel_->send_own(reply, ipc::Lane::Control);
+  const bool datagram = query.type == SocketType::Udp4 || query.type == SocketType::Udp6;
+  std::ignore = channel_->send_descriptor(
+      ipc::wrap_handle(datagram ? "dgram.Native" : "net.Native", std::move(reply)), fd, {},
+      ipc::Lane::Control);
 }
 
 void ForkedWorker::hand_off(const std::string& key, ConnectionId connection, int fd) {
@@ -225,9 +222,10 @@ void ForkedWorker::hand_off(const std::string& key, ConnectionId connection, int
     const auto self = weak.lock();
     if (self && delivery == ipc::Channel::Delivery::Refused) answered(seq, false);
   };
-  auto sent = channel_ ? channel_->send_descriptor(
-                             ipc::wrap_handle("net.Native", std::move(message)), fd, delivered)
-                       : Result<bool>(make_error(Errc::ChannelClosed, "hand-off"));
+  auto sent = channel_
+                  ? channel_->send_descriptor(ipc::wrap_handle("net.Native", std::move(message)),
+                                              fd, delivered, ipc::Lane::Control)
+                  : Result<bool>(make_error(Errc::ChannelClosed, "hand-off"));
   if (sent) return;
   // Not now: the listeners are in the middle of handing off.
   loop_.post([weak = weak_from_this(), this, seq] {
@@ -254,6 +252,7 @@ void ForkedWorker::send_disconnect_if_quiet() {
   if (!disconnect_pending_ || !hand_offs_.empty()) return;
   disconnect_pending_ = false;
   send_cluster(cluster::cluster_message("disconnect"));
+  if (channel_) channel_->hurry();
 }
 
 // Life.
@@ -291,10 +290,10 @@ void ForkedWorker::carry_out(std::uint16_t actions) {
   }
   if (actions & kCloseChannel) {
     if (channel_) channel_->abandon();
-    connected_ = false;
+    sender_->close();
   }
   if (actions & kEmitDisconnect) {
-    connected_ = false;
+    sender_->close();
     events.disconnect.emit(loop_);
     owner_.worker_disconnected(*this);
   }

@@ -47,11 +47,9 @@ class ForkedWorkerOwner {
 class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::ChannelUser {
  public:
   ForkedWorker(const Loop& loop, std::shared_ptr<Calls> calls, ForkedWorkerOwner& owner, int id,
-               std::size_t message_size_max);
+               Serialization serialization, const ipc::ChannelLimits& limits);
   ~ForkedWorker() override;
 
-  /// Before `started`.
-  void set_serialization(Serialization serialization) { serialization_ = serialization; }
   /// The process runs. `tail` reads its stderr, if the primary does.
   void started(process::Child child, OwnFd channel, std::unique_ptr<process::StderrTail> tail);
   /// Reads a stdio pipe and emits what comes.
@@ -63,7 +61,7 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   // WorkerImpl
   int id() const override { return id_; }
   pid_t pid() const override { return pid_; }
-  bool connected() const override { return connected_; }
+  bool connected() const override { return sender_->is_open(); }
   bool is_dead() const override { return state_ == WorkerState::Dead; }
   bool exited_after_disconnect() const override { return on_purpose_; }
   void disconnect() override { handle(WorkerEvent::DisconnectAsked); }
@@ -71,7 +69,6 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   void exit_process(int) override {}
   std::string describe() const override;
   int reply_id() const override { return id_; }
-  bool peer_is_cohort() const override { return speaks_cohort_; }
 
   // HandoffPeer
   unsigned credits() const override;
@@ -91,14 +88,14 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
 
   // ChannelUser
   void message(ipc::Incoming incoming) override;
+  void channel_drained() override { events.drain.emit(loop_); }
   void channel_closed(std::optional<Error> why) override;
 
   std::shared_ptr<ipc::Channel> channel() const override { return channel_; }
-  std::size_t message_size_max() const override { return message_size_max_; }
   void cluster_message(const Value& message);
   void answered(std::int64_t seq, bool accepted);
   void finished(std::deque<HandOff>::iterator hand_off, bool accepted);
-  void send_cluster(Value message, int fd = -1);
+  void send_cluster(Value message);
   void send_disconnect_if_quiet();
   void process_ended(const Exit& exit);
   void handle(WorkerEvent event);
@@ -107,12 +104,11 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
 
   ForkedWorkerOwner& owner_;  // not once Dead
   const int id_;
-  const std::size_t message_size_max_;
+  const Serialization serialization_;
+  const ipc::ChannelLimits limits_;
   pid_t pid_ = 0;
   WorkerState state_ = WorkerState::Spawned;
   bool on_purpose_ = false;
-  std::atomic<bool> connected_ = false;  // `send` asks from any thread
-  bool speaks_cohort_ = false;
   bool disconnect_pending_ = false;
   std::unique_ptr<process::ChildWatch> process_;
   std::shared_ptr<ipc::Channel> channel_;  // shared with its own pending callbacks

@@ -140,7 +140,17 @@ Settings merged(Settings settings, const Settings& changes) {
   take_optional(settings.gid, changes.gid);
   take_optional(settings.serialization, changes.serialization);
   take_optional(settings.message_size_max, changes.message_size_max);
+  take_optional(settings.queue_size_max, changes.queue_size_max);
+  take_optional(settings.shared_memory_max, changes.shared_memory_max);
   return settings;
+}
+
+ipc::ChannelLimits channel_limits(const Settings& settings) {
+  ipc::ChannelLimits limits;
+  limits.message_size_max = settings.message_size_max.value_or(limits.message_size_max);
+  limits.queue_size_max = settings.queue_size_max.value_or(limits.queue_size_max);
+  limits.shared_memory_max = settings.shared_memory_max.value_or(limits.shared_memory_max);
+  return limits;
 }
 
 Result<Launch> prepare_launch(const Settings& settings, const Environment& env, int worker_id,

@@ -7,12 +7,16 @@
 #include "cohort/cluster.h"
 #include "cohort/error.h"
 #include "cohort/fd.h"
+#include "ipc/channel.h"
 #include "process/spawn.h"
 
 namespace cohort::cluster {
 
 /// What is given in `changes` replaces what is in `settings`. Pure.
 Settings merged(Settings settings, const Settings& changes);
+
+/// Of a worker's channel.
+ipc::ChannelLimits channel_limits(const Settings& settings);
 
 /// A spawn that is ready to be made. `request.fds` name descriptors that `child_ends` owns.
 struct Launch {

@@ -156,11 +156,10 @@ OwnWorker::OwnWorker(const Loop& loop, std::shared_ptr<Calls> calls, ParentChann
   if (!parent.socket) return;
   id_ = parent.worker_id.value_or(0);
   of_cohort_ = parent.of_cohort;
-  connected_ = true;
-  serialization_ = parent.serialization;
   channel_ =
-      std::make_shared<ipc::Channel>(loop_, std::move(parent.socket), serialization_,
-                                     ipc::kMessageSizeMax, static_cast<ipc::ChannelUser&>(*this));
+      std::make_shared<ipc::Channel>(loop_, std::move(parent.socket), parent.serialization,
+                                     ipc::ChannelLimits{}, static_cast<ipc::ChannelUser&>(*this));
+  sender_->open(channel_);
 }
 
 OwnWorker::~OwnWorker() {
@@ -183,11 +182,9 @@ void OwnWorker::abandon() {
 
 void OwnWorker::start() {
   if (!channel_) return;
-  if (is_cluster_worker()) {
-    Value online = cluster::cluster_message("online");
-    online["cohort"] = 1;  // we take several connections unanswered; Node ignores it
-    send_cluster(std::move(online));
-  }
+  if (of_cohort_) channel_->announce();
+  if (is_cluster_worker()) send_cluster(cluster::cluster_message("online"));
+  // Its answer says that whatever the primary did in the turn of the fork has happened.
   if (is_cluster_worker() && of_cohort_) {
     greeted_ = false;
     const auto deadline = std::chrono::steady_clock::now() + kHelloTimeout;
@@ -202,11 +199,10 @@ void OwnWorker::start() {
 
 pid_t OwnWorker::pid() const { return ::getpid(); }
 
-std::int64_t OwnWorker::send_cluster(Value message) {
+std::int64_t OwnWorker::send_cluster(Value message, ipc::Lane lane) {
   const std::int64_t seq = seq_++;
   message["seq"] = seq;
-  // An error means that the primary is gone: the end of the channel tells.
-  if (channel_) std::ignore = channel_->send(message);
+  if (channel_) channel_->send_own(message, lane);
   return seq;
 }
 
@@ -224,7 +220,7 @@ void OwnWorker::message_wanted() {
   loop_.post([weak = weak_from_this(), this] {
     const auto self = weak.lock();
     if (!self) return;
-    for (auto& early : std::exchange(early_messages_, {})) user_message(std::move(early));
+    for (auto& early : take(early_messages_)) user_message(std::move(early));
   });
 }
 
@@ -233,7 +229,7 @@ void OwnWorker::message_wanted() {
 // While something blocks, only what it blocks for is looked at; the rest waits for the loop.
 bool OwnWorker::is_awaited(const ipc::Incoming& incoming) const {
   const Value& value = incoming.value;
-  if (!greeted_) return is_hello(value);
+  if (!greeted_) return incoming.kind == ipc::MessageKind::Cohort;
   return !blocking_for_ || (incoming.kind == ipc::MessageKind::Cluster &&
                             value["ack"].int64_or(-1) == *blocking_for_);
 }
@@ -242,13 +238,26 @@ void OwnWorker::deliver_deferred() {
   loop_.post([weak = weak_from_this(), this] {
     const auto self = weak.lock();
     if (!self) return;
-    for (auto& incoming : std::exchange(deferred_, {})) message(std::move(incoming));
+    for (auto& incoming : take(deferred_)) message(std::move(incoming));
   });
+}
+
+// A cohort primary sends only so much more than was taken.
+void OwnWorker::keep(std::deque<ipc::Incoming>& for_later, ipc::Incoming incoming) {
+  if (channel_) channel_->withhold(incoming.size);
+  for_later.push_back(std::move(incoming));
+}
+
+std::deque<ipc::Incoming> OwnWorker::take(std::deque<ipc::Incoming>& kept) {
+  std::size_t size = 0;
+  for (const auto& incoming : kept) size += incoming.size;
+  if (channel_) channel_->consumed(size);
+  return std::exchange(kept, {});
 }
 
 void OwnWorker::message(ipc::Incoming incoming) {
   if (!is_awaited(incoming)) {
-    deferred_.push_back(std::move(incoming));
+    keep(deferred_, std::move(incoming));
     return;
   }
   greeted_ = true;
@@ -263,7 +272,7 @@ void OwnWorker::message(ipc::Incoming incoming) {
 void OwnWorker::user_message(ipc::Incoming incoming) {
   if (!incoming.fd && calls_->take(*this, incoming.value)) return;
   if (!wants_messages() || !early_messages_.empty()) {
-    early_messages_.push_back(std::move(incoming));
+    keep(early_messages_, std::move(incoming));
   } else {
     cohort::Handle handle = handles_->receive(channel_, incoming);
     emit_message(incoming.value, handle);
@@ -293,7 +302,7 @@ void OwnWorker::cluster_message(ipc::Incoming& incoming) {
 }
 
 void OwnWorker::channel_closed(std::optional<Error> why) {
-  connected_ = false;
+  sender_->close();
   channel_.reset();
   if (why) std::cerr << "cohort: the primary's channel: " << *why << '\n';
   const bool was_worker = id_ != 0;
@@ -396,7 +405,7 @@ void OwnWorker::new_connection(const Value& message, OwnFd fd) {
   Value answer = cluster::cluster_message();
   answer["ack"] = message["seq"];
   answer["accepted"] = accepted;
-  send_cluster(std::move(answer));
+  send_cluster(std::move(answer), ipc::Lane::Control);
 }
 
 void OwnWorker::send_close(const Claim& claim) {
@@ -409,7 +418,7 @@ void OwnWorker::send_room(const Claim& claim) {
   if (!of_cohort_) return;  // Node's primary offers again and again by itself
   Value message = cluster::cluster_message("room");
   message["key"] = claim.key;
-  send_cluster(std::move(message));
+  send_cluster(std::move(message), ipc::Lane::Control);
 }
 
 void OwnWorker::release(Claim& claim) {
@@ -460,7 +469,7 @@ void OwnWorker::disconnect() {
 bool OwnWorker::kill(int) {
   leave_when_done_ = true;
   on_purpose_ = on_purpose_ || is_cluster_worker();
-  if (!connected_) {
+  if (!connected()) {
     leave_(0);
   } else if (ending_ != Ending::Handshake) {
     servers_closed();

@@ -52,7 +52,7 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
   // WorkerImpl
   int id() const override { return id_; }
   pid_t pid() const override;
-  bool connected() const override { return connected_; }
+  bool connected() const override { return sender_->is_open(); }
   bool is_dead() const override { return false; }
   bool exited_after_disconnect() const override { return on_purpose_; }
   void disconnect() override;
@@ -61,7 +61,6 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
   void message_wanted() override;
   std::string describe() const override { return "the primary"; }
   int reply_id() const override { return 0; }
-  bool peer_is_cohort() const override { return of_cohort_; }
 
   // net::Host
   const Loop& loop() const override { return loop_; }
@@ -92,10 +91,10 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
 
   // ChannelUser
   void message(ipc::Incoming incoming) override;
+  void channel_drained() override { events.drain.emit(loop_); }
   void channel_closed(std::optional<Error> why) override;
 
   std::shared_ptr<ipc::Channel> channel() const override { return channel_; }
-  std::size_t message_size_max() const override { return ipc::kMessageSizeMax; }
   bool is_cluster_worker() const { return id_ != 0 && channel_ != nullptr; }
   std::weak_ptr<OwnWorker> weak_worker() {
     return std::static_pointer_cast<OwnWorker>(shared_from_this());
@@ -104,6 +103,8 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
   bool is_awaited(const ipc::Incoming& incoming) const;
   void deliver_deferred();
   void user_message(ipc::Incoming incoming);
+  void keep(std::deque<ipc::Incoming>& for_later, ipc::Incoming incoming);
+  std::deque<ipc::Incoming> take(std::deque<ipc::Incoming>& kept);
   void cluster_message(ipc::Incoming& incoming);
   void new_connection(const Value& message, OwnFd fd);
   std::int64_t ask(const std::shared_ptr<Claim>& claim);
@@ -112,7 +113,7 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
   void send_close(const Claim& claim);
   void send_room(const Claim& claim);
   void release(Claim& claim);
-  std::int64_t send_cluster(Value message);
+  std::int64_t send_cluster(Value message, ipc::Lane lane = ipc::Lane::Data);
   void close_servers();
   void servers_closed();
   void finish_ending();
@@ -122,7 +123,6 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
   std::function<bool()> also_waits_;
   int id_ = 0;
   std::shared_ptr<ipc::Channel> channel_;  // shared with its own pending callbacks
-  std::atomic<bool> connected_ = false;    // `send` asks from any thread
   bool on_purpose_ = false;
   bool by_primary_ = false;  // the primary asked: no handshake
   bool leave_when_done_ = false;

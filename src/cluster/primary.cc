@@ -14,7 +14,6 @@
 namespace cohort::cluster {
 namespace {
 
-constexpr std::size_t kMessageSizeMax = std::size_t{256} << 20;
 constexpr std::size_t kLastLines = 10;
 
 Policy policy_from_environment() {
@@ -64,8 +63,7 @@ std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
   setup({});
   const auto worker = std::make_shared<ForkedWorker>(
       loop_, calls_, static_cast<ForkedWorkerOwner&>(*this), ++last_id_,
-      settings_.message_size_max.value_or(kMessageSizeMax));
-  worker->set_serialization(settings_.serialization.value_or(Serialization::Json));
+      settings_.serialization.value_or(Serialization::Json), channel_limits(settings_));
   workers_.emplace(worker->id(), Entry{worker});
   tell(event::Forked{worker->id(), place});
   if (auto started = start(*worker, env, place.has_value()); !started)

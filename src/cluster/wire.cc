@@ -133,10 +133,6 @@ Address parse_sockname(const Value& sockname) {
           static_cast<std::uint16_t>(valid ? port : 0)};
 }
 
-Value make_hello() { return Value::object({{"cmd", "NODE_COHORT"}, {"version", 1}}); }
-
-bool is_hello(const Value& message) { return message["cmd"] == "NODE_COHORT"; }
-
 Value cluster_message(std::string_view act) {
   Value message = Value::object();
   message["cmd"] = "NODE_CLUSTER";

@@ -49,10 +49,6 @@ Address parse_listening(const Value& message);
 Value make_sockname(const Address& bound);
 Address parse_sockname(const Value& sockname);
 
-/// Between our own: what a cohort primary answers to a worker whose `online` says `cohort`.
-Value make_hello();
-bool is_hello(const Value& message);
-
 /// A cluster message under construction: `{cmd: "NODE_CLUSTER", ...}`; `seq` is set by the sender,
 /// last.
 Value cluster_message(std::string_view act = {});

@@ -15,6 +15,7 @@ void WorkerImpl::end_events() {
   events.listening.abort(loop_);
   events.message.abort(loop_);
   events.error.abort(loop_);
+  events.drain.abort(loop_);
   events.disconnect.abort(loop_);
   events.exit.abort(loop_);
   // Out of the object first: the last handle may be in one of them.
@@ -22,41 +23,16 @@ void WorkerImpl::end_events() {
   const auto ended_too = std::exchange(on_handle, {});
 }
 
-SendResult WorkerImpl::send(const Value& message_value, ipc::Channel::Done done) {
-  if (loop_.runs_here()) {
-    const auto target = channel();
-    auto sent = target != nullptr ? target->send(message_value, done)
-                                  : Result<bool>(make_error(Errc::ChannelClosed, "send"));
-    if (sent) return SendResult::queued(*sent);
-    if (done) loop_.post([done, why = sent.error()] { done(why); });
-    return SendResult::failed(sent.error());
-  }
-  // Another thread: the message is encoded here, since its contents are not guarded, and sent
-  // there.
-  std::string bytes;
-  if (auto encoded = ipc::encode_message(message_value, serialization_, bytes, message_size_max());
-      !encoded) {
-    if (done) loop_.post([done, why = encoded.error()] { done(why); });
-    return SendResult::failed(encoded.error());
-  }
-  if (!connected()) {
-    const Error closed = make_error(Errc::ChannelClosed, "send");
-    if (done) loop_.post([done, closed] { done(closed); });
-    return SendResult::failed(closed);
-  }
-  loop_.post([self = shared_from_this(), bytes = std::move(bytes), done] {
-    const auto target = self->channel();
-    auto sent = target != nullptr ? target->send_encoded(bytes, done)
-                                  : Result<bool>(make_error(Errc::ChannelClosed, "send"));
-    if (!sent && done) done(sent.error());
-  });
-  return SendResult::queued(true);
+SendResult WorkerImpl::send(const Value& message, Handle handle, ipc::HandleTraffic::Done done) {
+  const auto sent = handles_->send(channel(), message, std::move(handle), std::move(done));
+  return sent;
 }
 
-SendResult WorkerImpl::send(const Value& message, Handle handle, ipc::HandleTraffic::Done done) {
-  const auto sent =
-      handles_->send(channel(), message, std::move(handle), peer_is_cohort(), std::move(done));
-  return sent ? SendResult::queued(*sent) : SendResult::failed(sent.error());
+void WorkerImpl::want_drained() {
+  if (const auto target = channel())
+    target->want_drained();
+  else
+    events.drain.abort(loop_);
 }
 
 void WorkerImpl::emit_message(const Value& message, Handle& handle) {
@@ -136,6 +112,9 @@ void Worker::on_message(std::function<void(const Value&, Handle&)> handler) cons
 void Worker::on_error(std::function<void(const Error&)> handler) const {
   impl_->events.error.on(std::move(handler));
 }
+void Worker::on_drain(std::function<void()> handler) const {
+  impl_->events.drain.on(std::move(handler));
+}
 void Worker::on_disconnect(std::function<void()> handler) const {
   impl_->events.disconnect.on(std::move(handler));
 }
@@ -157,6 +136,10 @@ void Worker::wait_message(Handler<void(boost::system::error_code, Value)> handle
     impl_->events.message.abort(impl_->loop());
   else
     impl_->message_wanted();
+}
+void Worker::wait_drain(Handler<void(boost::system::error_code)> handler) const {
+  impl_->events.drain.once(std::move(handler));
+  impl_->want_drained();
 }
 void Worker::wait_disconnect(Handler<void(boost::system::error_code)> handler) const {
   impl_->events.disconnect.once(std::move(handler));

@@ -15,6 +15,7 @@
 #include "base/loop.h"
 #include "cluster/calls.h"
 #include "cohort/worker.h"
+#include "ipc/any_thread_sender.h"
 #include "ipc/handle.h"
 
 namespace cohort {
@@ -32,7 +33,9 @@ class WorkerImpl : public std::enable_shared_from_this<WorkerImpl> {
   virtual bool kill(int signal_number) = 0;
   virtual void exit_process(int code) = 0;
   /// Any thread.
-  virtual SendResult send(const Value& message, ipc::Channel::Done done);
+  virtual SendResult send(const Value& message, ipc::Channel::Done done) {
+    return sender_->send(message, std::move(done));
+  }
   /// The loop's executor only.
   SendResult send(const Value& message, Handle handle, ipc::HandleTraffic::Done done);
 
@@ -44,6 +47,8 @@ class WorkerImpl : public std::enable_shared_from_this<WorkerImpl> {
   /// call was made or answered.
   virtual void message_wanted() {}
   cluster::Calls& calls() const { return *calls_; }
+  /// `drain` will be emitted, soon if little waits.
+  void want_drained();
   /// `worker 3 (pid 4711, killed by SIGKILL)`
   virtual std::string describe() const = 0;
   /// What `Reply::caller` says of calls from there.
@@ -54,6 +59,7 @@ class WorkerImpl : public std::enable_shared_from_this<WorkerImpl> {
     Event<const Address&> listening;
     Event<const Value&> message;
     Event<const Error&> error;
+    Event<> drain;
     Event<> disconnect;
     Event<const Exit&> exit;
     Event<std::string_view> stdout_data;
@@ -65,20 +71,17 @@ class WorkerImpl : public std::enable_shared_from_this<WorkerImpl> {
   WorkerImpl(const Loop& loop, std::shared_ptr<cluster::Calls> calls)
       : loop_{loop},
         calls_{std::move(calls)},
+        sender_{std::make_shared<ipc::AnyThreadSender>(loop)},
         handles_{std::make_shared<ipc::HandleTraffic>(loop)} {}
   /// On the loop's executor. Null if there is none (any more).
   virtual std::shared_ptr<ipc::Channel> channel() const = 0;
-  virtual std::size_t message_size_max() const = 0;
-  virtual bool peer_is_cohort() const = 0;
-  /// Fixed before the channel is there.
-  Serialization serialization_ = Serialization::Json;
-
   bool wants_messages() const { return events.message.has_listener() || !on_handle.empty(); }
   void emit_message(const Value& message, Handle& handle);
 
   Loop loop_;
-  std::shared_ptr<cluster::Calls> calls_;        // one for all of them
-  std::shared_ptr<ipc::HandleTraffic> handles_;  // shared with handles on their way
+  std::shared_ptr<cluster::Calls> calls_;         // one for all of them
+  std::shared_ptr<ipc::AnyThreadSender> sender_;  // shared with messages on their way
+  std::shared_ptr<ipc::HandleTraffic> handles_;   // shared with handles on their way
 };
 
 }  // namespace cohort

@@ -2,12 +2,11 @@
 
 #include <poll.h>
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <exception>
-#include <iterator>
+#include <tuple>
+#include <utility>
 
 #include "base/sys.h"
 
@@ -17,10 +16,6 @@ namespace {
 constexpr std::size_t kReadSize = 65536;
 // What one recvmsg may bring; the kernel's own limit of SCM_RIGHTS is 253.
 constexpr std::size_t kDescriptorsPerRead = 64;
-// A segment that is this long gets no more messages, so that memory is freed as it is written.
-constexpr std::size_t kSegmentSize = 65536;
-constexpr std::size_t kSegmentsPerWrite = 16;
-
 bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
 std::vector<OwnFd> take_descriptors(msghdr& message) {
@@ -40,14 +35,20 @@ std::vector<OwnFd> take_descriptors(msghdr& message) {
 
 }  // namespace
 
+Error channel_full(std::size_t waiting, std::size_t queue_size_max) {
+  return make_error(Errc::ChannelFull, "send",
+                    std::to_string(waiting) + " bytes wait for the other process to read; " +
+                        "queue_size_max is " + std::to_string(queue_size_max));
+}
+
 Channel::Channel(const Loop& loop, OwnFd socket, Serialization serialization,
-                 std::size_t message_size_max, ChannelUser& user)
+                 const ChannelLimits& limits, ChannelUser& user)
     : loop_{loop},
       watch_{std::make_unique<Watch>(loop, std::move(socket))},
       user_{&user},
       serialization_{serialization},
-      message_size_max_{message_size_max},
-      decoder_{message_size_max, serialization},
+      limits_{limits},
+      decoder_{limits.message_size_max, serialization},
       read_buffer_{new char[kReadSize]} {}
 
 void Channel::start() { wait_readable(); }
@@ -58,83 +59,89 @@ void Channel::set_ref(bool ref) {
 
 // Writing.
 
-bool Channel::Segment::takes_more() const {
-  return fd < 0 && attached.empty() && text.size() < kSegmentSize;
-}
-
-std::string& Channel::plain_tail() {
-  if (queue_.empty() || !queue_.back().takes_more()) queue_.emplace_back();
-  return queue_.back().text;
-}
-
-// Encodes the message behind `text`, which is that of the last segment, and makes segments of its
-// own for bytes that are sent from where they lie. Its size; on an error nothing has changed.
-Result<std::size_t> Channel::append(const Value& message, std::string& text) {
+// Encodes the message to the end of a lane. Its size; on an error nothing has changed.
+Result<std::size_t> Channel::enqueue(Lane lane, const Value& message, bool bounded, Done done) {
+  std::string& text = outbox_.tail(lane);
   const std::size_t before = text.size();
   attached_.clear();
-  const auto encoded = encode_message(message, serialization_, text, message_size_max_, &attached_);
+  const auto encoded =
+      encode_message(message, serialization_, text, limits_.message_size_max, &attached_);
   if (!encoded) return encoded.error();
   std::size_t size = text.size() - before;
-  std::vector<Segment> behind;  // cut off `text`, the last first
-  for (auto attached = attached_.rbegin(); attached != attached_.rend(); ++attached) {
-    if (text.size() > attached->position)
-      behind.push_back({.text = text.substr(attached->position)});
-    text.resize(attached->position);
-    size += attached->bytes.size();
-    behind.push_back({.attached = attached->bytes, .keeper = std::move(attached->keeper)});
+  for (const Attached& attached : attached_) size += attached.bytes.size();
+  if (const auto why = bounded ? full(size) : std::nullopt) {
+    text.resize(before);
+    attached_.clear();
+    return *why;
   }
-  attached_.clear();
-  std::move(behind.rbegin(), behind.rend(), std::back_inserter(queue_));
+  if (attached_.empty()) {
+    outbox_.added(lane, size, std::move(done));
+    return size;
+  }
+  Parcel parcel{.text = text.substr(before), .attached = std::move(attached_)};
+  text.resize(before);
+  for (Attached& attached : parcel.attached) attached.position -= before;
+  if (done) parcel.done.push_back(std::move(done));
+  outbox_.push(lane, std::move(parcel));
+  share_memory();
   return size;
+}
+
+// Why a message of that size is not taken now.
+std::optional<Error> Channel::full(std::size_t size) {
+  const std::size_t waiting = outbox_.data_waiting();
+  if (waiting == 0 || waiting + size <= limits_.queue_size_max) return std::nullopt;
+  drain_due_ = true;
+  return channel_full(waiting, limits_.queue_size_max);
 }
 
 Result<bool> Channel::send(const Value& message, Done done) {
   if (!open_) return make_error(Errc::ChannelClosed, "send");
-  const auto size = append(message, plain_tail());
+  const auto size = enqueue(Lane::Data, message, true, std::move(done));
   if (!size) return size.error();
-  return queued(*size, std::move(done));
+  write_soon();
+  return keeps_up();
 }
 
 Result<bool> Channel::send_encoded(std::string_view message, Done done) {
   if (!open_) return make_error(Errc::ChannelClosed, "send");
-  plain_tail().append(message);
-  return queued(message.size(), std::move(done));
-}
-
-Result<bool> Channel::send_descriptor(const Value& wrapped, int fd, Answered answered) {
-  if (!open_) return make_error(Errc::ChannelClosed, "send");
-  const std::size_t first = queue_.size();
-  queue_.emplace_back();
-  const auto size = append(wrapped, queue_.back().text);
-  if (!size) {
-    queue_.pop_back();
-    return size.error();
-  }
-  const std::size_t before = queue_.size();
-  queue_[first].fd = fd;
-  queued_ += *size;
-  write_now();
-  const std::size_t gone = before - queue_.size();
-  if (gone <= first && open_ && queue_[first - gone].fd == fd) {
-    // It has to wait, for longer than the caller may keep the descriptor.
-    Segment& waiting = queue_[first - gone];
-    waiting.own = sys::duplicate(fd);
-    if (!waiting.own) {
-      queue_.resize(first - gone);
-      queued_ -= *size;
-      return errno_error("send a descriptor");
-    }
-    waiting.fd = waiting.own.get();
-  }
-  unanswered_.push_back(std::move(answered));
-  return queued_ - written_ < kHighWaterMark;
-}
-
-Result<bool> Channel::queued(std::size_t size, Done done) {
-  queued_ += size;
-  if (done) waiting_.push_back({queued_, std::move(done)});
+  if (const auto why = full(message.size())) return *why;
+  outbox_.tail(Lane::Data).append(message);
+  outbox_.added(Lane::Data, message.size(), std::move(done));
   write_soon();
-  return queued_ - written_ < kHighWaterMark;
+  return keeps_up();
+}
+
+void Channel::send_own(const Value& message, Lane lane) {
+  if (open_ && enqueue(lane, message)) write_soon();
+}
+
+Result<bool> Channel::send_descriptor(const Value& wrapped, int fd, Answered answered, Lane lane) {
+  if (!open_) return make_error(Errc::ChannelClosed, "send a handle");
+  Parcel parcel{.fd = fd, .answered = std::move(answered)};
+  const auto encoded = encode_message(wrapped, serialization_, parcel.text,
+                                      limits_.message_size_max, &parcel.attached);
+  if (!encoded) return encoded.error();
+  if (const auto why = lane == Lane::Data ? full(parcel.size()) : std::nullopt) return *why;
+  outbox_.push(lane, std::move(parcel));
+  write_now();
+  if (Parcel* const waiting = outbox_.last(lane); waiting != nullptr && waiting->fd == fd) {
+    // It has to wait, for longer than the caller may keep the descriptor.
+    waiting->own = sys::duplicate(fd);
+    if (!waiting->own) {
+      const Error failed = errno_error("send a handle");
+      outbox_.pop(lane);
+      return failed;
+    }
+    waiting->fd = waiting->own.get();
+  }
+  return keeps_up();
+}
+
+bool Channel::keeps_up() {
+  if (outbox_.data_waiting() < kHighWaterMark) return true;
+  drain_due_ = true;
+  return false;
 }
 
 // The first message of a turn is written at once, the others by a task at its end.
@@ -152,34 +159,26 @@ void Channel::write_soon() {
 
 void Channel::write_now() {
   if (!watch_ || writable_wanted_) return;
-  while (!queue_.empty())
-    if (!write_some()) return;
+  Outbox::Batch batch;
+  while (outbox_.next(batch))
+    if (!write_batch(batch)) return;
   if (closing_) end(std::nullopt);
 }
 
-// Writes what the socket takes, up to the next descriptor; false if nothing more can be written
-// now.
-bool Channel::write_some() {
-  std::array<iovec, kSegmentsPerWrite> data;
-  std::size_t count = 0;
-  for (const Segment& segment : queue_) {
-    if (count == data.size() || (count > 0 && segment.fd >= 0)) break;
-    const std::string_view rest = segment.bytes().substr(count == 0 ? front_offset_ : 0);
-    data[count++] = {const_cast<char*>(rest.data()), rest.size()};
-  }
-  Segment& front = queue_.front();
+// False if nothing more can be written now.
+bool Channel::write_batch(const Outbox::Batch& batch) {
   msghdr message{};
-  message.msg_iov = data.data();
-  message.msg_iovlen = count;
+  message.msg_iov = const_cast<iovec*>(batch.data.data());
+  message.msg_iovlen = batch.count;
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  if (front.fd >= 0) {
+  if (batch.fd >= 0) {
     message.msg_control = control;
     message.msg_controllen = sizeof control;
     cmsghdr* header = CMSG_FIRSTHDR(&message);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &front.fd, sizeof front.fd);
+    std::memcpy(CMSG_DATA(header), &batch.fd, sizeof batch.fd);
   }
   const ssize_t size = sys::sendmsg(watch_->fd(), message);
   if (size < 0) {
@@ -189,30 +188,31 @@ bool Channel::write_some() {
       fail_writes(errno_error("send"));
     return false;
   }
-  front.fd = -1;  // it went with the first byte
-  front.own.reset();
-  written(static_cast<std::size_t>(size));
+  outbox_.written(static_cast<std::size_t>(size), done_);
+  for (Done& done : done_) loop_.post([done = std::move(done)] { done(std::nullopt); });
+  done_.clear();
+  drained();
   return true;
 }
 
-void Channel::written(std::size_t size) {
-  written_ += size;
-  front_offset_ += size;
-  while (!queue_.empty() && front_offset_ >= queue_.front().bytes().size()) {
-    front_offset_ -= queue_.front().bytes().size();
-    queue_.pop_front();
-  }
-  while (!waiting_.empty() && waiting_.front().end <= written_) {
-    loop_.post([done = std::move(waiting_.front().done)] { done(std::nullopt); });
-    waiting_.pop_front();
-  }
+void Channel::want_drained() {
+  drain_due_ = true;
+  drained();
+}
+
+void Channel::drained() {
+  if (!drain_due_ || outbox_.data_waiting() > kHighWaterMark / 2) return;
+  drain_due_ = false;
+  loop_.post([weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (self && self->open_ && self->user_ != nullptr) self->user_->channel_drained();
+  });
 }
 
 void Channel::wait_writable() {
   writable_wanted_ = true;
-  watch_->wait_writable([this, self = weak_from_this()] {
-    const auto alive = self.lock();
-    if (!alive) return;
+  watch_->wait_writable([this] {
+    const auto self = shared_from_this();
     writable_wanted_ = false;
     write_now();
   });
@@ -221,20 +221,22 @@ void Channel::wait_writable() {
 // The peer does not read any more. What it wrote before may still be there: reading finds the end.
 void Channel::fail_writes(Error error) {
   open_ = false;
-  queue_.clear();
-  front_offset_ = 0;
-  queued_ = written_;
-  for (auto& waiting : std::exchange(waiting_, {}))
-    loop_.post([done = std::move(waiting.done), error] { done(error); });
+  for (auto& done : outbox_.drop()) loop_.post([done = std::move(done), error] { done(error); });
   if (closing_) end(std::nullopt);
+}
+
+void Channel::hurry() {
+  outbox_.set_window(0);
+  outbox_.set_descriptors_may_follow();
 }
 
 bool Channel::flush(std::chrono::steady_clock::time_point deadline) {
   const auto self = shared_from_this();
+  hurry();
   writable_wanted_ = false;
-  while (watch_ && !queue_.empty()) {
+  while (watch_ && !outbox_.empty()) {
     write_now();
-    if (!watch_ || queue_.empty()) break;
+    if (!watch_ || outbox_.empty()) break;
     writable_wanted_ = false;
     if (!sys::wait_for(watch_->fd(), POLLOUT, deadline)) return false;
   }
@@ -243,10 +245,10 @@ bool Channel::flush(std::chrono::steady_clock::time_point deadline) {
 
 // Reading.
 
+// The watch, which is ours, drops its callbacks when it goes.
 void Channel::wait_readable() {
-  watch_->wait_readable([this, weak = weak_from_this()] {
-    const auto self = weak.lock();
-    if (!self) return;
+  watch_->wait_readable([this] {
+    const auto self = shared_from_this();
     read_once();
     if (watch_) wait_readable();
   });
@@ -299,9 +301,7 @@ void Channel::deliver(std::string_view bytes, std::vector<OwnFd> fds) {
     if (!*next) break;
     Incoming& incoming = **next;
     if (incoming.was_handle) {
-      // Exactly one answer to each, before anything else: a Node peer sends nothing more until
-      // then.
-      if (open_) std::ignore = send(handle_answer(static_cast<bool>(incoming.fd)));
+      confirm(static_cast<bool>(incoming.fd));
       if (!incoming.fd) continue;
     }
     // What a handler throws leaves the loop in a turn of its own: the messages behind this one are
@@ -311,28 +311,140 @@ void Channel::deliver(std::string_view bytes, std::vector<OwnFd> fds) {
         answered(Delivery::Received);
       else if (incoming.kind == MessageKind::HandleNack)
         answered(Delivery::Refused);
-      else
+      else if (incoming.kind != MessageKind::Cohort || take_cohort(incoming))
         user_->message(std::move(incoming));
     } catch (...) {
       loop_.post([thrown = std::current_exception()] { std::rethrow_exception(thrown); });
     }
   }
+  confirm_batch();
+  report_processed();
   corked_ = outer;
   if (!corked_) write_now();
 }
 
+// Exactly one answer to each, before anything else: a Node peer sends nothing more until then.
+void Channel::confirm(bool arrived) {
+  if (arrived && greeted_) {
+    ++unconfirmed_;
+    return;
+  }
+  confirm_batch();
+  if (open_) std::ignore = enqueue(Lane::Answer, handle_answer(arrived));
+}
+
+void Channel::confirm_batch() {
+  const std::size_t count = std::exchange(unconfirmed_, 0);
+  if (count == 0 || !open_) return;
+  std::ignore = enqueue(Lane::Answer,
+                        count == 1 ? handle_answer(true) : cohort_message("descriptors", count));
+}
+
 // For the oldest descriptor; one that nobody sent is ignored.
 void Channel::answered(Delivery delivery) {
-  if (unanswered_.empty()) return;
-  const Answered answered = std::move(unanswered_.front());
-  unanswered_.pop_front();
-  if (answered) answered(delivery);
+  if (const Answered answered = outbox_.take_answered()) answered(delivery);
+}
+
+// Between cohort processes.
+
+void Channel::announce() {
+  announced_ = true;
+  peer_is_cohort_ = true;
+  Value hello = cohort_message("version", 1);
+  hello["window"] = kWindow;
+  send_own(hello, Lane::Control);
+}
+
+// True if the user is to have it, too: a greeting.
+bool Channel::take_cohort(Incoming& incoming) {
+  const Value& message = std::as_const(incoming.value);
+  if (message["version"].is_number()) {
+    greet(message);
+    return true;
+  }
+  if (!greeted_) return false;
+  outbox_.processed(message["processed"].uint64_or(0));
+  for (std::uint64_t count = message["descriptors"].uint64_or(0); count > 0; --count) {
+    const Answered answered = outbox_.take_answered();
+    if (!answered) break;
+    answered(Delivery::Received);
+  }
+  for (const Value& offset : message["freed"].elements())
+    if (pool_) pool_->give_back(offset.uint64_or(0));
+  if (incoming.fd && !inbox_) {
+    auto inbox = SharedInbox::map(loop_, std::move(incoming.fd), message["memory"].uint64_or(0),
+                                  [weak = weak_from_this()] {
+                                    const auto self = weak.lock();
+                                    if (self && self->inbox_) self->give_back_memory();
+                                  });
+    if (inbox) inbox_ = *std::move(inbox);
+    std::ignore = enqueue(Lane::Answer, cohort_message("mapped", static_cast<bool>(inbox_)));
+  } else if (pool_ && message["mapped"].bool_or(false)) {
+    outbox_.set_pool(pool_.get());
+  }
+  return false;
+}
+
+void Channel::greet(const Value& hello) {
+  if (std::exchange(greeted_, true)) return;
+  peer_is_cohort_ = true;
+  outbox_.set_descriptors_may_follow();
+  outbox_.set_window(hello["window"].uint64_or(0));
+  decoder_.set_lend([this](std::size_t offset, std::size_t size) {
+    return inbox_ ? inbox_->lend(offset, size) : nullptr;
+  });
+  if (announced_) {
+    limits_.message_size_max = hello["message_size_max"].uint64_or(limits_.message_size_max);
+    limits_.queue_size_max = hello["queue_size_max"].uint64_or(limits_.queue_size_max);
+    limits_.shared_memory_max = hello["shared_memory_max"].uint64_or(limits_.shared_memory_max);
+    decoder_.set_message_size_max(limits_.message_size_max);
+    return;
+  }
+  Value answer = cohort_message("version", 1);
+  answer["window"] = kWindow;
+  answer["message_size_max"] = limits_.message_size_max;
+  answer["queue_size_max"] = limits_.queue_size_max;
+  answer["shared_memory_max"] = limits_.shared_memory_max;
+  std::ignore = enqueue(Lane::Answer, answer);
+}
+
+// Large data waits: is there memory for it, the peer gets its descriptor, and what waits until it
+// has it takes the socket.
+void Channel::share_memory() {
+  if (!greeted_ || limits_.shared_memory_max == 0 || std::exchange(pool_asked_, true)) return;
+  auto pool = SharedPool::create(limits_.shared_memory_max);
+  if (!pool) return;  // as without it, only slower
+  pool_ = *std::move(pool);
+  std::ignore =
+      send_descriptor(wrap_handle("cohort.Memory", cohort_message("memory", pool_->size())),
+                      pool_->fd(), {}, Lane::Control);
+}
+
+void Channel::give_back_memory() {
+  Value offsets = Value::array();
+  for (const std::size_t offset : inbox_->take_freed()) offsets.push_back(offset);
+  send_own(cohort_message("freed", std::move(offsets)), Lane::Answer);
+}
+
+// Not for every message: what the sender must know is that it may go on.
+void Channel::report_processed() {
+  const std::uint64_t processed = decoder_.message_end() - withheld_;
+  if (!greeted_ || !open_ || processed < reported_ + kWindow / 4) return;
+  reported_ = processed;
+  std::ignore = enqueue(Lane::Answer, cohort_message("processed", processed));
+}
+
+void Channel::consumed(std::size_t size) {
+  withheld_ -= size;
+  report_processed();
+  if (!corked_) write_now();
 }
 
 // Ending.
 
 void Channel::close() {
   if (closing_ || ended_) return;
+  hurry();
   open_ = false;
   closing_ = true;
   loop_.post([weak = weak_from_this()] {
@@ -343,11 +455,12 @@ void Channel::close() {
 void Channel::end(std::optional<Error> why) {
   if (std::exchange(ended_, true)) return;
   open_ = false;
-  if (why) queue_.clear();
   fail_writes(make_error(Errc::ChannelClosed, "send"));
   watch_.reset();
+  pool_.reset();
+  inbox_.reset();
   loop_.post([self = shared_from_this(), why = std::move(why)] {
-    while (!self->unanswered_.empty()) self->answered(Delivery::PeerGone);
+    self->outbox_.answer_all(Delivery::PeerGone);
     if (self->user_ != nullptr) self->user_->channel_closed(why);
   });
 }
@@ -356,10 +469,10 @@ void Channel::abandon() {
   user_ = nullptr;
   ended_ = true;
   open_ = false;
-  queue_.clear();
-  waiting_.clear();
-  unanswered_.clear();
+  outbox_ = {};
   watch_.reset();
+  pool_.reset();
+  inbox_.reset();
 }
 
 }  // namespace cohort::ipc

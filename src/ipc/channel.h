@@ -1,9 +1,13 @@
 // The two-way channel between a primary and a worker: Node's IPC socket.
 //
 // Writing never blocks: the first message of a loop turn leaves at once, later ones of the same
-// turn leave together at its end; what the socket does not take waits here, in order. Reading
+// turn leave together at its end; what the socket does not take waits in the Outbox. Reading
 // delivers every message that arrived, answers descriptors (NODE_HANDLE_ACK), and ends with exactly
 // one `channel_closed`.
+//
+// Two cohort processes greet each other (`announce`); from then on the receiver says how much it
+// has processed, so that the sender holds back what is too much, descriptors are confirmed in
+// batches, and large data goes through shared memory. docs/ipc.md has the messages.
 //
 // Owned by whoever talks to the peer, through a shared_ptr (pending callbacks hold it while they
 // run). Loop's executor only.
@@ -24,14 +28,33 @@
 #include "cohort/value.h"
 #include "ipc/framing.h"
 #include "ipc/message.h"
+#include "ipc/outbox.h"
+#include "ipc/shared_pool.h"
 
 namespace cohort::ipc {
+
+/// What one channel may take.
+struct ChannelLimits {
+  std::size_t message_size_max = kMessageSizeMax;
+  /// Data that waits to be written: of what exceeds it, only one message is taken.
+  std::size_t queue_size_max = kQueueSizeMax;
+  /// Of the memory that this side shares with a cohort peer; 0: none.
+  std::size_t shared_memory_max = kSharedMemoryMax;
+
+  static constexpr std::size_t kQueueSizeMax = 256u << 20;
+  static constexpr std::size_t kSharedMemoryMax = 64u << 20;
+};
+
+Error channel_full(std::size_t waiting, std::size_t queue_size_max);
 
 /// Who listens to a channel. Must outlive it, or `detach` first.
 class ChannelUser {
  public:
-  /// A message, not ACK or NACK. May close or drop the channel.
+  /// A message, not ACK or NACK. May close or drop the channel. Whoever keeps it for later says so
+  /// (`withhold`).
   virtual void message(Incoming incoming) = 0;
+  /// Little waits again, after a `send` that said false or failed with ChannelFull.
+  virtual void channel_drained() {}
   /// Once: the peer is gone (no error), broke the protocol (MalformedMessage, MessageTooLarge), or
   /// `close()` has finished. Never called before `close()` returned.
   virtual void channel_closed(std::optional<Error> why) = 0;
@@ -42,41 +65,59 @@ class ChannelUser {
 
 class Channel : public std::enable_shared_from_this<Channel> {
  public:
-  using Done = std::function<void(std::optional<Error>)>;
+  using Done = Parcel::Done;
+  using Delivery = ipc::Delivery;
+  using Answered = Parcel::Answered;
   /// Below this many bytes waiting, `send` says that the peer keeps up. As in Node.
   static constexpr std::size_t kHighWaterMark = 131072;
+  /// What a cohort peer may have sent without our having processed it.
+  static constexpr std::size_t kWindow = 1u << 20;
 
-  Channel(const Loop& loop, OwnFd socket, Serialization serialization, std::size_t message_size_max,
+  Channel(const Loop& loop, OwnFd socket, Serialization serialization, const ChannelLimits& limits,
           ChannelUser& user);
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
 
   /// Starts to read.
   void start();
+  Serialization serialization() const { return serialization_; }
+  const ChannelLimits& limits() const { return limits_; }
   /// Sends until `close()`, or until the peer is known to be gone.
   bool is_open() const { return open_; }
 
+  /// In a child whose parent is of cohort, first: greets it. Its answer brings the limits.
+  void announce();
+  /// It said so, or `announce` was called.
+  bool peer_is_cohort() const { return peer_is_cohort_; }
+
   /// True while less than kHighWaterMark waits. `done` is called later: with nothing once the
-  /// system has the message, with the error if it never will. On an error nothing was queued, and
-  /// `done` is not called.
+  /// system has the message, with the error if it never will. On an error (ChannelClosed,
+  /// ChannelFull, MessageTooLarge, not a message) nothing was queued, and `done` is not called.
   Result<bool> send(const Value& message, Done done = {});
   /// The same for one that was encoded by `encode_message` for this channel's serialization.
   Result<bool> send_encoded(std::string_view message, Done done = {});
-  /// What became of a descriptor.
-  enum class Delivery {
-    Received,
-    Refused,   ///< It got lost on the way: the peer has no descriptors left.
-    PeerGone,  ///< The channel ended before the peer answered.
-  };
-  using Answered = std::function<void(Delivery)>;
+  /// A message of the library's own, which is taken though the channel is full; nothing if it is
+  /// closed. In the Control lane data does not delay it, and it does not keep its place among it.
+  void send_own(const Value& message, Lane lane = Lane::Data);
   /// A NODE_HANDLE message, with its descriptor at its first byte. The caller keeps `fd`. On an
   /// error `answered` is not called, else once, later.
-  Result<bool> send_descriptor(const Value& wrapped, int fd, Answered answered = {});
+  Result<bool> send_descriptor(const Value& wrapped, int fd, Answered answered = {},
+                               Lane lane = Lane::Data);
+
+  /// `channel_drained` will be called: soon if little waits now.
+  void want_drained();
+
+  /// So many bytes of messages (`Incoming::size`) are kept for later: the peer is not told that
+  /// they are processed until `consumed`.
+  void withhold(std::size_t size) { withheld_ += size; }
+  void consumed(std::size_t size);
 
   /// Reads and delivers everything that has arrived, up to now or to the end of the channel.
   void read_available();
   /// Waits for the next bytes and delivers; false if the deadline passed or the channel is closed.
   bool read_blocking(std::chrono::steady_clock::time_point deadline);
+  /// From now on nothing waits for the peer's progress: it is told to end.
+  void hurry();
   /// Takes no more messages; writes what waits, then closes and calls `channel_closed`.
   void close();
   /// Closes now, without a callback; drops what waits.
@@ -88,36 +129,26 @@ class Channel : public std::enable_shared_from_this<Channel> {
   void set_ref(bool ref);
 
  private:
-  // Consecutive bytes, of its own or of a large Value; a descriptor goes with the first of them.
-  struct Segment {
-    std::string text{};
-    std::span<const std::byte> attached{};
-    Value keeper{};  // of `attached`
-    int fd = -1;
-    OwnFd own{};  // keeps `fd` open if it could not be sent at once
-
-    std::string_view bytes() const {
-      if (attached.empty()) return text;
-      return {reinterpret_cast<const char*>(attached.data()), attached.size()};
-    }
-    bool takes_more() const;
-  };
-  struct Waiting {
-    std::uint64_t end;  // written_ from which on it is done
-    Done done;
-  };
-  std::string& plain_tail();
-  Result<std::size_t> append(const Value& message, std::string& text);
-  Result<bool> queued(std::size_t size, Done done);
+  Result<std::size_t> enqueue(Lane lane, const Value& message, bool bounded = false,
+                              Done done = {});
+  std::optional<Error> full(std::size_t size);
+  void drained();
+  bool keeps_up();
   void write_soon();
   void write_now();
-  bool write_some();
+  bool write_batch(const Outbox::Batch& batch);
   void wait_writable();
-  void written(std::size_t size);
   void fail_writes(Error error);
   bool read_once();
   void deliver(std::string_view bytes, std::vector<OwnFd> fds);
+  void confirm(bool arrived);
+  void confirm_batch();
   void answered(Delivery delivery);
+  bool take_cohort(Incoming& incoming);
+  void greet(const Value& hello);
+  void share_memory();
+  void give_back_memory();
+  void report_processed();
   void wait_readable();
   void end(std::optional<Error> why);
 
@@ -125,17 +156,23 @@ class Channel : public std::enable_shared_from_this<Channel> {
   std::unique_ptr<Watch> watch_;
   ChannelUser* user_;
   const Serialization serialization_;
-  const std::size_t message_size_max_;
+  ChannelLimits limits_;
   Decoder decoder_;
   std::unique_ptr<char[]> read_buffer_;
-
-  std::deque<Segment> queue_;
-  std::size_t front_offset_ = 0;    // written bytes of queue_.front()
+  Outbox outbox_;
   std::vector<Attached> attached_;  // of the message that is being encoded; here for its memory
-  std::uint64_t written_ = 0;
-  std::uint64_t queued_ = 0;
-  std::deque<Waiting> waiting_;
-  std::deque<Answered> unanswered_;  // of the descriptors sent, oldest first
+  std::vector<Done> done_;          // of what was just written; the same
+
+  bool peer_is_cohort_ = false;
+  bool announced_ = false;
+  bool greeted_ = false;         // the peer understands all of it
+  std::size_t unconfirmed_ = 0;  // descriptors that arrived in this read
+  std::uint64_t withheld_ = 0;
+  std::uint64_t reported_ = 0;          // as processed
+  std::unique_ptr<SharedPool> pool_;    // what we send through
+  std::unique_ptr<SharedInbox> inbox_;  // what the peer does
+  bool pool_asked_ = false;
+  bool drain_due_ = false;
   bool open_ = true;
   bool closing_ = false;
   bool ended_ = false;

@@ -25,7 +25,8 @@ class ChannelTest : public testing::Test, protected ChannelUser {
     EXPECT_EQ(sys::socketpair(AF_UNIX, SOCK_STREAM, true, ends), 0);
     peer_ = std::move(ends[1]);
     channel_ = std::make_shared<Channel>(loop_, std::move(ends[0]), Serialization::Json,
-                                         message_size_max, static_cast<ChannelUser&>(*this));
+                                         ChannelLimits{.message_size_max = message_size_max},
+                                         static_cast<ChannelUser&>(*this));
     channel_->start();
   }
   ~ChannelTest() override {
@@ -129,7 +130,7 @@ TEST_F(ChannelTest, ADescriptorArrivesWithItsMessageAndStaysTheSenders) {
   OwnFd second_ends[2];
   ASSERT_EQ(sys::socketpair(AF_UNIX, SOCK_STREAM, true, second_ends), 0);
   const auto other = std::make_shared<Channel>(loop_, std::move(peer_), Serialization::Json,
-                                               kMessageSizeMax, static_cast<ChannelUser&>(*this));
+                                               ChannelLimits{}, static_cast<ChannelUser&>(*this));
   other->start();
   turn();
   ASSERT_EQ(fds_.size(), 1u);
@@ -149,30 +150,38 @@ TEST_F(ChannelTest, ADescriptorThatCannotBeSentAtOnceIsKeptOpenUntilItIs) {
     ASSERT_TRUE(channel_->send_descriptor(wrap_handle("net.Native", 1), pipe[1].get()));
   }  // the caller's copy is closed
   const auto other = std::make_shared<Channel>(loop_, std::move(peer_), Serialization::Json,
-                                               kMessageSizeMax, static_cast<ChannelUser&>(*this));
+                                               ChannelLimits{}, static_cast<ChannelUser&>(*this));
   other->start();
   turn();
   EXPECT_EQ(fds_.size(), 1u);
   other->abandon();
 }
 
-TEST_F(ChannelTest, EachDescriptorHasOneAnswerInTheirOrder) {
+TEST_F(ChannelTest, ADescriptorWaitsUntilTheOneBeforeIsAnsweredButAnswersDoNot) {
   OwnFd pipe[2];
   ASSERT_EQ(sys::pipe(pipe), 0);
-  std::vector<std::pair<int, Channel::Delivery>> answers;
-  for (int i = 0; i < 3; ++i)
+  std::vector<std::pair<int, Delivery>> answers;
+  for (int i = 0; i < 4; ++i)
     ASSERT_TRUE(
         channel_->send_descriptor(wrap_handle("net.Native", i), pipe[1].get(),
                                   [&, i](auto delivery) { answers.push_back({i, delivery}); }));
-  peer_writes("{\"cmd\":\"NODE_HANDLE_NACK\"}\n{\"cmd\":\"NODE_HANDLE_ACK\"}\n");
+  channel_->send("behind").value();
+  EXPECT_EQ(peer_reads(), "{\"cmd\":\"NODE_HANDLE\",\"type\":\"net.Native\",\"msg\":0}\n");
+  peer_writes("{\"cmd\":\"NODE_HANDLE\",\"type\":\"net.Native\",\"msg\":9}\n");
   turn();
+  EXPECT_EQ(peer_reads(), "{\"cmd\":\"NODE_HANDLE_NACK\"}\n") << "or both would wait for ever";
+  peer_writes("{\"cmd\":\"NODE_HANDLE_NACK\"}\n");
+  turn();
+  EXPECT_EQ(peer_reads(), "{\"cmd\":\"NODE_HANDLE\",\"type\":\"net.Native\",\"msg\":1}\n");
+  peer_writes("{\"cmd\":\"NODE_HANDLE_ACK\"}\n");
+  turn();
+  EXPECT_EQ(peer_reads(), "{\"cmd\":\"NODE_HANDLE\",\"type\":\"net.Native\",\"msg\":2}\n");
   peer_.reset();
   turn();
-  peer_.reset();
-  const std::vector<std::pair<int, Channel::Delivery>> expected = {
-      {0, Channel::Delivery::Refused},
-      {1, Channel::Delivery::Received},
-      {2, Channel::Delivery::PeerGone}};
+  const std::vector<std::pair<int, Delivery>> expected = {{0, Delivery::Refused},
+                                                          {1, Delivery::Received},
+                                                          {2, Delivery::PeerGone},
+                                                          {3, Delivery::PeerGone}};
   EXPECT_EQ(answers, expected);
   EXPECT_EQ(closed_, 1);
 }
@@ -291,7 +300,7 @@ TEST_F(ChannelTest, EveryFailingSystemCallEndsItOrChangesNothing) {
     OwnFd ends[2];
     ASSERT_EQ(sys::socketpair(AF_UNIX, SOCK_STREAM, true, ends), 0);
     const auto channel =
-        std::make_shared<Channel>(loop_, std::move(ends[0]), Serialization::Json, kMessageSizeMax,
+        std::make_shared<Channel>(loop_, std::move(ends[0]), Serialization::Json, ChannelLimits{},
                                   static_cast<ChannelUser&>(*this));
     channel->start();
     {

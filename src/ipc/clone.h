@@ -39,6 +39,13 @@ struct Attached {
   Value keeper;  ///< Whose copy keeps them alive.
 };
 
+/// The same for the reader: bytes that belong into the payload but are somewhere else.
+struct SharedBytes {
+  std::size_t position;  ///< They come before the byte of the payload that has this index.
+  std::span<const std::byte> bytes;
+  std::shared_ptr<const void> owner;
+};
+
 /// Appends `value`, version bytes first. With `attached`, large strings and binary data are listed
 /// there, in order, and left out of `out`. InvalidArgument, and both as they were, if it is nested
 /// deeper than kCloneDepthMax.
@@ -55,8 +62,10 @@ class CloneDecoder {
   /// The value at the beginning of `payload`; bytes behind it are ignored, as in Node. Large binary
   /// data and strings refer to `payload` if there is an `owner` that keeps it, and if they are an
   /// eighth of it or more; all else is copied. MalformedMessage, with the position, for anything
-  /// that is not a value, exceeds the limits above, or has a kind that cannot be in a message.
-  Result<Decoded> decode(std::string_view payload, std::shared_ptr<const void> owner = nullptr);
+  /// that is not a value, exceeds the limits above, or has a kind that cannot be in a message. What
+  /// is `shared`, in the order of positions, is always referred to.
+  Result<Decoded> decode(std::string_view payload, std::shared_ptr<const void> owner = nullptr,
+                         std::vector<SharedBytes> shared = {});
 
  private:
   using Internals = Value::Internals;
@@ -73,7 +82,7 @@ class CloneDecoder {
   bool read_object_like(char tag, Value& out, std::size_t depth_left);
   bool read_number(char tag, double& number);
   bool read_bigint(Value& out);
-  bool is_kept(std::string_view bytes) const;
+  const std::shared_ptr<const void>& owner_of(std::string_view bytes) const;
   Value kept_string(std::string_view text) const;
   bool read_string(char tag, Value& out);
   bool decode_text(char tag, std::string_view bytes, std::string& text);
@@ -100,6 +109,8 @@ class CloneDecoder {
   const char* next_ = nullptr;
   const char* end_ = nullptr;
   std::shared_ptr<const void> owner_;
+  std::vector<SharedBytes> shared_;
+  std::size_t shared_read_ = 0;  ///< So many of them.
   std::uint32_t version_ = 0;
   std::size_t count_ = 0;
   std::size_t holes_ = 0;

@@ -72,14 +72,18 @@ std::optional<std::size_t> position_of(std::string_view key, std::size_t size) {
 }  // namespace
 
 Result<CloneDecoder::Decoded> CloneDecoder::decode(std::string_view payload,
-                                                   std::shared_ptr<const void> owner) {
+                                                   std::shared_ptr<const void> owner,
+                                                   std::vector<SharedBytes> shared) {
   begin_ = next_ = payload.data();
   end_ = begin_ + payload.size();
   owner_ = std::move(owner);
+  shared_ = std::move(shared);
+  shared_read_ = 0;
   count_ = holes_ = 0;
   failure_ = nullptr;
   may_be_circular_ = false;
-  const bool ok = read_header() && read_value(root_, kCloneDepthMax);
+  const bool ok = read_header() && read_value(root_, kCloneDepthMax) &&
+                  (shared_read_ == shared_.size() || fail("shared bytes that no value has"));
   if (!ok) {
     // A half of a circular value would never be freed.
     std::vector<Value> contents;
@@ -101,6 +105,7 @@ void CloneDecoder::finish() {
   objects_.clear();
   dropped_.clear();
   owner_.reset();
+  shared_.clear();
   constexpr std::size_t kMemoryMax = 64u << 10;
   if (objects_.capacity() * sizeof(objects_[0]) > kMemoryMax) objects_.shrink_to_fit();
   if (text_.capacity() > kMemoryMax) text_ = {};
@@ -148,6 +153,12 @@ bool CloneDecoder::read_double(double& number) {
 }
 
 bool CloneDecoder::read_bytes(std::size_t size, std::string_view& bytes) {
+  if (shared_read_ < shared_.size() &&
+      shared_[shared_read_].position == static_cast<std::size_t>(next_ - begin_)) {
+    const auto& shared = shared_[shared_read_++].bytes;
+    bytes = {reinterpret_cast<const char*>(shared.data()), shared.size()};
+    return size == bytes.size() || fail("shared bytes of another size");
+  }
   if (size > static_cast<std::size_t>(end_ - next_)) return fail("the message ends too early");
   bytes = {next_, size};
   next_ += size;
@@ -228,14 +239,21 @@ bool CloneDecoder::read_bigint(Value& out) {
   return true;
 }
 
-/// Whether the bytes stay where they are.
-bool CloneDecoder::is_kept(std::string_view bytes) const {
-  return owner_ && bytes.size() >= kKeptSizeMin &&
-         bytes.size() >= static_cast<std::size_t>(end_ - begin_) / kKeptShare;
+/// Who keeps the bytes where they are; null if they are to be copied.
+const std::shared_ptr<const void>& CloneDecoder::owner_of(std::string_view bytes) const {
+  static const std::shared_ptr<const void> kNobody;
+  if (shared_read_ > 0) {
+    const SharedBytes& last = shared_[shared_read_ - 1];
+    if (reinterpret_cast<const char*>(last.bytes.data()) == bytes.data()) return last.owner;
+  }
+  const bool kept = owner_ && bytes.size() >= kKeptSizeMin &&
+                    bytes.size() >= static_cast<std::size_t>(end_ - begin_) / kKeptShare;
+  return kept ? owner_ : kNobody;
 }
 
 Value CloneDecoder::kept_string(std::string_view text) const {
-  return is_kept(text) ? Internals::string(text, owner_) : Value(text);
+  const auto& owner = owner_of(text);
+  return owner ? Internals::string(text, owner) : Value(text);
 }
 
 /// The text of a string, as WTF-8.
@@ -534,7 +552,8 @@ bool CloneDecoder::read_regexp(Value& out) {
 
 Value CloneDecoder::binary(Binary kind, std::string_view bytes) const {
   const auto span = std::as_bytes(std::span(bytes));
-  return is_kept(bytes) ? Value::binary(kind, span, owner_) : Value::binary(kind, span);
+  const auto& owner = owner_of(bytes);
+  return owner ? Value::binary(kind, span, owner) : Value::binary(kind, span);
 }
 
 bool CloneDecoder::read_array_buffer(bool resizable, Value& out) {

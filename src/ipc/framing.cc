@@ -18,10 +18,45 @@ constexpr std::size_t kQuoteMax = 60;
 // A message of at least this size owns the memory that it was read into, so that what is large in
 // it is not copied again.
 constexpr std::size_t kOwnedSizeMin = 64u << 10;
+// In the length of a frame: references to shared memory come first.
+constexpr std::size_t kHasReferences = 0x80000000;
 // What `space` offers at least, unless the message ends before.
 constexpr std::size_t kSpaceMin = 64u << 10;
 
+void append_varint(std::size_t number, std::string& out) {
+  for (; number >= 0x80; number >>= 7) out += static_cast<char>(number | 0x80);
+  out += static_cast<char>(number);
+}
+
+// Taken off the front of `bytes`; nothing if they end too early, or it has more than 63 bits.
+std::optional<std::size_t> take_varint(std::string_view& bytes) {
+  std::size_t number = 0;
+  for (unsigned shift = 0; shift < 63 && !bytes.empty(); shift += 7) {
+    const auto byte = static_cast<unsigned char>(bytes.front());
+    bytes.remove_prefix(1);
+    number |= std::size_t{byte & 0x7fu} << shift;
+    if (byte < 0x80) return number;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
+
+std::string shared_frame(std::string_view frame, std::span<const SharedReference> references) {
+  constexpr std::size_t kLengthSize = 4;
+  std::string out(kLengthSize, '\0');
+  append_varint(references.size(), out);
+  for (const SharedReference& reference : references) {
+    append_varint(reference.position - kLengthSize, out);
+    append_varint(reference.offset, out);
+    append_varint(reference.size, out);
+  }
+  out += frame.substr(kLengthSize);
+  const std::size_t length = (out.size() - kLengthSize) | kHasReferences;
+  for (std::size_t i = 0; i < kLengthSize; ++i)
+    out[i] = static_cast<char>(length >> (8 * (kLengthSize - 1 - i)));
+  return out;
+}
 
 // ---- GrowingBuffer
 
@@ -135,6 +170,8 @@ Result<bool> Decoder::read_length() {
   if (length_read_ < sizeof length_bytes_) return false;
   length_ = 0;
   for (const unsigned char byte : length_bytes_) length_ = length_ << 8 | byte;
+  has_references_ = lend_ && (length_ & kHasReferences) != 0;
+  if (has_references_) length_ -= kHasReferences;
   if (length_ > message_size_max_) return too_large();
   return true;
 }
@@ -156,15 +193,46 @@ Result<std::optional<Incoming>> Decoder::decode_line(std::string_view line) {
 
 Result<std::optional<Incoming>> Decoder::decode_frame(std::string_view payload,
                                                       std::shared_ptr<const void> owner) {
-  Result<CloneDecoder::Decoded> decoded = clone_decoder_.decode(payload, std::move(owner));
+  std::vector<SharedBytes> shared;
+  if (has_references_) {
+    auto references = take_references(payload);
+    if (!references) return fail(references.error());
+    shared = *std::move(references);
+  }
+  Result<CloneDecoder::Decoded> decoded =
+      clone_decoder_.decode(payload, std::move(owner), std::move(shared));
   if (!decoded) return fail(decoded.error());
   Incoming incoming = message(std::move(decoded->value));
   incoming.may_be_circular = decoded->may_be_circular;
   return std::optional<Incoming>(std::move(incoming));
 }
 
+// The references in front of a value, which is what remains of `payload`.
+Result<std::vector<SharedBytes>> Decoder::take_references(std::string_view& payload) {
+  const auto malformed = [] {
+    return make_error(Errc::MalformedMessage, "receive", "a bad reference to shared memory");
+  };
+  const auto count = take_varint(payload);
+  if (!count || *count > payload.size()) return malformed();
+  std::vector<SharedBytes> shared;
+  std::size_t total = payload.size();
+  for (std::size_t i = 0; i < *count; ++i) {
+    const auto position = take_varint(payload);
+    const auto offset = take_varint(payload);
+    const auto size = take_varint(payload);
+    if (!position || !offset || !size) return malformed();
+    if (*size > message_size_max_ || (total += *size) > message_size_max_) return too_large();
+    auto memory = lend_(*offset, *size);
+    if (!memory) return malformed();
+    const std::byte* const bytes = memory.get();
+    shared.push_back({*position, {bytes, *size}, std::move(memory)});
+  }
+  return shared;
+}
+
 Incoming Decoder::message(Value value) {
   Incoming incoming = classify(std::move(value));
+  incoming.size = static_cast<std::size_t>(position_ - std::exchange(message_end_, position_));
   if (!waiting_.empty()) take_fd(incoming);
   return incoming;
 }

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -59,12 +60,32 @@ class GrowingBuffer {
   std::size_t capacity_ = 0;
 };
 
+/// Bytes of a message that are not in its frame but in shared memory.
+struct SharedReference {
+  std::size_t position;  ///< Where they belong: before the byte of the frame with this index.
+  std::size_t offset;    ///< In the shared memory.
+  std::size_t size;
+};
+
+/// The frame (length and value) of an advanced message, with references to the bytes that it lacks.
+/// Its length has the highest bit set, which no other has: behind it come the number of references
+/// and each one's position in the value, offset and size, as varints; then the value.
+std::string shared_frame(std::string_view frame, std::span<const SharedReference> references);
+
 class Decoder {
  public:
+  /// A range of shared memory, for as long as the pointer lives; null if there is no such range.
+  using Lend =
+      std::function<std::shared_ptr<const std::byte>(std::size_t offset, std::size_t size)>;
+
   /// A longer message is an error. The size is that of the JSON, or the length in front.
   explicit Decoder(std::size_t message_size_max = kMessageSizeMax,
                    Serialization serialization = Serialization::Json)
       : message_size_max_{message_size_max}, serialization_{serialization} {}
+
+  /// From now on frames may refer to shared memory; without it they are malformed.
+  void set_lend(Lend lend) { lend_ = std::move(lend); }
+  void set_message_size_max(std::size_t size_max) { message_size_max_ = size_max; }
 
   /// What one read gave. Then call `next` until it gives no more; `bytes` must stay until then.
   void feed(std::string_view bytes, std::vector<OwnFd>&& fds = {});
@@ -79,6 +100,9 @@ class Decoder {
   /// message that is unfinished, else nowhere (empty). Optional: if they are read to its beginning,
   /// feed them from there; any other bytes end the offer. Valid until `feed`.
   std::span<char> space();
+
+  /// Where the last message ended, in bytes since the beginning.
+  std::uint64_t message_end() const { return message_end_; }
 
  private:
   struct WaitingFd {
@@ -96,20 +120,24 @@ class Decoder {
   Result<std::optional<Incoming>> decode_line(std::string_view line);
   Result<std::optional<Incoming>> decode_frame(std::string_view payload,
                                                std::shared_ptr<const void> owner);
+  Result<std::vector<SharedBytes>> take_references(std::string_view& payload);
   Incoming message(Value value);
   void take_fd(Incoming& incoming);
 
   std::size_t message_size_max_;
   Serialization serialization_;
+  Lend lend_;
   JsonParser parser_;
   CloneDecoder clone_decoder_;
   std::string_view unread_;     ///< What is left of the bytes fed last.
   std::uint64_t position_ = 0;  ///< Of `unread_` in the stream of bytes.
-  GrowingBuffer unfinished_;    ///< The beginning of a message, from earlier reads; in JSON, of a
-                                ///< line, in advanced mode, of what follows the length.
+  std::uint64_t message_end_ = 0;
+  GrowingBuffer unfinished_;  ///< The beginning of a message, from earlier reads; in JSON, of a
+                              ///< line, in advanced mode, of what follows the length.
   unsigned char length_bytes_[4] = {};
   std::size_t length_read_ = 0;  ///< Of `length_bytes_`, for the message that comes or is there.
   std::size_t length_ = 0;       ///< The length, once all of its bytes are read.
+  bool has_references_ = false;  ///< That message.
   std::vector<WaitingFd> waiting_;
   std::optional<Error> failure_;
 };

@@ -121,7 +121,7 @@ struct HandleTraffic::Sending {
 };
 
 Result<bool> HandleTraffic::send(const std::shared_ptr<Channel>& channel, const Value& message,
-                                 Handle handle, bool peer_is_cohort, Done done) {
+                                 Handle handle, Done done) {
   const auto sending = std::make_shared<Sending>();
   sending->wrapped = wrap(handle, message);
   sending->handle = std::move(handle);
@@ -129,7 +129,7 @@ Result<bool> HandleTraffic::send(const std::shared_ptr<Channel>& channel, const 
   const auto sent = [&]() -> Result<bool> {
     if (!sending->handle)
       return make_error(Errc::InvalidArgument, "send a handle", "there is none");
-    if (!peer_is_cohort && !suits_node(sending->handle))
+    if (channel && !channel->peer_is_cohort() && !suits_node(sending->handle))
       return make_error(Errc::InvalidArgument, "send a handle",
                         "a Node process takes sockets and pipes only, and no bytes read from them");
     return try_send(channel, sending);

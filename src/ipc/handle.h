@@ -33,7 +33,7 @@ class HandleTraffic : public std::enable_shared_from_this<HandleTraffic> {
   /// handle, else with the reason and the handle. A handle that got lost on the way is sent again,
   /// three times in all, as Node does. `channel` may be null: there is none any more.
   Result<bool> send(const std::shared_ptr<Channel>& channel, const Value& message, Handle handle,
-                    bool peer_is_cohort, Done done);
+                    Done done);
   /// The handle that came with a message; none if there was none. If the peer counts its sockets,
   /// this one is counted until it is closed.
   Handle receive(const std::shared_ptr<Channel>& channel, Incoming& incoming);

@@ -11,10 +11,12 @@ constexpr std::string_view kHandle = "NODE_HANDLE";
 constexpr std::string_view kHandleAck = "NODE_HANDLE_ACK";
 constexpr std::string_view kHandleNack = "NODE_HANDLE_NACK";
 constexpr std::string_view kCluster = "NODE_CLUSTER";
+constexpr std::string_view kCohort = "NODE_COHORT";
 
 MessageKind kind_of(std::string_view cmd) {
   constexpr std::pair<std::string_view, MessageKind> kKinds[] = {
       {kCluster, MessageKind::Cluster},
+      {kCohort, MessageKind::Cohort},
       {kHandleAck, MessageKind::HandleAck},
       {kHandleNack, MessageKind::HandleNack},
       {"NODE_SOCKET_NOTIFY_CLOSE", MessageKind::SocketNotifyClose},
@@ -53,6 +55,10 @@ Value wrap_handle(std::string_view type, Value message) {
 }
 
 Value handle_answer(bool arrived) { return {{"cmd", arrived ? kHandleAck : kHandleNack}}; }
+
+Value cohort_message(std::string_view key, Value value) {
+  return Value::object({{"cmd", kCohort}, {std::string(key), std::move(value)}});
+}
 
 Value all_sockets_closed(std::string_view key) {
   return Value::object({{"cmd", "NODE_SOCKET_ALL_CLOSED"}, {"key", key}});

@@ -37,6 +37,7 @@ enum class MessageKind : std::uint8_t {
   SocketAllClosed,
   SocketGetCount,  ///< Tell us with SocketCount how many sockets of this `key` are open.
   SocketCount,
+  Cohort,           ///< NODE_COHORT: between two cohort processes (docs/ipc.md).
   UnknownInternal,  ///< To be ignored: that is how the protocol is extended.
 };
 
@@ -61,6 +62,7 @@ struct Incoming {
   std::string handle_type;  ///< `net.Native`, `net.Server`, `net.Socket`, `dgram.Native`...
   Value handle_key;         ///< A `net.Socket` of a server: the key to report its end under.
   std::string handle_head;  ///< What was read of a connection before it was sent; ours only.
+  std::size_t size = 0;     ///< Its bytes on the channel.
   std::string dgram_type;   ///< `udp4` or `udp6` for a `dgram.Socket`.
   /// It refers to a part of itself more than once. Whoever moves `value` out of here and is the
   /// last to hold it gives it up with `Value::drop`, or a hostile peer could fill the memory.
@@ -75,6 +77,9 @@ Incoming classify(Value message);
 Value wrap_handle(std::string_view type, Value message);
 /// The answer to a NODE_HANDLE: whether the descriptor arrived.
 Value handle_answer(bool arrived);
+
+/// A NODE_COHORT that says one thing.
+Value cohort_message(std::string_view key, Value value);
 
 /// Answers about sockets that the peer passed with a `key` and counts.
 Value all_sockets_closed(std::string_view key);

@@ -66,13 +66,14 @@ void ChildImpl::started(process::Child child, process::ChildLaunch launch,
   if (cgroup_) cgroup_->joined();
   open_streams(launch, options);
   if (launch.channel) {
-    connected_ = true;
     disconnect_due_ = true;
-    message_size_max_ = options.message_size_max;
-    channel_ = std::make_shared<ipc::Channel>(loop_, std::move(launch.channel),
-                                              options.serialization, options.message_size_max,
-                                              static_cast<ipc::ChannelUser&>(*this));
-    serialization_ = options.serialization;
+    const ipc::ChannelLimits limits{.message_size_max = options.message_size_max,
+                                    .queue_size_max = options.queue_size_max,
+                                    .shared_memory_max = options.shared_memory_max};
+    channel_ =
+        std::make_shared<ipc::Channel>(loop_, std::move(launch.channel), options.serialization,
+                                       limits, static_cast<ipc::ChannelUser&>(*this));
+    sender_->open(channel_);
     channel_->start();
   }
   process_ = std::make_unique<process::ChildWatch>(
@@ -175,38 +176,15 @@ void ChildImpl::end_because(ExitCause cause) {
 
 // The channel.
 
-SendResult ChildImpl::send(const Value& value, ipc::Channel::Done done) {
-  const auto failed = [&](const Error& why) {
-    if (done) loop_.post([done, why] { done(why); });
-    return SendResult::failed(why);
-  };
-  if (!connected_) return failed(make_error(Errc::ChannelClosed, "send"));
-  if (loop_.runs_here()) {
-    auto sent = channel_->send(value, done);
-    return sent ? SendResult::queued(*sent) : failed(sent.error());
-  }
-  // Another thread: the message is encoded here, since its contents are not guarded, and sent
-  // there.
-  std::string bytes;
-  if (auto encoded = ipc::encode_message(value, serialization_, bytes, message_size_max_); !encoded)
-    return failed(encoded.error());
-  loop_.post([self = shared_from_this(), bytes = std::move(bytes), done] {
-    auto sent = self->channel_ ? self->channel_->send_encoded(bytes, done)
-                               : Result<bool>(make_error(Errc::ChannelClosed, "send"));
-    if (!sent && done) done(sent.error());
-  });
-  return SendResult::queued(true);
-}
-
 SendResult ChildImpl::send(const Value& message, Handle handle, ipc::HandleTraffic::Done done) {
-  const auto sent = traffic_->send(connected_ ? channel_ : nullptr, message, std::move(handle),
-                                   false, std::move(done));
-  return sent ? SendResult::queued(*sent) : SendResult::failed(sent.error());
+  const auto sent =
+      traffic_->send(connected() ? channel_ : nullptr, message, std::move(handle), std::move(done));
+  return sent;
 }
 
 Result<void> ChildImpl::disconnect() {
-  if (!connected_) return make_error(Errc::ChannelClosed, "disconnect");
-  connected_ = false;
+  if (!connected()) return make_error(Errc::ChannelClosed, "disconnect");
+  sender_->close();
   disconnect_asked_ = true;
   channel_->close();
   return {};
@@ -218,9 +196,15 @@ void ChildImpl::message(ipc::Incoming incoming) {
   if (incoming.kind != ipc::MessageKind::User)
     traffic_->answer(channel_, incoming);
   else if (!wants_messages() || !early_messages_.empty())
-    early_messages_.push_back(std::move(incoming));
+    keep(std::move(incoming));
   else
     emit_message(std::move(incoming));
+}
+
+// A cohort child sends only so much more than was taken.
+void ChildImpl::keep(ipc::Incoming incoming) {
+  channel_->withhold(incoming.size);
+  early_messages_.push_back(std::move(incoming));
 }
 
 void ChildImpl::emit_message(ipc::Incoming incoming) {
@@ -245,6 +229,7 @@ void ChildImpl::deliver_early_messages() {
   while (!early_messages_.empty() && wants_messages()) {
     ipc::Incoming incoming = std::move(early_messages_.front());
     early_messages_.pop_front();
+    if (channel_) channel_->consumed(incoming.size);
     try {
       emit_message(std::move(incoming));
     } catch (...) {
@@ -257,7 +242,7 @@ void ChildImpl::deliver_early_messages() {
 void ChildImpl::channel_closed(std::optional<Error> why) {
   const auto self = shared_from_this();
   channel_.reset();
-  connected_ = false;
+  sender_->close();
   if (why) {
     // It broke the protocol, which must not end us, whether or not somebody listens.
     kill(SIGKILL);
@@ -273,6 +258,7 @@ void ChildImpl::channel_closed(std::optional<Error> why) {
 void ChildImpl::emit_disconnect() {
   if (!std::exchange(disconnect_due_, false)) return;
   events.message.abort(loop_);
+  events.drain.abort(loop_);
   events.disconnect.emit(loop_);
 }
 
@@ -284,7 +270,7 @@ void ChildImpl::process_ended(const Exit& exit) {
   stop_.reset();
   // Everything that it sent is in the channel by now. Not up to the end: a grandchild may hold it.
   if (channel_) channel_->read_available();
-  connected_ = false;
+  sender_->close();
   if (channel_) channel_->abandon();
   channel_.reset();
   if (stderr_tail_) stderr_tail_->drain_now();
@@ -333,6 +319,7 @@ void ChildImpl::end_events(error_code why) {
   events.spawn.abort(loop_, why);
   events.error.abort(loop_, why);
   events.message.abort(loop_, why);
+  events.drain.abort(loop_, why);
   events.disconnect.abort(loop_, why);
   events.exit.abort(loop_, why);
   events.close.abort(loop_, why);
@@ -347,7 +334,7 @@ void ChildImpl::end_events(error_code why) {
 void ChildImpl::abandon() {
   const auto self = shared_from_this();
   state_ = State::Closed;
-  connected_ = false;
+  sender_->close();
   disconnect_due_ = false;
   early_messages_.clear();
   const auto ended = std::exchange(events, {});
@@ -403,14 +390,23 @@ void ChildImpl::wait_spawn(Event<>::Waiting handler) {
 
 void ChildImpl::wait_message(Event<const Value&>::Waiting handler) {
   if (!early_messages_.empty()) {
-    Value value = early_messages_.front().value;
+    const ipc::Incoming incoming = std::move(early_messages_.front());
     early_messages_.pop_front();
+    if (channel_) channel_->consumed(incoming.size);
+    Value value = incoming.value;
     return complete(loop_, std::move(handler), {}, std::move(value));
   }
   if (note_failure()) return complete(loop_, std::move(handler), failure_->code, Value{});
   if (!channel_)
     return complete(loop_, std::move(handler), asio::error::operation_aborted, Value{});
   events.message.once(std::move(handler));
+}
+
+void ChildImpl::wait_drain(Event<>::Waiting handler) {
+  if (note_failure()) return complete(loop_, std::move(handler), failure_->code);
+  if (!channel_) return complete(loop_, std::move(handler), asio::error::operation_aborted);
+  events.drain.once(std::move(handler));
+  channel_->want_drained();
 }
 
 void ChildImpl::wait_exit(Event<const Exit&>::Waiting handler) {

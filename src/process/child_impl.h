@@ -7,7 +7,6 @@
 //   error, close                                                           it could not be started
 #pragma once
 
-#include <atomic>
 #include <boost/asio/execution_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <deque>
@@ -22,6 +21,7 @@
 #include "base/handlers.h"
 #include "base/loop.h"
 #include "cohort/child_process.h"
+#include "ipc/any_thread_sender.h"
 #include "ipc/channel.h"
 #include "ipc/handle.h"
 #include "process/child_launch.h"
@@ -34,7 +34,9 @@ namespace cohort {
 class ChildImpl final : public std::enable_shared_from_this<ChildImpl>, private ipc::ChannelUser {
  public:
   explicit ChildImpl(const Loop& loop)
-      : loop_{loop}, traffic_{std::make_shared<ipc::HandleTraffic>(loop)} {}
+      : loop_{loop},
+        sender_{std::make_shared<ipc::AnyThreadSender>(loop)},
+        traffic_{std::make_shared<ipc::HandleTraffic>(loop)} {}
   ~ChildImpl();
 
   /// Once. Every failure becomes the `error` event.
@@ -51,7 +53,9 @@ class ChildImpl final : public std::enable_shared_from_this<ChildImpl>, private 
 
   bool kill(int signal_number);
   std::size_t kill_tree(int signal_number);
-  SendResult send(const Value& message, ipc::Channel::Done done);
+  SendResult send(const Value& message, ipc::Channel::Done done) {
+    return sender_->send(message, std::move(done));
+  }
   SendResult send(const Value& message, Handle handle, ipc::HandleTraffic::Done done);
   Result<void> disconnect();
   void set_ref(bool ref);
@@ -61,12 +65,13 @@ class ChildImpl final : public std::enable_shared_from_this<ChildImpl>, private 
 
   void wait_spawn(Event<>::Waiting handler);
   void wait_message(Event<const Value&>::Waiting handler);
+  void wait_drain(Event<>::Waiting handler);
   void wait_exit(Event<const Exit&>::Waiting handler);
   void wait_close(Event<const Exit&>::Waiting handler);
 
   const Loop& loop() const { return loop_; }
   pid_t pid() const { return pid_; }
-  bool connected() const { return connected_; }
+  bool connected() const { return sender_->is_open(); }
   bool killed() const { return killed_; }
   const std::optional<Exit>& exit() const { return exit_; }
   const std::optional<Error>& failure() const { return failure_; }
@@ -79,6 +84,7 @@ class ChildImpl final : public std::enable_shared_from_this<ChildImpl>, private 
     Event<> spawn;
     Event<const Error&> error;
     Event<const Value&> message;
+    Event<> drain;
     Event<> disconnect;
     Event<const Exit&> exit;
     Event<const Exit&> close;
@@ -89,6 +95,7 @@ class ChildImpl final : public std::enable_shared_from_this<ChildImpl>, private 
 
   // ChannelUser
   void message(ipc::Incoming incoming) override;
+  void channel_drained() override { events.drain.emit(loop_); }
   void channel_closed(std::optional<Error> why) override;
 
   void started(process::Child child, process::ChildLaunch launch, const SpawnOptions& options);
@@ -96,6 +103,7 @@ class ChildImpl final : public std::enable_shared_from_this<ChildImpl>, private 
   void watch_limits(const SpawnOptions& options);
   void not_started(Error error);
   bool wants_messages() const { return events.message.has_listener() || !on_handle_.empty(); }
+  void keep(ipc::Incoming incoming);
   void emit_message(ipc::Incoming incoming);
   void report_failure();
   void deliver_early_messages();
@@ -134,14 +142,12 @@ class ChildImpl final : public std::enable_shared_from_this<ChildImpl>, private 
   process::LineTail stderr_read_;
   std::size_t stderr_lines_ = 0;
 
-  std::shared_ptr<ipc::Channel> channel_;  // shared with its own pending callbacks
-  std::size_t message_size_max_ = 0;
-  std::atomic<bool> connected_ = false;  // `send` asks from any thread
-  bool disconnect_due_ = false;          // the event has yet to come
-  Serialization serialization_ = Serialization::Json;
-  std::shared_ptr<ipc::HandleTraffic> traffic_;  // shared with handles on their way
-  Handlers<const Value&, Handle&> on_handle_;    // of messages, with or without one
-  std::deque<ipc::Incoming> early_messages_;     // before the first listener
+  std::shared_ptr<ipc::Channel> channel_;         // shared with its own pending callbacks
+  bool disconnect_due_ = false;                   // the event has yet to come
+  std::shared_ptr<ipc::AnyThreadSender> sender_;  // shared with messages on their way
+  std::shared_ptr<ipc::HandleTraffic> traffic_;   // shared with handles on their way
+  Handlers<const Value&, Handle&> on_handle_;     // of messages, with or without one
+  std::deque<ipc::Incoming> early_messages_;      // before the first listener
 
   std::optional<boost::asio::steady_timer> timeout_;
   std::optional<std::stop_callback<std::function<void()>>> stop_;

@@ -62,6 +62,9 @@ void ChildProcess::on_message(std::function<void(const Value&, Handle&)> handler
 void ChildProcess::on_message(std::function<void(const Value&)> handler) const {
   impl_->on_message(std::move(handler));
 }
+void ChildProcess::on_drain(std::function<void()> handler) const {
+  impl_->events.drain.on(std::move(handler));
+}
 void ChildProcess::on_disconnect(std::function<void()> handler) const {
   impl_->events.disconnect.on(std::move(handler));
 }
@@ -82,6 +85,11 @@ void ChildProcess::wait_spawn(Handler<void(boost::system::error_code)> handler) 
 void ChildProcess::wait_message(Handler<void(boost::system::error_code, Value)> handler) const {
   asio::dispatch(get_executor(), [impl = impl_, handler = std::move(handler)]() mutable {
     impl->wait_message(std::move(handler));
+  });
+}
+void ChildProcess::wait_drain(Handler<void(boost::system::error_code)> handler) const {
+  asio::dispatch(get_executor(), [impl = impl_, handler = std::move(handler)]() mutable {
+    impl->wait_drain(std::move(handler));
   });
 }
 void ChildProcess::wait_exit(Handler<void(boost::system::error_code, Exit)> handler) const {

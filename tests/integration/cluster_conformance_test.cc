@@ -128,6 +128,11 @@ TEST_P(Endings, AreOneDisconnectAndOneExitThatSayWhoWantedIt) {
   // What the worker printed itself comes whenever it comes.
   const bool killed = exit.starts_with("SIGKILL") || std::string{GetParam().how} == "exit";
   EXPECT_EQ(std::erase(lines, "its own disconnect"), killed ? 0U : 1U);
+  // Who kills a worker that is leaving may be the faster.
+  if (std::string{GetParam().how} == "destroy in disconnect")
+    for (std::string& line : lines)
+      if (const auto signal = line.find("SIGTERM"); signal != line.npos)
+        line.replace(signal, 7, "0");
   EXPECT_EQ(lines, (Lines{"worker disconnect " + disconnect, "cluster disconnect " + disconnect,
                           "worker exit " + exit, "cluster exit " + exit,
                           "at the exit: not connected, dead, gone"}));

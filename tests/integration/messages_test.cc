@@ -52,6 +52,39 @@ TEST_P(NodeBurst, FiveThousandMessagesOfANodeWorkerThatExitsAtOnceArrive) {
       << program.transcript();
 }
 
+// --- a peer that does not read
+
+// A sanitizer keeps freed memory for a while.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int kSlackMegabytes = 200;
+#else
+constexpr int kSlackMegabytes = 15;
+#endif
+
+using FloodFlags = std::vector<std::string>;
+class Flood : public testing::TestWithParam<FloodFlags> {};
+INSTANTIATE_TEST_SUITE_P(Of, Flood,
+                         testing::Values(FloodFlags{}, FloodFlags{"--advanced"},
+                                         FloodFlags{"--early"}, FloodFlags{"--early", "--advanced"},
+                                         FloodFlags{"--advanced", "--size", "300000"},
+                                         FloodFlags{"--early", "--size", "300000"}));
+
+TEST_P(Flood, TakesNoMoreMemoryThanItMayAndNothingThatWasTakenIsLost) {
+  std::vector<std::string> command{helper("flooding")};
+  command.insert(command.end(), GetParam().begin(), GetParam().end());
+  Program program{command};
+  EXPECT_TRUE(program.exits_with(0));
+  const auto lines = program.lines();
+  ASSERT_EQ(lines.size(), 5U) << program.transcript();
+  EXPECT_EQ(lines[0], "the channel is full");
+  // The queue has 10 MB, in whatever pieces; shared memory 17.
+  EXPECT_LT(std::stoi(lines[1].substr(8)), 27 + kSlackMegabytes) << program.transcript();
+  // It gets 1 MB that it has not processed, the sockets' buffers, shared memory.
+  EXPECT_LT(std::stoi(lines[2].substr(7)), 18 + kSlackMegabytes) << program.transcript();
+  EXPECT_EQ(lines[3], "drained");
+  EXPECT_EQ(lines[4], "all arrived");
+}
+
 class Calling : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Workers, Calling, testing::Values("cohort", "node20", "node26"),
                          [](const auto& test) { return std::string{test.param}; });

@@ -1,0 +1,269 @@
+// Two channels of ours, one at each end: what they agree on beyond Node's protocol.
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <boost/asio/io_context.hpp>
+#include <fstream>
+#include <sstream>
+
+#include "base/sys.h"
+#include "ipc/channel.h"
+
+namespace cohort::ipc {
+namespace {
+
+struct End final : ChannelUser {
+  void message(Incoming incoming) override {
+    if (incoming.kind == MessageKind::Cohort) {
+      ++greetings;
+    } else if (incoming.kind == MessageKind::Cluster) {
+      clusters.push_back(std::move(incoming));
+    } else if (keeps) {
+      channel->withhold(incoming.size);
+      kept.push_back(std::move(incoming));
+    } else {
+      received.push_back(std::move(incoming));
+    }
+  }
+  void channel_drained() override { ++drained; }
+  void channel_closed(std::optional<Error> why) override { closed = why ? why->message() : "end"; }
+
+  std::shared_ptr<Channel> channel;
+  bool keeps = false;
+  std::vector<Incoming> received, kept, clusters;
+  int greetings = 0;
+  int drained = 0;
+  std::string closed;
+};
+
+class CohortChannel : public testing::TestWithParam<Serialization> {
+ protected:
+  void start(const ChannelLimits& limits = {}) {
+    OwnFd ends[2];
+    ASSERT_EQ(sys::socketpair(AF_UNIX, SOCK_STREAM, true, ends), 0);
+    parent.channel = make(std::move(ends[0]), limits, parent);
+    child.channel = make(std::move(ends[1]), {}, child);
+    parent.channel->start();
+    child.channel->announce();
+    child.channel->start();
+    turn();
+  }
+  ~CohortChannel() override {
+    for (End* end : {&parent, &child})
+      if (end->channel) end->channel->abandon();
+  }
+  std::shared_ptr<Channel> make(OwnFd end, const ChannelLimits& limits, End& user) {
+    return std::make_shared<Channel>(loop, std::move(end), GetParam(), limits, user);
+  }
+  void turn() {
+    io.restart();
+    while (io.poll() > 0) {
+    }
+  }
+
+  boost::asio::io_context io;
+  Loop loop{io, io.get_executor()};
+  End parent, child;
+};
+
+TEST_P(CohortChannel, GreetsAndTheChildTakesItsParentsLimits) {
+  start({.message_size_max = 5000, .queue_size_max = 6000, .shared_memory_max = 7000});
+  EXPECT_TRUE(parent.channel->peer_is_cohort());
+  EXPECT_EQ(parent.greetings, 1);
+  EXPECT_EQ(child.greetings, 1);
+  EXPECT_EQ(child.channel->limits().message_size_max, 5000u);
+  EXPECT_EQ(child.channel->limits().queue_size_max, 6000u);
+  EXPECT_EQ(child.channel->limits().shared_memory_max, 7000u);
+  EXPECT_EQ(child.channel->send(std::string(5001, 'x')).error().code, Errc::MessageTooLarge);
+  turn();
+  EXPECT_EQ(parent.closed, "");
+}
+
+TEST_P(CohortChannel, HoldsBackWhatThePeerHasNotProcessedButNotControl) {
+  start();
+  child.keeps = true;
+  const std::string text(1000, 'x');
+  constexpr std::size_t kCount = 5000;
+  for (std::size_t i = 0; i < kCount; ++i) parent.channel->send(text).value();
+  turn();
+  EXPECT_FALSE(parent.channel->send("last").value());
+  const auto held = [&] { return child.kept.size() * text.size(); };
+  EXPECT_GE(held(), Channel::kWindow - 2 * 65536);
+  EXPECT_LE(held(), Channel::kWindow + 2 * 65536);
+  parent.channel->send_own({{"cmd", "NODE_CLUSTER"}}, Lane::Control);
+  turn();
+  EXPECT_EQ(child.clusters.size(), 1u);
+  EXPECT_EQ(parent.drained, 0);
+
+  std::size_t total = 0;
+  while (!child.kept.empty()) {
+    std::size_t size = 0;
+    for (const Incoming& incoming : std::exchange(child.kept, {})) {
+      size += incoming.size;
+      ++total;
+    }
+    child.channel->consumed(size);
+    turn();
+  }
+  EXPECT_EQ(total, kCount + 1) << "all of them, in the end";
+  EXPECT_EQ(parent.drained, 1);
+}
+
+TEST_P(CohortChannel, RefusesWhatExceedsTheQueueAndTellsWhenThereIsRoom) {
+  start({.queue_size_max = 3'000'000, .shared_memory_max = 0});
+  child.keeps = true;
+  const std::string text(100'000, 'x');
+  std::size_t taken = 0;
+  std::optional<Error> refused;
+  for (int i = 0; i < 1000 && !refused; ++i) {
+    if (const auto sent = parent.channel->send(text); sent)
+      ++taken;
+    else
+      refused = sent.error();
+    turn();
+  }
+  ASSERT_TRUE(refused) << "nobody reads";
+  EXPECT_EQ(refused->code, Errc::ChannelFull);
+  EXPECT_LT(taken * text.size(), 6'000'000u);
+  for (int i = 0; i < 1000 && child.received.size() < taken; ++i) {
+    std::size_t size = 0;
+    for (const Incoming& incoming : child.kept) size += incoming.size;
+    std::move(child.kept.begin(), child.kept.end(), std::back_inserter(child.received));
+    child.kept.clear();
+    child.channel->consumed(size);
+    turn();
+  }
+  EXPECT_EQ(child.received.size(), taken) << "what was taken arrives";
+  EXPECT_EQ(parent.drained, 1);
+  EXPECT_TRUE(parent.channel->send(text).value()) << "written at once, nothing waits";
+}
+
+TEST_P(CohortChannel, AnEmptyQueueTakesAnyMessage) {
+  start({.queue_size_max = 10});
+  EXPECT_TRUE(parent.channel->send(std::string(1'000'000, 'x')));
+  EXPECT_EQ(parent.channel->send("more").error().code, Errc::ChannelFull);
+  turn();
+  EXPECT_EQ(child.received.size(), 1u);
+  EXPECT_EQ(parent.drained, 1);
+}
+
+TEST_P(CohortChannel, DescriptorsDoNotWaitForEachOther) {
+  start();
+  OwnFd pipe[2];
+  ASSERT_EQ(sys::pipe(pipe), 0);
+  std::vector<Delivery> answers;
+  for (int i = 0; i < 20; ++i)
+    ASSERT_TRUE(
+        parent.channel->send_descriptor(wrap_handle("net.Native", i), pipe[0].get(),
+                                        [&](Delivery delivery) { answers.push_back(delivery); }));
+  turn();
+  ASSERT_EQ(child.received.size(), 20u);
+  for (const Incoming& incoming : child.received) EXPECT_TRUE(incoming.fd);
+  EXPECT_EQ(answers, std::vector(20, Delivery::Received));
+}
+
+TEST_P(CohortChannel, WhatWaitsForThePeersProgressIsWrittenAtTheEnd) {
+  start();
+  child.keeps = true;
+  for (int i = 0; i < 3000; ++i) parent.channel->send(std::string(1000, 'x')).value();
+  turn();
+  EXPECT_LT(child.kept.size(), 3000u);
+  parent.channel->close();
+  turn();
+  EXPECT_EQ(child.kept.size(), 3000u);
+  EXPECT_EQ(child.closed, "end");
+}
+
+INSTANTIATE_TEST_SUITE_P(Both, CohortChannel,
+                         testing::Values(Serialization::Json, Serialization::Advanced));
+
+bool in_shared_memory(const Value& value) {
+  const auto address = reinterpret_cast<std::uintptr_t>(value.bytes().data());
+  std::ifstream maps{"/proc/self/maps"};
+  for (std::string line; std::getline(maps, line);) {
+    std::uintptr_t begin = 0, end = 0;
+    char dash = 0;
+    std::istringstream{line} >> std::hex >> begin >> dash >> end;
+    if (address >= begin && address < end) return line.find("memfd:cohort") != line.npos;
+  }
+  return false;
+}
+
+class LargeData : public CohortChannel {
+ protected:
+  Value large(char fill) const {
+    return {{"fill", std::string(1, fill)}, {"data", Value::buffer(std::string(1 << 20, fill))}};
+  }
+};
+
+TEST_P(LargeData, GoesThroughSharedMemoryOnceThePeerHasIt) {
+  start();
+  for (char fill = 'a'; fill < 'e'; ++fill) {
+    parent.channel->send(large(fill)).value();
+    turn();
+  }
+  ASSERT_EQ(child.received.size(), 4u);
+  for (std::size_t i = 0; i < 4; ++i) {
+    const Value& message = std::as_const(child.received[i].value);
+    EXPECT_TRUE(message == large(static_cast<char>('a' + i)));
+    EXPECT_EQ(in_shared_memory(message["data"]), i > 0) << "the first one takes the socket: " << i;
+  }
+}
+
+TEST_P(LargeData, TakesTheSocketWhileThereIsNoRoomAndAllOfItIsUsedAgain) {
+  start({.shared_memory_max = 4u << 20});
+  for (int i = 0; i < 10; ++i) {
+    parent.channel->send(large('a')).value();
+    turn();
+  }
+  const auto shared = [&] {
+    return std::count_if(child.received.begin(), child.received.end(),
+                         [](const Incoming& incoming) {
+                           return in_shared_memory(std::as_const(incoming.value)["data"]);
+                         });
+  };
+  ASSERT_EQ(child.received.size(), 10u);
+  EXPECT_EQ(shared(), 4);
+  child.received.clear();
+  turn();
+  for (int i = 0; i < 4; ++i) {
+    parent.channel->send(large('b')).value();
+    turn();
+  }
+  EXPECT_EQ(shared(), 4);
+}
+
+TEST_P(LargeData, KeepsItsPlaceAmongTheSmall) {
+  start();
+  parent.channel->send(large('x')).value();
+  turn();
+  child.received.clear();
+  for (int i = 0; i < 50; ++i) {
+    parent.channel->send(i).value();
+    parent.channel->send({{"i", i}, {"data", Value::buffer(std::string(300'000, 'x'))}}).value();
+  }
+  turn();
+  ASSERT_EQ(child.received.size(), 100u);
+  for (std::size_t i = 0; i < 100; i += 2) {
+    EXPECT_EQ(child.received[i].value, i / 2);
+    EXPECT_EQ(std::as_const(child.received[i + 1].value)["i"], i / 2);
+  }
+}
+
+TEST_P(LargeData, TakesTheSocketIfNoMemoryMayBeShared) {
+  start({.shared_memory_max = 0});
+  for (int i = 0; i < 2; ++i) {
+    parent.channel->send(large('a')).value();
+    child.channel->send(large('b')).value();
+    turn();
+  }
+  ASSERT_EQ(child.received.size(), 2u);
+  ASSERT_EQ(parent.received.size(), 2u);
+  EXPECT_FALSE(in_shared_memory(std::as_const(child.received[1].value)["data"]));
+  EXPECT_FALSE(in_shared_memory(std::as_const(parent.received[1].value)["data"]));
+}
+
+INSTANTIATE_TEST_SUITE_P(Advanced, LargeData, testing::Values(Serialization::Advanced));
+
+}  // namespace
+}  // namespace cohort::ipc
