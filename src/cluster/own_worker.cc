@@ -529,7 +529,9 @@ void OwnWorker::terminate(int signal_number, std::chrono::milliseconds timeout) 
 }
 
 void OwnWorker::flush() {
-  if (channel_) channel_->flush(std::chrono::steady_clock::now() + kFlushTimeout);
+  if (!channel_) return;
+  channel_->hurry();
+  channel_->flush(std::chrono::steady_clock::now() + kFlushTimeout);
 }
 
 void OwnWorker::exit_process(int code) {

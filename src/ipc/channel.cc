@@ -232,15 +232,12 @@ void Channel::hurry() {
 
 bool Channel::flush(std::chrono::steady_clock::time_point deadline) {
   const auto self = shared_from_this();
-  hurry();
-  writable_wanted_ = false;
-  while (watch_ && !outbox_.empty()) {
-    write_now();
-    if (!watch_ || outbox_.empty()) break;
+  for (;;) {
     writable_wanted_ = false;
+    write_now();
+    if (!watch_ || !writable_wanted_) return open_;
     if (!sys::wait_for(watch_->fd(), POLLOUT, deadline)) return false;
   }
-  return open_;
 }
 
 // Reading.
@@ -308,9 +305,9 @@ void Channel::deliver(std::string_view bytes, std::vector<OwnFd> fds) {
     // not lost.
     try {
       if (incoming.kind == MessageKind::HandleAck)
-        answered(Delivery::Received);
+        outbox_.answer(Delivery::Received);
       else if (incoming.kind == MessageKind::HandleNack)
-        answered(Delivery::Refused);
+        outbox_.answer(Delivery::Refused);
       else if (incoming.kind != MessageKind::Cohort || take_cohort(incoming))
         user_->message(std::move(incoming));
     } catch (...) {
@@ -340,11 +337,6 @@ void Channel::confirm_batch() {
                         count == 1 ? handle_answer(true) : cohort_message("descriptors", count));
 }
 
-// For the oldest descriptor; one that nobody sent is ignored.
-void Channel::answered(Delivery delivery) {
-  if (const Answered answered = outbox_.take_answered()) answered(delivery);
-}
-
 // Between cohort processes.
 
 void Channel::announce() {
@@ -364,11 +356,8 @@ bool Channel::take_cohort(Incoming& incoming) {
   }
   if (!greeted_) return false;
   outbox_.processed(message["processed"].uint64_or(0));
-  for (std::uint64_t count = message["descriptors"].uint64_or(0); count > 0; --count) {
-    const Answered answered = outbox_.take_answered();
-    if (!answered) break;
-    answered(Delivery::Received);
-  }
+  for (auto count = message["descriptors"].uint64_or(0); count > 0; --count)
+    if (!outbox_.answer(Delivery::Received)) break;
   for (const Value& offset : message["freed"].elements())
     if (pool_) pool_->give_back(offset.uint64_or(0));
   if (incoming.fd && !inbox_) {
@@ -457,6 +446,7 @@ void Channel::end(std::optional<Error> why) {
   open_ = false;
   fail_writes(make_error(Errc::ChannelClosed, "send"));
   watch_.reset();
+  outbox_.set_pool(nullptr);
   pool_.reset();
   inbox_.reset();
   loop_.post([self = shared_from_this(), why = std::move(why)] {

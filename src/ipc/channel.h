@@ -122,7 +122,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   void close();
   /// Closes now, without a callback; drops what waits.
   void abandon();
-  /// Writes what waits, blocking; false if the deadline passed or the peer is gone.
+  /// Writes what may be written now, blocking; false if the deadline passed or the peer is gone.
   bool flush(std::chrono::steady_clock::time_point deadline);
 
   /// Whether the channel keeps the loop running. It does at first.
@@ -143,7 +143,6 @@ class Channel : public std::enable_shared_from_this<Channel> {
   void deliver(std::string_view bytes, std::vector<OwnFd> fds);
   void confirm(bool arrived);
   void confirm_batch();
-  void answered(Delivery delivery);
   bool take_cohort(Incoming& incoming);
   void greet(const Value& hello);
   void share_memory();

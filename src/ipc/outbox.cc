@@ -169,16 +169,17 @@ std::vector<Parcel::Done> Outbox::drop() {
   return dropped;
 }
 
-Parcel::Answered Outbox::take_answered() {
-  if (unanswered_.empty()) return {};
-  Parcel::Answered answered = std::move(unanswered_.front());
+bool Outbox::answer(Delivery delivery) {
+  if (unanswered_.empty()) return false;
+  const Parcel::Answered answered = std::move(unanswered_.front());
   unanswered_.pop_front();
-  return answered;
+  if (answered) answered(delivery);
+  return true;
 }
 
 void Outbox::answer_all(Delivery delivery) {
-  for (const auto& answered : std::exchange(unanswered_, {}))
-    if (answered) answered(delivery);
+  while (answer(delivery)) {
+  }
 }
 
 }  // namespace cohort::ipc

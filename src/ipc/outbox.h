@@ -95,8 +95,8 @@ class Outbox {
   }
   /// Large data goes there if there is room. Null: nowhere.
   void set_pool(SharedPool* pool) { pool_ = pool; }
-  /// Who waits for the answer to the oldest descriptor written; nobody if all are answered.
-  Parcel::Answered take_answered();
+  /// The oldest descriptor written is answered; false if all are.
+  bool answer(Delivery delivery);
   /// Answers all of them.
   void answer_all(Delivery delivery);
 

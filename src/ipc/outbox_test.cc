@@ -95,7 +95,7 @@ TEST(Outbox, ADescriptorWaitsForTheAnswerToTheOneBefore) {
   EXPECT_EQ(write(outbox), "^control.");
   add(outbox, Lane::Control, "plain.");
   EXPECT_EQ(write(outbox), "plain.") << "it has none";
-  outbox.take_answered()(Delivery::Received);
+  EXPECT_TRUE(outbox.answer(Delivery::Received));
   EXPECT_EQ(write(outbox), "^one.");
   EXPECT_EQ(write(outbox), "");
   EXPECT_FALSE(outbox.empty());
@@ -103,7 +103,7 @@ TEST(Outbox, ADescriptorWaitsForTheAnswerToTheOneBefore) {
   EXPECT_EQ(write(outbox), "^two.");
   outbox.answer_all(Delivery::PeerGone);
   EXPECT_EQ(answers, (std::vector{Delivery::Received, Delivery::PeerGone, Delivery::PeerGone}));
-  EXPECT_FALSE(outbox.take_answered());
+  EXPECT_FALSE(outbox.answer(Delivery::Received));
 }
 
 TEST(Outbox, DataWaitsForThePeersProgressAndControlDoesNot) {
