@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -88,11 +89,19 @@ void drain(Decoder& decoder, Outcome& outcome) {
   }
 }
 
+/// Shared memory that a peer may refer to.
+std::shared_ptr<const std::byte> lend(std::size_t offset, std::size_t size) {
+  static const std::vector<std::byte> kMemory(4096, std::byte{'L'});
+  if (offset > kMemory.size() || size > kMemory.size() - offset) return nullptr;
+  return {kMemory.data() + offset, [](const std::byte*) {}};
+}
+
 /// Feeds the bytes in pieces that `random` chooses (0: all at once), with up to two descriptors
 /// each.
 Outcome decode(std::string_view bytes, std::uint32_t random, bool with_fds) {
   Outcome outcome;
   Decoder decoder(kMessageSizeMax, kSerialization);
+  decoder.set_lend(lend);
   std::size_t sent = 0;
   std::string piece;
   while (!bytes.empty() && !outcome.failure) {
