@@ -70,6 +70,7 @@ bool Watch::waiting_readable() const { return reading_ && reading_->ready; }
 
 void Watch::start(std::shared_ptr<Wait>& slot, asio::posix::descriptor_base::wait_type type,
                   Callback ready) {
+  drop(slot);  // one that is waited for in vain by now
   auto wait = std::make_shared<Wait>();
   wait->ready = std::move(ready);
   slot = wait;

@@ -55,7 +55,8 @@ class Watch {
   Watch& operator=(const Watch&) = delete;
 
   int fd() const { return fd_; }
-  /// Calls `ready` once, when the descriptor is readable, at its end, or failed. One at a time.
+  /// Calls `ready` once, when the descriptor is readable, at its end, or failed; a wait before this
+  /// one is dropped.
   /// Whoever reads it elsewhere meanwhile may get EAGAIN here: the descriptor has to be
   /// non-blocking.
   void wait_readable(Callback ready);

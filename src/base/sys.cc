@@ -227,6 +227,10 @@ int ftruncate(int fd, off_t size) {
   return call([&] { return ::ftruncate(fd, size); });
 }
 
+int fallocate(int fd, off_t offset, off_t size) {
+  return call([&] { return ::fallocate(fd, 0, offset, size); });
+}
+
 int add_seals(int fd, int seals) {
   return call([&] { return ::fcntl(fd, F_ADD_SEALS, seals); });
 }

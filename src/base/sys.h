@@ -77,6 +77,8 @@ int pipe(OwnFd (&ends)[2]);
 /// Anonymous memory as a file; `flags` as MFD_CLOEXEC.
 OwnFd memfd_create(const char* name, unsigned flags);
 int ftruncate(int fd, off_t size);
+/// Makes sure that the range has memory, or room on its disk.
+int fallocate(int fd, off_t offset, off_t size);
 /// F_SEAL_SHRINK and others of such a file: to add, and those that it has (-1: not such a file).
 int add_seals(int fd, int seals);
 int seals(int fd);

@@ -43,9 +43,9 @@ class Reply::Impl {
     if (const auto calls = calls_.lock()) calls->served_.erase(key_);
     const auto peer = peer_.lock();
     if (!peer) return;
-    const SendResult sent = peer->send(message, {});
+    const SendResult sent = peer->send_own(message);
     if (sent.error() && sent.error()->code != Errc::ChannelClosed)
-      peer->send(ipc::rpc_failure(id_, ipc::kMethodFailed, sent.error()->message()), {});
+      peer->send_own(ipc::rpc_failure(id_, ipc::kMethodFailed, sent.error()->message()));
   }
 
   std::weak_ptr<cluster::Calls> calls_;
@@ -107,7 +107,7 @@ void Calls::cancel(std::int64_t id) { give_up(id, system_error(ECANCELED, "")); 
 void Calls::give_up(std::int64_t id, Error why) {
   const auto found = pending_.find(id);
   if (found == pending_.end()) return;
-  found->second.peer->send(cancel_message(id), {});
+  found->second.peer->send_own(cancel_message(id));
   finish(id, std::move(why));
 }
 
@@ -164,9 +164,8 @@ bool Calls::take(WorkerImpl& peer, const Value& message) {
 void Calls::serve(WorkerImpl& peer, const Value& id, std::string_view method, const Value& params) {
   const auto found = methods_.find(method);
   if (found == methods_.end()) {
-    peer.send(
-        ipc::rpc_failure(id, ipc::kMethodNotFound, "there is no method " + std::string{method}),
-        {});
+    peer.send_own(
+        ipc::rpc_failure(id, ipc::kMethodNotFound, "there is no method " + std::string{method}));
     return;
   }
   const auto impl = std::make_shared<Reply::Impl>(weak_from_this(), peer, id, method);

@@ -37,6 +37,7 @@ class Peer final : public WorkerImpl {
     sent.push_back(to_json(message));
     return SendResult::queued(true);
   }
+  SendResult send_own(const Value& message) override { return send(message, {}); }
   std::vector<std::string> sent;
   bool gone = false;
 

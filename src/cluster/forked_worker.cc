@@ -197,14 +197,17 @@ unsigned ForkedWorker::credits() const {
 void ForkedWorker::send_cluster(Value message) {
   message["seq"] = owner_.next_seq();
   // An error means that the channel is closed, or about to be: then nobody waits for this.
-  if (channel_) channel_->send_own(message);
+  if (channel_) std::ignore = channel_->send_own(message);
 }
 
 void ForkedWorker::reply(const QueryServer& query, Value reply, int fd) {
   reply["ack"] = query.seq;
   reply["seq"] = owner_.next_seq();
   if (!channel_) return;
-  if (fd < 0) return channel_->send_own(reply, ipc::Lane::Control);
+  if (fd < 0) {
+    std::ignore = channel_->send_own(reply, ipc::Lane::Control);
+    return;
+  }
   const bool datagram = query.type == SocketType::Udp4 || query.type == SocketType::Udp6;
   std::ignore = channel_->send_descriptor(
       ipc::wrap_handle(datagram ? "dgram.Native" : "net.Native", std::move(reply)), fd, {},
@@ -274,6 +277,7 @@ void ForkedWorker::carry_out(std::uint16_t actions) {
     Value answer = cluster::cluster_message();
     answer["ack"] = exiting_seq_;
     send_cluster(std::move(answer));
+    if (channel_) channel_->hurry();  // it waits for this, not for what it never reads
   }
   if (actions & kSendDisconnect) {
     disconnect_pending_ = true;
@@ -294,6 +298,7 @@ void ForkedWorker::carry_out(std::uint16_t actions) {
   }
   if (actions & kEmitDisconnect) {
     sender_->close();
+    events.drain.abort(loop_);
     events.disconnect.emit(loop_);
     owner_.worker_disconnected(*this);
   }

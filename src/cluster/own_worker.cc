@@ -202,7 +202,8 @@ pid_t OwnWorker::pid() const { return ::getpid(); }
 std::int64_t OwnWorker::send_cluster(Value message, ipc::Lane lane) {
   const std::int64_t seq = seq_++;
   message["seq"] = seq;
-  if (channel_) channel_->send_own(message, lane);
+  // An error means that the primary is gone: the end of the channel tells.
+  if (channel_) std::ignore = channel_->send_own(message, lane);
   return seq;
 }
 
@@ -261,6 +262,7 @@ void OwnWorker::message(ipc::Incoming incoming) {
     return;
   }
   greeted_ = true;
+  if (incoming.kind == ipc::MessageKind::Cohort) return sender_->take_limits();
   if (incoming.kind == ipc::MessageKind::User)
     user_message(std::move(incoming));
   else if (incoming.kind == ipc::MessageKind::Cluster)
@@ -530,8 +532,7 @@ void OwnWorker::terminate(int signal_number, std::chrono::milliseconds timeout) 
 
 void OwnWorker::flush() {
   if (!channel_) return;
-  channel_->hurry();
-  channel_->flush(std::chrono::steady_clock::now() + kFlushTimeout);
+  channel_->flush_all(std::chrono::steady_clock::now() + kFlushTimeout);
 }
 
 void OwnWorker::exit_process(int code) {

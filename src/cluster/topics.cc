@@ -49,12 +49,12 @@ void Topics::subscribe(const std::string& topic, Handler handler) {
   const bool first = handlers == nullptr;
   if (first) handlers = std::make_shared<std::deque<Handler>>();
   handlers->push_back(std::move(handler));
-  if (first && parent_ != nullptr) parent_->send(about(kSubscribe, topic), {});
+  if (first && parent_ != nullptr) parent_->send_own(about(kSubscribe, topic));
 }
 
 void Topics::unsubscribe(const std::string& topic) {
   if (handlers_.erase(topic) != 0 && parent_ != nullptr)
-    parent_->send(about(kUnsubscribe, topic), {});
+    parent_->send_own(about(kUnsubscribe, topic));
 }
 
 SendResult Topics::publish(const std::string& topic, const Value& data) {

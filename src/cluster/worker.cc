@@ -29,7 +29,7 @@ SendResult WorkerImpl::send(const Value& message, Handle handle, ipc::HandleTraf
 }
 
 void WorkerImpl::want_drained() {
-  if (const auto target = channel())
+  if (const auto target = channel(); target && target->is_open())
     target->want_drained();
   else
     events.drain.abort(loop_);

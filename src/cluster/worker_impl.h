@@ -36,6 +36,11 @@ class WorkerImpl : public std::enable_shared_from_this<WorkerImpl> {
   virtual SendResult send(const Value& message, ipc::Channel::Done done) {
     return sender_->send(message, std::move(done));
   }
+  /// The library's own, which a full channel does not refuse. The loop's executor only.
+  virtual SendResult send_own(const Value& message) {
+    const auto target = channel();
+    return target ? target->send_own(message) : make_error(Errc::ChannelClosed, "send");
+  }
   /// The loop's executor only.
   SendResult send(const Value& message, Handle handle, ipc::HandleTraffic::Done done);
 

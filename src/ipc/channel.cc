@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <exception>
@@ -14,6 +15,8 @@ namespace cohort::ipc {
 namespace {
 
 constexpr std::size_t kReadSize = 65536;
+// What a message has besides its bytes: a line end, or a length.
+constexpr std::size_t kFrameSizeMax = 4;
 // What one recvmsg may bring; the kernel's own limit of SCM_RIGHTS is 253.
 constexpr std::size_t kDescriptorsPerRead = 64;
 bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
@@ -31,6 +34,25 @@ std::vector<OwnFd> take_descriptors(msghdr& message) {
     }
   }
   return fds;
+}
+
+ssize_t write_to(int socket, const Outbox::Batch& batch) {
+  if (batch.count == 1 && batch.fd < 0)
+    return sys::send(socket, batch.data[0].iov_base, batch.data[0].iov_len);
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(batch.data.data());
+  message.msg_iovlen = batch.count;
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  if (batch.fd >= 0) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), &batch.fd, sizeof batch.fd);
+  }
+  return sys::sendmsg(socket, message);
 }
 
 }  // namespace
@@ -105,15 +127,19 @@ Result<bool> Channel::send(const Value& message, Done done) {
 
 Result<bool> Channel::send_encoded(std::string_view message, Done done) {
   if (!open_) return make_error(Errc::ChannelClosed, "send");
-  if (const auto why = full(message.size())) return *why;
+  if (message.size() > limits_.message_size_max + kFrameSizeMax)
+    return make_error(Errc::MessageTooLarge, "send");
   outbox_.tail(Lane::Data).append(message);
   outbox_.added(Lane::Data, message.size(), std::move(done));
   write_soon();
   return keeps_up();
 }
 
-void Channel::send_own(const Value& message, Lane lane) {
-  if (open_ && enqueue(lane, message)) write_soon();
+Result<bool> Channel::send_own(const Value& message, Lane lane) {
+  if (!open_) return make_error(Errc::ChannelClosed, "send");
+  if (const auto size = enqueue(lane, message); !size) return size.error();
+  write_soon();
+  return keeps_up();
 }
 
 Result<bool> Channel::send_descriptor(const Value& wrapped, int fd, Answered answered, Lane lane) {
@@ -162,25 +188,12 @@ void Channel::write_now() {
   Outbox::Batch batch;
   while (outbox_.next(batch))
     if (!write_batch(batch)) return;
-  if (closing_) end(std::nullopt);
+  if (closing_ && outbox_.empty()) end(std::nullopt);
 }
 
 // False if nothing more can be written now.
 bool Channel::write_batch(const Outbox::Batch& batch) {
-  msghdr message{};
-  message.msg_iov = const_cast<iovec*>(batch.data.data());
-  message.msg_iovlen = batch.count;
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  if (batch.fd >= 0) {
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &batch.fd, sizeof batch.fd);
-  }
-  const ssize_t size = sys::sendmsg(watch_->fd(), message);
+  const ssize_t size = write_to(watch_->fd(), batch);
   if (size < 0) {
     if (would_block(errno))
       wait_writable();
@@ -225,13 +238,15 @@ void Channel::fail_writes(Error error) {
   if (closing_) end(std::nullopt);
 }
 
-void Channel::hurry() {
-  outbox_.set_window(0);
+bool Channel::flush_all(std::chrono::steady_clock::time_point deadline) {
+  outbox_.hurry();
   outbox_.set_descriptors_may_follow();
+  return flush(deadline);
 }
 
 bool Channel::flush(std::chrono::steady_clock::time_point deadline) {
   const auto self = shared_from_this();
+  confirm_batch();
   for (;;) {
     writable_wanted_ = false;
     write_now();
@@ -305,9 +320,9 @@ void Channel::deliver(std::string_view bytes, std::vector<OwnFd> fds) {
     // not lost.
     try {
       if (incoming.kind == MessageKind::HandleAck)
-        outbox_.answer(Delivery::Received);
+        answered(Delivery::Received);
       else if (incoming.kind == MessageKind::HandleNack)
-        outbox_.answer(Delivery::Refused);
+        answered(Delivery::Refused);
       else if (incoming.kind != MessageKind::Cohort || take_cohort(incoming))
         user_->message(std::move(incoming));
     } catch (...) {
@@ -320,7 +335,8 @@ void Channel::deliver(std::string_view bytes, std::vector<OwnFd> fds) {
   if (!corked_) write_now();
 }
 
-// Exactly one answer to each, before anything else: a Node peer sends nothing more until then.
+// Exactly one answer to each. A Node peer sends nothing more until then; a cohort peer gets those
+// of one read together.
 void Channel::confirm(bool arrived) {
   if (arrived && greeted_) {
     ++unconfirmed_;
@@ -337,6 +353,16 @@ void Channel::confirm_batch() {
                         count == 1 ? handle_answer(true) : cohort_message("descriptors", count));
 }
 
+// For the oldest descriptor. What its callback throws leaves the loop in a turn of its own, too.
+bool Channel::answered(Delivery delivery) {
+  try {
+    return outbox_.answer(delivery);
+  } catch (...) {
+    loop_.post([thrown = std::current_exception()] { std::rethrow_exception(thrown); });
+    return true;
+  }
+}
+
 // Between cohort processes.
 
 void Channel::announce() {
@@ -344,7 +370,7 @@ void Channel::announce() {
   peer_is_cohort_ = true;
   Value hello = cohort_message("version", 1);
   hello["window"] = kWindow;
-  send_own(hello, Lane::Control);
+  std::ignore = send_own(hello, Lane::Control);
 }
 
 // True if the user is to have it, too: a greeting.
@@ -356,13 +382,14 @@ bool Channel::take_cohort(Incoming& incoming) {
   }
   if (!greeted_) return false;
   outbox_.processed(message["processed"].uint64_or(0));
-  for (auto count = message["descriptors"].uint64_or(0); count > 0; --count)
-    if (!outbox_.answer(Delivery::Received)) break;
+  const std::uint64_t count = message["descriptors"].uint64_or(0);
+  for (std::uint64_t i = std::min<std::uint64_t>(count, outbox_.unanswered()); i > 0; --i)
+    answered(Delivery::Received);
   for (const Value& offset : message["freed"].elements())
     if (pool_) pool_->give_back(offset.uint64_or(0));
   if (incoming.fd && !inbox_) {
     auto inbox = SharedInbox::map(loop_, std::move(incoming.fd), message["memory"].uint64_or(0),
-                                  [weak = weak_from_this()] {
+                                  limits_.shared_memory_max, [weak = weak_from_this()] {
                                     const auto self = weak.lock();
                                     if (self && self->inbox_) self->give_back_memory();
                                   });
@@ -412,7 +439,7 @@ void Channel::share_memory() {
 void Channel::give_back_memory() {
   Value offsets = Value::array();
   for (const std::size_t offset : inbox_->take_freed()) offsets.push_back(offset);
-  send_own(cohort_message("freed", std::move(offsets)), Lane::Answer);
+  std::ignore = send_own(cohort_message("freed", std::move(offsets)), Lane::Answer);
 }
 
 // Not for every message: what the sender must know is that it may go on.
@@ -450,7 +477,8 @@ void Channel::end(std::optional<Error> why) {
   pool_.reset();
   inbox_.reset();
   loop_.post([self = shared_from_this(), why = std::move(why)] {
-    self->outbox_.answer_all(Delivery::PeerGone);
+    while (self->answered(Delivery::PeerGone)) {
+    }
     if (self->user_ != nullptr) self->user_->channel_closed(why);
   });
 }

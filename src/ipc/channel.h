@@ -94,11 +94,12 @@ class Channel : public std::enable_shared_from_this<Channel> {
   /// system has the message, with the error if it never will. On an error (ChannelClosed,
   /// ChannelFull, MessageTooLarge, not a message) nothing was queued, and `done` is not called.
   Result<bool> send(const Value& message, Done done = {});
-  /// The same for one that was encoded by `encode_message` for this channel's serialization.
+  /// The same for one that was encoded by `encode_message` for this channel's serialization, and
+  /// accepted on another thread: it is taken though the channel is full.
   Result<bool> send_encoded(std::string_view message, Done done = {});
-  /// A message of the library's own, which is taken though the channel is full; nothing if it is
-  /// closed. In the Control lane data does not delay it, and it does not keep its place among it.
-  void send_own(const Value& message, Lane lane = Lane::Data);
+  /// A message of the library's own, which is taken though the channel is full. In the Control lane
+  /// data does not delay it, and it does not keep its place among it.
+  Result<bool> send_own(const Value& message, Lane lane = Lane::Data);
   /// A NODE_HANDLE message, with its descriptor at its first byte. The caller keeps `fd`. On an
   /// error `answered` is not called, else once, later.
   Result<bool> send_descriptor(const Value& wrapped, int fd, Answered answered = {},
@@ -116,14 +117,16 @@ class Channel : public std::enable_shared_from_this<Channel> {
   void read_available();
   /// Waits for the next bytes and delivers; false if the deadline passed or the channel is closed.
   bool read_blocking(std::chrono::steady_clock::time_point deadline);
-  /// From now on nothing waits for the peer's progress: it is told to end.
-  void hurry();
+  /// From now on nothing waits for the peer's progress: one of the two ends.
+  void hurry() { outbox_.hurry(); }
   /// Takes no more messages; writes what waits, then closes and calls `channel_closed`.
   void close();
   /// Closes now, without a callback; drops what waits.
   void abandon();
   /// Writes what may be written now, blocking; false if the deadline passed or the peer is gone.
   bool flush(std::chrono::steady_clock::time_point deadline);
+  /// The process exits: writes all of it, whatever the peer has not processed or answered.
+  bool flush_all(std::chrono::steady_clock::time_point deadline);
 
   /// Whether the channel keeps the loop running. It does at first.
   void set_ref(bool ref);
@@ -143,6 +146,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   void deliver(std::string_view bytes, std::vector<OwnFd> fds);
   void confirm(bool arrived);
   void confirm_batch();
+  bool answered(Delivery delivery);
   bool take_cohort(Incoming& incoming);
   void greet(const Value& hello);
   void share_memory();

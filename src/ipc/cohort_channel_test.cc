@@ -5,8 +5,11 @@
 #include <boost/asio/io_context.hpp>
 #include <fstream>
 #include <sstream>
+#include <stdexcept>
+#include <thread>
 
 #include "base/sys.h"
+#include "ipc/any_thread_sender.h"
 #include "ipc/channel.h"
 
 namespace cohort::ipc {
@@ -179,6 +182,78 @@ TEST_P(CohortChannel, WhatWaitsForThePeersProgressIsWrittenAtTheEnd) {
   EXPECT_EQ(child.closed, "end");
 }
 
+TEST_P(CohortChannel, WhatWasSentBeforeTheGreetingIsWrittenAtTheEndToo) {
+  OwnFd ends[2];
+  ASSERT_EQ(sys::socketpair(AF_UNIX, SOCK_STREAM, true, ends), 0);
+  child.channel = make(std::move(ends[1]), {}, child);
+  child.channel->announce();
+  child.channel->start();
+  for (int i = 0; i < 5000; ++i) child.channel->send(std::string(1000, 'x')).value();
+  child.channel->close();
+  turn();
+  parent.channel = make(std::move(ends[0]), {}, parent);
+  parent.keeps = true;
+  parent.channel->start();
+  turn();
+  EXPECT_EQ(parent.kept.size(), 5000u);
+  EXPECT_EQ(parent.closed, "end");
+}
+
+TEST_P(CohortChannel, WhatTheCallbackOfAnAnswerThrowsDoesNotShiftTheOthers) {
+  start();
+  OwnFd pipe[2];
+  ASSERT_EQ(sys::pipe(pipe), 0);
+  std::vector<int> answered;
+  for (int i = 0; i < 5; ++i)
+    ASSERT_TRUE(parent.channel->send_descriptor(wrap_handle("net.Native", i), pipe[0].get(),
+                                                [&, i](Delivery) {
+                                                  answered.push_back(i);
+                                                  if (i == 1) throw std::runtime_error("thrown");
+                                                }));
+  EXPECT_THROW(turn(), std::runtime_error);
+  turn();
+  EXPECT_EQ(answered, (std::vector{0, 1, 2, 3, 4}));
+}
+
+// --- from other threads
+
+TEST_P(CohortChannel, OtherThreadsAreToldWhenToWaitAndLoseNothing) {
+  start({.queue_size_max = 3'000'000});
+  child.keeps = true;
+  const auto sender = std::make_shared<AnyThreadSender>(loop);
+  sender->open(parent.channel);
+  loop.mark_started();
+  std::size_t taken = 0;
+  bool kept_up = true;
+  std::optional<Error> refused;
+  while (!refused && taken < 1000) {
+    std::thread([&] {
+      for (int i = 0; i < 10 && !refused; ++i) {
+        const auto sent = sender->send(std::string(100'000, 'x'), {});
+        if (!sent) refused = sent.error();
+        if (sent) ++taken, kept_up = *sent;
+      }
+    }).join();
+    turn();
+  }
+  ASSERT_TRUE(refused) << "nobody reads";
+  EXPECT_EQ(refused->code, Errc::ChannelFull);
+  EXPECT_FALSE(kept_up);
+  EXPECT_LT(taken, 60u);
+  const int drained = parent.drained;
+  std::size_t arrived = 0;
+  for (int i = 0; i < 1000 && arrived < taken; ++i) {
+    std::size_t size = 0;
+    for (const Incoming& incoming : child.kept) size += incoming.size;
+    arrived += child.kept.size();
+    child.kept.clear();
+    child.channel->consumed(size);
+    turn();
+  }
+  EXPECT_EQ(arrived, taken);
+  EXPECT_GT(parent.drained, drained);
+}
+
 INSTANTIATE_TEST_SUITE_P(Both, CohortChannel,
                          testing::Values(Serialization::Json, Serialization::Advanced));
 
@@ -266,6 +341,18 @@ TEST_P(LargeData, TakesTheSocketIfNoMemoryMayBeShared) {
   ASSERT_EQ(parent.received.size(), 2u);
   EXPECT_FALSE(in_shared_memory(std::as_const(child.received[1].value)["data"]));
   EXPECT_FALSE(in_shared_memory(std::as_const(parent.received[1].value)["data"]));
+}
+
+TEST_P(LargeData, MayBeAsLargeAsWithoutSharedMemory) {
+  constexpr std::size_t kMax = 1u << 20;
+  start({.message_size_max = kMax});
+  // What is left for the value's own bytes.
+  const Value largest = Value::buffer(std::string(kMax - 10, 'x'));
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(parent.channel->send(largest));
+    turn();
+  }
+  EXPECT_EQ(child.received.size(), 3u) << child.closed;
 }
 
 INSTANTIATE_TEST_SUITE_P(Advanced, LargeData, testing::Values(Serialization::Advanced));

@@ -20,6 +20,7 @@ constexpr std::size_t kQuoteMax = 60;
 constexpr std::size_t kOwnedSizeMin = 64u << 10;
 // In the length of a frame: references to shared memory come first.
 constexpr std::size_t kHasReferences = 0x80000000;
+constexpr std::size_t kReferencesSizeMax = 2 + kSharedReferencesMax * 3 * 9;
 // What `space` offers at least, unless the message ends before.
 constexpr std::size_t kSpaceMin = 64u << 10;
 
@@ -172,7 +173,8 @@ Result<bool> Decoder::read_length() {
   for (const unsigned char byte : length_bytes_) length_ = length_ << 8 | byte;
   has_references_ = lend_ && (length_ & kHasReferences) != 0;
   if (has_references_) length_ -= kHasReferences;
-  if (length_ > message_size_max_) return too_large();
+  const std::size_t references = has_references_ ? kReferencesSizeMax : 0;
+  if (length_ > message_size_max_ + references) return too_large();
   return true;
 }
 
@@ -213,9 +215,9 @@ Result<std::vector<SharedBytes>> Decoder::take_references(std::string_view& payl
     return make_error(Errc::MalformedMessage, "receive", "a bad reference to shared memory");
   };
   const auto count = take_varint(payload);
-  if (!count || *count > payload.size()) return malformed();
+  if (!count || *count > kSharedReferencesMax) return malformed();
   std::vector<SharedBytes> shared;
-  std::size_t total = payload.size();
+  std::size_t total = 0;
   for (std::size_t i = 0; i < *count; ++i) {
     const auto position = take_varint(payload);
     const auto offset = take_varint(payload);
@@ -227,6 +229,7 @@ Result<std::vector<SharedBytes>> Decoder::take_references(std::string_view& payl
     const std::byte* const bytes = memory.get();
     shared.push_back({*position, {bytes, *size}, std::move(memory)});
   }
+  if (total + payload.size() > message_size_max_) return too_large();
   return shared;
 }
 

@@ -60,6 +60,9 @@ class GrowingBuffer {
   std::size_t capacity_ = 0;
 };
 
+/// Of one message: each costs its receiver memory.
+inline constexpr std::size_t kSharedReferencesMax = 1024;
+
 /// Bytes of a message that are not in its frame but in shared memory.
 struct SharedReference {
   std::size_t position;  ///< Where they belong: before the byte of the frame with this index.

@@ -181,7 +181,7 @@ void HandleTraffic::socket_closed(const std::shared_ptr<Channel>& channel, const
   if (--found->second.open > 0) return;
   const bool tell = found->second.tell_when_closed;
   counted_.erase(found);
-  if (tell && channel) std::ignore = channel->send(all_sockets_closed(key));
+  if (tell && channel) std::ignore = channel->send_own(all_sockets_closed(key));
 }
 
 void HandleTraffic::answer(const std::shared_ptr<Channel>& channel, const Incoming& incoming) {
@@ -190,10 +190,10 @@ void HandleTraffic::answer(const std::shared_ptr<Channel>& channel, const Incomi
   const auto found = counted_.find(key);
   const std::size_t open = found == counted_.end() ? 0 : found->second.open;
   if (incoming.kind == MessageKind::SocketGetCount) {
-    std::ignore = channel->send(socket_count(key, open));
+    std::ignore = channel->send_own(socket_count(key, open));
   } else if (incoming.kind == MessageKind::SocketNotifyClose) {
     if (open == 0)
-      std::ignore = channel->send(all_sockets_closed(key));
+      std::ignore = channel->send_own(all_sockets_closed(key));
     else
       found->second.tell_when_closed = true;
   }

@@ -16,6 +16,15 @@ bool takes_more(const Parcel& parcel) {
   return parcel.fd < 0 && parcel.attached.empty() && parcel.text.size() < kParcelSize;
 }
 
+// The first one is written. The last of a lane stays, empty: its memory is for the next message.
+void finish(std::deque<Parcel>& parcels) {
+  Parcel& parcel = parcels.front();
+  if (parcels.size() > 1 || !parcel.attached.empty() || parcel.text.capacity() > 2 * kParcelSize)
+    return parcels.pop_front();
+  parcel.text.clear();
+  parcel.done.clear();
+}
+
 }  // namespace
 
 std::size_t Parcel::size() const {
@@ -61,7 +70,8 @@ bool Outbox::empty() const {
 
 bool Outbox::may_start(const Parcel& parcel, Lane lane, std::uint64_t gathered) const {
   if (parcel.fd >= 0 && !descriptors_may_follow_ && !unanswered_.empty()) return false;
-  return lane != Lane::Data || window_ == 0 || written_ + gathered - processed_ < window_;
+  return lane != Lane::Data || hurried_ || window_ == 0 ||
+         written_ + gathered - processed_ < window_;
 }
 
 // The bytes from `offset` on; false if there is no room for all of them.
@@ -148,7 +158,7 @@ void Outbox::written(std::size_t size, std::vector<Parcel::Done>& done) {
       break;
     }
     std::move(parcel.done.begin(), parcel.done.end(), std::back_inserter(done));
-    queue(lane).pop_front();
+    finish(queue(lane));
     open_.reset();
     offset_ = 0;
   }
@@ -175,11 +185,6 @@ bool Outbox::answer(Delivery delivery) {
   unanswered_.pop_front();
   if (answered) answered(delivery);
   return true;
-}
-
-void Outbox::answer_all(Delivery delivery) {
-  while (answer(delivery)) {
-  }
 }
 
 }  // namespace cohort::ipc

@@ -1,11 +1,12 @@
 // What waits to be written to a channel, and what of it goes next.
 //
 // Three lanes, each in order. Answers to what arrived go first, then control messages (the
-// cluster's own: a hand-off, a reply), then data; a lane is left only between two messages. Data
-// waits while the peer has too much of it that it has not processed yet (a cohort peer says how far
-// it is; any other is left to the socket). A descriptor waits until the one before was answered,
-// unless the peer is of cohort: Node gives a message the descriptor that came last, which is
-// another one's if the message needs several reads.
+// cluster's own: a hand-off, a reply), then data; a lane is left only between two messages (small
+// ones go in parcels of 64 KiB at most, which are not interrupted). Data waits while the peer has
+// too much of it that it has not processed yet (a cohort peer says how far it is; any other is left
+// to the socket). A descriptor waits until the one before was answered, unless the peer is of
+// cohort: Node gives a message the descriptor that came last, which is another one's if the message
+// needs several reads.
 //
 // Pure but for the shared memory that it fills and the descriptors that it holds. One thread at a
 // time.
@@ -87,6 +88,8 @@ class Outbox {
 
   /// The peer is of cohort: descriptors need not wait for each other.
   void set_descriptors_may_follow() { descriptors_may_follow_ = true; }
+  /// From now on nothing waits for the peer's progress, whatever window it gives.
+  void hurry() { hurried_ = true; }
   /// It wants at most this many bytes that it has not processed. 0: any number.
   void set_window(std::uint64_t window) { window_ = window; }
   /// It has processed so many bytes since the beginning.
@@ -97,8 +100,7 @@ class Outbox {
   void set_pool(SharedPool* pool) { pool_ = pool; }
   /// The oldest descriptor written is answered; false if all are.
   bool answer(Delivery delivery);
-  /// Answers all of them.
-  void answer_all(Delivery delivery);
+  std::size_t unanswered() const { return unanswered_.size(); }
 
   /// Of all lanes.
   bool empty() const;
@@ -122,6 +124,7 @@ class Outbox {
   std::uint64_t written_ = 0;
   std::uint64_t processed_ = 0;
   std::uint64_t window_ = 0;
+  bool hurried_ = false;
   bool descriptors_may_follow_ = false;
   SharedPool* pool_ = nullptr;
 };

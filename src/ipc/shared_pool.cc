@@ -81,10 +81,25 @@ Result<std::unique_ptr<SharedPool>> SharedPool::create(std::size_t size) {
 
 SharedPool::~SharedPool() { ::munmap(memory_, size_); }
 
+// A range that has memory: writing to one that the system has none for would end the process.
+std::optional<std::size_t> SharedPool::take(std::size_t size) {
+  const auto offset = ranges_.take(size);
+  const std::size_t end = offset ? *offset + whole_pages(size) : 0;
+  if (end <= allocated_) return offset;
+  if (sys::fallocate(fd_.get(), static_cast<off_t>(allocated_),
+                     static_cast<off_t>(end - allocated_)) == -1) {
+    ranges_.give_back(*offset);
+    return std::nullopt;
+  }
+  allocated_ = end;
+  return offset;
+}
+
 bool SharedPool::share(Parcel& parcel) {
+  if (parcel.attached.size() > kSharedReferencesMax) return false;
   std::vector<SharedReference> references;
   for (const Attached& attached : parcel.attached) {
-    const auto offset = ranges_.take(attached.bytes.size());
+    const auto offset = take(attached.bytes.size());
     if (!offset) {
       for (const SharedReference& taken : references) ranges_.give_back(taken.offset);
       return false;
@@ -124,12 +139,14 @@ struct SharedInbox::State {
 };
 
 Result<std::unique_ptr<SharedInbox>> SharedInbox::map(const Loop& loop, OwnFd fd, std::size_t size,
+                                                      std::size_t size_max,
                                                       std::function<void()> freed) {
   const std::string op = "map shared memory of " + std::to_string(size) + " bytes";
   struct stat status{};
   if (!fd || ::fstat(fd.get(), &status) == -1) return errno_error(op);
   const int seals = sys::seals(fd.get());
-  if (size == 0 || std::cmp_not_equal(status.st_size, size) || (seals & kSeals) != kSeals)
+  if (size == 0 || size > whole_pages(size_max) || std::cmp_not_equal(status.st_size, size) ||
+      (seals & kSeals) != kSeals)
     return make_error(Errc::MalformedMessage, op, "not a sealed memfd of that size");
   void* memory = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd.get(), 0);
   if (memory == MAP_FAILED) return errno_error(op);

@@ -58,21 +58,24 @@ class SharedPool {
   void give_back(std::size_t offset) { ranges_.give_back(offset); }
 
  private:
+  std::optional<std::size_t> take(std::size_t size);
   SharedPool(OwnFd fd, std::byte* memory, std::size_t size)
       : fd_{std::move(fd)}, memory_{memory}, size_{size}, ranges_{size} {}
 
   OwnFd fd_;
   std::byte* const memory_;
   const std::size_t size_;
+  std::size_t allocated_ = 0;  // from the beginning; what is beyond has no memory yet
   Ranges ranges_;
 };
 
 /// The receiver's side. What it lends outlives it, on any thread.
 class SharedInbox {
  public:
-  /// Checks the size and its seals. `freed` is called in a turn of the loop when there is something
-  /// to `take_freed`.
+  /// Checks the size, at most `size_max` in whole pages, and its seals. `freed` is called in a turn
+  /// of the loop when there is something to `take_freed`.
   static Result<std::unique_ptr<SharedInbox>> map(const Loop& loop, OwnFd fd, std::size_t size,
+                                                  std::size_t size_max,
                                                   std::function<void()> freed);
   ~SharedInbox();
   SharedInbox(const SharedInbox&) = delete;

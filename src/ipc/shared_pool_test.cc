@@ -72,8 +72,8 @@ class SharedMemory : public testing::Test {
     io_.poll();
   }
   std::unique_ptr<SharedInbox> map(const SharedPool& pool) {
-    auto inbox =
-        SharedInbox::map(loop_, sys::duplicate(pool.fd()), pool.size(), [this] { ++times_freed_; });
+    auto inbox = SharedInbox::map(loop_, sys::duplicate(pool.fd()), pool.size(), pool.size(),
+                                  [this] { ++times_freed_; });
     EXPECT_TRUE(inbox) << inbox.error();
     return *std::move(inbox);
   }
@@ -131,7 +131,8 @@ TEST_F(SharedMemory, ThatIsLentOutlivesBothSidesAndTheLoop) {
     std::string bytes(100, 'x');
     Parcel parcel{.text = "1234", .attached = {{4, std::as_bytes(std::span(bytes)), {}}}};
     ASSERT_TRUE(pool->share(parcel));
-    auto inbox = SharedInbox::map(loop, sys::duplicate(pool->fd()), kPage, [] { FAIL(); }).value();
+    auto inbox =
+        SharedInbox::map(loop, sys::duplicate(pool->fd()), kPage, kPage, [] { FAIL(); }).value();
     lent = inbox->lend(0, 100);
   }
   EXPECT_EQ(std::memcmp(lent.get(), std::string(100, 'x').data(), 100), 0);
@@ -140,7 +141,7 @@ TEST_F(SharedMemory, ThatIsLentOutlivesBothSidesAndTheLoop) {
 
 TEST_F(SharedMemory, IsMappedOnlyIfNobodyCanMakeItSmaller) {
   const auto refused = [&](OwnFd fd, std::size_t size) {
-    const auto inbox = SharedInbox::map(loop_, std::move(fd), size, [] {});
+    const auto inbox = SharedInbox::map(loop_, std::move(fd), size, 2 * kPage, [] {});
     return !inbox && inbox.error().code == Errc::MalformedMessage;
   };
   OwnFd unsealed = sys::memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -152,6 +153,8 @@ TEST_F(SharedMemory, IsMappedOnlyIfNobodyCanMakeItSmaller) {
   const auto pool = SharedPool::create(kPage).value();
   EXPECT_TRUE(refused(sys::duplicate(pool->fd()), 2 * kPage)) << "beyond its end";
   EXPECT_TRUE(refused(sys::duplicate(pool->fd()), 0));
+  const auto large = SharedPool::create(3 * kPage).value();
+  EXPECT_TRUE(refused(sys::duplicate(large->fd()), 3 * kPage)) << "more than is taken";
 }
 
 TEST_F(SharedMemory, IsNotLentBeyondItsEnd) {
