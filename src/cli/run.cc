@@ -196,6 +196,8 @@ void Runner::on_exit(const Worker& worker, const Exit& exit) {
   lives_.erase(worker.id());
   const auto reports = narrator_.exited(worker.id(), exit, worker.exited_after_disconnect());
   if (!verdict_) say(reports);
+  // What a refused wrapper had just started, and did not live to pass the end on to.
+  if (verdict_) sys::kill(-worker.process().pid(), SIGTERM);
   if (!early || exit.success() || narrator_.ever_listened() || signals_seen_ > 0) return;
   judge_.died_early();
   look();
