@@ -59,8 +59,9 @@ ssize_t write_to(int socket, const Outbox::Batch& batch) {
 
 Error channel_full(std::size_t waiting, std::size_t queue_size_max) {
   return make_error(Errc::ChannelFull, "send",
-                    std::to_string(waiting) + " bytes wait for the other process to read; " +
-                        "queue_size_max is " + std::to_string(queue_size_max));
+                    std::to_string(waiting) + " bytes wait for the other process to read, and " +
+                        "queue_size_max is " + std::to_string(queue_size_max) +
+                        ": send again after drain");
 }
 
 Channel::Channel(const Loop& loop, OwnFd socket, Serialization serialization,
@@ -128,7 +129,8 @@ Result<bool> Channel::send(const Value& message, Done done) {
 Result<bool> Channel::send_encoded(std::string_view message, Done done) {
   if (!open_) return make_error(Errc::ChannelClosed, "send");
   if (message.size() > limits_.message_size_max + kFrameSizeMax)
-    return make_error(Errc::MessageTooLarge, "send");
+    return make_error(Errc::MessageTooLarge, "send " + std::to_string(message.size()) + " bytes",
+                      "message_size_max is " + std::to_string(limits_.message_size_max));
   outbox_.tail(Lane::Data).append(message);
   outbox_.added(Lane::Data, message.size(), std::move(done));
   write_soon();
