@@ -45,9 +45,10 @@ struct ChannelLimits {
   static constexpr std::size_t kSharedMemoryMax = 64u << 20;
 };
 
+/// ChannelFull: so many bytes wait.
 Error channel_full(std::size_t waiting, std::size_t queue_size_max);
 
-/// Who listens to a channel. Must outlive it, or `detach` first.
+/// Who listens to a channel. Must outlive it, or `abandon` it first.
 class ChannelUser {
  public:
   /// A message, not ACK or NACK. May close or drop the channel. Whoever keeps it for later says so

@@ -46,12 +46,11 @@ void Outbox::added(Lane lane, std::size_t size, Parcel::Done done) {
   if (done) queue(lane).back().done.push_back(std::move(done));
 }
 
-Parcel& Outbox::push(Lane lane, Parcel parcel) {
+void Outbox::push(Lane lane, Parcel parcel) {
   Queue& parcels = queue(lane);
   if (!parcels.empty() && parcels.back().text.empty()) parcels.pop_back();  // an unused tail
   parcels.push_back(std::move(parcel));
   if (lane == Lane::Data) data_waiting_ += parcels.back().size();
-  return parcels.back();
 }
 
 void Outbox::pop(Lane lane) {

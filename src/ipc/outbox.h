@@ -70,7 +70,7 @@ class Outbox {
   /// The text to whose end a small message may be added: then call `added`.
   std::string& tail(Lane lane);
   void added(Lane lane, std::size_t size, Parcel::Done done = {});
-  Parcel& push(Lane lane, Parcel parcel);
+  void push(Lane lane, Parcel parcel);
   /// The last one of a lane that waits; null if there is none.
   Parcel* last(Lane lane) { return queue(lane).empty() ? nullptr : &queue(lane).back(); }
   /// Takes that one back; nothing of it was written.
