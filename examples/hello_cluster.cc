@@ -28,11 +28,11 @@ int main(int argc, char** argv) {
       std::cout << "New Fork!\n";
     }
     for (const cohort::Worker& worker : cluster.workers())
-      worker.on_message([&, id = worker.id()](const cohort::Value& msg) {
+      worker.on_message([&, &requests = served[worker.id()]](const cohort::Value& msg) {
         if (msg["cmd"] == "notifyRequest") {
           if (!quiet) std::cout << "Noti!\n";
           ++num_reqs;
-          ++served[id];
+          ++requests;
         }
       });
   } else {
