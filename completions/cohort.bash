@@ -17,7 +17,7 @@ _cohort() {
   done
   case $previous in
     -w | --workers) mapfile -t COMPREPLY < <(compgen -W "auto $(seq -s ' ' 1 "$(nproc)")" -- "$current") ;;
-    -b | --balance) mapfile -t COMPREPLY < <(compgen -W 'round-robin shared' -- "$current") ;;
+    -b | --balance) mapfile -t COMPREPLY < <(compgen -W 'auto adaptive hash sticky round-robin shared' -- "$current") ;;
     *)
       if [[ $current == -* && $previous != -- ]]; then
         mapfile -t COMPREPLY < <(compgen -W '--workers --balance --json --help --' -- "$current")

@@ -20,6 +20,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -38,12 +39,23 @@ namespace net {
 class Host;
 }
 
-/// How connections come to the workers. Decided at the first `setup_primary` or `fork`, as in Node.
+/// How connections come to the workers (docs/policies.md). Decided at the first `setup_primary` or
+/// `fork`, as in Node.
 enum class Policy {
+  Auto,        ///< Adaptive for TCP, RoundRobin for Unix sockets. The default.
   RoundRobin,  ///< The primary accepts and hands each connection to a free worker (Node's
                ///< SCHED_RR).
-  Shared,      ///< The workers accept from one socket (Node's SCHED_NONE).
+  Shared,      ///< The workers accept from one socket (Node's SCHED_NONE). UDP under every policy.
+  Adaptive,    ///< Each worker accepts from a queue of its own; the kernel chooses among those that
+               ///< are not blocked, and what waits behind one that is blocked moves to others.
+  Hash,        ///< As Adaptive, but chosen by the client's address: the same client comes to the
+               ///< same worker while that one is well.
+  Sticky,      ///< As Hash, and waits for its worker, or for its worker's successor.
 };
+/// `round-robin`, `shared`, ...: as the command, the environment and the docs have it.
+const char* to_string(Policy policy);
+/// The inverse; also Node's `rr` and `none`. Nothing for other names.
+std::optional<Policy> policy_from(std::string_view name);
 
 /// The arguments of a program: none given, or a list, which may be empty.
 class Arguments {
@@ -143,7 +155,8 @@ class Cluster {
   /// stderr, with the last lines that the worker wrote there. Does nothing in a worker.
   void keep(unsigned count);
 
-  /// Round-robin unless NODE_CLUSTER_SCHED_POLICY is `none` or `shared`. Ignored once decided.
+  /// Auto unless NODE_CLUSTER_SCHED_POLICY names another (`rr` and `none` as in Node). Ignored once
+  /// decided.
   void set_policy(Policy policy);
   Policy policy() const;
 

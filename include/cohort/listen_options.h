@@ -2,6 +2,8 @@
 // `Acceptor`, `on_connection` and `Listener`. Node: the options of `server.listen`.
 #pragma once
 
+#include <optional>
+
 namespace cohort {
 
 /// Most callers leave all of this.
@@ -14,6 +16,11 @@ struct ListenOptions {
   /// Unix sockets: everybody may connect, whatever the umask says. On Linux `writable_all` decides.
   bool readable_all = false;
   bool writable_all = false;
+  /// TCP_DEFER_ACCEPT: a connection arrives with its first data, or after about a second without.
+  /// Not for servers that speak first. Only in a worker that accepts from its primary's socket:
+  /// that one stays open when this server closes, and loses no connection that has not arrived.
+  /// Default: true for `http::Server`, false for others.
+  std::optional<bool> defer_accept{};
 };
 
 }  // namespace cohort

@@ -36,10 +36,18 @@ Options:
   -w, --workers N|auto    How many workers. auto, the default, is one for each
                           CPU that this process may use.
   -b, --balance POLICY    How connections come to the workers:
+                          auto         adaptive for TCP, round-robin for Unix
+                                       sockets (the default)
+                          adaptive     a queue for each worker; the kernel picks
+                                       one that is not blocked
+                          hash         the same client, the same worker, while
+                                       that one is well
+                          sticky       the same client, the same worker, or its
+                                       successor: clients wait for it
                           round-robin  the primary hands each one to a free
-                                       worker (the default)
+                                       worker (Node's rr)
                           shared       the workers accept from one socket
-                                       (Node's name for it, none, works too)
+                                       (Node's none)
       --json              Events on stderr as JSON objects, one on each line.
   -h, --help              This text.
 
@@ -71,17 +79,6 @@ bool read_workers(const std::string& text, std::optional<unsigned>& workers) {
   const auto [rest, error] = std::from_chars(text.data(), end, number);
   if (error != std::errc{} || rest != end || number == 0 || number > kWorkersMax) return false;
   workers = number;
-  return true;
-}
-
-bool read_policy(const std::string& text, std::optional<Policy>& policy) {
-  if (text == "round-robin" || text == "rr") {
-    policy = Policy::RoundRobin;
-  } else if (text == "shared" || text == "none") {
-    policy = Policy::Shared;
-  } else {
-    return false;
-  }
   return true;
 }
 
@@ -123,8 +120,10 @@ std::variant<RunOptions, Answer> parse_run(const std::vector<std::string>& argum
                            ", or auto; not " + in_quotes(workers),
                        kTryRunHelp);
   }
-  if (policy_option->count() == 1 && !read_policy(policy, options.policy))
-    return usage_error("-b takes round-robin or shared; not " + in_quotes(policy), kTryRunHelp);
+  if (policy_option->count() == 1 && !(options.policy = policy_from(policy)))
+    return usage_error(
+        "-b takes auto, adaptive, hash, sticky, round-robin or shared; not " + in_quotes(policy),
+        kTryRunHelp);
   if (rest.empty() || rest.front().empty()) {
     return usage_error("no program to run", "Say which: cohort run server.js");
   }

@@ -105,6 +105,12 @@ TEST(CommandLine, PoliciesHaveNodesNamesToo) {
   EXPECT_EQ(run_options({"run", "--balance", "none", "p"}).policy, Policy::Shared);
 }
 
+TEST(CommandLine, TakesEveryPolicyByItsName) {
+  for (const Policy policy : {Policy::Auto, Policy::Adaptive, Policy::Hash, Policy::Sticky,
+                              Policy::RoundRobin, Policy::Shared})
+    EXPECT_EQ(run_options({"run", "-b", to_string(policy), "p"}).policy, policy);
+}
+
 TEST(CommandLine, MistakesAreOneClearLineAndAHint) {
   expect_usage_error({}, "no command");
   expect_usage_error({"rnu", "server.js"}, "`rnu` is not a command");
@@ -123,7 +129,7 @@ TEST(CommandLine, MistakesAreOneClearLineAndAHint) {
   expect_usage_error({"run", "-w", "4x", "p"}, "-w takes");
   expect_usage_error({"run", "-w", "99999999999999999999", "p"}, "-w takes");
   expect_usage_error({"run", "-w", "", "p"}, "-w takes");
-  expect_usage_error({"run", "-b", "sticky", "p"}, "-b takes");
+  expect_usage_error({"run", "-b", "fair", "p"}, "-b takes auto, adaptive,");
   expect_usage_error({"run", "-w", "1", "-w", "2", "p"}, "-w is given twice");
   expect_usage_error({"run", "--json=maybe", "p"}, "--json");
 }

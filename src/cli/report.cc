@@ -7,10 +7,6 @@
 namespace cohort::cli {
 namespace {
 
-const char* policy_name(Policy policy) {
-  return policy == Policy::RoundRobin ? "round-robin" : "shared";
-}
-
 std::string count_of_workers(std::size_t count) {
   return std::to_string(count) + (count == 1 ? " worker" : " workers");
 }
@@ -83,11 +79,11 @@ Narrator::Narrator(std::string program, unsigned count)
 
 Report Narrator::started(Policy policy, pid_t pid) const {
   return {.event = "start",
-          .text = count_of_workers(count_) + " of " + program_ + ", " + policy_name(policy) +
+          .text = count_of_workers(count_) + " of " + program_ + ", " + to_string(policy) +
                   " (pid " + std::to_string(pid) + ")",
           .fields = Value::object({{"program", program_},
                                    {"workers", count_},
-                                   {"policy", policy_name(policy)},
+                                   {"policy", to_string(policy)},
                                    {"pid", pid}})};
 }
 

@@ -199,7 +199,7 @@ TEST_F(ClusterTest, SettingsAddUpAndEachSetupIsAnEventOfItsOwn) {
 
 TEST_F(ClusterTest, ThePolicyIsDecidedByTheFirstSetup) {
   Cluster cluster;
-  EXPECT_EQ(cluster.policy(), Policy::RoundRobin);
+  EXPECT_EQ(cluster.policy(), Policy::Auto);
   cluster.set_policy(Policy::Shared);
   EXPECT_EQ(cluster.policy(), Policy::Shared);
   cluster.setup_primary();

@@ -75,6 +75,11 @@ bool Dispatcher::refused(int worker, ConnectionId connection, TimePoint now) {
   return true;
 }
 
+bool Dispatcher::is_full(int worker, TimePoint now) const {
+  const Worker* found = find(worker);
+  return found != nullptr && found->full_until > now;
+}
+
 void Dispatcher::has_room(int worker) {
   Worker* found = find(worker);
   if (found == nullptr) return;

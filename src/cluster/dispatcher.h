@@ -41,6 +41,8 @@ class Dispatcher {
   bool accepted(int worker, ConnectionId connection);
   bool refused(int worker, ConnectionId connection, TimePoint now);
 
+  /// It refused, and is left alone for now.
+  bool is_full(int worker, TimePoint now) const;
   /// A worker that had refused may be tried again at once.
   void has_room(int worker);
 

@@ -14,6 +14,8 @@ namespace {
 constexpr unsigned kCohortCredits = 8;
 // Node's own primary never has more than one; its workers are tested with that.
 constexpr unsigned kNodeCredits = 1;
+// The key of no port.
+constexpr const char* kProbe = "";
 
 }  // namespace
 
@@ -236,6 +238,13 @@ void ForkedWorker::hand_off(const std::string& key, ConnectionId connection, int
   });
 }
 
+// A hand-off for a port that nobody has is refused as soon as the worker's loop turns, and needs no
+// help from it. It comes with a socket, which the worker closes: other kinds would harm Node's.
+void ForkedWorker::probe() {
+  OwnFd ends[2];
+  if (sys::socketpair(AF_UNIX, SOCK_STREAM, true, ends) == 0) hand_off(kProbe, 0, ends[0].get());
+}
+
 void ForkedWorker::answered(std::int64_t seq, bool accepted) {
   const auto found = std::find_if(hand_offs_.begin(), hand_offs_.end(),
                                   [seq](const HandOff& h) { return h.seq == seq; });
@@ -245,7 +254,10 @@ void ForkedWorker::answered(std::int64_t seq, bool accepted) {
 void ForkedWorker::finished(std::deque<HandOff>::iterator hand_off, bool accepted) {
   const HandOff done = std::move(*hand_off);
   hand_offs_.erase(hand_off);
-  owner_.listeners().answer(id_, done.key, done.connection, accepted);
+  if (done.key == kProbe)
+    owner_.listeners().turns(id_);
+  else
+    owner_.listeners().answer(id_, done.key, done.connection, accepted);
   send_disconnect_if_quiet();
 }
 

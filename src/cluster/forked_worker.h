@@ -74,6 +74,7 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   unsigned credits() const override;
   void reply(const QueryServer& query, Value reply, int fd) override;
   void hand_off(const std::string& key, ConnectionId connection, int fd) override;
+  void probe() override;
 
   WorkerState state() const { return state_; }
   std::vector<std::string> last_stderr_lines(std::size_t count) const;

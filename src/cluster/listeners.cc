@@ -14,6 +14,9 @@
 namespace cohort::cluster {
 namespace {
 
+// A connection that is moved waits for its answer alone: who turns out to be blocked has but one.
+constexpr unsigned kRescueCredits = 1;
+
 /// As a reply carries it: negative, and always an errno.
 int wire_errno(const Error& error) {
   const bool is_errno = error.code.category() == boost::system::system_category();
@@ -33,10 +36,11 @@ Address within_reach(const Address& address) {
 
 }  // namespace
 
-// One listening socket. `users` are the workers that asked for it and have not let go; under
-// round-robin the dispatcher knows which of them can take connections.
+// One port. `users` are the workers that asked for it and have not let go; the dispatcher knows
+// which of them can take connections that are handed off. It has slots, or one socket, which the
+// primary accepts from under round-robin, and the workers else.
 struct Listeners::Entry {
-  explicit Entry(const Loop& loop) : retry{loop.context()} {}
+  explicit Entry(const Loop& loop) : retry{loop.executor()} {}
   ~Entry() {
     if (address.is_unix()) net::remove_socket_file(address);
   }
@@ -44,10 +48,10 @@ struct Listeners::Entry {
   std::string key;
   Address address;
   Value data;
-  bool round_robin = false;
-  bool datagram = false;
+  Policy policy = Policy::Shared;  // RoundRobin, Shared, or one that has slots
   Value sockname;
-  std::unique_ptr<Watch> watch;
+  std::unique_ptr<SlotPort> slots;
+  std::unique_ptr<Watch> watch;  // without slots
   std::map<int, HandoffPeer*> users;
   Dispatcher dispatcher;
   std::unordered_map<ConnectionId, OwnFd> connections;  // waiting or unanswered: our copies
@@ -79,12 +83,23 @@ void Listeners::query(HandoffPeer& worker, const QueryServer& query) {
     if (!opened) return refuse(worker, query, wire_errno(opened.error()));
     entry = entries_.emplace(key, std::move(opened).value()).first->second.get();
   }
+  int fd = -1;
+  Value answer = cluster_message();
+  if (entry->slots) {
+    const auto slot = entry->slots->join(worker.id());
+    if (!slot) return refuse(worker, query, wire_errno(slot.error()));
+    fd = entry->slots->fd(*slot);
+    answer["slot"] = *slot;
+  } else if (entry->policy == Policy::Shared) {
+    fd = entry->watch->fd();
+  }
   entry->released = false;
   entry->users[worker.id()] = &worker;
-  reply(worker, *entry, query);
-  if (!entry->round_robin) return;
-  entry->dispatcher.join(worker.id(), worker.credits());
-  pump(*entry);
+  reply(worker, *entry, query, std::move(answer), fd);
+  if (entry->policy == Policy::RoundRobin) {
+    entry->dispatcher.join(worker.id(), worker.credits());
+    pump(*entry);
+  }
 }
 
 void Listeners::refuse(HandoffPeer& worker, const QueryServer& query, int negative_errno) {
@@ -95,28 +110,50 @@ void Listeners::refuse(HandoffPeer& worker, const QueryServer& query, int negati
   worker.reply(query, std::move(failed), -1);
 }
 
-void Listeners::reply(HandoffPeer& worker, Entry& entry, const QueryServer& query) {
-  Value message = cluster_message();
-  message["errno"] = entry.round_robin ? Value(nullptr) : Value(0);
+// `fd`: what the worker accepts from; -1 if the primary does.
+void Listeners::reply(HandoffPeer& worker, Entry& entry, const QueryServer& query, Value message,
+                      int fd) {
+  message["errno"] = fd < 0 ? Value(nullptr) : Value(0);
   message["key"] = entry.key;
   message["data"] = entry.data;  // the first worker's, for all: Node's TLS servers need it
-  if (entry.round_robin && entry.sockname.is_object()) message["sockname"] = entry.sockname;
-  worker.reply(query, std::move(message), entry.round_robin ? -1 : entry.watch->fd());
+  if (fd < 0 && entry.sockname.is_object()) message["sockname"] = entry.sockname;
+  worker.reply(query, std::move(message), fd);
+}
+
+// Slots are for TCP addresses. Datagrams have no accept; a Unix socket is one of its name, and a
+// descriptor is what it is.
+Policy Listeners::policy_for(const QueryServer& query) const {
+  if (query.type == SocketType::Udp4 || query.type == SocketType::Udp6) return Policy::Shared;
+  if (policy_ == Policy::RoundRobin || policy_ == Policy::Shared) return policy_;
+  if (query.type == SocketType::Unix || query.fd) return Policy::RoundRobin;
+  return policy_ == Policy::Auto ? Policy::Adaptive : policy_;
+}
+
+// Fails with NoDescriptor where the kernel does not steer.
+Result<void> Listeners::open_slots(Entry& entry, const net::ListenRequest& request) {
+  SlotPort::User user;
+  user.is_full = [&entry](int worker) {
+    return entry.dispatcher.is_full(worker, Dispatcher::TimePoint::clock::now());
+  };
+  user.found = [this, &entry](const SlotBook::Findings& findings) { slots_found(entry, findings); };
+  auto slots = SlotPort::open(loop_, request, entry.policy, std::move(user));
+  if (!slots) return slots.error();
+  entry.slots = *std::move(slots);
+  return {};
 }
 
 Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& query) {
   auto entry = std::make_unique<Entry>(loop_);
   entry->key = query.key();
   entry->data = query.data;
-  entry->datagram = query.type == SocketType::Udp4 || query.type == SocketType::Udp6;
-  entry->round_robin = policy_ == Policy::RoundRobin && !entry->datagram;
+  entry->policy = policy_for(query);
 
   OwnFd fd;
   if (query.fd) {
     fd = sys::duplicate(*query.fd);
     if (!fd) return errno_error("listen on descriptor " + std::to_string(*query.fd));
     if (sys::set_nonblocking(fd.get(), true) == -1) return errno_error("listen on descriptor");
-  } else if (entry->datagram) {
+  } else if (query.type == SocketType::Udp4 || query.type == SocketType::Udp6) {
     auto bound =
         net::bind_datagram(query.listen_address(), query.v6, query.ipv6_only, query.reuse_address);
     if (!bound) return bound.error();
@@ -127,12 +164,25 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& que
     request.ipv6_only = query.ipv6_only;
     request.readable_all = query.readable_all;
     request.writable_all = query.writable_all;
+    request.backlog = query.backlog;
+    if (entry->policy != Policy::RoundRobin && entry->policy != Policy::Shared) {
+      const auto opened = open_slots(*entry, request);
+      if (opened) {
+        entry->address = query.listen_address();
+        return entry;
+      }
+      if (opened.error().code != Errc::NoDescriptor) return opened.error();
+      if (!std::exchange(complained_, true))
+        std::cerr << "cohort: policy " << to_string(entry->policy) << ": " << opened.error().detail
+                  << "; going on with round-robin\n";
+      entry->policy = Policy::RoundRobin;
+    }
     auto bound = net::bind_socket(request);
     if (!bound) return bound.error();
     fd = std::move(bound).value();
     entry->address = query.listen_address();  // from here on a socket file is ours to remove
   }
-  if (entry->round_robin) {
+  if (entry->policy == Policy::RoundRobin) {
     if (auto listening = net::listen_on(fd.get(), query.backlog); !listening)
       return listening.error();
     if (auto local = net::local_address(fd.get())) entry->sockname = make_sockname(*local);
@@ -141,10 +191,28 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& que
   return entry;
 }
 
+// Connections that wait for a worker that does not take them go to those that have none waiting.
+void Listeners::slots_found(Entry& entry, const SlotBook::Findings& findings) {
+  for (const int worker : findings.probe) entry.users.at(worker)->probe();
+  const std::set<int> targets(findings.targets.begin(), findings.targets.end());
+  for (const auto& [id, worker] : entry.users)
+    if (targets.contains(id))
+      entry.dispatcher.join(id, kRescueCredits);
+    else
+      entry.dispatcher.retire(id);
+  accept_ready(entry);
+}
+
+void Listeners::turns(int worker) {
+  for (const auto& [key, entry] : entries_)
+    if (entry->slots) entry->slots->turns(worker);
+}
+
 void Listeners::accept_ready(Entry& entry) {
   for (auto room = entry.dispatcher.room(Dispatcher::TimePoint::clock::now()); room > 0; --room) {
-    OwnFd fd = sys::accept(entry.watch->fd());
+    OwnFd fd = entry.slots ? entry.slots->next_waiting() : sys::accept(entry.watch->fd());
     if (!fd) {
+      if (entry.slots) break;
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         if (!std::exchange(entry.complained, true))
           std::cerr << "cohort: "
@@ -173,7 +241,7 @@ void Listeners::accept_ready(Entry& entry) {
 void Listeners::pump(Entry& entry) {
   // A port that is kept for a successor does not keep the primary running: if nobody forks one, it
   // ends, as Node's does.
-  entry.watch->set_ref(!entry.users.empty());
+  if (entry.watch) entry.watch->set_ref(!entry.users.empty());
   const auto now = Dispatcher::TimePoint::clock::now();
   while (const auto assignment = entry.dispatcher.next(now)) {
     HandoffPeer* worker = entry.users.at(assignment->worker);
@@ -181,7 +249,7 @@ void Listeners::pump(Entry& entry) {
                      entry.connections.at(assignment->connection).get());
   }
   if (entry.dispatcher.room(now) > 0) {
-    if (!entry.watch->waiting_readable())
+    if (entry.watch && !entry.watch->waiting_readable())
       entry.watch->wait_readable([this, &entry] { accept_ready(entry); });
     return;
   }
@@ -201,7 +269,10 @@ void Listeners::answer(int worker, const std::string& key, ConnectionId connecti
   } else if (entry->dispatcher.refused(worker, connection, Dispatcher::TimePoint::clock::now())) {
     entry->dispatcher.offer(connection);
   }
-  pump(*entry);
+  if (entry->slots)
+    accept_ready(*entry);  // more may wait to be moved
+  else
+    pump(*entry);
   release_if_unused(key);
 }
 
@@ -216,6 +287,7 @@ void Listeners::close(int worker, const std::string& key) {
   Entry* entry = find(key);
   if (entry == nullptr || entry->users.erase(worker) == 0) return;
   entry->dispatcher.retire(worker);
+  if (entry->slots) entry->slots->leave(worker, false);
   if (entry->users.empty()) entry->released = true;
   release_if_unused(key);
 }
@@ -225,6 +297,7 @@ void Listeners::retire(int worker, bool release) {
     const auto entry = next++;  // release_if_unused may erase it
     if (entry->second->users.erase(worker) == 0) continue;
     entry->second->dispatcher.retire(worker);
+    if (entry->second->slots) entry->second->slots->leave(worker, !release);
     if (release && entry->second->users.empty()) entry->second->released = true;
     release_if_unused(entry->first);
   }
@@ -233,7 +306,7 @@ void Listeners::retire(int worker, bool release) {
 void Listeners::lose(int worker) {
   for (auto next = entries_.begin(); next != entries_.end();) {
     Entry& entry = *(next++)->second;
-    entry.users.erase(worker);
+    if (entry.users.erase(worker) != 0 && entry.slots) entry.slots->leave(worker, true);
     for (const ConnectionId id : entry.dispatcher.leave(worker)) {
       if (is_untouched(entry.connections.at(id).get()))
         entry.dispatcher.offer(id);

@@ -1,5 +1,6 @@
-// The primary's listening sockets, one for each address that workers asked for, and the hand-off of
-// connections under round-robin.
+// The primary's ports, one for each address that workers asked for: a socket that all share, one
+// that the primary accepts from, or slots. And the hand-off of connections: of all under
+// round-robin, of those that a slot's worker does not take otherwise.
 //
 // Owned by the Primary; loop's executor only. A listener is closed when its last user closed it or
 // disconnected on purpose; when the last user died it stays open, and connections wait in the
@@ -14,6 +15,7 @@
 
 #include "base/loop.h"
 #include "cluster/dispatcher.h"
+#include "cluster/slot_port.h"
 #include "cluster/wire.h"
 #include "cohort/cluster.h"
 #include "cohort/fd.h"
@@ -30,6 +32,8 @@ class HandoffPeer {
   virtual void reply(const QueryServer& query, Value reply, int fd) = 0;
   /// Offers a connection. `Listeners::answer` follows, or the worker's end. The caller keeps `fd`.
   virtual void hand_off(const std::string& key, ConnectionId connection, int fd) = 0;
+  /// Asks for a sign of life: `Listeners::turns` follows, when its loop turns.
+  virtual void probe() = 0;
 
  protected:
   ~HandoffPeer() = default;
@@ -47,6 +51,8 @@ class Listeners {
   void answer(int worker, const std::string& key, ConnectionId connection, bool accepted);
   /// The worker, which had refused, has room again (a cohort worker says so).
   void has_room(int worker, const std::string& key);
+  /// The worker, which was probed, answered.
+  void turns(int worker);
   /// The worker gets no more connections; what it holds unanswered it still answers. `release`: its
   /// ports are closed if nobody else uses them.
   void retire(int worker, bool release);
@@ -61,7 +67,10 @@ class Listeners {
   Entry* find(const std::string& key);
   Result<std::unique_ptr<Entry>> open(const QueryServer& query);
   void refuse(HandoffPeer& worker, const QueryServer& query, int negative_errno);
-  void reply(HandoffPeer& worker, Entry& entry, const QueryServer& query);
+  Result<void> open_slots(Entry& entry, const net::ListenRequest& request);
+  Policy policy_for(const QueryServer& query) const;
+  void reply(HandoffPeer& worker, Entry& entry, const QueryServer& query, Value message, int fd);
+  void slots_found(Entry& entry, const SlotBook::Findings& findings);
   void accept_ready(Entry& entry);
   void pump(Entry& entry);
   void release_if_unused(const std::string& key);
@@ -69,6 +78,7 @@ class Listeners {
   Loop loop_;
   Policy policy_;
   std::map<std::string, std::unique_ptr<Entry>> entries_;
+  bool complained_ = false;  // of a kernel that does not steer
 };
 
 }  // namespace cohort::cluster

@@ -109,6 +109,7 @@ class OwnWorker::Claim {
 
   std::weak_ptr<net::ListenerUser> user;  // servers_ keeps it alive
   QueryServer query;
+  bool defer_accept = false;
   std::string tuple;
   std::string key;                                 // empty until the primary answered
   std::shared_ptr<net::SharedListener> accepting;  // shared with its running callback
@@ -323,6 +324,7 @@ std::unique_ptr<net::Listener> OwnWorker::listen(const net::ListenRequest& reque
   const auto resolved = literal(request.address);
   const auto claim =
       std::make_shared<Claim>(user, make_query(request, resolved ? *resolved : request.address));
+  claim->defer_accept = request.defer_accept;
   servers_.add(user);
   if (!resolved || ending_ != Ending::No) {
     loop_.post([user, resolved] {
@@ -378,11 +380,14 @@ void OwnWorker::query_answered(const std::shared_ptr<Claim>& shared, const Value
       send_close(claim);
       return fail(claim, net::error_for(address, listening.error().code.value()));
     }
+    if (claim.defer_accept) net::defer_accept(fd.get());
     if (!user)
       claim.descriptor = std::move(fd);  // somebody accepts by himself
     else
       claim.accepting = net::SharedListener::start(loop_, std::move(fd), claim.user,
-                                                   net::SharedListener::Sharing::WithOthers);
+                                                   reply["slot"].is_number()
+                                                       ? net::SharedListener::Sharing::Alone
+                                                       : net::SharedListener::Sharing::WithOthers);
   }
   claims_.emplace(claim.key, shared);
   if (user) user->listening(bound);
@@ -438,6 +443,7 @@ Result<int> OwnWorker::listening_descriptor(const net::ListenRequest& request) {
   const auto resolved = literal(request.address);
   if (!resolved) return resolved.error();
   const auto claim = std::make_shared<Claim>(nullptr, make_query(request, *resolved));
+  claim->defer_accept = request.defer_accept;
   const std::int64_t seq = ask(claim);
   blocking_for_ = seq;
   const auto deadline = std::chrono::steady_clock::now() + kQueryTimeout;
@@ -453,8 +459,8 @@ Result<int> OwnWorker::listening_descriptor(const net::ListenRequest& request) {
   if (!claim->descriptor) {
     send_close(*claim);
     return make_error(Errc::NoDescriptor, op,
-                      "under round-robin the primary accepts; use the policy shared, or "
-                      "cohort::Acceptor, which takes connections under every policy");
+                      "the primary accepts, under round-robin; use another policy (shared for a "
+                      "Unix socket), or cohort::Acceptor, which works under every policy");
   }
   descriptors_.push_back(claim);
   return claim->descriptor.get();

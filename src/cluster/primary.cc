@@ -18,8 +18,7 @@ constexpr std::size_t kLastLines = 10;
 
 Policy policy_from_environment() {
   const char* value = std::getenv("NODE_CLUSTER_SCHED_POLICY");
-  const std::string_view policy = value != nullptr ? value : "";
-  return policy == "none" || policy == "shared" ? Policy::Shared : Policy::RoundRobin;
+  return policy_from(value != nullptr ? value : "").value_or(Policy::Auto);
 }
 
 }  // namespace

@@ -124,7 +124,9 @@ Server Server::listen(const Address& address, std::function<void()> on_listening
 
 Server Server::listen(const Address& address, const ListenOptions& options,
                       std::function<void()> on_listening) const {
-  core_->listen(net::make_request(address, options), std::move(on_listening));
+  net::ListenRequest request = net::make_request(address, options);
+  request.defer_accept = options.defer_accept.value_or(true);
+  core_->listen(request, std::move(on_listening));
   return *this;
 }
 

@@ -97,11 +97,34 @@ Result<OwnFd> bind_socket(const ListenRequest& request) {
   return error_for(request.address, failure);
 }
 
+Result<OwnFd> bind_beside(int fd) {
+  SockAddr address;
+  address.size = sizeof address.storage;
+  int ipv6_only = 0;
+  socklen_t size = sizeof ipv6_only;
+  if (sys::getsockname(fd, address.storage, address.size) == -1) return errno_error("getsockname");
+  if (address.family() == AF_INET6 &&
+      sys::getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &ipv6_only, size) == -1)
+    return errno_error("IPV6_V6ONLY");
+  OwnFd beside = sys::socket(address.family(), SOCK_STREAM, 0);
+  if (!beside || set_tcp_options(beside.get(), address.family(), ipv6_only != 0) == -1 ||
+      sys::set_int_option(beside.get(), SOL_SOCKET, SO_REUSEPORT, 1) == -1 ||
+      sys::bind(beside.get(), address.get(), address.size) == -1)
+    return error_for(from_sockaddr(address), errno);
+  return beside;
+}
+
 Result<void> listen_on(int fd, int backlog) {
   if (sys::listen(fd, backlog > 0 ? backlog : kBacklogDefault) == 0) return {};
   const int failure = errno;
   const auto address = local_address(fd);
   return error_for(address ? *address : Address{}, failure);
+}
+
+void defer_accept(int fd) {
+  // The kernel counts in resent SYN-ACKs: after the first one, about a second, it waits no more.
+  constexpr int kSeconds = 1;
+  sys::set_int_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, kSeconds);
 }
 
 void remove_socket_file(const Address& address) {

@@ -22,10 +22,16 @@ struct ListenRequest {
   bool ipv6_only = false;     ///< `::` serves IPv4 too unless set.
   bool readable_all = false;  ///< Unix sockets: everybody may connect to read.
   bool writable_all = false;  ///< Unix sockets: everybody may connect to write.
+  bool defer_accept = false;  ///< TCP: connections arrive with their first data.
 };
 
 inline ListenRequest make_request(const Address& address, const ListenOptions& options) {
-  return {address, options.backlog, options.ipv6_only, options.readable_all, options.writable_all};
+  return {address,
+          options.backlog,
+          options.ipv6_only,
+          options.readable_all,
+          options.writable_all,
+          options.defer_accept.value_or(false)};
 }
 
 /// What a server implements. The host keeps it alive from `listen` until the Listener that it gave

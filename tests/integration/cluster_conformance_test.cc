@@ -58,7 +58,7 @@ class EitherPolicy : public testing::TestWithParam<const char*> {
   }
   const std::uint16_t port = free_port();
 };
-INSTANTIATE_TEST_SUITE_P(Policy, EitherPolicy, testing::Values("rr", "none"),
+INSTANTIATE_TEST_SUITE_P(Policy, EitherPolicy, testing::Values("rr", "none", "adaptive"),
                          [](const auto& test) { return std::string{test.param}; });
 
 // --- events

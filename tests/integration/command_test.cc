@@ -343,7 +343,8 @@ TEST(Completion, KnowsTheOptionsAndLeavesTheProgramsOwnAlone) {
     return bash.output();
   };
   EXPECT_EQ(complete({"cohort", "r"}), "=run\n");
-  EXPECT_EQ(complete({"cohort", "run", "-b", ""}), "=round-robin shared\n");
+  EXPECT_EQ(complete({"cohort", "run", "-b", ""}),
+            "=auto adaptive hash sticky round-robin shared\n");
   EXPECT_EQ(complete({"cohort", "run", "-w", "a"}), "=auto\n");
   EXPECT_EQ(complete({"cohort", "run", "--j"}), "=--json\n");
   EXPECT_EQ(complete({"cohort", "run", "-w", "2", "x.js", "--j"}), "=\n");

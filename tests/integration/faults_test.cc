@@ -54,7 +54,7 @@ class Ports : public testing::TestWithParam<const char*> {
  protected:
   ProgramOptions options() const { return {.env = {{"NODE_CLUSTER_SCHED_POLICY", GetParam()}}}; }
 };
-INSTANTIATE_TEST_SUITE_P(Policy, Ports, testing::Values("rr", "none"),
+INSTANTIATE_TEST_SUITE_P(Policy, Ports, testing::Values("rr", "none", "adaptive"),
                          [](const auto& test) { return std::string{test.param}; });
 
 TEST_P(Ports, ABusyPortIsAnErrorOfEachWorkerThatAskedForIt) {
@@ -196,7 +196,7 @@ TEST(Death, AWorkerThatIsKilledBetweenHandOffAndReplyLosesNoConnection) {
 }
 
 class Limit : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Policy, Limit, testing::Values("rr", "none"),
+INSTANTIATE_TEST_SUITE_P(Policy, Limit, testing::Values("rr", "none", "adaptive"),
                          [](const auto& test) { return std::string{test.param}; });
 
 TEST_P(Limit, WhenEveryWorkerIsFullNobodySpinsAndTheNextConnectionWaitsItsTurn) {

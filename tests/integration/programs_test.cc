@@ -51,7 +51,7 @@ class HelloCluster : public testing::TestWithParam<const char*> {
 
   const std::uint16_t port_ = free_port();
 };
-INSTANTIATE_TEST_SUITE_P(Policy, HelloCluster, testing::Values("rr", "none"),
+INSTANTIATE_TEST_SUITE_P(Policy, HelloCluster, testing::Values("rr", "none", "adaptive"),
                          [](const auto& test) { return std::string{test.param}; });
 
 TEST_P(HelloCluster, PrintsThePagesResultBlock) {

@@ -74,7 +74,7 @@ class NodeServers : public testing::TestWithParam<std::tuple<const char*, const 
 };
 INSTANTIATE_TEST_SUITE_P(Of, NodeServers,
                          testing::Combine(testing::Values("node20", "node26"),
-                                          testing::Values("rr", "none")),
+                                          testing::Values("rr", "none", "adaptive")),
                          name_of);
 
 // Where the policy makes no difference.

@@ -1,0 +1,90 @@
+#include "cluster/slot_book.h"
+
+#include <algorithm>
+
+namespace cohort::cluster {
+
+std::size_t SlotBook::fill(int worker) {
+  auto slot = std::find_if(slots_.begin(), slots_.end(),
+                           [](const Slot& candidate) { return !candidate.worker; });
+  if (slot == slots_.end()) slot = slots_.insert(slots_.end(), Slot{});
+  slot->worker = worker;
+  slot->stuck = false;
+  slot->waiting = 0;  // what is there waits for this worker from now on
+  return static_cast<std::size_t>(slot - slots_.begin());
+}
+
+void SlotBook::vacate(int worker, bool successor_expected) {
+  Slot* const slot = find(worker);
+  if (slot == nullptr) return;
+  slot->worker.reset();
+  slot->awaited = successor_expected;
+  slot->stuck = false;
+}
+
+std::optional<std::size_t> SlotBook::slot_of(int worker) const {
+  for (std::size_t i = 0; i < slots_.size(); ++i)
+    if (slots_[i].worker == worker) return i;
+  return std::nullopt;
+}
+
+bool SlotBook::has_workers() const {
+  return std::any_of(slots_.begin(), slots_.end(),
+                     [](const Slot& slot) { return slot.worker.has_value(); });
+}
+
+SlotBook::Slot* SlotBook::find(int worker) {
+  const auto slot = slot_of(worker);
+  return slot ? &slots_[*slot] : nullptr;
+}
+
+void SlotBook::turns(int worker) {
+  if (Slot* const slot = find(worker)) {
+    slot->stuck = false;
+    slot->waiting = 0;
+  }
+}
+
+SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const unsigned> waiting,
+                                     const std::function<bool(int)>& is_full) {
+  Findings findings;
+  if (!rules_.rescue_after) return findings;
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    Slot& slot = slots_[i];
+    if (waiting[i] == 0 || waiting[i] < slot.waiting || slot.waiting == 0) slot.since = now;
+    slot.waiting = waiting[i];
+    if (slot.worker && !slot.stuck && slot.waiting == 0 && !is_full(*slot.worker))
+      findings.targets.push_back(*slot.worker);
+  }
+  if (findings.targets.empty()) return findings;
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    Slot& slot = slots_[i];
+    if (slot.waiting == 0) continue;
+    if (slot.worker && !slot.stuck) {
+      if (now - slot.since < *rules_.rescue_after) continue;
+      slot.stuck = true;
+      findings.probe.push_back(*slot.worker);
+    }
+    findings.rescue.push_back(i);
+  }
+  return findings;
+}
+
+std::vector<bool> SlotBook::eligible() const {
+  std::vector<bool> result(slots_.size());
+  const auto choose = [&](auto is_eligible) {
+    std::transform(slots_.begin(), slots_.end(), result.begin(), is_eligible);
+    return std::find(result.begin(), result.end(), true) != result.end();
+  };
+  const auto has_worker = [](const Slot& slot) { return slot.worker.has_value(); };
+  if (rules_.steer_around) {
+    if (choose([](const Slot& slot) { return slot.worker && !slot.stuck; })) return result;
+    if (choose(has_worker)) return result;
+  } else if (choose([&](const Slot& slot) { return has_worker(slot) || slot.awaited; })) {
+    return result;
+  }
+  choose([](const Slot&) { return true; });
+  return result;
+}
+
+}  // namespace cohort::cluster

@@ -1,0 +1,70 @@
+// The slots of one address: who fills them, which of them get new connections, and from which of
+// them the connections that wait are moved to others. Pure.
+//
+// A slot is *stuck* when connections have waited in its queue for `rescue_after` and none was
+// taken, while the queue of another is empty: its worker is blocked, stopped or full. It is steered
+// around until its worker is known to turn. While every worker is busy nothing moves.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace cohort::cluster {
+
+class SlotBook {
+ public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+
+  struct Rules {
+    /// Whether slots without a worker, and stuck ones, get no connections while others can.
+    bool steer_around = true;
+    /// How long connections wait before they are moved; none: they never are.
+    std::optional<std::chrono::milliseconds> rescue_after;
+  };
+
+  explicit SlotBook(Rules rules) : rules_{rules} {}
+
+  /// Its slot: the first one without a worker, or a new one, number `size()` until now.
+  std::size_t fill(int worker);
+  /// The worker ends. Where nothing is steered around, what arrives waits for its successor, if one
+  /// is `expected`.
+  void vacate(int worker, bool successor_expected);
+  std::size_t size() const { return slots_.size(); }
+  bool has_workers() const;
+  std::optional<std::size_t> slot_of(int worker) const;
+
+  /// The worker's loop turned: it is not blocked, or not any more.
+  void turns(int worker);
+
+  struct Findings {
+    std::vector<std::size_t> rescue;  ///< Slots whose connections are to be moved...
+    std::vector<int> targets;         ///< ... to these workers, which have nothing waiting.
+    std::vector<int> probe;           ///< Stuck since now: call `turns` once they do.
+  };
+  /// The length of every slot's queue, now, and whether a worker refuses connections. To be called
+  /// every `rescue_after`.
+  Findings observe(TimePoint now, std::span<const unsigned> waiting,
+                   const std::function<bool(int worker)>& is_full);
+
+  /// For each slot, whether it gets new connections. At least one does.
+  std::vector<bool> eligible() const;
+
+ private:
+  struct Slot {
+    std::optional<int> worker;
+    bool awaited = false;  // by a successor that is expected
+    bool stuck = false;
+    unsigned waiting = 0;
+    TimePoint since{};  // when the queue was last seen to shrink, or empty
+  };
+  Slot* find(int worker);
+
+  Rules rules_;
+  std::vector<Slot> slots_;
+};
+
+}  // namespace cohort::cluster

@@ -1,0 +1,162 @@
+#include "cluster/slot_book.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace cohort::cluster {
+namespace {
+
+using std::chrono::milliseconds;
+using Slots = std::vector<std::size_t>;
+using Workers = std::vector<int>;
+using Bools = std::vector<bool>;
+
+constexpr SlotBook::Rules kAdaptive{.steer_around = true, .rescue_after = milliseconds{4}};
+constexpr SlotBook::Rules kSticky{.steer_around = false, .rescue_after = {}};
+
+// A book whose clock is moved by hand.
+struct Watched {
+  explicit Watched(int workers, SlotBook::Rules rules = kAdaptive) : book{rules} {
+    for (int worker = 1; worker <= workers; ++worker) book.fill(worker);
+  }
+  SlotBook::Findings after(int ms, std::vector<unsigned> waiting) {
+    now += milliseconds{ms};
+    return book.observe(now, waiting, [this](int worker) { return worker == full; });
+  }
+
+  SlotBook book;
+  SlotBook::TimePoint now{};
+  int full = 0;
+};
+
+TEST(SlotBook, AWorkerFillsTheFirstEmptySlot) {
+  Watched watched{3};
+  EXPECT_EQ(watched.book.size(), 3u);
+  watched.book.vacate(2, true);
+  EXPECT_EQ(watched.book.fill(4), 1u);
+  EXPECT_EQ(watched.book.fill(5), 3u);
+  EXPECT_EQ(watched.book.slot_of(4), 1u);
+  EXPECT_EQ(watched.book.slot_of(2), std::nullopt);
+}
+
+TEST(SlotBook, ASlotWithoutAWorkerGetsNothingWhileOthersCan) {
+  Watched watched{3};
+  watched.book.vacate(2, true);
+  EXPECT_EQ(watched.book.eligible(), (Bools{true, false, true}));
+  watched.book.vacate(1, true);
+  watched.book.vacate(3, true);
+  EXPECT_EQ(watched.book.eligible(), (Bools{true, true, true})) << "they wait for successors";
+}
+
+TEST(SlotBook, ConnectionsMoveFromASlotWhoseWorkerTakesNoneToOnesThatHaveNone) {
+  Watched watched{3};
+  EXPECT_EQ(watched.after(4, {0, 2, 0}).rescue, Slots{}) << "seen for the first time";
+  const auto findings = watched.after(4, {0, 2, 1});
+  EXPECT_EQ(findings.rescue, Slots{1});
+  EXPECT_EQ(findings.probe, Workers{2});
+  EXPECT_EQ(findings.targets, Workers{1});
+  EXPECT_EQ(watched.book.eligible(), (Bools{true, false, true}));
+}
+
+TEST(SlotBook, AStuckSlotIsEmptiedUntilItsWorkerTurns) {
+  Watched watched{2};
+  watched.after(4, {0, 1});
+  EXPECT_EQ(watched.after(4, {0, 1}).probe, Workers{2});
+  const auto next = watched.after(4, {0, 3});
+  EXPECT_EQ(next.rescue, Slots{1}) << "at once: what came before it was steered around";
+  EXPECT_EQ(next.probe, Workers{}) << "asked once";
+  watched.after(100, {0, 0});
+  EXPECT_EQ(watched.book.eligible(), (Bools{true, false})) << "an empty queue is no sign of life";
+  watched.book.turns(2);
+  EXPECT_EQ(watched.book.eligible(), (Bools{true, true}));
+  EXPECT_EQ(watched.after(4, {0, 1}).rescue, Slots{}) << "its time starts anew";
+}
+
+TEST(SlotBook, AWorkerThatTakesSomeIsNotStuck) {
+  Watched watched{2};
+  for (unsigned length = 100; length > 0; --length)
+    EXPECT_EQ(watched.after(4, {0, length}).rescue, Slots{});
+}
+
+TEST(SlotBook, NothingMovesWhileEveryWorkerIsBusy) {
+  Watched watched{3};
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(watched.after(10, {1, 5, 2}).rescue, Slots{});
+  EXPECT_EQ(watched.book.eligible(), (Bools{true, true, true}));
+}
+
+TEST(SlotBook, NothingMovesToAWorkerThatRefuses) {
+  Watched watched{2};
+  watched.full = 1;
+  watched.after(4, {0, 5});
+  EXPECT_EQ(watched.after(10, {0, 5}).rescue, Slots{});
+  watched.full = 0;
+  EXPECT_EQ(watched.after(4, {0, 5}).rescue, Slots{1});
+}
+
+TEST(SlotBook, TheQueueOfADeadWorkerMovesAtOnce) {
+  Watched watched{2};
+  watched.book.vacate(2, true);
+  const auto findings = watched.after(4, {0, 7});
+  EXPECT_EQ(findings.rescue, Slots{1});
+  EXPECT_EQ(findings.probe, Workers{});
+  EXPECT_EQ(findings.targets, Workers{1});
+}
+
+TEST(SlotBook, TheQueueOfTheOnlyWorkerWaitsForItsSuccessor) {
+  Watched watched{1};
+  watched.book.vacate(1, true);
+  EXPECT_EQ(watched.after(4, {7}).rescue, Slots{});
+  EXPECT_EQ(watched.book.fill(2), 0u);
+  EXPECT_EQ(watched.after(4, {7}).rescue, Slots{});
+}
+
+TEST(SlotBook, StickyConnectionsWaitForTheSuccessorThatIsExpected) {
+  Watched watched{3, kSticky};
+  watched.after(4, {0, 5, 0});
+  EXPECT_EQ(watched.after(400, {0, 5, 0}).rescue, Slots{});
+  watched.book.vacate(2, true);
+  EXPECT_EQ(watched.book.eligible(), (Bools{true, true, true}));
+  watched.book.vacate(3, false);
+  EXPECT_EQ(watched.book.eligible(), (Bools{true, true, false})) << "nobody will come";
+}
+
+// Whatever happens: somebody is eligible, and connections move only from where they wait to where
+// none do.
+TEST(SlotBook, HoldsItsPromisesInAnyOrderOfEvents) {
+  for (unsigned seed = 0; seed < 200; ++seed) {
+    std::mt19937 random{seed};
+    const auto below = [&](unsigned limit) { return static_cast<unsigned>(random() % limit); };
+    Watched watched{1, seed % 3 == 0 ? kSticky : kAdaptive};
+    int last_worker = 1;
+    for (int step = 0; step < 300; ++step) {
+      const int worker = static_cast<int>(below(static_cast<unsigned>(last_worker))) + 1;
+      switch (below(6)) {
+        case 0:
+          watched.book.vacate(worker, below(2) == 0);
+          break;
+        case 1:
+          watched.book.turns(worker);
+          break;
+        case 2:
+          if (watched.book.size() < 8) watched.book.fill(++last_worker);
+          break;
+        default: {
+          std::vector<unsigned> waiting(watched.book.size());
+          for (auto& length : waiting) length = below(3);
+          const auto findings = watched.after(static_cast<int>(below(10)), waiting);
+          for (const auto slot : findings.rescue) EXPECT_GT(waiting[slot], 0u);
+          for (const int target : findings.targets)
+            EXPECT_EQ(waiting[watched.book.slot_of(target).value()], 0u);
+          EXPECT_TRUE(!findings.targets.empty() || findings.rescue.empty());
+        }
+      }
+      const auto eligible = watched.book.eligible();
+      ASSERT_NE(std::find(eligible.begin(), eligible.end(), true), eligible.end())
+          << "seed " << seed << ", step " << step;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace cohort::cluster

@@ -1,0 +1,136 @@
+#include "cluster/slot_port.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/sys.h"
+
+namespace cohort::cluster {
+namespace {
+
+// Long enough that what it costs to see whether anything waits is nothing beside the wait, short
+// enough that a person does not notice the wait.
+constexpr std::chrono::milliseconds kRescueAfter{4};
+constexpr std::chrono::seconds kQuiet{1};
+// While every worker is busy nothing can move: so many times slower.
+constexpr int kSlowest = 4;
+
+SlotBook::Rules rules_of(Policy policy) {
+  if (policy == Policy::Sticky) return {.steer_around = false, .rescue_after = {}};
+  return {.steer_around = true, .rescue_after = kRescueAfter};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<SlotPort>> SlotPort::open(const Loop& loop,
+                                                 const net::ListenRequest& request, Policy policy,
+                                                 User user) {
+  auto group = net::SlotGroup::open(request);
+  if (!group) return group.error();
+  // A program that names the only slot there is: whether the kernel takes one.
+  const unsigned weight = 1;
+  if (const auto steered = group->steer(net::choose_at_random({&weight, 1})); !steered)
+    return make_error(Errc::NoDescriptor, steered.error().op, steered.error().message());
+  return std::unique_ptr<SlotPort>{new SlotPort{loop, std::move(*group), policy, std::move(user)}};
+}
+
+SlotPort::SlotPort(const Loop& loop, net::SlotGroup group, Policy policy, User user)
+    : loop_{loop},
+      group_{std::move(group)},
+      policy_{policy},
+      rescue_after_{rules_of(policy).rescue_after},
+      book_{rules_of(policy)},
+      user_{std::move(user)},
+      timer_{loop_.executor()} {}
+
+Result<std::size_t> SlotPort::join(int worker) {
+  const std::size_t slot = book_.fill(worker);
+  if (slot == group_.size()) {
+    if (auto added = group_.add(); !added) {
+      book_.vacate(worker, false);
+      return added.error();
+    }
+  }
+  while (buckets_.slots() < group_.size()) buckets_.add_slot();
+  steer();
+  wake();
+  return slot;
+}
+
+void SlotPort::leave(int worker, bool successor_expected) {
+  book_.vacate(worker, successor_expected);
+  steer();
+  wake();
+}
+
+void SlotPort::turns(int worker) {
+  book_.turns(worker);
+  steer();
+}
+
+// A failure leaves the program before it in place: the kernel took one like it.
+void SlotPort::steer() {
+  std::vector<bool> eligible = book_.eligible();
+  eligible.resize(group_.size());
+  if (eligible == steered_to_) return;
+  const std::vector<unsigned> weights(eligible.begin(), eligible.end());
+  const bool by_client = policy_ == Policy::Hash || policy_ == Policy::Sticky;
+  const auto steered = group_.steer(by_client ? net::choose_by_client(buckets_.among(eligible))
+                                              : net::choose_at_random(weights));
+  if (steered) steered_to_ = std::move(eligible);
+}
+
+OwnFd SlotPort::next_waiting() {
+  while (!rescue_.empty()) {
+    if (OwnFd fd = sys::accept(group_.fd(rescue_.back()))) return fd;
+    rescue_.pop_back();  // none waits any more, or there are no descriptors: the next look tells
+  }
+  return {};
+}
+
+// Looking at the queues.
+
+void SlotPort::fall_asleep() {
+  for (std::size_t slot = 0; slot < group_.size(); ++slot) {
+    OwnFd copy = sys::duplicate(group_.fd(slot));
+    if (!copy) return wake();
+    sleepers_.push_back(std::make_unique<Watch>(loop_, std::move(copy)));
+    sleepers_.back()->set_ref(false);
+    sleepers_.back()->wait_readable([this] { wake(); });
+  }
+}
+
+void SlotPort::wake() {
+  if (!rescue_after_) return;
+  awake_until_ = Clock::now() + kQuiet;
+  sleepers_.clear();
+  if (!std::exchange(awake_, true)) look_later();
+}
+
+void SlotPort::look_later() {
+  timer_.expires_after(*rescue_after_ * slowness_);
+  timer_.async_wait(callbacks_.wrap([this](boost::system::error_code error) {
+    if (!error) look();
+  }));
+}
+
+void SlotPort::look() {
+  const auto now = Clock::now();
+  std::vector<unsigned> waiting(group_.size());
+  for (std::size_t slot = 0; slot < waiting.size(); ++slot) waiting[slot] = group_.waiting(slot);
+  const auto findings = book_.observe(now, waiting, user_.is_full);
+  steer();
+  rescue_ = findings.rescue;
+  const bool any_waits =
+      std::any_of(waiting.begin(), waiting.end(), [](unsigned count) { return count > 0; });
+  if (any_waits) awake_until_ = now + kQuiet;
+  const bool all_busy = any_waits && findings.targets.empty();
+  slowness_ = all_busy ? std::min(2 * slowness_, kSlowest) : 1;
+  user_.found(findings);
+  // Without workers nothing can move; the next one wakes it.
+  if (book_.has_workers() && now < awake_until_) return look_later();
+  awake_ = false;
+  if (book_.has_workers()) fall_asleep();
+}
+
+}  // namespace cohort::cluster

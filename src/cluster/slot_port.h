@@ -1,0 +1,74 @@
+// One TCP address as slots, a listening socket for each worker: what SlotBook decides, carried out.
+//
+// Owned by the Listeners; loop's executor only. Without traffic it sleeps: the first connection
+// after a quiet second wakes it, and it looks at the queues every `rescue_after` until another
+// second has passed.
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/callback_scope.h"
+#include "base/loop.h"
+#include "cluster/slot_book.h"
+#include "cohort/cluster.h"
+#include "net/slot_group.h"
+
+namespace cohort::cluster {
+
+class SlotPort {
+ public:
+  struct User {
+    /// Asked of each worker: whether it refuses connections.
+    std::function<bool(int worker)> is_full;
+    /// Connections may have to move: `next_waiting` has them.
+    std::function<void(const SlotBook::Findings&)> found;
+  };
+
+  /// Errors: those of `SlotGroup::open`; NoDescriptor where the kernel attaches no program.
+  static Result<std::unique_ptr<SlotPort>> open(const Loop& loop, const net::ListenRequest& request,
+                                                Policy policy, User user);
+  SlotPort(const SlotPort&) = delete;
+  SlotPort& operator=(const SlotPort&) = delete;
+
+  /// The slot that the worker fills from now on.
+  Result<std::size_t> join(int worker);
+  int fd(std::size_t slot) const { return group_.fd(slot); }
+  /// The worker ends, and gets no more connections.
+  void leave(int worker, bool successor_expected);
+  /// A worker that was probed answered.
+  void turns(int worker);
+  /// One of the connections that are to be moved; none if no more wait.
+  OwnFd next_waiting();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  SlotPort(const Loop& loop, net::SlotGroup group, Policy policy, User user);
+  void steer();
+  void fall_asleep();
+  void wake();
+  void look_later();
+  void look();
+
+  Loop loop_;  // before what refers to it
+  net::SlotGroup group_;
+  Policy policy_;
+  std::optional<std::chrono::milliseconds> rescue_after_;
+  SlotBook book_;
+  net::BucketTable buckets_;
+  std::vector<bool> steered_to_;  // as the attached program has it
+  User user_;
+  std::vector<std::size_t> rescue_;
+  boost::asio::steady_timer timer_;
+  bool awake_ = false;
+  int slowness_ = 1;
+  Clock::time_point awake_until_;
+  std::vector<std::unique_ptr<Watch>> sleepers_;  // of every slot, while nothing arrives
+  CallbackScope callbacks_;
+};
+
+}  // namespace cohort::cluster

@@ -1,0 +1,52 @@
+#include "net/slot_group.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include "base/sys.h"
+#include "net/bind.h"
+
+namespace cohort::net {
+
+Result<SlotGroup> SlotGroup::open(const ListenRequest& request) {
+  SlotGroup group{request.backlog};
+  auto bound = bind_socket(request);
+  if (!bound) return bound.error();
+  if (sys::set_int_option(bound->get(), SOL_SOCKET, SO_REUSEPORT, 1) == -1)
+    return errno_error("SO_REUSEPORT");
+  if (auto listening = listen_on(bound->get(), group.backlog_); !listening)
+    return listening.error();
+  group.sockets_.push_back(std::move(*bound));
+  return group;
+}
+
+Result<void> SlotGroup::add() {
+  if (size() == kSlotsMax)
+    return make_error(Errc::InvalidArgument, "listen",
+                      "one address has at most " + std::to_string(kSlotsMax) + " slots");
+  auto bound = bind_beside(sockets_.front().get());
+  if (!bound) return bound.error();
+  if (auto listening = listen_on(bound->get(), backlog_); !listening) return listening.error();
+  sockets_.push_back(std::move(*bound));
+  return {};
+}
+
+Result<void> SlotGroup::steer(const SteeringProgram& program) {
+  // The kernel only reads it.
+  const sock_fprog attached{static_cast<unsigned short>(program.size()),
+                            const_cast<sock_filter*>(program.data())};
+  if (sys::setsockopt(sockets_.front().get(), SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &attached,
+                      sizeof attached) == -1)
+    return errno_error("attach a steering program");
+  return {};
+}
+
+unsigned SlotGroup::waiting(std::size_t slot) const {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  // Of a listening socket, these are the lengths of its queue: now, and at most.
+  if (sys::getsockopt(sockets_[slot].get(), IPPROTO_TCP, TCP_INFO, &info, size) == -1) return 0;
+  return info.tcpi_unacked;
+}
+
+}  // namespace cohort::net

@@ -1,0 +1,201 @@
+#include "net/slot_group.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <numeric>
+#include <set>
+
+#include "net/bind.h"
+#include "net/test_world.h"
+
+namespace cohort::net {
+namespace {
+
+ListenRequest request_for(Address address) {
+  ListenRequest request;
+  request.address = std::move(address);
+  return request;
+}
+
+// Client connections to an address, from given addresses of this machine, kept open.
+class Clients {
+ public:
+  explicit Clients(const SlotGroup& group)
+      : target_{to_sockaddr(local_address(group.fd(0)).value()).value()} {}
+
+  void connect(int count, const Address& from = {}) {
+    for (int i = 0; i < count; ++i) {
+      OwnFd fd = sys::socket(target_.family(), SOCK_STREAM, 0);
+      sys::set_nonblocking(fd.get(), false);
+      if (!from.host().empty()) {
+        const SockAddr source = to_sockaddr(from).value();
+        ASSERT_EQ(sys::bind(fd.get(), source.get(), source.size), 0);
+      }
+      ASSERT_EQ(sys::connect(fd.get(), target_.get(), target_.size), 0);
+      connections_.push_back(std::move(fd));
+    }
+  }
+
+ private:
+  SockAddr target_;
+  std::vector<OwnFd> connections_;
+};
+
+SlotGroup group_of(std::size_t slots, const Address& address = {"127.0.0.1", 0}) {
+  auto group = SlotGroup::open(request_for(address));
+  EXPECT_TRUE(group) << group.error();
+  while (group->size() < slots) {
+    const auto added = group->add();
+    EXPECT_TRUE(added) << added.error();
+    if (!added) break;
+  }
+  return std::move(*group);
+}
+
+std::vector<unsigned> waiting(const SlotGroup& group) {
+  std::vector<unsigned> result;
+  for (std::size_t slot = 0; slot < group.size(); ++slot) result.push_back(group.waiting(slot));
+  return result;
+}
+
+std::set<std::size_t> busy_slots(const SlotGroup& group) {
+  std::set<std::size_t> result;
+  for (std::size_t slot = 0; slot < group.size(); ++slot)
+    if (group.waiting(slot) > 0) result.insert(slot);
+  return result;
+}
+
+TEST(SlotGroup, ABusyPortIsAnErrorAlsoWhenAnotherGroupHasIt) {
+  const SlotGroup first = group_of(2);
+  const Address address = local_address(first.fd(0)).value();
+  const auto second = SlotGroup::open(request_for(address));
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code.value(), EADDRINUSE);
+  EXPECT_NE(second.error().message().find("ss -ltnp"), std::string::npos);
+}
+
+TEST(SlotGroup, APlainListenerHasThePortToo) {
+  const OwnFd plain = bind_socket(request_for({"127.0.0.1", 0})).value();
+  ASSERT_TRUE(listen_on(plain.get(), 0));
+  EXPECT_FALSE(SlotGroup::open(request_for(local_address(plain.get()).value())));
+}
+
+TEST(SlotGroup, AllSlotsHaveOneAddress) {
+  for (const Address& address : {Address{"127.0.0.1", 0}, Address{"::1", 0}, Address{"", 0}}) {
+    const SlotGroup group = group_of(4, address);
+    ASSERT_EQ(group.size(), 4u);
+    for (std::size_t slot = 0; slot < 4; ++slot)
+      EXPECT_EQ(local_address(group.fd(slot)).value(), local_address(group.fd(0)).value());
+  }
+}
+
+TEST(SlotGroup, EachConnectionWaitsInOneQueue) {
+  const SlotGroup group = group_of(4);
+  Clients clients{group};
+  clients.connect(40);
+  const auto lengths = waiting(group);
+  EXPECT_EQ(std::accumulate(lengths.begin(), lengths.end(), 0u), 40u);
+}
+
+TEST(SlotGroup, TheProgramChoosesAmongTheEligibleAlone) {
+  SlotGroup group = group_of(4);
+  const std::vector<unsigned> weights{1, 0, 1, 0};
+  ASSERT_TRUE(group.steer(choose_at_random(weights)));
+  Clients clients{group};
+  clients.connect(100);
+  const auto lengths = waiting(group);
+  EXPECT_EQ(lengths[1], 0u);
+  EXPECT_EQ(lengths[3], 0u);
+  EXPECT_EQ(lengths[0] + lengths[2], 100u);
+  EXPECT_GT(lengths[0], 20u);
+  EXPECT_GT(lengths[2], 20u);
+}
+
+TEST(SlotGroup, WeightsAreShares) {
+  SlotGroup group = group_of(3);
+  const std::vector<unsigned> weights{8, 1, 1};
+  ASSERT_TRUE(group.steer(choose_at_random(weights)));
+  Clients clients{group};
+  clients.connect(200);
+  EXPECT_NEAR(group.waiting(0), 160, 35);
+}
+
+TEST(SlotGroup, ANewProgramReplacesTheOldOne) {
+  SlotGroup group = group_of(3);
+  Clients clients{group};
+  for (std::size_t chosen = 0; chosen < 3; ++chosen) {
+    std::vector<unsigned> weights(3, 0);
+    weights[chosen] = 1;
+    ASSERT_TRUE(group.steer(choose_at_random(weights)));
+    clients.connect(10);
+  }
+  EXPECT_EQ(waiting(group), (std::vector<unsigned>{10, 10, 10}));
+}
+
+TEST(SlotGroup, ASlotThatComesLaterHasThePlaceOfItsNumber) {
+  SlotGroup group = group_of(2);
+  ASSERT_TRUE(group.add());
+  const std::vector<unsigned> weights{0, 0, 1};
+  ASSERT_TRUE(group.steer(choose_at_random(weights)));
+  Clients clients{group};
+  clients.connect(20);
+  EXPECT_EQ(waiting(group), (std::vector<unsigned>{0, 0, 20}));
+}
+
+BucketSlots even_buckets(std::size_t slots) {
+  BucketTable table;
+  while (table.slots() < slots) table.add_slot();
+  return table.among(std::vector<bool>(slots, true));
+}
+
+TEST(SlotGroup, OneClientComesToOneSlot) {
+  SlotGroup group = group_of(4);
+  ASSERT_TRUE(group.steer(choose_by_client(even_buckets(4))));
+  Clients clients{group};
+  clients.connect(20, {"127.0.0.9", 0});
+  EXPECT_EQ(busy_slots(group).size(), 1u);
+}
+
+TEST(SlotGroup, ManyClientsAreSpreadEvenly) {
+  SlotGroup group = group_of(4);
+  ASSERT_TRUE(group.steer(choose_by_client(even_buckets(4))));
+  Clients clients{group};
+  for (int i = 0; i < 400; ++i)
+    clients.connect(1, {"127.0." + std::to_string(i / 200) + "." + std::to_string(i % 200 + 1), 0});
+  for (const unsigned length : waiting(group)) EXPECT_NEAR(length, 100, 40);
+}
+
+// The address of a client is all 128 bits of it, and that of an IPv4 client the same on a socket
+// for both.
+TEST(SlotGroup, ClientsOfBothFamiliesHaveASlot) {
+  SlotGroup group = group_of(4, {"", 0});
+  ASSERT_TRUE(group.steer(choose_by_client(even_buckets(4))));
+  Clients clients{group};
+  const auto target = local_address(group.fd(0)).value();
+  for (const char* host : {"127.0.0.1", "::1"}) {
+    test::World world;
+    const auto before = waiting(group);
+    std::vector<std::unique_ptr<test::Client>> same;
+    for (int i = 0; i < 10; ++i)
+      same.push_back(std::make_unique<test::Client>(world, Address{host, target.port()}));
+    std::size_t grown = 0;
+    const auto after = waiting(group);
+    for (std::size_t slot = 0; slot < 4; ++slot) grown += after[slot] > before[slot] ? 1 : 0;
+    EXPECT_EQ(grown, 1u) << host;
+  }
+}
+
+TEST(SlotGroup, AFailedCallIsAnErrorAndLeavesNothing) {
+  const int lowest_free = sys::duplicate(0).get();
+  for (int n = 0; n < 16; ++n) {
+    sys::FailNth failing{n, ENOMEM};
+    auto group = SlotGroup::open(request_for({"127.0.0.1", 0}));
+    if (group) std::ignore = group->add();
+    if (!failing.fired()) break;
+  }
+  EXPECT_EQ(sys::duplicate(0).get(), lowest_free);
+}
+
+}  // namespace
+}  // namespace cohort::net

@@ -1,0 +1,105 @@
+// HTTP workers whose number and identity change under load. `/` is answered with "hello world",
+// `/block/MS` after MS milliseconds in which the worker does nothing else.
+//
+//   steered --port N [--workers N] [--replace N] [--counts N,N,...] [--exec SCRIPT]
+//
+// A worker that dies is replaced at once. --replace: N times a successor is forked, and the oldest
+// worker told to disconnect once that one listens. --counts: so many workers, a second each.
+// Prints `listening ID PID` for each worker, and `done` after the last change.
+#include <cohort/cohort.h>
+#include <time.h>
+
+#include <chrono>
+#include <iostream>
+#include <sstream>
+#include <string>
+
+#include "flags.h"
+
+using namespace std::chrono_literals;
+
+namespace {
+
+void block(std::chrono::milliseconds duration) {
+  const auto end = std::chrono::steady_clock::now() + duration;
+  while (std::chrono::steady_clock::now() < end) continue;
+}
+
+class Primary {
+ public:
+  Primary(cohort::Cluster& cluster, const Flags& flags)
+      : cluster_{cluster},
+        count_{flags.number("--workers", 4)},
+        replacements_{flags.number("--replace", 0)},
+        counts_{flags.text("--counts", "")} {
+    cluster.setup_primary({.exec = flags.text("--exec", "")});
+    cluster.on_listening([this](cohort::Worker worker, const cohort::Address&) {
+      std::cout << "listening " << worker.id() << ' ' << worker.process().pid() << '\n';
+      if (replacing_ && worker.id() == successor_) replaced();
+    });
+    cluster.on_exit([this](cohort::Worker worker, const cohort::Exit&) {
+      if (!worker.exited_after_disconnect()) adjust();
+    });
+    adjust();
+    // Until the test's load runs.
+    cluster.set_timeout(1s, [this] {
+      if (replacements_ > 0) replace();
+      if (!counts_.str().empty()) next_count();
+    });
+  }
+
+ private:
+  void adjust() {
+    for (auto left = cluster_.workers().size(); left < count_; ++left) cluster_.fork();
+    auto workers = cluster_.workers();
+    for (std::size_t i = 0; i + count_ < workers.size(); ++i) workers[i].disconnect();
+  }
+  void replace() {
+    replacing_ = true;
+    successor_ = cluster_.fork().id();
+  }
+  void replaced() {
+    replacing_ = false;
+    adjust();
+    if (--replacements_ > 0)
+      replace();
+    else
+      std::cout << "done\n";
+  }
+  void next_count() {
+    std::string count;
+    if (!std::getline(counts_, count, ',')) {
+      std::cout << "done\n";
+      return;
+    }
+    count_ = std::stoul(count);
+    adjust();
+    cluster_.set_timeout(1s, [this] { next_count(); });
+  }
+
+  cohort::Cluster& cluster_;
+  std::size_t count_;
+  unsigned replacements_;
+  std::istringstream counts_;
+  bool replacing_ = false;
+  int successor_ = 0;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Flags flags{argc, argv};
+  cohort::Cluster cluster;
+  if (cluster.is_primary()) {
+    const Primary primary{cluster, flags};
+    return cluster.run();
+  }
+  cohort::http::create_server(cluster, [](const auto& req, auto& res) {
+    constexpr std::string_view kBlock = "/block/";
+    const std::string target{req.url()};
+    if (target.starts_with(kBlock))
+      block(std::chrono::milliseconds{std::stol(target.substr(kBlock.size()))});
+    res.end("hello world\n");
+  }).listen(flags.port(8000));
+  return cluster.run();
+}

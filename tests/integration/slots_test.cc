@@ -1,0 +1,180 @@
+// What happens to connections under the policies that give every worker a queue of its own, while
+// workers are blocked, stopped, killed, replaced, added and removed. The load never sends a request
+// twice, and accounts for each. COHORT_CHAOS=1 (`make chaos`): the same for longer.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "harness/client.h"
+#include "harness/load.h"
+#include "harness/places.h"
+#include "harness/program.h"
+
+namespace harness {
+namespace {
+
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
+
+// Of `much`, what is done in an ordinary run.
+template <class Amount>
+Amount of(Amount much) {
+  return std::getenv("COHORT_CHAOS") != nullptr ? much : much / 5;
+}
+
+// A cluster of `steered` under the test's policy.
+class Steered : public testing::TestWithParam<const char*> {
+ protected:
+  Program& start(std::vector<std::string> flags, std::size_t workers = 4,
+                 const std::string& policy = GetParam()) {
+    std::vector<std::string> argv{helper("steered"), "--port", std::to_string(port), "--workers",
+                                  std::to_string(workers)};
+    argv.insert(argv.end(), flags.begin(), flags.end());
+    program_.emplace(argv, ProgramOptions{.env = {{"NODE_CLUSTER_SCHED_POLICY", policy}}});
+    EXPECT_TRUE(program_->wait_until("every worker to listen",
+                                     [&] { return listening().size() >= workers; }));
+    return *program_;
+  }
+  // The pids of all workers that ever listened, in that order.
+  std::vector<pid_t> listening() const {
+    std::vector<pid_t> pids;
+    for (const std::string& line : program_->lines()) {
+      int id = 0, pid = 0;
+      if (sscanf(line.c_str(), "listening %d %d", &id, &pid) == 2) pids.push_back(pid);
+    }
+    return pids;
+  }
+  LoadOptions load(int connections, bool keep_alive) const {
+    LoadOptions options{.port = port, .connections = connections};
+    options.request.keep_alive = keep_alive;
+    return options;
+  }
+
+  const std::uint16_t port = free_port();
+
+ private:
+  std::optional<Program> program_;
+};
+INSTANTIATE_TEST_SUITE_P(Policy, Steered, testing::Values("adaptive", "hash", "rr"),
+                         [](const auto& test) { return std::string{test.param}; });
+
+// A client whose request keeps its worker busy.
+class Blocking {
+ public:
+  Blocking(std::uint16_t port, milliseconds duration) {
+    EXPECT_EQ(client_.connect(port), "");
+    EXPECT_EQ(client_.send("GET /block/" + std::to_string(duration.count()) +
+                           " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
+              "");
+  }
+  bool answered() { return client_.receive_all().ends_with("hello world\n"); }
+
+ private:
+  TcpClient client_;
+};
+
+// Under round-robin one connection may wait: the one that the worker was handed as it got busy.
+TEST_P(Steered, NobodyWaitsForABlockedWorker) {
+  if (GetParam() == std::string{"rr"}) GTEST_SKIP() << "a policy without queues";
+  Program& program = start({});
+  Blocking blocking{port, 3s};
+  LoadGenerator generator{load(8, false)};
+  EXPECT_TRUE(eventually("load", [&] { return generator.ok() > 1000; }));
+  const LoadReport report = generator.stop();
+  EXPECT_EQ(report.failed, 0) << report.text();
+  // Far below the end of the block; a slow machine may take its time.
+  EXPECT_LT(report.slowest, 1500ms) << report.text();
+  EXPECT_TRUE(blocking.answered());
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+TEST_P(Steered, AWorkerThatWasBlockedIsServedAgain) {
+  Program& program = start({}, 2);
+  for (int round = 0; round < 6; ++round) {
+    Blocking first{port, 200ms};
+    Blocking second{port, 200ms};
+    EXPECT_TRUE(first.answered());
+    EXPECT_TRUE(second.answered());
+  }
+  LoadReport report = LoadGenerator{{.port = port, .connections = 4, .requests = 200}}.wait();
+  EXPECT_EQ(report.failed, 0) << report.text();
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+TEST_P(Steered, AStoppedWorkerFailsNothing) {
+  Program& program = start({});
+  const pid_t stopped = listening()[1];
+  LoadGenerator generator{load(16, false)};
+  EXPECT_TRUE(eventually("load", [&] { return generator.ok() > 100; }));
+  ASSERT_EQ(kill(stopped, SIGSTOP), 0);
+  std::this_thread::sleep_for(of(5s) * 2);
+  ASSERT_EQ(kill(stopped, SIGCONT), 0);
+  const LoadReport report = generator.stop();
+  EXPECT_EQ(report.failed, 0) << report.text();
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+// Only what a worker had accepted dies with it: nothing is refused, and no connection that waited
+// is reset.
+TEST_P(Steered, KillingWorkersLosesOnlyWhatTheyHadAccepted) {
+  Program& program = start({});
+  LoadGenerator generator{load(64, false)};
+  EXPECT_TRUE(eventually("load", [&] { return generator.ok() > 100; }));
+  int kills = 0;
+  for (const auto end = Clock::now() + of(10s); Clock::now() < end; ++kills) {
+    std::this_thread::sleep_for(50ms);
+    const std::vector<pid_t> alive = program.descendants();
+    if (!alive.empty()) kill(alive[static_cast<std::size_t>(kills) % alive.size()], SIGKILL);
+  }
+  const LoadReport report = generator.stop();
+  // At most what the workers had in hand; on average much less than one each time.
+  EXPECT_LE(report.failed, 2 * kills) << kills << " kills; " << report.text();
+  for (const auto& [reason, times] : report.reasons)
+    EXPECT_EQ(reason.find("refused"), std::string::npos) << report.text();
+  EXPECT_GT(report.ok, 100);
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+TEST_P(Steered, ReplacingEveryWorkerLosesNoRequest) {
+  for (const bool keep_alive : {false, true}) {
+    Program& program = start({"--replace", std::to_string(of(100))});
+    LoadGenerator generator{load(16, keep_alive)};
+    EXPECT_TRUE(program.wait_for_line("done", 1, 60s));
+    EXPECT_TRUE(program.wait_until("the old ones to end",
+                                   [&] { return program.descendants().size() <= 4; }));
+    const LoadReport report = generator.stop();
+    EXPECT_EQ(report.failed, 0) << (keep_alive ? "keep-alive: " : "") << report.text();
+    EXPECT_TRUE(program.ends_on_interrupt());
+  }
+}
+
+TEST_P(Steered, PostsSurviveReplacementsToo) {
+  Program& program = start({"--replace", std::to_string(of(50))});
+  LoadOptions options = load(16, true);
+  options.request.method = "POST";
+  options.request.body = std::string(2000, 'x');
+  LoadGenerator generator{options};
+  EXPECT_TRUE(program.wait_for_line("done", 1, 60s));
+  const LoadReport report = generator.stop();
+  EXPECT_EQ(report.failed, 0) << report.text();
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+TEST_P(Steered, MoreAndFewerWorkersLoseNoRequest) {
+  Program& program = start({"--counts", "8,2,5"}, 1);
+  LoadGenerator generator{load(16, false)};
+  EXPECT_TRUE(program.wait_for_line("done"));
+  EXPECT_EQ(program.descendants().size(), 5U);
+  const LoadReport report = generator.stop();
+  EXPECT_EQ(report.failed, 0) << report.text();
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+}  // namespace
+}  // namespace harness
