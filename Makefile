@@ -1,7 +1,7 @@
 # One command for each thing; every one first installs the packages that it needs (scripts/setup), asking sudo when needed.
 # On a system without apt it lists them and says how to go on.
 .DEFAULT_GOAL := help
-.PHONY: help run test tour binary bench format tidy asan tsan fuzz coverage install clean
+.PHONY: help run test chaos tour binary bench format tidy asan tsan fuzz coverage install clean
 
 SETUP ?= scripts/setup
 PORT ?= 8000
@@ -25,6 +25,12 @@ test: ## Build and run every test
 	@$(SETUP) $@
 	@cmake --workflow --preset dev
 
+chaos: ## The fault tests of the policies, five times as long: kill, stop, block, replace, grow, shrink
+	@$(SETUP) test
+	@cmake --preset dev --log-level=WARNING
+	@cmake --build build/dev --target slots_test
+	@COHORT_CHAOS=1 build/dev/tests/integration/slots_test --gtest_brief=1
+
 tour: ## Build and run the four example programs in turn
 	@$(SETUP) $@
 	@$(RELEASE) $(ONLY_PROGRAMS)
@@ -42,6 +48,7 @@ bench: ## Compare with Node and others, side by side
 	@$(RELEASE) -DCOHORT_BUILD_TESTS=OFF -DCOHORT_BUILD_BENCHES=ON -DCOHORT_BUILD_FUZZERS=OFF
 	@cmake --build build/release
 	@bench/run
+	@bench/policies
 
 format: ## Format every source with clang-format
 	@$(SETUP) $@

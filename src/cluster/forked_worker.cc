@@ -127,14 +127,15 @@ void ForkedWorker::message(ipc::Incoming incoming) {
       handles_->answer(channel_, incoming);
       break;
     case ipc::MessageKind::Cluster:
-      cluster_message(incoming.value);
+      cluster_message(incoming);
       break;
     default:  // NODE_ commands that we do not know are ignored, as Node does
       break;
   }
 }
 
-void ForkedWorker::cluster_message(const Value& message) {
+void ForkedWorker::cluster_message(ipc::Incoming& incoming) {
+  const Value& message = std::as_const(incoming.value);
   const Value& act = message["act"];
   if (act.is_undefined()) {
     if (message["accepted"].is_bool())
@@ -157,6 +158,10 @@ void ForkedWorker::cluster_message(const Value& message) {
     owner_.listeners().close(id_, std::string(message["key"].string_or("")));
   } else if (act == "room") {
     owner_.listeners().has_room(id_, std::string(message["key"].string_or("")));
+  } else if (act == "giveBack") {
+    if (incoming.fd)
+      owner_.listeners().take_back(std::string(message["key"].string_or("")),
+                                   std::move(incoming.fd));
   } else if (act == "exitedAfterDisconnect") {
     exiting_seq_ = message["seq"].int64_or(-1);
     handle(WorkerEvent::SaidExiting);
@@ -266,7 +271,9 @@ void ForkedWorker::finished(std::deque<HandOff>::iterator hand_off, bool accepte
 void ForkedWorker::send_disconnect_if_quiet() {
   if (!disconnect_pending_ || !hand_offs_.empty()) return;
   disconnect_pending_ = false;
-  send_cluster(cluster::cluster_message("disconnect"));
+  Value message = cluster::cluster_message("disconnect");
+  if (channel_ && channel_->peer_is_cohort() && owner_.goes_on()) message["takesBack"] = true;
+  send_cluster(std::move(message));
   if (channel_) channel_->hurry();
 }
 

@@ -28,6 +28,8 @@ class ForkedWorkerOwner {
   /// Whether a port that nobody uses any more stays open for the successor of a worker that ended
   /// on purpose.
   virtual bool keeps_ports() const = 0;
+  /// Whether others serve, or will serve, what a worker that ends on purpose served.
+  virtual bool goes_on() const = 0;
   /// Of this process's cluster messages, all workers together, as in Node.
   virtual std::int64_t next_seq() = 0;
   /// Emitted on the worker already, or about to be (`message`): the cluster's turn.
@@ -93,7 +95,7 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   void channel_closed(std::optional<Error> why) override;
 
   std::shared_ptr<ipc::Channel> channel() const override { return channel_; }
-  void cluster_message(const Value& message);
+  void cluster_message(ipc::Incoming& incoming);
   void answered(std::int64_t seq, bool accepted);
   void finished(std::deque<HandOff>::iterator hand_off, bool accepted);
   void send_cluster(Value message);

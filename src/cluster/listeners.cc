@@ -1,5 +1,6 @@
 #include "cluster/listeners.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <iostream>
@@ -14,8 +15,9 @@
 namespace cohort::cluster {
 namespace {
 
-// A connection that is moved waits for its answer alone: who turns out to be blocked has but one.
-constexpr unsigned kRescueCredits = 1;
+// A connection that is moved from worker to worker is handed off alone: who turns out to be blocked
+// has but one.
+constexpr unsigned kMovedCredits = 1;
 
 /// As a reply carries it: negative, and always an errno.
 int wire_errno(const Error& error) {
@@ -51,7 +53,8 @@ struct Listeners::Entry {
   Policy policy = Policy::Shared;  // RoundRobin, Shared, or one that has slots
   Value sockname;
   std::unique_ptr<SlotPort> slots;
-  std::unique_ptr<Watch> watch;  // without slots
+  OwnFd shared;                  // which the workers accept from
+  std::unique_ptr<Watch> watch;  // which the primary does
   std::map<int, HandoffPeer*> users;
   Dispatcher dispatcher;
   std::unordered_map<ConnectionId, OwnFd> connections;  // waiting or unanswered: our copies
@@ -91,15 +94,16 @@ void Listeners::query(HandoffPeer& worker, const QueryServer& query) {
     fd = entry->slots->fd(*slot);
     answer["slot"] = *slot;
   } else if (entry->policy == Policy::Shared) {
-    fd = entry->watch->fd();
+    fd = entry->shared.get();
   }
   entry->released = false;
   entry->users[worker.id()] = &worker;
   reply(worker, *entry, query, std::move(answer), fd);
-  if (entry->policy == Policy::RoundRobin) {
-    entry->dispatcher.join(worker.id(), worker.credits());
-    pump(*entry);
-  }
+  // With slots the next look tells who takes connections.
+  if (entry->slots) return;
+  entry->dispatcher.join(worker.id(),
+                         entry->policy == Policy::RoundRobin ? worker.credits() : kMovedCredits);
+  pump(*entry);
 }
 
 void Listeners::refuse(HandoffPeer& worker, const QueryServer& query, int negative_errno) {
@@ -187,7 +191,10 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& que
       return listening.error();
     if (auto local = net::local_address(fd.get())) entry->sockname = make_sockname(*local);
   }
-  entry->watch = std::make_unique<Watch>(loop_, std::move(fd));
+  if (entry->policy == Policy::RoundRobin)
+    entry->watch = std::make_unique<Watch>(loop_, std::move(fd));
+  else
+    entry->shared = std::move(fd);
   return entry;
 }
 
@@ -197,7 +204,7 @@ void Listeners::slots_found(Entry& entry, const SlotBook::Findings& findings) {
   const std::set<int> targets(findings.targets.begin(), findings.targets.end());
   for (const auto& [id, worker] : entry.users)
     if (targets.contains(id))
-      entry.dispatcher.join(id, kRescueCredits);
+      entry.dispatcher.join(id, kMovedCredits);
     else
       entry.dispatcher.retire(id);
   accept_ready(entry);
@@ -281,6 +288,23 @@ void Listeners::has_room(int worker, const std::string& key) {
   if (entry == nullptr) return;
   entry->dispatcher.has_room(worker);
   pump(*entry);
+}
+
+void Listeners::take_back(const std::string& key, OwnFd connection) {
+  Entry* entry = find(key);
+  if (entry == nullptr) return;  // nobody serves it any more
+  const ConnectionId id = ++entry->last_connection;
+  entry->connections.emplace(id, std::move(connection));
+  entry->dispatcher.offer(id);
+  if (entry->slots)
+    entry->slots->wake();  // the next look finds who takes it
+  else
+    pump(*entry);
+}
+
+bool Listeners::have_users() const {
+  return std::any_of(entries_.begin(), entries_.end(),
+                     [](const auto& entry) { return !entry.second->users.empty(); });
 }
 
 void Listeners::close(int worker, const std::string& key) {

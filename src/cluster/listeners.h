@@ -58,6 +58,10 @@ class Listeners {
   void retire(int worker, bool release);
   /// The worker is dead: what it held unanswered and had not touched is handed to others.
   void lose(int worker);
+  /// A connection that a worker had accepted and gives back, with nothing under way on it.
+  void take_back(const std::string& key, OwnFd connection);
+  /// Whether any worker uses any port.
+  bool have_users() const;
   /// Closes every port.
   void release_all();
   bool empty() const { return entries_.empty(); }

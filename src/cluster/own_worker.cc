@@ -142,6 +142,13 @@ class OwnWorker::Handle final : public net::Listener {
       worker->send_room(*claim_);
   }
   int native_handle() const override { return claim_->accepting ? claim_->accepting->fd() : -1; }
+  bool takes_back() const override {
+    const auto worker = worker_.lock();
+    return worker && worker->takes_back_ && worker->channel_ && !claim_->key.empty();
+  }
+  void give_back(OwnFd connection) override {
+    if (const auto worker = worker_.lock()) worker->give_back(*claim_, std::move(connection));
+  }
 
  private:
   std::weak_ptr<OwnWorker> worker_;
@@ -289,6 +296,7 @@ void OwnWorker::cluster_message(ipc::Incoming& incoming) {
   if (act == "disconnect") {
     by_primary_ = true;
     on_purpose_ = true;
+    takes_back_ = message["takesBack"].bool_or(false);
     if (ending_ == Ending::Replies) return servers_closed();
     return close_servers();
   }
@@ -426,6 +434,15 @@ void OwnWorker::send_room(const Claim& claim) {
   Value message = cluster::cluster_message("room");
   message["key"] = claim.key;
   send_cluster(std::move(message), ipc::Lane::Control);
+}
+
+void OwnWorker::give_back(const Claim& claim, OwnFd connection) {
+  Value message = cluster::cluster_message("giveBack");
+  message["key"] = claim.key;
+  message["seq"] = seq_++;
+  if (!channel_) return;  // the primary is gone, and the port with it
+  std::ignore = channel_->send_descriptor(ipc::wrap_handle("net.Native", std::move(message)),
+                                          connection.get(), {}, ipc::Lane::Control);
 }
 
 void OwnWorker::release(Claim& claim) {

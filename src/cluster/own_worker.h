@@ -112,6 +112,7 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
   void fail(Claim& claim, const Error& error);
   void send_close(const Claim& claim);
   void send_room(const Claim& claim);
+  void give_back(const Claim& claim, OwnFd connection);
   void release(Claim& claim);
   std::int64_t send_cluster(Value message, ipc::Lane lane = ipc::Lane::Data);
   void close_servers();
@@ -125,6 +126,7 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
   std::shared_ptr<ipc::Channel> channel_;  // shared with its own pending callbacks
   bool on_purpose_ = false;
   bool by_primary_ = false;  // the primary asked: no handshake
+  bool takes_back_ = false;  // and others go on serving
   bool leave_when_done_ = false;
   Ending ending_ = Ending::No;
   std::optional<std::int64_t> exiting_seq_;

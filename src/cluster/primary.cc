@@ -96,7 +96,9 @@ std::vector<Worker> Primary::workers() const {
 void Primary::disconnect(std::function<void()> done) {
   tell(event::Keep{0});
   if (done) disconnect_waiters_.push_back(std::move(done));
+  disconnecting_ = true;
   for (const Worker& worker : workers()) worker.disconnect();
+  disconnecting_ = false;
   loop_.post(callbacks_.wrap([this] { all_gone(); }));
 }
 
@@ -113,6 +115,12 @@ void Primary::terminate() { tell(event::Terminate{}); }
 
 bool Primary::keeps_ports() const {
   return !supervisor_.places.empty() && supervisor_.phase == Supervisor::Phase::Running;
+}
+
+bool Primary::goes_on() const {
+  const bool others = listeners_ && listeners_->have_users();
+  return supervisor_.phase == Supervisor::Phase::Running && !disconnecting_ &&
+         (others || keeps_ports());
 }
 
 // What workers report.

@@ -63,6 +63,7 @@ class Primary final : private ForkedWorkerOwner {
   // ForkedWorkerOwner
   Listeners& listeners() override { return *listeners_; }
   bool keeps_ports() const override;
+  bool goes_on() const override;
   std::int64_t next_seq() override { return seq_++; }
   void worker_online(ForkedWorker& worker) override;
   void worker_listening(ForkedWorker& worker, const Address& address) override;
@@ -98,6 +99,7 @@ class Primary final : private ForkedWorkerOwner {
   std::vector<std::function<void()>> disconnect_waiters_;
   std::optional<LastDeath> last_death_;
   int exit_code_ = 0;
+  bool disconnecting_ = false;  // all of them
   CallbackScope callbacks_;
 };
 

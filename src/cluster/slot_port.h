@@ -41,6 +41,8 @@ class SlotPort {
   void leave(int worker, bool successor_expected);
   /// A worker that was probed answered.
   void turns(int worker);
+  /// Looks at the queues soon: there is something that `User::found` should hear.
+  void wake();
   /// One of the connections that are to be moved; none if no more wait.
   OwnFd next_waiting();
 
@@ -50,7 +52,6 @@ class SlotPort {
   SlotPort(const Loop& loop, net::SlotGroup group, Policy policy, User user);
   void steer();
   void fall_asleep();
-  void wake();
   void look_later();
   void look();
 

@@ -349,10 +349,15 @@ void Connection::released() {
   if (const auto closed = std::exchange(on_close_, nullptr)) closed();
 }
 
+// An idle connection goes to whoever serves the address from now on, or else has the whole quiet
+// window from here on.
 void Connection::drain() {
-  // An idle connection has the whole quiet window from here on.
-  if (!answering_ && output_.empty() && !parser_.inside_request() && !lingering_)
-    since_ = server_->now();
+  if (answering_ || !output_.empty() || parser_.inside_request() || lingering_) return;
+  since_ = server_->now();
+  if (!input_.empty() || last_ || input_ended_ || !server_->takes_back()) return;
+  const auto self = shared_from_this();
+  server_->give_back(detach());
+  released();
 }
 
 // How many ticks after `since_` the connection has to be done with what it does.

@@ -141,7 +141,8 @@ void ServerCore::close(std::function<void()> done) {
     address_ = {};
     first_listening_ = nullptr;
     listener_->close();
-    for (Connection* connection : connections_) connection->drain();
+    // Backwards: one that is given back leaves.
+    for (std::size_t i = connections_.size(); i-- > 0;) connections_[i]->drain();
   }
   check_ended();
 }

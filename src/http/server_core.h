@@ -58,6 +58,9 @@ class ServerCore final : public net::ListenerUser, public std::enable_shared_fro
   void listening(const Address& bound) override;
   void listen_failed(const Error& error) override;
   bool connection(OwnFd& fd) override;
+  /// For a connection that drains: whether another process takes it over, and handing it there.
+  bool takes_back() const { return listener_ && listener_->takes_back(); }
+  void give_back(OwnFd connection) { listener_->give_back(std::move(connection)); }
   bool full() const override { return limit_ != 0 && connections_.size() >= limit_; }
   void drain(std::function<void()> done) override { close(std::move(done)); }
   void abandon() override;

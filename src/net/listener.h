@@ -70,6 +70,12 @@ class Listener {
   virtual void resume() = 0;
   /// The listening descriptor, still owned by the Listener, where the policy has one; else -1.
   virtual int native_handle() const = 0;
+  /// Whether somebody else goes on serving the address, and takes idle connections over. Asked
+  /// while the server drains.
+  virtual bool takes_back() const { return false; }
+  /// A connection on which nothing is under way, for whoever serves the address from now on. Bytes
+  /// that arrived and were not read go with it.
+  virtual void give_back(OwnFd /*connection*/) {}
 };
 
 /// Whoever gives out listeners: a worker asks its primary, a plain process binds.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <optional>
@@ -61,7 +62,7 @@ class Steered : public testing::TestWithParam<const char*> {
  private:
   std::optional<Program> program_;
 };
-INSTANTIATE_TEST_SUITE_P(Policy, Steered, testing::Values("adaptive", "hash", "rr"),
+INSTANTIATE_TEST_SUITE_P(Policy, Steered, testing::Values("adaptive", "hash", "rr", "none"),
                          [](const auto& test) { return std::string{test.param}; });
 
 // A client whose request keeps its worker busy.
@@ -163,6 +164,37 @@ TEST_P(Steered, PostsSurviveReplacementsToo) {
   EXPECT_TRUE(program.wait_for_line("done", 1, 60s));
   const LoadReport report = generator.stop();
   EXPECT_EQ(report.failed, 0) << report.text();
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+// Connections on which nothing is under way when their worker is told to end: they go to others.
+TEST_P(Steered, IdleConnectionsOutliveTheirWorkers) {
+  Program& program = start({"--replace", "4"});
+  const int count = of(2000);
+  std::vector<TcpClient> fresh(static_cast<std::size_t>(count)), used(fresh.size());
+  const auto answered = [](TcpClient& client) {
+    return client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").empty() &&
+           client.receive_until("hello world\n").ends_with("hello world\n");
+  };
+  for (TcpClient& client : fresh) ASSERT_EQ(client.connect(port), "");
+  for (TcpClient& client : used) {
+    ASSERT_EQ(client.connect(port), "");
+    ASSERT_TRUE(answered(client));
+  }
+  const std::vector<pid_t> first = listening();
+  EXPECT_TRUE(program.wait_for_line("done"));
+  EXPECT_TRUE(program.wait_until("the first workers to end", [&] {
+    const auto alive = program.descendants();
+    return std::none_of(first.begin(), first.begin() + 4, [&](pid_t pid) {
+      return std::find(alive.begin(), alive.end(), pid) != alive.end();
+    });
+  }));
+  int failed = 0;
+  for (auto* clients : {&fresh, &used})
+    for (TcpClient& client : *clients) failed += answered(client) ? 0 : 1;
+  EXPECT_EQ(failed, 0);
+  fresh.clear();
+  used.clear();
   EXPECT_TRUE(program.ends_on_interrupt());
 }
 
