@@ -51,6 +51,14 @@ enum class Policy {
   Hash,        ///< As Adaptive, but chosen by the client's address: the same client comes to the
                ///< same worker while that one is well.
   Sticky,      ///< As Hash, and waits for its worker, or for its worker's successor.
+  Own,         ///< As RoundRobin, but a function of the user's picks the worker.
+};
+/// A connection that has arrived, as a policy of the user's own sees it.
+struct Arrival {
+  Address client;  ///< Nothing for a Unix socket.
+  Address local;   ///< Where it arrived.
+  /// Its first bytes, as many as were asked for and have come. They stay in the connection.
+  std::string_view head;
 };
 /// `round-robin`, `shared`, ...: as the command, the environment and the docs have it.
 const char* to_string(Policy policy);
@@ -158,6 +166,13 @@ class Cluster {
   /// Auto unless NODE_CLUSTER_SCHED_POLICY names another (`rr` and `none` as in Node). Ignored once
   /// decided.
   void set_policy(Policy policy);
+  /// A policy of your own: `pick` returns the id of the worker that the connection is for, or 0 for
+  /// any. It waits for that worker while that one serves the port, and goes to another otherwise.
+  /// `peek_size`: how many bytes of it `pick` wants to see (the head of a request, a TLS
+  /// ClientHello); connections are then accepted with their first data, or after about a second
+  /// without. Called in the primary, for each connection: it must not block. What it throws ends
+  /// `run()`; the connection goes to any worker. Ignored once decided.
+  void set_policy(std::function<int(const Arrival&)> pick, std::size_t peek_size = 0);
   Policy policy() const;
 
   // Calls and topics, on either side (docs/calls.md).

@@ -233,6 +233,9 @@ void Cluster::keep(unsigned count) {
   if (is_primary()) impl_->primary.keep(count);
 }
 void Cluster::set_policy(Policy policy) { impl_->primary.set_policy(policy); }
+void Cluster::set_policy(std::function<int(const Arrival&)> pick, std::size_t peek_size) {
+  impl_->primary.set_policy(Policy::Own, {std::move(pick), peek_size});
+}
 Policy Cluster::policy() const { return impl_->primary.policy(); }
 Worker Cluster::worker() const { return Worker{impl_->own_worker}; }
 

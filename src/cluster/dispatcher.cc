@@ -8,6 +8,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kFullMin{5};
 constexpr std::chrono::milliseconds kFullMax{320};
+// That the primary holds for workers that are not free, all together.
+constexpr std::size_t kWantingMax = 512;
 
 }  // namespace
 
@@ -37,13 +39,21 @@ bool Dispatcher::any_unanswered() const {
                      [](const Worker& worker) { return !worker.unanswered.empty(); });
 }
 
-void Dispatcher::offer(ConnectionId connection) {
+void Dispatcher::offer(ConnectionId connection, int wanted) {
   // In the order of arrival: those that come back from a worker are older than those that wait.
-  waiting_.insert(std::upper_bound(waiting_.begin(), waiting_.end(), connection), connection);
+  const auto later = std::find_if(waiting_.begin(), waiting_.end(), [&](const Waiting& waiting) {
+    return waiting.connection > connection;
+  });
+  waiting_.insert(later, {connection, wanted});
 }
 
-std::optional<Dispatcher::Assignment> Dispatcher::next(TimePoint now) {
-  if (waiting_.empty()) return std::nullopt;
+// One that retired, or is gone, is not waited for.
+bool Dispatcher::waits_for(const Waiting& waiting) const {
+  const Worker* worker = waiting.wanted != 0 ? find(waiting.wanted) : nullptr;
+  return worker != nullptr && worker->credits > 0;
+}
+
+Dispatcher::Worker* Dispatcher::best(TimePoint now) {
   Worker* best = nullptr;
   for (auto& worker : workers_) {
     if (!is_free(worker, now)) continue;
@@ -51,12 +61,22 @@ std::optional<Dispatcher::Assignment> Dispatcher::next(TimePoint now) {
         (worker.unanswered.size() == best->unanswered.size() && worker.last_turn < best->last_turn))
       best = &worker;
   }
-  if (best == nullptr) return std::nullopt;
-  const Assignment assignment{best->id, waiting_.front()};
-  waiting_.pop_front();
-  best->unanswered.push_back(assignment.connection);
-  best->last_turn = ++turn_;
-  return assignment;
+  return best;
+}
+
+std::optional<Dispatcher::Assignment> Dispatcher::next(TimePoint now) {
+  Worker* const any = best(now);
+  if (any == nullptr) return std::nullopt;
+  for (auto waiting = waiting_.begin(); waiting != waiting_.end(); ++waiting) {
+    Worker* const worker = waits_for(*waiting) ? find(waiting->wanted) : any;
+    if (!is_free(*worker, now)) continue;
+    const Assignment assignment{worker->id, waiting->connection};
+    waiting_.erase(waiting);
+    worker->unanswered.push_back(assignment.connection);
+    worker->last_turn = ++turn_;
+    return assignment;
+  }
+  return std::nullopt;
 }
 
 bool Dispatcher::accepted(int worker, ConnectionId connection) {
@@ -91,13 +111,18 @@ std::size_t Dispatcher::room(TimePoint now) const {
   std::size_t credits = 0;
   for (const auto& worker : workers_)
     if (is_free(worker, now)) credits += worker.credits - worker.unanswered.size();
-  return credits > waiting_.size() ? credits - waiting_.size() : 0;
+  const auto wanting = static_cast<std::size_t>(
+      std::count_if(waiting_.begin(), waiting_.end(),
+                    [&](const Waiting& waiting) { return waits_for(waiting); }));
+  const std::size_t others = waiting_.size() - wanting;
+  if (credits <= others || wanting >= kWantingMax) return 0;
+  return std::min(credits - others, kWantingMax - wanting);
 }
 
-std::optional<Dispatcher::TimePoint> Dispatcher::retry_at() const {
+std::optional<Dispatcher::TimePoint> Dispatcher::retry_at(TimePoint now) const {
   std::optional<TimePoint> at;
   for (const auto& worker : workers_)
-    if (worker.full_for.count() != 0 && worker.unanswered.size() < worker.credits &&
+    if (worker.full_until > now && worker.unanswered.size() < worker.credits &&
         (!at || worker.full_until < *at))
       at = worker.full_until;
   return at;

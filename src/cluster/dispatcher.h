@@ -1,4 +1,4 @@
-// Which worker gets which connection, under round-robin, for one listener. Pure.
+// Which worker gets which connection that is handed off, for one listener. Pure.
 //
 // A worker has *credits*: how many connections it may hold unanswered (1 for a Node peer, as in
 // Node). The free worker with the fewest unanswered ones is next, in turns. A worker that refused
@@ -33,8 +33,9 @@ class Dispatcher {
   bool any_unanswered() const;
 
   /// A connection waits for a worker, for the first time or again. Ids grow in the order of
-  /// arrival, and that is the order of the hand-offs.
-  void offer(ConnectionId connection);
+  /// arrival, and that is the order of the hand-offs. `wanted`: it waits for that worker, as long
+  /// as that one takes connections at all; 0: for any.
+  void offer(ConnectionId connection, int wanted = 0);
   /// The next hand-off that can be made, if any. The connection is unanswered from here on.
   std::optional<Assignment> next(TimePoint now);
   /// The worker's answers. False if it did not hold that connection.
@@ -46,12 +47,11 @@ class Dispatcher {
   /// A worker that had refused may be tried again at once.
   void has_room(int worker);
 
-  /// How many more connections could be handed off at once: while it is 0, leave them in the
-  /// kernel's queue.
+  /// How many more connections to accept: as many as could be handed off at once, unless too many
+  /// wait for workers that they want. While it is 0, leave them in the kernel's queue.
   std::size_t room(TimePoint now) const;
-  /// When a worker that refused may be tried again. To be asked only while `room` is 0: then it is
-  /// in the future.
-  std::optional<TimePoint> retry_at() const;
+  /// When the first worker that refused may be tried again.
+  std::optional<TimePoint> retry_at(TimePoint now) const;
   std::size_t waiting() const { return waiting_.size(); }
 
  private:
@@ -63,13 +63,19 @@ class Dispatcher {
     std::chrono::milliseconds full_for{0};
     std::uint64_t last_turn = 0;
   };
+  struct Waiting {
+    ConnectionId connection;
+    int wanted;
+  };
   const Worker* find(int worker) const;
   Worker* find(int worker);
+  Worker* best(TimePoint now);
+  bool waits_for(const Waiting& waiting) const;
   static bool is_free(const Worker& worker, TimePoint now);
   static bool answer(Worker* worker, ConnectionId connection);
 
   std::vector<Worker> workers_;
-  std::deque<ConnectionId> waiting_;
+  std::deque<Waiting> waiting_;
   std::uint64_t turn_ = 0;
 };
 

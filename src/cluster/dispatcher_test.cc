@@ -34,7 +34,7 @@ TEST(Dispatcher, WithoutWorkersConnectionsWait) {
   offer(dispatcher, {1, 2});
   EXPECT_EQ(hand_off(dispatcher), "");
   EXPECT_EQ(dispatcher.waiting(), 2U);
-  EXPECT_EQ(dispatcher.retry_at(), std::nullopt);
+  EXPECT_EQ(dispatcher.retry_at(kNow), std::nullopt);
 }
 
 TEST(Dispatcher, HandsConnectionsToWorkersInTurns) {
@@ -105,7 +105,7 @@ TEST(Dispatcher, AnswersOfWhoeverDoesNotHoldTheConnectionCountForNothing) {
   EXPECT_TRUE(dispatcher.accepted(1, 1));
   EXPECT_FALSE(dispatcher.accepted(1, 1)) << "one answer each";
   EXPECT_FALSE(dispatcher.refused(1, 1, kNow));
-  EXPECT_EQ(dispatcher.retry_at(), std::nullopt);
+  EXPECT_EQ(dispatcher.retry_at(kNow), std::nullopt);
 }
 
 TEST(Dispatcher, AWorkerThatRefusedIsLeftAloneForAWhileThatDoubles) {
@@ -117,7 +117,7 @@ TEST(Dispatcher, AWorkerThatRefusedIsLeftAloneForAWhileThatDoubles) {
     EXPECT_EQ(hand_off(dispatcher, now), "1:1");
     EXPECT_TRUE(dispatcher.refused(1, 1, now));
     dispatcher.offer(1);
-    EXPECT_EQ(dispatcher.retry_at(), now + delay);
+    EXPECT_EQ(dispatcher.retry_at(now), now + delay);
     EXPECT_EQ(hand_off(dispatcher, now + delay - 1ns), "");
     EXPECT_EQ(dispatcher.room(now), 0U);
     now += delay;
@@ -136,7 +136,7 @@ TEST(Dispatcher, AnAcceptedConnectionStartsTheDelayOver) {
   offer(dispatcher, {2});
   EXPECT_EQ(hand_off(dispatcher, kNow + 5ms), "1:2");
   dispatcher.refused(1, 2, kNow + 5ms);
-  EXPECT_EQ(dispatcher.retry_at(), kNow + 10ms);
+  EXPECT_EQ(dispatcher.retry_at(kNow), kNow + 10ms);
 }
 
 TEST(Dispatcher, AWorkerThatAcceptsAfterItRefusedHasRoomAgain) {
@@ -167,12 +167,12 @@ TEST(Dispatcher, TheRetryIsThatOfTheFirstWorkerThatMayBeTriedAgain) {
   dispatcher.join(2, 2);
   offer(dispatcher, {1, 2, 3});
   EXPECT_EQ(hand_off(dispatcher), "1:1 2:2 2:3");
-  EXPECT_EQ(dispatcher.retry_at(), std::nullopt);
+  EXPECT_EQ(dispatcher.retry_at(kNow), std::nullopt);
   dispatcher.refused(1, 1, kNow + 1ms);
   dispatcher.refused(2, 2, kNow);
-  EXPECT_EQ(dispatcher.retry_at(), kNow + 5ms);
+  EXPECT_EQ(dispatcher.retry_at(kNow), kNow + 5ms);
   dispatcher.leave(2);
-  EXPECT_EQ(dispatcher.retry_at(), kNow + 6ms);
+  EXPECT_EQ(dispatcher.retry_at(kNow), kNow + 6ms);
 }
 
 TEST(Dispatcher, LeavingGivesBackWhatWasUnansweredOldestFirst) {
@@ -206,7 +206,7 @@ TEST(Dispatcher, ARetiredWorkerGetsNothingMoreButStillAnswers) {
   EXPECT_EQ(dispatcher.room(kNow), 0U);
   EXPECT_TRUE(dispatcher.any_unanswered());
   EXPECT_TRUE(dispatcher.refused(1, 1, kNow));
-  EXPECT_EQ(dispatcher.retry_at(), std::nullopt) << "it is not waited for";
+  EXPECT_EQ(dispatcher.retry_at(kNow), std::nullopt) << "it is not waited for";
   EXPECT_TRUE(dispatcher.accepted(1, 2));
   EXPECT_FALSE(dispatcher.any_unanswered());
   EXPECT_EQ(hand_off(dispatcher), "") << "idle, but retired";
@@ -262,6 +262,42 @@ TEST(Dispatcher, ANewWorkerIsNextAmongTheIdle) {
   dispatcher.join(2, 1);
   offer(dispatcher, {2});
   EXPECT_EQ(hand_off(dispatcher), "2:2");
+}
+
+TEST(Dispatcher, AConnectionWaitsForTheWorkerThatItWants) {
+  Dispatcher dispatcher;
+  dispatcher.join(1, 1);
+  dispatcher.join(2, 1);
+  dispatcher.offer(1, 2);
+  dispatcher.offer(2, 2);
+  dispatcher.offer(3);
+  EXPECT_EQ(hand_off(dispatcher), "2:1 1:3") << "those behind it do not wait";
+  EXPECT_TRUE(dispatcher.accepted(1, 3));
+  EXPECT_EQ(hand_off(dispatcher), "");
+  EXPECT_TRUE(dispatcher.accepted(2, 1));
+  EXPECT_EQ(hand_off(dispatcher), "2:2");
+}
+
+TEST(Dispatcher, OneThatWantsAWorkerThatIsGoneGoesToAnother) {
+  Dispatcher dispatcher;
+  dispatcher.join(1, 1);
+  dispatcher.join(2, 1);
+  dispatcher.offer(1, 7);
+  EXPECT_EQ(hand_off(dispatcher), "1:1");
+  dispatcher.offer(2, 1);
+  dispatcher.retire(1);
+  EXPECT_EQ(hand_off(dispatcher), "2:2");
+}
+
+TEST(Dispatcher, ThoseThatWaitForABusyWorkerLeaveRoomForOthersUpToALimit) {
+  Dispatcher dispatcher;
+  dispatcher.join(1, 1);
+  dispatcher.join(2, 1);
+  ConnectionId connection = 0;
+  dispatcher.offer(++connection, 1);
+  EXPECT_EQ(hand_off(dispatcher), "1:1");
+  while (dispatcher.room(kNow) > 0 && connection < 10'000) dispatcher.offer(++connection, 1);
+  EXPECT_EQ(connection, 513U);
 }
 
 }  // namespace

@@ -64,7 +64,8 @@ struct Listeners::Entry {
   bool released = false;    // closed as soon as nothing is unanswered
 };
 
-Listeners::Listeners(const Loop& loop, Policy policy) : loop_{loop}, policy_{policy} {}
+Listeners::Listeners(const Loop& loop, Policy policy, OwnPolicy own_policy)
+    : loop_{loop}, policy_{policy}, own_policy_{std::move(own_policy)} {}
 Listeners::~Listeners() = default;
 
 void Listeners::release_all() { entries_.clear(); }
@@ -129,6 +130,7 @@ void Listeners::reply(HandoffPeer& worker, Entry& entry, const QueryServer& quer
 Policy Listeners::policy_for(const QueryServer& query) const {
   if (query.type == SocketType::Udp4 || query.type == SocketType::Udp6) return Policy::Shared;
   if (policy_ == Policy::RoundRobin || policy_ == Policy::Shared) return policy_;
+  if (policy_ == Policy::Own) return Policy::RoundRobin;
   if (query.type == SocketType::Unix || query.fd) return Policy::RoundRobin;
   return policy_ == Policy::Auto ? Policy::Adaptive : policy_;
 }
@@ -190,6 +192,8 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& que
     if (auto listening = net::listen_on(fd.get(), query.backlog); !listening)
       return listening.error();
     if (auto local = net::local_address(fd.get())) entry->sockname = make_sockname(*local);
+    // So that there is something to see when it is accepted.
+    if (own_policy_.peek_size > 0) net::defer_accept(fd.get());
   }
   if (entry->policy == Policy::RoundRobin)
     entry->watch = std::make_unique<Watch>(loop_, std::move(fd));
@@ -236,11 +240,29 @@ void Listeners::accept_ready(Entry& entry) {
       continue;  // ECONNABORTED and the like: that client is gone
     }
     entry.complained = false;
+    const int wanted = pick(entry, fd.get());
     const ConnectionId id = ++entry.last_connection;
     entry.connections.emplace(id, std::move(fd));
-    entry.dispatcher.offer(id);
+    entry.dispatcher.offer(id, wanted);
   }
   pump(entry);
+}
+
+// The worker that the user's own policy wants; 0: any.
+int Listeners::pick(const Entry& entry, int fd) {
+  if (!own_policy_.pick || entry.slots) return 0;
+  std::string head(own_policy_.peek_size, '\0');
+  const ssize_t size = head.empty() ? 0 : sys::recv(fd, head.data(), head.size(), MSG_PEEK);
+  head.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+  const auto client = net::peer_address(fd);
+  const auto local = net::local_address(fd);
+  try {
+    return own_policy_.pick({client ? *client : Address{}, local ? *local : Address{}, head});
+  } catch (...) {
+    // It leaves the loop in a turn of its own; the connection goes to any worker.
+    loop_.post([thrown = std::current_exception()] { std::rethrow_exception(thrown); });
+    return 0;
+  }
 }
 
 // Hands off what can be handed off, then waits for whatever has to happen next: a connection if a
@@ -255,12 +277,11 @@ void Listeners::pump(Entry& entry) {
     worker->hand_off(entry.key, assignment->connection,
                      entry.connections.at(assignment->connection).get());
   }
-  if (entry.dispatcher.room(now) > 0) {
-    if (entry.watch && !entry.watch->waiting_readable())
-      entry.watch->wait_readable([this, &entry] { accept_ready(entry); });
-    return;
-  }
-  if (const auto at = entry.dispatcher.retry_at(); at && *at > now) {
+  const bool room = entry.dispatcher.room(now) > 0;
+  if (room && entry.watch && !entry.watch->waiting_readable())
+    entry.watch->wait_readable([this, &entry] { accept_ready(entry); });
+  if (room && entry.dispatcher.waiting() == 0) return;
+  if (const auto at = entry.dispatcher.retry_at(now)) {
     entry.retry.expires_at(*at);
     entry.retry.async_wait([this, key = entry.key](boost::system::error_code error) {
       if (Entry* found = error ? nullptr : find(key)) pump(*found);

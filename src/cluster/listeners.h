@@ -8,6 +8,7 @@
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -21,6 +22,12 @@
 #include "cohort/fd.h"
 
 namespace cohort::cluster {
+
+/// What `Cluster::set_policy` was given.
+struct OwnPolicy {
+  std::function<int(const Arrival&)> pick;
+  std::size_t peek_size = 0;
+};
 
 /// A worker as the listeners see it.
 class HandoffPeer {
@@ -41,7 +48,7 @@ class HandoffPeer {
 
 class Listeners {
  public:
-  Listeners(const Loop& loop, Policy policy);
+  Listeners(const Loop& loop, Policy policy, OwnPolicy own_policy);
   ~Listeners();
 
   void query(HandoffPeer& worker, const QueryServer& query);
@@ -76,11 +83,13 @@ class Listeners {
   void reply(HandoffPeer& worker, Entry& entry, const QueryServer& query, Value message, int fd);
   void slots_found(Entry& entry, const SlotBook::Findings& findings);
   void accept_ready(Entry& entry);
+  int pick(const Entry& entry, int fd);
   void pump(Entry& entry);
   void release_if_unused(const std::string& key);
 
   Loop loop_;
   Policy policy_;
+  OwnPolicy own_policy_;
   std::map<std::string, std::unique_ptr<Entry>> entries_;
   bool complained_ = false;  // of a kernel that does not steer
 };

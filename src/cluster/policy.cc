@@ -21,7 +21,7 @@ constexpr std::pair<std::string_view, Policy> kPolicies[] = {{"auto", Policy::Au
 const char* to_string(Policy policy) {
   for (const auto& [name, named] : kPolicies)
     if (named == policy) return name.data();
-  return "auto";
+  return "own";
 }
 
 std::optional<Policy> policy_from(std::string_view name) {

@@ -39,14 +39,16 @@ Primary::~Primary() {
 // Settings.
 
 void Primary::setup(const Settings& settings) {
-  if (!set_up_) listeners_ = std::make_unique<Listeners>(loop_, policy_);
+  if (!set_up_) listeners_ = std::make_unique<Listeners>(loop_, policy_, own_policy_);
   set_up_ = true;
   settings_ = merged(settings_, settings);
   loop_.post(callbacks_.wrap([this, now = settings_] { on_setup.emit(loop_, now); }));
 }
 
-void Primary::set_policy(Policy policy) {
-  if (!set_up_) policy_ = policy;
+void Primary::set_policy(Policy policy, OwnPolicy own_policy) {
+  if (set_up_) return;
+  policy_ = policy;
+  own_policy_ = std::move(own_policy);
 }
 
 void Primary::set_drain_timeout(std::chrono::milliseconds timeout) {

@@ -34,7 +34,7 @@ class Primary final : private ForkedWorkerOwner {
   void setup(const Settings& settings);
   void disconnect(std::function<void()> done);
   void keep(unsigned count);
-  void set_policy(Policy policy);
+  void set_policy(Policy policy, OwnPolicy own_policy = {});
   Policy policy() const { return policy_; }
   void set_drain_timeout(std::chrono::milliseconds timeout);
   /// TERM or INT arrived.
@@ -90,6 +90,7 @@ class Primary final : private ForkedWorkerOwner {
   Settings settings_;
   bool set_up_ = false;
   Policy policy_;
+  OwnPolicy own_policy_;
   std::unique_ptr<Listeners> listeners_;  // before the workers, which use it
   std::map<int, Entry> workers_;          // every process that lives, by id
   int last_id_ = 0;

@@ -286,6 +286,24 @@ TEST(Failing, PrintsExactlyFiveLinesWhenEveryCpuIsBusy) {
   }
 }
 
+// --- own_policy
+
+TEST(OwnPolicy, ARequestForAShardComesToItsWorkerAndAnyOtherToAnybody) {
+  const std::uint16_t port = free_port();
+  Program program{{example("own_policy"), "--port", std::to_string(port)}};
+  const auto asked = [port](const std::string& path) { return http_get(port, path).body; };
+  // Until its worker listens, others answer for a shard.
+  for (const std::string worker : {"1", "2", "3"})
+    ASSERT_TRUE(eventually("worker " + worker,
+                           [&] { return asked("/shard/" + worker) == "worker " + worker + '\n'; }));
+  for (int i = 0; i < 10; ++i)
+    for (const std::string worker : {"3", "1", "2"})
+      EXPECT_EQ(asked("/shard/" + worker), "worker " + worker + '\n');
+  EXPECT_TRUE(asked("/").starts_with("worker "));
+  EXPECT_TRUE(asked("/shard/9").starts_with("worker ")) << "nobody has that number";
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
 // --- keep_serving, awaiting
 
 TEST(KeepServing, ReplacesAWorkerThatCrashesAndGoesOnServing) {

@@ -1,0 +1,160 @@
+#include "cluster/listeners.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/io_context.hpp>
+#include <vector>
+
+#include "base/sys.h"
+#include "net/bind.h"
+#include "net/sockaddr.h"
+
+namespace cohort::cluster {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A worker that answers nothing by itself.
+class Peer final : public HandoffPeer {
+ public:
+  explicit Peer(int id) : id_{id} {}
+  int id() const override { return id_; }
+  unsigned credits() const override { return 1; }
+  void reply(const QueryServer& /*query*/, Value reply, int fd) override {
+    answer = std::move(reply);
+    if (fd >= 0) socket = sys::duplicate(fd);
+  }
+  void hand_off(const std::string& port_key, ConnectionId connection, int /*fd*/) override {
+    key = port_key;
+    handed.push_back(connection);
+  }
+  void probe() override { ++probes; }
+
+  Value answer;
+  OwnFd socket;
+  std::string key;
+  std::vector<ConnectionId> handed;
+  int probes = 0;
+
+ private:
+  int id_;
+};
+
+class ListenersTest : public testing::Test {
+ protected:
+  Listeners& listeners(Policy policy) { return listeners_.emplace(loop_, policy, OwnPolicy{}); }
+  static QueryServer query() {
+    QueryServer query;
+    query.address = "127.0.0.1";
+    return query;
+  }
+  OwnFd connect(const Peer& peer) {
+    const auto address = net::to_sockaddr(net::local_address(peer.socket.get()).value()).value();
+    OwnFd fd = sys::socket(AF_INET, SOCK_STREAM, 0);
+    sys::set_nonblocking(fd.get(), false);
+    EXPECT_EQ(sys::connect(fd.get(), address.get(), address.size), 0);
+    return fd;
+  }
+  bool run_until(const std::function<bool()>& done, std::chrono::milliseconds patience = 10s) {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (!done() && std::chrono::steady_clock::now() < deadline) {
+      io_.restart();
+      io_.run_one_for(10ms);
+    }
+    return done();
+  }
+
+ private:
+  boost::asio::io_context io_{1};
+  Loop loop_{io_, io_.get_executor()};
+  std::optional<Listeners> listeners_;
+};
+
+TEST_F(ListenersTest, EachWorkerHasASlotOfItsOwnOnOnePort) {
+  Listeners& ports = listeners(Policy::Auto);
+  Peer one{1}, two{2};
+  ports.query(one, query());
+  ports.query(two, query());
+  EXPECT_EQ(one.answer["slot"], 0);
+  EXPECT_EQ(two.answer["slot"], 1);
+  EXPECT_EQ(net::local_address(one.socket.get()).value(),
+            net::local_address(two.socket.get()).value());
+}
+
+TEST_F(ListenersTest, ASuccessorHasTheSlotOfTheDeadWithAllThatWaitsThere) {
+  Listeners& ports = listeners(Policy::Adaptive);
+  Peer one{1}, successor{2};
+  ports.query(one, query());
+  const OwnFd client = connect(one);
+  ports.lose(1);
+  ports.query(successor, query());
+  EXPECT_EQ(successor.answer["slot"], 0);
+  EXPECT_TRUE(sys::accept(successor.socket.get()));
+}
+
+TEST_F(ListenersTest, WhatWaitsBehindAWorkerThatTakesNothingIsHandedToOneThatHasNoneWaiting) {
+  Listeners& ports = listeners(Policy::Adaptive);
+  Peer blocked{1}, free{2};
+  ports.query(blocked, query());
+  const OwnFd clients[] = {connect(blocked), connect(blocked), connect(blocked)};
+  ports.query(free, query());
+  EXPECT_TRUE(run_until([&] { return !free.handed.empty(); }));
+  EXPECT_EQ(blocked.probes, 1);
+  EXPECT_EQ(free.handed.size(), 1U) << "one at a time";
+  ports.answer(2, free.key, free.handed.back(), true);
+  EXPECT_EQ(free.handed.size(), 2U);
+  ports.answer(2, free.key, free.handed.back(), true);
+  EXPECT_EQ(free.handed.size(), 3U);
+  EXPECT_FALSE(sys::accept(blocked.socket.get()));
+}
+
+TEST_F(ListenersTest, NothingMovesUnderSticky) {
+  Listeners& ports = listeners(Policy::Sticky);
+  Peer blocked{1}, free{2};
+  ports.query(blocked, query());
+  const OwnFd client = connect(blocked);
+  ports.query(free, query());
+  EXPECT_FALSE(run_until([&] { return !free.handed.empty(); }, 50ms));
+  EXPECT_TRUE(sys::accept(blocked.socket.get()));
+}
+
+TEST_F(ListenersTest, AConnectionThatIsGivenBackGoesToAnother) {
+  for (const Policy policy : {Policy::Adaptive, Policy::Shared}) {
+    Listeners& ports = listeners(policy);
+    Peer one{1}, two{2};
+    ports.query(one, query());
+    ports.query(two, query());
+    ASSERT_TRUE(net::listen_on(one.socket.get(), 0));  // as a worker does
+    const OwnFd client = connect(one);
+    OwnFd accepted = sys::accept(one.socket.get());
+    if (!accepted) accepted = sys::accept(two.socket.get());
+    ASSERT_TRUE(accepted);
+    ports.retire(1, true);
+    EXPECT_TRUE(ports.have_users());
+    ports.take_back(std::string(one.answer["key"].string_or("")), std::move(accepted));
+    EXPECT_TRUE(run_until([&] { return !two.handed.empty(); })) << to_string(policy);
+    EXPECT_TRUE(one.handed.empty());
+  }
+}
+
+// The one call that a kernel may refuse alone: the program's attachment.
+TEST_F(ListenersTest, WhereTheKernelDoesNotSteerThePrimaryAccepts) {
+  int fell_back = 0;
+  for (int n = 0; n < 20; ++n) {
+    Listeners& ports = listeners(Policy::Adaptive);
+    Peer one{1};
+    testing::internal::CaptureStderr();
+    sys::FailNth failing{n, EPERM};
+    ports.query(one, query());
+    const std::string log = testing::internal::GetCapturedStderr();
+    if (!failing.fired()) break;
+    if (!one.answer["errno"].is_null()) continue;
+    ++fell_back;
+    EXPECT_NE(log.find("going on with round-robin"), std::string::npos) << log;
+    EXPECT_TRUE(one.answer["sockname"].is_object());
+  }
+  EXPECT_EQ(fell_back, 1);
+}
+
+}  // namespace
+}  // namespace cohort::cluster
