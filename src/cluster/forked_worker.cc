@@ -16,6 +16,8 @@ constexpr unsigned kCohortCredits = 8;
 constexpr unsigned kNodeCredits = 1;
 // The key of no port.
 constexpr const char* kProbe = "";
+// A connection that is accepted in one turn is read from in that turn or in the next.
+constexpr int kTurnsToSettle = 2;
 
 }  // namespace
 
@@ -216,6 +218,7 @@ void ForkedWorker::reply(const QueryServer& query, Value reply, int fd) {
     return;
   }
   const bool datagram = query.type == SocketType::Udp4 || query.type == SocketType::Udp6;
+  accepts_ = accepts_ || !datagram;
   std::ignore = channel_->send_descriptor(
       ipc::wrap_handle(datagram ? "dgram.Native" : "net.Native", std::move(reply)), fd, {},
       ipc::Lane::Control);
@@ -246,6 +249,8 @@ void ForkedWorker::hand_off(const std::string& key, ConnectionId connection, int
 // A hand-off for a port that nobody has is refused as soon as the worker's loop turns, and needs no
 // help from it. It comes with a socket, which the worker closes: other kinds would harm Node's.
 void ForkedWorker::probe() {
+  const auto is_probe = [](const HandOff& hand_off) { return hand_off.key == kProbe; };
+  if (std::any_of(hand_offs_.begin(), hand_offs_.end(), is_probe)) return;  // it answers that one
   OwnFd ends[2];
   if (sys::socketpair(AF_UNIX, SOCK_STREAM, true, ends) == 0) hand_off(kProbe, 0, ends[0].get());
 }
@@ -259,15 +264,17 @@ void ForkedWorker::answered(std::int64_t seq, bool accepted) {
 void ForkedWorker::finished(std::deque<HandOff>::iterator hand_off, bool accepted) {
   const HandOff done = std::move(*hand_off);
   hand_offs_.erase(hand_off);
-  if (done.key == kProbe)
+  if (done.key == kProbe) {
     owner_.listeners().turns(id_);
-  else
+    if (settling_ > 0 && --settling_ > 0) probe();
+  } else {
     owner_.listeners().answer(id_, done.key, done.connection, accepted);
+  }
   send_disconnect_if_quiet();
 }
 
-// A Node worker that is told to disconnect resets connections that it was just handed and has not
-// read from: it first has to answer them.
+// A Node worker that is told to disconnect resets connections that it was just handed, or accepted,
+// and has not read from: it first has to answer the former, and to read from the latter.
 void ForkedWorker::send_disconnect_if_quiet() {
   if (!disconnect_pending_ || !hand_offs_.empty()) return;
   disconnect_pending_ = false;
@@ -300,6 +307,10 @@ void ForkedWorker::carry_out(std::uint16_t actions) {
   }
   if (actions & kSendDisconnect) {
     disconnect_pending_ = true;
+    if (accepts_ && channel_ && !channel_->peer_is_cohort()) {
+      settling_ = kTurnsToSettle;
+      probe();
+    }
     send_disconnect_if_quiet();
   }
   if (actions & kLeaveWorkers) owner_.worker_left(*this);

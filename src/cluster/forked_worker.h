@@ -113,6 +113,8 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   WorkerState state_ = WorkerState::Spawned;
   bool on_purpose_ = false;
   bool disconnect_pending_ = false;
+  bool accepts_ = false;  // it has a listening socket
+  int settling_ = 0;      // so many probes more before it is told to disconnect
   std::unique_ptr<process::ChildWatch> process_;
   std::shared_ptr<ipc::Channel> channel_;  // shared with its own pending callbacks
   std::unique_ptr<process::StderrTail> stderr_tail_;

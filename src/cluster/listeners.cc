@@ -56,6 +56,8 @@ struct Listeners::Entry {
   OwnFd shared;                  // which the workers accept from
   std::unique_ptr<Watch> watch;  // which the primary does
   std::map<int, HandoffPeer*> users;
+  std::set<int>
+      targets;  // workers that are given what waits elsewhere, once they show that they turn
   Dispatcher dispatcher;
   std::unordered_map<ConnectionId, OwnFd> connections;  // waiting or unanswered: our copies
   ConnectionId last_connection = 0;
@@ -203,20 +205,27 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& que
 }
 
 // Connections that wait for a worker that does not take them go to those that have none waiting.
+//
+// An empty queue is no sign of life: each of those is probed first, and gets one when it answers.
 void Listeners::slots_found(Entry& entry, const SlotBook::Findings& findings) {
   for (const int worker : findings.probe) entry.users.at(worker)->probe();
-  const std::set<int> targets(findings.targets.begin(), findings.targets.end());
-  for (const auto& [id, worker] : entry.users)
-    if (targets.contains(id))
-      entry.dispatcher.join(id, kMovedCredits);
-    else
-      entry.dispatcher.retire(id);
-  accept_ready(entry);
+  for (const auto& [id, worker] : entry.users) entry.dispatcher.retire(id);
+  entry.targets.clear();
+  const bool held = entry.dispatcher.waiting() > 0;
+  if (findings.rescue.empty() && !held) return;
+  if (held) entry.slots->wake();  // nothing that the queues show
+  entry.targets.insert(findings.targets.begin(), findings.targets.end());
+  for (const int worker : findings.targets) entry.users.at(worker)->probe();
 }
 
 void Listeners::turns(int worker) {
-  for (const auto& [key, entry] : entries_)
-    if (entry->slots) entry->slots->turns(worker);
+  for (const auto& [key, entry] : entries_) {
+    if (!entry->slots) continue;
+    entry->slots->turns(worker);
+    if (!entry->targets.contains(worker) || !entry->users.contains(worker)) continue;
+    entry->dispatcher.join(worker, kMovedCredits);
+    accept_ready(*entry);
+  }
 }
 
 void Listeners::accept_ready(Entry& entry) {

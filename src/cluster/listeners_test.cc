@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/io_context.hpp>
+#include <functional>
+#include <optional>
 #include <vector>
 
 #include "base/sys.h"
@@ -28,13 +30,17 @@ class Peer final : public HandoffPeer {
     key = port_key;
     handed.push_back(connection);
   }
-  void probe() override { ++probes; }
+  void probe() override {
+    ++probes;
+    if (turns) turns();
+  }
 
   Value answer;
   OwnFd socket;
   std::string key;
   std::vector<ConnectionId> handed;
   int probes = 0;
+  std::function<void()> turns;  // if it answers probes
 
  private:
   int id_;
@@ -98,7 +104,9 @@ TEST_F(ListenersTest, WhatWaitsBehindAWorkerThatTakesNothingIsHandedToOneThatHas
   ports.query(blocked, query());
   const OwnFd clients[] = {connect(blocked), connect(blocked), connect(blocked)};
   ports.query(free, query());
-  EXPECT_TRUE(run_until([&] { return !free.handed.empty(); }));
+  EXPECT_TRUE(run_until([&] { return free.probes > 0; }));
+  EXPECT_TRUE(free.handed.empty()) << "an empty queue is no sign of life";
+  ports.turns(2);
   EXPECT_EQ(blocked.probes, 1);
   EXPECT_EQ(free.handed.size(), 1U) << "one at a time";
   ports.answer(2, free.key, free.handed.back(), true);
@@ -106,6 +114,18 @@ TEST_F(ListenersTest, WhatWaitsBehindAWorkerThatTakesNothingIsHandedToOneThatHas
   ports.answer(2, free.key, free.handed.back(), true);
   EXPECT_EQ(free.handed.size(), 3U);
   EXPECT_FALSE(sys::accept(blocked.socket.get()));
+}
+
+TEST_F(ListenersTest, AWorkerThatEndsWhileItIsProbedGetsNothing) {
+  Listeners& ports = listeners(Policy::Adaptive);
+  Peer blocked{1}, ending{2};
+  ports.query(blocked, query());
+  const OwnFd client = connect(blocked);
+  ports.query(ending, query());
+  EXPECT_TRUE(run_until([&] { return ending.probes > 0; }));
+  ports.retire(2, true);
+  ports.turns(2);
+  EXPECT_TRUE(ending.handed.empty());
 }
 
 TEST_F(ListenersTest, NothingMovesUnderSticky) {
@@ -131,6 +151,7 @@ TEST_F(ListenersTest, AConnectionThatIsGivenBackGoesToAnother) {
     ASSERT_TRUE(accepted);
     ports.retire(1, true);
     EXPECT_TRUE(ports.have_users());
+    two.turns = [&] { ports.turns(2); };
     ports.take_back(std::string(one.answer["key"].string_or("")), std::move(accepted));
     EXPECT_TRUE(run_until([&] { return !two.handed.empty(); })) << to_string(policy);
     EXPECT_TRUE(one.handed.empty());

@@ -397,6 +397,7 @@ void OwnWorker::query_answered(const std::shared_ptr<Claim>& shared, const Value
                                                        ? net::SharedListener::Sharing::Alone
                                                        : net::SharedListener::Sharing::WithOthers);
   }
+  if (!user && !fd && !claim.descriptor) return;  // nothing for one who accepts by himself
   claims_.emplace(claim.key, shared);
   if (user) user->listening(bound);
   Value listening = make_query_server(claim.query);

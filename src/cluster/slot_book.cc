@@ -3,6 +3,12 @@
 #include <algorithm>
 
 namespace cohort::cluster {
+namespace {
+
+constexpr std::chrono::milliseconds kStuckMin{100};
+constexpr std::chrono::milliseconds kStuckMax{1600};
+
+}  // namespace
 
 std::size_t SlotBook::fill(int worker) {
   auto slot = std::find_if(slots_.begin(), slots_.end(),
@@ -10,6 +16,7 @@ std::size_t SlotBook::fill(int worker) {
   if (slot == slots_.end()) slot = slots_.insert(slots_.end(), Slot{});
   slot->worker = worker;
   slot->stuck = false;
+  slot->stuck_for = {};
   slot->waiting = 0;  // what is there waits for this worker from now on
   return static_cast<std::size_t>(slot - slots_.begin());
 }
@@ -41,6 +48,7 @@ SlotBook::Slot* SlotBook::find(int worker) {
 void SlotBook::turns(int worker) {
   if (Slot* const slot = find(worker)) {
     slot->stuck = false;
+    slot->stuck_for = {};
     slot->waiting = 0;
   }
 }
@@ -51,7 +59,11 @@ SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const unsigned> wa
   if (!rules_.rescue_after) return findings;
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
-    if (waiting[i] == 0 || waiting[i] < slot.waiting || slot.waiting == 0) slot.since = now;
+    const bool again = slot.stuck && now >= slot.tried_again;
+    if (again || waiting[i] == 0 || waiting[i] < slot.waiting || slot.waiting == 0)
+      slot.since = now;
+    if (!slot.stuck && waiting[i] < slot.waiting) slot.stuck_for = {};  // its worker took some
+    if (again) slot.stuck = false;
     slot.waiting = waiting[i];
     if (slot.worker && !slot.stuck && slot.waiting == 0 && !is_full(*slot.worker))
       findings.targets.push_back(*slot.worker);
@@ -63,6 +75,8 @@ SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const unsigned> wa
     if (slot.worker && !slot.stuck) {
       if (now - slot.since < *rules_.rescue_after) continue;
       slot.stuck = true;
+      slot.stuck_for = std::clamp(2 * slot.stuck_for, kStuckMin, kStuckMax);
+      slot.tried_again = now + slot.stuck_for;
       findings.probe.push_back(*slot.worker);
     }
     findings.rescue.push_back(i);

@@ -3,7 +3,8 @@
 //
 // A slot is *stuck* when connections have waited in its queue for `rescue_after` and none was
 // taken, while the queue of another is empty: its worker is blocked, stopped or full. It is steered
-// around until its worker is known to turn. While every worker is busy nothing moves.
+// around until its worker is known to turn, or, since not every worker can say so, for a while that
+// doubles. While every worker is busy nothing moves.
 #pragma once
 
 #include <chrono>
@@ -59,7 +60,9 @@ class SlotBook {
     bool awaited = false;  // by a successor that is expected
     bool stuck = false;
     unsigned waiting = 0;
-    TimePoint since{};  // when the queue was last seen to shrink, or empty
+    TimePoint since{};        // when the queue was last seen to shrink, or empty
+    TimePoint tried_again{};  // if stuck
+    std::chrono::milliseconds stuck_for{0};
   };
   Slot* find(int worker);
 

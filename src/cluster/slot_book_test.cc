@@ -66,11 +66,28 @@ TEST(SlotBook, AStuckSlotIsEmptiedUntilItsWorkerTurns) {
   const auto next = watched.after(4, {0, 3});
   EXPECT_EQ(next.rescue, Slots{1}) << "at once: what came before it was steered around";
   EXPECT_EQ(next.probe, Workers{}) << "asked once";
-  watched.after(100, {0, 0});
+  watched.after(50, {0, 0});
   EXPECT_EQ(watched.book.eligible(), (Bools{true, false})) << "an empty queue is no sign of life";
   watched.book.turns(2);
   EXPECT_EQ(watched.book.eligible(), (Bools{true, true}));
   EXPECT_EQ(watched.after(4, {0, 1}).rescue, Slots{}) << "its time starts anew";
+}
+
+TEST(SlotBook, AWorkerThatCannotSayThatItTurnsIsTriedAgainAtAFallingRate) {
+  Watched watched{2};
+  for (const int pause : {100, 200, 400, 800, 1600, 1600}) {
+    watched.after(4, {0, 1});
+    EXPECT_EQ(watched.after(4, {0, 1}).probe, Workers{2});
+    watched.after(pause - 1, {0, 0});
+    EXPECT_EQ(watched.book.eligible(), (Bools{true, false})) << pause;
+    watched.after(1, {0, 0});
+    EXPECT_EQ(watched.book.eligible(), (Bools{true, true})) << pause;
+  }
+  watched.after(4, {0, 5});
+  watched.after(4, {0, 4});
+  watched.after(4, {0, 4});
+  watched.after(100, {0, 0});
+  EXPECT_EQ(watched.book.eligible(), (Bools{true, true})) << "it had taken one meanwhile";
 }
 
 TEST(SlotBook, AWorkerThatTakesSomeIsNotStuck) {

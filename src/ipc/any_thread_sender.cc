@@ -52,7 +52,7 @@ Result<bool> AnyThreadSender::hand_over(const Value& message, const Channel::Don
   loop_.post([self = shared_from_this(), bytes = std::move(bytes), done] {
     const auto written = [self, size = bytes.size(), done](std::optional<Error> error) {
       self->arrived(size);
-      if (done) done(error);
+      if (done) done(std::move(error));
     };
     const auto channel = self->channel_.lock();
     const auto sent = channel ? channel->send_encoded(bytes, written)

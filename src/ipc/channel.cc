@@ -157,7 +157,7 @@ Result<bool> Channel::send_descriptor(const Value& wrapped, int fd, Answered ans
     // It has to wait, for longer than the caller may keep the descriptor.
     waiting->own = sys::duplicate(fd);
     if (!waiting->own) {
-      const Error failed = errno_error("send a handle");
+      Error failed = errno_error("send a handle");
       outbox_.pop(lane);
       return failed;
     }
@@ -234,7 +234,7 @@ void Channel::wait_writable() {
 }
 
 // The peer does not read any more. What it wrote before may still be there: reading finds the end.
-void Channel::fail_writes(Error error) {
+void Channel::fail_writes(const Error& error) {
   open_ = false;
   for (auto& done : outbox_.drop()) loop_.post([done = std::move(done), error] { done(error); });
   if (closing_) end(std::nullopt);

@@ -142,7 +142,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   void write_now();
   bool write_batch(const Outbox::Batch& batch);
   void wait_writable();
-  void fail_writes(Error error);
+  void fail_writes(const Error& error);
   bool read_once();
   void deliver(std::string_view bytes, std::vector<OwnFd> fds);
   void confirm(bool arrived);

@@ -35,10 +35,13 @@ class Primary {
     cluster.setup_primary({.exec = flags.text("--exec", "")});
     cluster.on_listening([this](cohort::Worker worker, const cohort::Address&) {
       std::cout << "listening " << worker.id() << ' ' << worker.process().pid() << '\n';
+      ++listening_;
       if (replacing_ && worker.id() == successor_) replaced();
     });
     cluster.on_exit([this](cohort::Worker worker, const cohort::Exit&) {
-      if (!worker.exited_after_disconnect()) adjust();
+      if (worker.exited_after_disconnect()) return;
+      --listening_;
+      adjust();
     });
     adjust();
     // Until the test's load runs.
@@ -52,7 +55,10 @@ class Primary {
   void adjust() {
     for (auto left = cluster_.workers().size(); left < count_; ++left) cluster_.fork();
     auto workers = cluster_.workers();
-    for (std::size_t i = 0; i + count_ < workers.size(); ++i) workers[i].disconnect();
+    for (std::size_t i = 0; i + count_ < workers.size(); ++i) {
+      workers[i].disconnect();
+      --listening_;
+    }
   }
   void replace() {
     replacing_ = true;
@@ -68,6 +74,10 @@ class Primary {
   }
   void next_count() {
     std::string count;
+    if (listening_ < cluster_.workers().size()) {
+      cluster_.set_timeout(100ms, [this] { next_count(); });  // nobody stops all that listen
+      return;
+    }
     if (!std::getline(counts_, count, ',')) {
       std::cout << "done\n";
       return;
@@ -79,6 +89,7 @@ class Primary {
 
   cohort::Cluster& cluster_;
   std::size_t count_;
+  std::size_t listening_ = 0;
   unsigned replacements_;
   std::istringstream counts_;
   bool replacing_ = false;
