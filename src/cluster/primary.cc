@@ -119,7 +119,9 @@ bool Primary::keeps_ports() const {
   return !supervisor_.places.empty() && supervisor_.phase == Supervisor::Phase::Running;
 }
 
+// Under sticky nothing moves from worker to worker.
 bool Primary::goes_on() const {
+  if (policy_ == Policy::Sticky) return false;
   const bool others = listeners_ && listeners_->have_users();
   return supervisor_.phase == Supervisor::Phase::Running && !disconnecting_ &&
          (others || keeps_ports());
