@@ -145,7 +145,7 @@ void ConnectionReferee::pumped(int listener, const Dispatcher& dispatcher, TimeP
   if (room > 0) {
     require(in_kernel(listener) == 0, "no connection stays in the kernel while a worker is free");
   } else {
-    require(dispatcher.retry_at() == alone, "who is left alone is tried again, in time");
+    require(dispatcher.retry_at(now) == alone, "who is left alone is tried again, in time");
   }
 }
 

@@ -273,7 +273,7 @@ void ModelPrimary::pump(int number) {
   }
   connections_.pumped(number, listener.dispatcher, now);
   listener.retry =
-      listener.dispatcher.room(now) == 0 ? listener.dispatcher.retry_at() : std::nullopt;
+      listener.dispatcher.room(now) == 0 ? listener.dispatcher.retry_at(now) : std::nullopt;
 }
 
 void ModelPrimary::release_if_unused(int number) {
