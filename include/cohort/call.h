@@ -34,7 +34,7 @@ class Reply {
   /// Answers. `undefined` arrives as null, since JSON has no undefined.
   void operator()(Value result) const;
   /// Answers with a failure: the caller gets Errc::CallFailed with `message` as its detail.
-  void fail(std::string message) const;
+  void fail(const std::string& message) const;
   /// The id of the worker that called; 0 for this process's primary or parent.
   int caller() const;
   /// Whether the caller has given up, or is gone. An answer is then dropped.

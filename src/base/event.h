@@ -29,7 +29,7 @@ class Event {
   bool has_listener() const { return !handlers_.empty() || !waiting_.empty(); }
 
   /// Calls the handlers that were there when it began; they may add others.
-  void emit(const Loop& loop, Args... args) {
+  void emit(const Loop& loop, const Args&... args) {
     for (auto& waiting : std::exchange(waiting_, {}))
       complete(loop, std::move(waiting), {}, std::remove_cvref_t<Args>(args)...);
     auto left = handlers_.size();

@@ -258,12 +258,9 @@ void ForkedWorker::probe() {
 void ForkedWorker::answered(std::int64_t seq, bool accepted) {
   const auto found = std::find_if(hand_offs_.begin(), hand_offs_.end(),
                                   [seq](const HandOff& h) { return h.seq == seq; });
-  if (found != hand_offs_.end()) finished(found, accepted);
-}
-
-void ForkedWorker::finished(std::deque<HandOff>::iterator hand_off, bool accepted) {
-  const HandOff done = std::move(*hand_off);
-  hand_offs_.erase(hand_off);
+  if (found == hand_offs_.end()) return;
+  const HandOff done = std::move(*found);
+  hand_offs_.erase(found);
   if (done.key == kProbe) {
     owner_.listeners().turns(id_);
     if (settling_ > 0 && --settling_ > 0) probe();

@@ -97,7 +97,6 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   std::shared_ptr<ipc::Channel> channel() const override { return channel_; }
   void cluster_message(ipc::Incoming& incoming);
   void answered(std::int64_t seq, bool accepted);
-  void finished(std::deque<HandOff>::iterator hand_off, bool accepted);
   void send_cluster(Value message);
   void send_disconnect_if_quiet();
   void process_ended(const Exit& exit);

@@ -102,7 +102,7 @@ ParentChannel take_parent_channel() {
 // One call of `listen`, until its Listener is closed.
 class OwnWorker::Claim {
  public:
-  Claim(std::shared_ptr<net::ListenerUser> listener_user, QueryServer listener_query)
+  Claim(const std::shared_ptr<net::ListenerUser>& listener_user, QueryServer listener_query)
       : user{listener_user}, query{std::move(listener_query)} {
     tuple = query.key();  // of index 0: equal queries
   }
@@ -397,7 +397,7 @@ void OwnWorker::query_answered(const std::shared_ptr<Claim>& shared, const Value
                                                        ? net::SharedListener::Sharing::Alone
                                                        : net::SharedListener::Sharing::WithOthers);
   }
-  if (!user && !fd && !claim.descriptor) return;  // nothing for one who accepts by himself
+  if (!user && !claim.descriptor) return;  // nothing for one who accepts by himself
   claims_.emplace(claim.key, shared);
   if (user) user->listening(bound);
   Value listening = make_query_server(claim.query);
