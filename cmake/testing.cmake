@@ -17,6 +17,11 @@ if(COHORT_SANITIZE)
   set(COHORT_TEST_TIMEOUT 240)
 endif()
 
+# Tests are read more often than they run.
+if(CMAKE_CXX_CLANG_TIDY)
+  set(COHORT_TEST_TIDY ${CMAKE_CXX_CLANG_TIDY} --checks=-performance-*)
+endif()
+
 # cohort_unit_test(room a_test.cc b_test.cc ...): one GoogleTest program per room, ROOM_test.
 function(cohort_unit_test room)
   if(NOT COHORT_BUILD_TESTS)
@@ -25,6 +30,7 @@ function(cohort_unit_test room)
   add_executable(${room}_test ${ARGN})
   target_include_directories(${room}_test PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
   target_link_libraries(${room}_test PRIVATE cohort cohort_options GTest::gtest_main)
+  set_target_properties(${room}_test PROPERTIES CXX_CLANG_TIDY "${COHORT_TEST_TIDY}")
   gtest_discover_tests(${room}_test NO_PRETTY_VALUES
     PROPERTIES TIMEOUT ${COHORT_TEST_TIMEOUT} LABELS unit DISCOVERY_TIMEOUT 60)
 endfunction()

@@ -91,9 +91,9 @@ void drain(Decoder& decoder, Outcome& outcome) {
 
 /// Shared memory that a peer may refer to.
 std::shared_ptr<const std::byte> lend(std::size_t offset, std::size_t size) {
-  static const std::vector<std::byte> kMemory(4096, std::byte{'L'});
-  if (offset > kMemory.size() || size > kMemory.size() - offset) return nullptr;
-  return {kMemory.data() + offset, [](const std::byte*) {}};
+  static const std::vector<std::byte> memory(4096, std::byte{'L'});
+  if (offset > memory.size() || size > memory.size() - offset) return nullptr;
+  return {memory.data() + offset, [](const std::byte*) {}};
 }
 
 /// Feeds the bytes in pieces that `random` chooses (0: all at once), with up to two descriptors

@@ -8,10 +8,10 @@
 #include "cli/run.h"
 
 int main(int argc, char** argv) {
-  using namespace cohort::cli;
-  const auto parsed = parse_command_line(std::vector<std::string>(argv + 1, argv + argc));
-  if (const auto* options = std::get_if<RunOptions>(&parsed)) return run(*options);
-  const auto& answer = std::get<Answer>(parsed);
+  namespace cli = cohort::cli;
+  const auto parsed = cli::parse_command_line(std::vector<std::string>(argv + 1, argv + argc));
+  if (const auto* options = std::get_if<cli::RunOptions>(&parsed)) return cli::run(*options);
+  const auto& answer = std::get<cli::Answer>(parsed);
   std::fputs(answer.text.c_str(), answer.code == 0 ? stdout : stderr);
   return answer.code;
 }

@@ -84,7 +84,7 @@ TEST(Dispatcher, ConnectionsAreHandedOffInTheOrderOfArrivalHoweverOftenTheyWereR
   offer(dispatcher, {1, 2, 3});
   EXPECT_EQ(hand_off(dispatcher), "1:1 1:2 1:3");
   offer(dispatcher, {4});
-  for (const ConnectionId id : {1, 2, 3}) {
+  for (const ConnectionId id : {1u, 2u, 3u}) {
     dispatcher.refused(1, id, kNow);
     dispatcher.offer(id);
   }

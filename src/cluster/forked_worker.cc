@@ -16,7 +16,11 @@ constexpr unsigned kCohortCredits = 8;
 constexpr unsigned kNodeCredits = 1;
 // The key of no port.
 constexpr const char* kProbe = "";
-// A connection that is accepted in one turn is read from in that turn or in the next.
+// Before a Node worker is told to end: the clients of the connections that it accepted last have
+// this long to send their request, then none may wait for it, and then its loop turns so often that
+// it has read them. All that within the second time.
+constexpr std::chrono::milliseconds kSettleMin{100};
+constexpr std::chrono::milliseconds kSettleMax{2000};
 constexpr int kTurnsToSettle = 2;
 
 }  // namespace
@@ -61,7 +65,8 @@ ForkedWorker::ForkedWorker(const Loop& loop, std::shared_ptr<Calls> calls, Forke
       owner_{owner},
       id_{id},
       serialization_{serialization},
-      limits_{limits} {}
+      limits_{limits},
+      settle_timer_{loop.executor()} {}
 
 ForkedWorker::~ForkedWorker() {
   if (channel_) channel_->abandon();
@@ -213,12 +218,12 @@ void ForkedWorker::reply(const QueryServer& query, Value reply, int fd) {
   reply["ack"] = query.seq;
   reply["seq"] = owner_.next_seq();
   if (!channel_) return;
+  const bool datagram = query.type == SocketType::Udp4 || query.type == SocketType::Udp6;
+  serves_ = serves_ || !datagram;
   if (fd < 0) {
     std::ignore = channel_->send_own(reply, ipc::Lane::Control);
     return;
   }
-  const bool datagram = query.type == SocketType::Udp4 || query.type == SocketType::Udp6;
-  accepts_ = accepts_ || !datagram;
   std::ignore = channel_->send_descriptor(
       ipc::wrap_handle(datagram ? "dgram.Native" : "net.Native", std::move(reply)), fd, {},
       ipc::Lane::Control);
@@ -263,7 +268,7 @@ void ForkedWorker::answered(std::int64_t seq, bool accepted) {
   hand_offs_.erase(found);
   if (done.key == kProbe) {
     owner_.listeners().turns(id_);
-    if (settling_ > 0 && --settling_ > 0) probe();
+    if (settling_ > 0) settle_on();
   } else {
     owner_.listeners().answer(id_, done.key, done.connection, accepted);
   }
@@ -272,8 +277,25 @@ void ForkedWorker::answered(std::int64_t seq, bool accepted) {
 
 // A Node worker that is told to disconnect resets connections that it was just handed, or accepted,
 // and has not read from: it first has to answer the former, and to read from the latter.
+void ForkedWorker::settle() {
+  settling_ = kTurnsToSettle;
+  settle_deadline_ = std::chrono::steady_clock::now() + kSettleMax;
+  settle_timer_.expires_after(kSettleMin);
+  settle_timer_.async_wait([weak = weak_from_this(), this](boost::system::error_code) {
+    if (const auto self = weak.lock()) probe();
+  });
+}
+
+// Its loop turned.
+void ForkedWorker::settle_on() {
+  --settling_;
+  if (owner_.listeners().any_waiting(id_)) settling_ = kTurnsToSettle;
+  if (std::chrono::steady_clock::now() >= settle_deadline_) settling_ = 0;
+  if (settling_ > 0) probe();
+}
+
 void ForkedWorker::send_disconnect_if_quiet() {
-  if (!disconnect_pending_ || !hand_offs_.empty()) return;
+  if (!disconnect_pending_ || settling_ > 0 || !hand_offs_.empty()) return;
   disconnect_pending_ = false;
   Value message = cluster::cluster_message("disconnect");
   if (channel_ && channel_->peer_is_cohort() && owner_.goes_on()) message["takesBack"] = true;
@@ -304,10 +326,7 @@ void ForkedWorker::carry_out(std::uint16_t actions) {
   }
   if (actions & kSendDisconnect) {
     disconnect_pending_ = true;
-    if (accepts_ && channel_ && !channel_->peer_is_cohort()) {
-      settling_ = kTurnsToSettle;
-      probe();
-    }
+    if (serves_ && channel_ && !channel_->peer_is_cohort()) settle();
     send_disconnect_if_quiet();
   }
   if (actions & kLeaveWorkers) owner_.worker_left(*this);

@@ -5,6 +5,7 @@
 // carries out.
 #pragma once
 
+#include <boost/asio/steady_timer.hpp>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -98,6 +99,8 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   void cluster_message(ipc::Incoming& incoming);
   void answered(std::int64_t seq, bool accepted);
   void send_cluster(Value message);
+  void settle();
+  void settle_on();
   void send_disconnect_if_quiet();
   void process_ended(const Exit& exit);
   void handle(WorkerEvent event);
@@ -112,8 +115,10 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   WorkerState state_ = WorkerState::Spawned;
   bool on_purpose_ = false;
   bool disconnect_pending_ = false;
-  bool accepts_ = false;  // it has a listening socket
-  int settling_ = 0;      // so many probes more before it is told to disconnect
+  bool serves_ = false;  // it listens for connections
+  int settling_ = 0;     // so many turns more before it is told to disconnect
+  std::chrono::steady_clock::time_point settle_deadline_;
+  boost::asio::steady_timer settle_timer_;
   std::unique_ptr<process::ChildWatch> process_;
   std::shared_ptr<ipc::Channel> channel_;  // shared with its own pending callbacks
   std::unique_ptr<process::StderrTail> stderr_tail_;

@@ -337,11 +337,18 @@ bool Listeners::have_users() const {
                      [](const auto& entry) { return !entry.second->users.empty(); });
 }
 
+bool Listeners::any_waiting(int worker) const {
+  return std::any_of(entries_.begin(), entries_.end(), [worker](const auto& entry) {
+    return entry.second->slots && entry.second->slots->any_waiting(worker);
+  });
+}
+
 void Listeners::close(int worker, const std::string& key) {
   Entry* entry = find(key);
-  if (entry == nullptr || entry->users.erase(worker) == 0) return;
-  entry->dispatcher.retire(worker);
+  if (entry == nullptr) return;
   if (entry->slots) entry->slots->leave(worker, false);
+  if (entry->users.erase(worker) == 0) return;
+  entry->dispatcher.retire(worker);
   if (entry->users.empty()) entry->released = true;
   release_if_unused(key);
 }
@@ -351,7 +358,7 @@ void Listeners::retire(int worker, bool release) {
     const auto entry = next++;  // release_if_unused may erase it
     if (entry->second->users.erase(worker) == 0) continue;
     entry->second->dispatcher.retire(worker);
-    if (entry->second->slots) entry->second->slots->leave(worker, !release);
+    if (entry->second->slots) entry->second->slots->retire(worker, !release);
     if (release && entry->second->users.empty()) entry->second->released = true;
     release_if_unused(entry->first);
   }
@@ -360,7 +367,8 @@ void Listeners::retire(int worker, bool release) {
 void Listeners::lose(int worker) {
   for (auto next = entries_.begin(); next != entries_.end();) {
     Entry& entry = *(next++)->second;
-    if (entry.users.erase(worker) != 0 && entry.slots) entry.slots->leave(worker, true);
+    entry.users.erase(worker);
+    if (entry.slots) entry.slots->leave(worker, true);
     for (const ConnectionId id : entry.dispatcher.leave(worker)) {
       if (is_untouched(entry.connections.at(id).get()))
         entry.dispatcher.offer(id);

@@ -60,6 +60,8 @@ class Listeners {
   void has_room(int worker, const std::string& key);
   /// The worker, which was probed, answered.
   void turns(int worker);
+  /// Whether connections wait that the worker would accept, other than from the primary.
+  bool any_waiting(int worker) const;
   /// The worker gets no more connections; what it holds unanswered it still answers. `release`: its
   /// ports are closed if nobody else uses them.
   void retire(int worker, bool release);

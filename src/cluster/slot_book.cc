@@ -21,12 +21,20 @@ std::size_t SlotBook::fill(int worker) {
   return static_cast<std::size_t>(slot - slots_.begin());
 }
 
+void SlotBook::retire(int worker, bool successor_expected) {
+  Slot* const slot = find(worker);
+  if (slot == nullptr || slot->retired) return;
+  slot->retired = true;
+  slot->awaited = successor_expected;
+  slot->stuck = false;
+}
+
 void SlotBook::vacate(int worker, bool successor_expected) {
+  retire(worker, successor_expected);
   Slot* const slot = find(worker);
   if (slot == nullptr) return;
   slot->worker.reset();
-  slot->awaited = successor_expected;
-  slot->stuck = false;
+  slot->retired = false;
 }
 
 std::optional<std::size_t> SlotBook::slot_of(int worker) const {
@@ -37,7 +45,7 @@ std::optional<std::size_t> SlotBook::slot_of(int worker) const {
 
 bool SlotBook::has_workers() const {
   return std::any_of(slots_.begin(), slots_.end(),
-                     [](const Slot& slot) { return slot.worker.has_value(); });
+                     [](const Slot& slot) { return slot.serves(); });
 }
 
 SlotBook::Slot* SlotBook::find(int worker) {
@@ -65,14 +73,14 @@ SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const unsigned> wa
     if (!slot.stuck && waiting[i] < slot.waiting) slot.stuck_for = {};  // its worker took some
     if (again) slot.stuck = false;
     slot.waiting = waiting[i];
-    if (slot.worker && !slot.stuck && slot.waiting == 0 && !is_full(*slot.worker))
+    if (slot.serves() && !slot.stuck && slot.waiting == 0 && !is_full(*slot.worker))
       findings.targets.push_back(*slot.worker);
   }
   if (findings.targets.empty()) return findings;
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
     if (slot.waiting == 0) continue;
-    if (slot.worker && !slot.stuck) {
+    if (slot.serves() && !slot.stuck) {
       if (now - slot.since < *rules_.rescue_after) continue;
       slot.stuck = true;
       slot.stuck_for = std::clamp(2 * slot.stuck_for, kStuckMin, kStuckMax);
@@ -90,11 +98,11 @@ std::vector<bool> SlotBook::eligible() const {
     std::transform(slots_.begin(), slots_.end(), result.begin(), is_eligible);
     return std::find(result.begin(), result.end(), true) != result.end();
   };
-  const auto has_worker = [](const Slot& slot) { return slot.worker.has_value(); };
+  const auto serves = [](const Slot& slot) { return slot.serves(); };
   if (rules_.steer_around) {
-    if (choose([](const Slot& slot) { return slot.worker && !slot.stuck; })) return result;
-    if (choose(has_worker)) return result;
-  } else if (choose([&](const Slot& slot) { return has_worker(slot) || slot.awaited; })) {
+    if (choose([](const Slot& slot) { return slot.serves() && !slot.stuck; })) return result;
+    if (choose(serves)) return result;
+  } else if (choose([](const Slot& slot) { return slot.serves() || slot.awaited; })) {
     return result;
   }
   choose([](const Slot&) { return true; });

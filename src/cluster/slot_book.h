@@ -31,8 +31,10 @@ class SlotBook {
 
   /// Its slot: the first one without a worker, or a new one, number `size()` until now.
   std::size_t fill(int worker);
-  /// The worker ends. Where nothing is steered around, what arrives waits for its successor, if one
-  /// is `expected`.
+  /// The worker ends: it gets no more connections, but still accepts those that wait. Where nothing
+  /// is steered around, what arrives waits for its successor, if one is `expected`.
+  void retire(int worker, bool successor_expected);
+  /// It accepts no more: its slot is free for another. Retires it first, if that was not done.
   void vacate(int worker, bool successor_expected);
   std::size_t size() const { return slots_.size(); }
   bool has_workers() const;
@@ -56,7 +58,10 @@ class SlotBook {
 
  private:
   struct Slot {
+    bool serves() const { return worker && !retired; }
+
     std::optional<int> worker;
+    bool retired = false;
     bool awaited = false;  // by a successor that is expected
     bool stuck = false;
     unsigned waiting = 0;

@@ -120,6 +120,20 @@ TEST(SlotBook, TheQueueOfADeadWorkerMovesAtOnce) {
   EXPECT_EQ(findings.targets, Workers{1});
 }
 
+// One that was told to end may still accept what waits: nobody gets its slot meanwhile.
+TEST(SlotBook, TheSlotOfARetiredWorkerIsFreeOnceItAcceptsNoMore) {
+  Watched watched{2};
+  watched.book.retire(2, true);
+  EXPECT_EQ(watched.book.eligible(), (Bools{true, false}));
+  EXPECT_EQ(watched.book.slot_of(2), 1u);
+  EXPECT_EQ(watched.after(4, {0, 7}).rescue, Slots{1});
+  EXPECT_EQ(watched.book.fill(3), 2u);
+  watched.book.vacate(2, true);
+  EXPECT_EQ(watched.book.slot_of(2), std::nullopt);
+  EXPECT_EQ(watched.book.fill(4), 1u);
+  EXPECT_EQ(watched.book.eligible(), (Bools{true, true, true}));
+}
+
 TEST(SlotBook, TheQueueOfTheOnlyWorkerWaitsForItsSuccessor) {
   Watched watched{1};
   watched.book.vacate(1, true);
@@ -148,7 +162,7 @@ TEST(SlotBook, HoldsItsPromisesInAnyOrderOfEvents) {
     int last_worker = 1;
     for (int step = 0; step < 300; ++step) {
       const int worker = static_cast<int>(below(static_cast<unsigned>(last_worker))) + 1;
-      switch (below(6)) {
+      switch (below(7)) {
         case 0:
           watched.book.vacate(worker, below(2) == 0);
           break;
@@ -156,6 +170,9 @@ TEST(SlotBook, HoldsItsPromisesInAnyOrderOfEvents) {
           watched.book.turns(worker);
           break;
         case 2:
+          watched.book.retire(worker, below(2) == 0);
+          break;
+        case 3:
           if (watched.book.size() < 8) watched.book.fill(++last_worker);
           break;
         default: {

@@ -57,10 +57,21 @@ Result<std::size_t> SlotPort::join(int worker) {
   return slot;
 }
 
+void SlotPort::retire(int worker, bool successor_expected) {
+  book_.retire(worker, successor_expected);
+  steer();
+  wake();
+}
+
 void SlotPort::leave(int worker, bool successor_expected) {
   book_.vacate(worker, successor_expected);
   steer();
   wake();
+}
+
+bool SlotPort::any_waiting(int worker) const {
+  const auto slot = book_.slot_of(worker);
+  return slot && group_.waiting(*slot) > 0;
 }
 
 void SlotPort::turns(int worker) {

@@ -38,7 +38,11 @@ class SlotPort {
   Result<std::size_t> join(int worker);
   int fd(std::size_t slot) const { return group_.fd(slot); }
   /// The worker ends, and gets no more connections.
+  void retire(int worker, bool successor_expected);
+  /// It accepts no more.
   void leave(int worker, bool successor_expected);
+  /// Whether connections wait in the worker's queue.
+  bool any_waiting(int worker) const;
   /// A worker that was probed answered.
   void turns(int worker);
   /// Looks at the queues soon: there is something that `User::found` should hear.

@@ -79,7 +79,7 @@ dead          | exited            | dead          |
 
 std::string words(std::uint16_t actions) {
   // In the order in which the primary carries them out.
-  static const std::vector<std::pair<std::uint16_t, std::string>> kWords = {
+  static const std::vector<std::pair<std::uint16_t, std::string>> words = {
       {kReportError, "error"},
       {kKill, "kill"},
       {kMarkOnPurpose, "on-purpose"},
@@ -94,7 +94,7 @@ std::string words(std::uint16_t actions) {
       {kEmitDisconnect, "emit-disconnect"},
       {kEmitExit, "emit-exit"}};
   std::string text;
-  for (const auto& [bit, word] : kWords)
+  for (const auto& [bit, word] : words)
     if ((actions & bit) != 0) text += (text.empty() ? "" : " ") + word;
   return text;
 }
@@ -187,12 +187,12 @@ bool can_happen(const Past& past, WorkerEvent event) {
 
 void check_and_apply(Past& past, WorkerEvent event) {
   SCOPED_TRACE(std::string(to_string(past.state)) + " / " + to_string(event));
-  const auto [next, actions] = step(past.state, event);
-  const auto has = [actions = actions](std::uint16_t bits) { return (actions & bits) != 0; };
+  const WorkerStep taken = step(past.state, event);
+  const auto has = [&](std::uint16_t bits) { return (taken.actions & bits) != 0; };
 
   if (past.state == WorkerState::Dead) {
-    EXPECT_EQ(actions, 0);
-    EXPECT_EQ(next, WorkerState::Dead);
+    EXPECT_EQ(taken.actions, 0);
+    EXPECT_EQ(taken.next, WorkerState::Dead);
   }
   if (has(kEmitOnline | kEmitListening | kAnswerExiting | kSendDisconnect)) {
     EXPECT_FALSE(past.channel_ended) << "nothing is heard from, or said to, a closed channel";
@@ -221,10 +221,10 @@ void check_and_apply(Past& past, WorkerEvent event) {
     EXPECT_TRUE(past.on_purpose);
     EXPECT_FALSE(past.in_workers);
   }
-  if (next == WorkerState::Dead) {
+  if (taken.next == WorkerState::Dead) {
     EXPECT_FALSE(past.in_workers);
   }
-  past.state = next;
+  past.state = taken.next;
 }
 
 TEST(WorkerLife, EveryPossiblePastHasALegalOrderOfEventsAndEnds) {

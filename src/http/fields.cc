@@ -9,13 +9,13 @@ void Fields::append(std::string_view name, std::string_view value) {
 }
 
 void Fields::remove(std::string_view name) {
-  for (std::size_t at = 0; (at = find(name, at)) != npos;)
+  for (std::size_t at = 0; (at = find(name, at)) != kNpos;)
     lines_.erase(at, lines_.find('\n', at) + 1 - at);
 }
 
 std::string_view Fields::get(std::string_view name) const {
   const std::size_t at = find(name, 0);
-  if (at == npos) return {};
+  if (at == kNpos) return {};
   const std::size_t value = at + name.size() + 2;
   return std::string_view{lines_}.substr(value, lines_.find('\r', value) - value);
 }
@@ -28,7 +28,7 @@ std::size_t Fields::find(std::string_view name, std::size_t from) const {
         equals_ignoring_case(line.substr(0, name.size()), name))
       return at;
   }
-  return npos;
+  return kNpos;
 }
 
 }  // namespace cohort::http

@@ -12,7 +12,7 @@ class Fields {
   /// Names and values have been checked: what is added here is sent.
   void append(std::string_view name, std::string_view value);
   void remove(std::string_view name);
-  bool has(std::string_view name) const { return find(name, 0) != npos; }
+  bool has(std::string_view name) const { return find(name, 0) != kNpos; }
   /// The first value; empty if there is none.
   std::string_view get(std::string_view name) const;
   void clear() { lines_.clear(); }
@@ -21,7 +21,7 @@ class Fields {
   std::string_view lines() const { return lines_; }
 
  private:
-  static constexpr std::size_t npos = std::string::npos;
+  static constexpr std::size_t kNpos = std::string::npos;
 
   std::size_t find(std::string_view name, std::size_t from) const;
 

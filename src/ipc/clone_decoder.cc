@@ -107,7 +107,7 @@ void CloneDecoder::finish() {
   owner_.reset();
   shared_.clear();
   constexpr std::size_t kMemoryMax = 64u << 10;
-  if (objects_.capacity() * sizeof(objects_[0]) > kMemoryMax) objects_.shrink_to_fit();
+  if (objects_.capacity() * sizeof(decltype(objects_)::value_type) > kMemoryMax) objects_.shrink_to_fit();
   if (text_.capacity() > kMemoryMax) text_ = {};
 }
 
@@ -241,14 +241,14 @@ bool CloneDecoder::read_bigint(Value& out) {
 
 /// Who keeps the bytes where they are; null if they are to be copied.
 const std::shared_ptr<const void>& CloneDecoder::owner_of(std::string_view bytes) const {
-  static const std::shared_ptr<const void> kNobody;
+  static const std::shared_ptr<const void> nobody;
   if (shared_read_ > 0) {
     const SharedBytes& last = shared_[shared_read_ - 1];
     if (reinterpret_cast<const char*>(last.bytes.data()) == bytes.data()) return last.owner;
   }
   const bool kept = owner_ && bytes.size() >= kKeptSizeMin &&
                     bytes.size() >= static_cast<std::size_t>(end_ - begin_) / kKeptShare;
-  return kept ? owner_ : kNobody;
+  return kept ? owner_ : nobody;
 }
 
 Value CloneDecoder::kept_string(std::string_view text) const {

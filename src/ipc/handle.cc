@@ -115,7 +115,7 @@ struct HandleTraffic::Sending {
   Done done;
   int tries = 0;
 
-  void finish(std::optional<Error> error) {
+  void finish(const std::optional<Error>& error) {
     if (done) std::exchange(done, nullptr)(error, error ? std::move(handle) : Handle{});
   }
 };

@@ -61,8 +61,8 @@ TEST(Json, RefusesWhatIsNotJson) {
                            "[1",
                            "]",
                            "// c\n1",
-                           "\xef\xbb\xbf"
-                           "1",
+                           ("\xef\xbb\xbf"
+                            "1"),
                            "undefined",
                            "{\"a\"}",
                            "1e",

@@ -268,7 +268,7 @@ TEST_F(AcceptorTest, AnOperationCanBeCancelledAndTheNextOneGetsTheConnection) {
 }
 
 TEST_F(AcceptorTest, AnAcceptMayRaceWithATimer) {
-  using namespace asio::experimental::awaitable_operators;
+  using asio::experimental::awaitable_operators::operator||;
   Acceptor acceptor = listen();
   bool timed_out = false;
   const auto race = [&]() -> asio::awaitable<void> {

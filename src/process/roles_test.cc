@@ -187,7 +187,7 @@ int remove_self(const Args&) {
 }  // namespace
 
 std::optional<int> run_role(int argc, char** argv) {
-  static const std::map<std::string, std::function<int(const Args&)>> kRoles{
+  static const std::map<std::string, std::function<int(const Args&)>> roles{
       {"descriptors", print_descriptors},
       {"lifeline", print_lifeline},
       {"no_lifeline", print_no_lifeline},
@@ -201,7 +201,7 @@ std::optional<int> run_role(int argc, char** argv) {
   };
   const std::string_view first = argc > 1 ? argv[1] : "";
   if (!first.starts_with("--role=")) return std::nullopt;
-  return kRoles.at(std::string{first.substr(7)})(Args{argv + 2, argv + argc});
+  return roles.at(std::string{first.substr(7)})(Args{argv + 2, argv + argc});
 }
 
 }  // namespace cohort::process

@@ -128,8 +128,8 @@ void ConnectionReferee::closed(int listener) {
 
 void ConnectionReferee::pumped(int listener, const Dispatcher& dispatcher, TimePoint now) const {
   const auto found = listeners_.find(listener);
-  static const Listener kNone;
-  const Listener& mine = found == listeners_.end() ? kNone : found->second;
+  static const Listener none;
+  const Listener& mine = found == listeners_.end() ? none : found->second;
   require(dispatcher.waiting() == mine.waiting.size(), "every connection that waits is known");
   std::size_t room = 0;
   std::optional<TimePoint> alone;

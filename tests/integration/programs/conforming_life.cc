@@ -335,7 +335,7 @@ int cross_handles(Cluster& cluster, const Flags& flags) {
 }  // namespace
 
 const std::map<std::string, Scenario>& life_scenarios() {
-  static const std::map<std::string, Scenario> kScenarios{
+  static const std::map<std::string, Scenario> scenarios{
       {"basic", basic},
       {"ending", ending},
       {"disconnect_before_exit", disconnect_before_exit},
@@ -349,5 +349,5 @@ const std::map<std::string, Scenario>& life_scenarios() {
       {"fork_stdio", fork_stdio},
       {"cross_handles", cross_handles},
   };
-  return kScenarios;
+  return scenarios;
 }

@@ -403,7 +403,7 @@ int send_to_http(Cluster& cluster, const Flags& flags) {
 }  // namespace
 
 const std::map<std::string, Scenario>& port_scenarios() {
-  static const std::map<std::string, Scenario> kScenarios{
+  static const std::map<std::string, Scenario> scenarios{
       {"listening", listening},
       {"listen_error", listen_error},
       {"listen_again", listen_again},
@@ -420,5 +420,5 @@ const std::map<std::string, Scenario>& port_scenarios() {
       {"own_socket", own_socket},
       {"send_to_http", send_to_http},
   };
-  return kScenarios;
+  return scenarios;
 }
