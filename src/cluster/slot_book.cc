@@ -44,8 +44,7 @@ std::optional<std::size_t> SlotBook::slot_of(int worker) const {
 }
 
 bool SlotBook::has_workers() const {
-  return std::any_of(slots_.begin(), slots_.end(),
-                     [](const Slot& slot) { return slot.serves(); });
+  return std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.serves(); });
 }
 
 SlotBook::Slot* SlotBook::find(int worker) {

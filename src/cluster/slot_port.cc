@@ -12,6 +12,8 @@ namespace {
 // enough that a person does not notice the wait.
 constexpr std::chrono::milliseconds kRescueAfter{4};
 constexpr std::chrono::seconds kQuiet{1};
+// Loading the program that reads the queues takes some 30 ms: not while the first workers start.
+constexpr std::chrono::milliseconds kByQueuesAfter{250};
 // While every worker is busy nothing can move: so many times slower.
 constexpr int kSlowest = 4;
 
@@ -41,7 +43,9 @@ SlotPort::SlotPort(const Loop& loop, net::SlotGroup group, Policy policy, User u
       rescue_after_{rules_of(policy).rescue_after},
       book_{rules_of(policy)},
       user_{std::move(user)},
-      timer_{loop_.executor()} {}
+      timer_{loop_.executor()} {
+  if (policy_ == Policy::Adaptive) by_queues_at_ = Clock::now() + kByQueuesAfter;
+}
 
 Result<std::size_t> SlotPort::join(int worker) {
   const std::size_t slot = book_.fill(worker);
@@ -84,10 +88,15 @@ void SlotPort::steer() {
   std::vector<bool> eligible = book_.eligible();
   eligible.resize(group_.size());
   if (eligible == steered_to_) return;
-  const std::vector<unsigned> weights(eligible.begin(), eligible.end());
-  const bool by_client = policy_ == Policy::Hash || policy_ == Policy::Sticky;
-  const auto steered = group_.steer(by_client ? net::choose_by_client(buckets_.among(eligible))
-                                              : net::choose_at_random(weights));
+  Result<void> steered;
+  if (by_queues_) {
+    steered = group_.steer_by_queues(eligible);
+  } else if (policy_ == Policy::Hash || policy_ == Policy::Sticky) {
+    steered = group_.steer(net::choose_by_client(buckets_.among(eligible)));
+  } else {
+    const std::vector<unsigned> weights(eligible.begin(), eligible.end());
+    steered = group_.steer(net::choose_at_random(weights));
+  }
   if (steered) steered_to_ = std::move(eligible);
 }
 
@@ -129,6 +138,10 @@ void SlotPort::look() {
   const auto now = Clock::now();
   std::vector<unsigned> waiting(group_.size());
   for (std::size_t slot = 0; slot < waiting.size(); ++slot) waiting[slot] = group_.waiting(slot);
+  if (by_queues_at_ && now >= *by_queues_at_) {
+    by_queues_at_.reset();
+    by_queues_ = group_.steer_by_queues(steered_to_).has_value();
+  }
   const auto findings = book_.observe(now, waiting, user_.is_full);
   steer();
   rescue_ = findings.rescue;

@@ -64,6 +64,8 @@ class SlotPort {
   Policy policy_;
   std::optional<std::chrono::milliseconds> rescue_after_;
   SlotBook book_;
+  bool by_queues_ = false;                         // the kernel chooses the shortest queue
+  std::optional<Clock::time_point> by_queues_at_;  // when to try that
   net::BucketTable buckets_;
   std::vector<bool> steered_to_;  // as the attached program has it
   User user_;

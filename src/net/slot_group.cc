@@ -27,6 +27,8 @@ Result<void> SlotGroup::add() {
   auto bound = bind_beside(sockets_.front().get());
   if (!bound) return bound.error();
   if (auto listening = listen_on(bound->get(), backlog_); !listening) return listening.error();
+  if (by_queues_)
+    if (auto set = by_queues_->set_socket(size(), bound->get()); !set) return set.error();
   sockets_.push_back(std::move(*bound));
   return {};
 }
@@ -38,6 +40,18 @@ Result<void> SlotGroup::steer(const SteeringProgram& program) {
   if (sys::setsockopt(sockets_.front().get(), SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &attached,
                       sizeof attached) == -1)
     return errno_error("attach a steering program");
+  return {};
+}
+
+Result<void> SlotGroup::steer_by_queues(const std::vector<bool>& eligible) {
+  if (by_queues_) return by_queues_->choose_among(eligible);
+  auto steering = QueueSteering::load();
+  if (!steering) return steering.error();
+  for (std::size_t slot = 0; slot < size(); ++slot)
+    if (auto set = steering->set_socket(slot, fd(slot)); !set) return set.error();
+  if (auto chosen = steering->choose_among(eligible); !chosen) return chosen.error();
+  if (auto attached = steering->attach(fd(0)); !attached) return attached.error();
+  by_queues_ = std::move(*steering);
   return {};
 }
 

@@ -7,11 +7,13 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <vector>
 
 #include "cohort/error.h"
 #include "cohort/fd.h"
 #include "net/listener.h"
+#include "net/queue_steering.h"
 #include "net/steering.h"
 
 namespace cohort::net {
@@ -29,6 +31,9 @@ class SlotGroup {
 
   /// From now on the program chooses. Takes some 10 us; connections that wait stay where they are.
   Result<void> steer(const SteeringProgram& program);
+  /// From now on new connections go to the shortest queue among the eligible slots. Errors as
+  /// `QueueSteering::load`, at the first call.
+  Result<void> steer_by_queues(const std::vector<bool>& eligible);
   /// Connections that wait to be accepted.
   unsigned waiting(std::size_t slot) const;
 
@@ -36,6 +41,7 @@ class SlotGroup {
   explicit SlotGroup(int backlog) : backlog_{backlog} {}
 
   int backlog_;
+  std::optional<QueueSteering> by_queues_;
   std::vector<OwnFd> sockets_;  // a slot's number is its place in the kernel's group
 };
 

@@ -186,6 +186,71 @@ TEST(SlotGroup, ClientsOfBothFamiliesHaveASlot) {
   }
 }
 
+// The kernel reads the queues: as root, or with CAP_BPF and CAP_PERFMON.
+class ByQueues : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (const auto loaded = QueueSteering::load(); !loaded) GTEST_SKIP() << loaded.error();
+  }
+};
+
+TEST_F(ByQueues, TheShortestQueueIsChosen) {
+  SlotGroup group = group_of(3);
+  std::vector<unsigned> first{1, 0, 0};
+  ASSERT_TRUE(group.steer(choose_at_random(first)));
+  Clients clients{group};
+  clients.connect(6);
+  ASSERT_TRUE(group.steer_by_queues({true, true, true}));
+  clients.connect(9);
+  EXPECT_EQ(waiting(group), (std::vector<unsigned>{6, 5, 4}));
+  clients.connect(6);
+  EXPECT_EQ(waiting(group), (std::vector<unsigned>{7, 7, 7}));
+}
+
+TEST_F(ByQueues, EqualsTakeTurnsAlsoWhenSomeAreNotEligible) {
+  SlotGroup group = group_of(4);
+  ASSERT_TRUE(group.steer_by_queues({true, false, true, true}));
+  Clients clients{group};
+  std::vector<int> chosen(4);
+  for (int i = 0; i < 300; ++i) {
+    clients.connect(1);
+    for (std::size_t slot = 0; slot < 4; ++slot)
+      while (sys::accept(group.fd(slot))) ++chosen[slot];
+  }
+  EXPECT_EQ(chosen, (std::vector<int>{100, 0, 100, 100}));
+}
+
+TEST_F(ByQueues, ASlotThatComesLaterIsChosenToo) {
+  SlotGroup group = group_of(2);
+  ASSERT_TRUE(group.steer_by_queues({true, true}));
+  ASSERT_TRUE(group.add());
+  Clients clients{group};
+  clients.connect(4);
+  EXPECT_EQ(waiting(group), (std::vector<unsigned>{2, 2, 0}));
+  ASSERT_TRUE(group.steer_by_queues({true, true, true}));
+  clients.connect(5);
+  EXPECT_EQ(waiting(group), (std::vector<unsigned>{3, 3, 3}));
+}
+
+TEST_F(ByQueues, OtherProgramsMayFollow) {
+  SlotGroup group = group_of(2);
+  ASSERT_TRUE(group.steer_by_queues({true, true}));
+  const std::vector<unsigned> second{0, 1};
+  ASSERT_TRUE(group.steer(choose_at_random(second)));
+  Clients clients{group};
+  clients.connect(4);
+  EXPECT_EQ(waiting(group), (std::vector<unsigned>{0, 4}));
+}
+
+TEST(ByQueuesDeathTest, IsAnErrorWithoutThePrivilege) {
+  const auto code_as_nobody = [] {
+    if (::setuid(65534) != 0) return 2;
+    const auto loaded = QueueSteering::load();
+    return loaded ? 1 : 0;
+  };
+  EXPECT_EXIT(std::exit(code_as_nobody()), testing::ExitedWithCode(0), "");
+}
+
 TEST(SlotGroup, AFailedCallIsAnErrorAndLeavesNothing) {
   const int lowest_free = sys::duplicate(0).get();
   for (int n = 0; n < 16; ++n) {

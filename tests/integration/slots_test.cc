@@ -30,8 +30,8 @@ Amount of(Amount much) {
   return std::getenv("COHORT_CHAOS") != nullptr ? much : much / 5;
 }
 
-// A cluster of `steered` under the test's policy: a name of one, or a Node whose workers are under
-// `adaptive`.
+// A cluster of `steered` under the test's policy: a name of one, `random` (adaptive without eBPF),
+// or a Node whose workers are under `adaptive`.
 class Steered : public testing::TestWithParam<const char*> {
  protected:
   bool is(std::string_view policy) const { return GetParam() == policy; }
@@ -47,8 +47,10 @@ class Steered : public testing::TestWithParam<const char*> {
       policy = "adaptive";
       argv.insert(argv.end(), {"--exec", source("tests/integration/scripts/steered.js")});
     }
-    program_.emplace(
-        argv, ProgramOptions{.env = {{"NODE_CLUSTER_SCHED_POLICY", policy}, {"PATH", path}}});
+    if (is("random")) policy = "adaptive";
+    program_.emplace(argv, ProgramOptions{.env = {{"NODE_CLUSTER_SCHED_POLICY", policy},
+                                                  {"COHORT_EBPF", is("random") ? "0" : "1"},
+                                                  {"PATH", path}}});
     EXPECT_TRUE(program_->wait_until("every worker to listen",
                                      [&] { return listening().size() >= workers; }));
     return *program_;
@@ -74,7 +76,8 @@ class Steered : public testing::TestWithParam<const char*> {
   std::optional<Program> program_;
 };
 INSTANTIATE_TEST_SUITE_P(Policy, Steered,
-                         testing::Values("adaptive", "hash", "rr", "none", "node20", "node26"),
+                         testing::Values("adaptive", "random", "hash", "rr", "none", "node20",
+                                         "node26"),
                          [](const auto& test) { return std::string{test.param}; });
 
 // A client whose request keeps its worker busy.

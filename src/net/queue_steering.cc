@@ -1,0 +1,104 @@
+#include "net/queue_steering.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "base/sys.h"
+#include "net/steering.h"
+
+#if COHORT_EBPF
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+// The compiled program, by the build's name of it.
+asm(R"(
+  .pushsection .rodata
+  .balign 8
+cohort_steering_begin:
+  .incbin ")" COHORT_STEERING_OBJECT R"("
+cohort_steering_end:
+  .popsection
+)");
+extern "C" {
+extern const char begin[] asm("cohort_steering_begin");
+extern const char end[] asm("cohort_steering_end");
+}
+#endif
+
+namespace cohort::net {
+
+#if COHORT_EBPF
+namespace {
+
+constexpr const char* kWhat = "steer by queue lengths";
+
+// As in steering.bpf.c.
+struct Choice {
+  std::uint32_t slots = 0;
+  std::array<std::uint8_t, kSlotsMax> eligible{};
+};
+
+// libbpf's functions return 0 or a negative errno.
+Result<void> done(int result) {
+  if (result < 0) return system_error(-result, kWhat);
+  return {};
+}
+
+bool turned_off() {
+  const char* value = std::getenv("COHORT_EBPF");
+  return value != nullptr && std::string_view(value) == "0";
+}
+
+}  // namespace
+
+Result<QueueSteering> QueueSteering::load() {
+  if (turned_off()) return system_error(ENOTSUP, kWhat, "COHORT_EBPF=0");
+  // What libbpf has to say about a kernel that refuses is a page of text.
+  const auto print = libbpf_set_print(nullptr);
+  QueueSteering steering{
+      bpf_object__open_mem(begin, static_cast<std::size_t>(end - begin), nullptr)};
+  const int error = steering.object_ ? bpf_object__load(steering.object_.get()) : -errno;
+  libbpf_set_print(print);
+  if (error < 0) return system_error(-error, kWhat);
+  bpf_object* const object = steering.object_.get();
+  steering.program_ = bpf_program__fd(bpf_object__find_program_by_name(object, "choose_slot"));
+  steering.choices_ = bpf_object__find_map_fd_by_name(object, "choices");
+  steering.sockets_ = bpf_object__find_map_fd_by_name(object, "sockets");
+  return steering;
+}
+
+Result<void> QueueSteering::set_socket(std::size_t slot, int fd) {
+  const auto key = static_cast<std::uint32_t>(slot);
+  const auto value = static_cast<std::uint64_t>(fd);
+  return done(bpf_map_update_elem(sockets_, &key, &value, BPF_ANY));
+}
+
+Result<void> QueueSteering::choose_among(const std::vector<bool>& eligible) {
+  Choice choice{.slots = static_cast<std::uint32_t>(eligible.size())};
+  std::copy(eligible.begin(), eligible.end(), choice.eligible.begin());
+  const std::uint32_t zero = 0;
+  return done(bpf_map_update_elem(choices_, &zero, &choice, BPF_ANY));
+}
+
+Result<void> QueueSteering::attach(int fd) {
+  if (sys::setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF, &program_, sizeof program_) == -1)
+    return errno_error(kWhat);
+  return {};
+}
+
+void QueueSteering::Close::operator()(bpf_object* object) const { bpf_object__close(object); }
+#else
+Result<QueueSteering> QueueSteering::load() {
+  return system_error(ENOTSUP, "steer by queue lengths", "built without clang or libbpf");
+}
+Result<void> QueueSteering::set_socket(std::size_t, int) { return {}; }
+Result<void> QueueSteering::choose_among(const std::vector<bool>&) { return {}; }
+Result<void> QueueSteering::attach(int) { return {}; }
+void QueueSteering::Close::operator()(bpf_object*) const {}
+#endif
+
+}  // namespace cohort::net

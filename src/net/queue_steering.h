@@ -1,0 +1,43 @@
+// Steering that reads the queues in the kernel: steering.bpf.c, loaded. Needs CAP_BPF and
+// CAP_PERFMON, Linux 5.17 with BTF, and a build that found clang and libbpf; classic BPF
+// (steering.h) does without.
+//
+// Not thread-safe. Attached, the program stays with the sockets when this object goes.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "cohort/error.h"
+
+struct bpf_object;
+
+namespace cohort::net {
+
+class QueueSteering {
+ public:
+  /// Takes some 30 ms. Errors: EPERM without the capabilities; what the kernel or libbpf said; also
+  /// if the environment has COHORT_EBPF=0.
+  static Result<QueueSteering> load();
+
+  /// The listening socket of the slot, whose place in the kernel's group is the same number.
+  Result<void> set_socket(std::size_t slot, int fd);
+  /// New connections go to the shortest queue among these, in turns. At least one is eligible.
+  Result<void> choose_among(const std::vector<bool>& eligible);
+  /// For the group that the socket is in; instead of any other program.
+  Result<void> attach(int fd);
+
+ private:
+  struct Close {
+    void operator()(bpf_object* object) const;
+  };
+  explicit QueueSteering(bpf_object* object) : object_{object} {}
+
+  std::unique_ptr<bpf_object, Close> object_;
+  int program_ = -1;  // these three are the object's
+  int choices_ = -1;
+  int sockets_ = -1;
+};
+
+}  // namespace cohort::net
