@@ -17,6 +17,7 @@ std::size_t SlotBook::fill(int worker) {
   slot->worker = worker;
   slot->stuck = false;
   slot->stuck_for = {};
+  slot->doubted.reset();
   slot->waiting = 0;  // what is there waits for this worker from now on
   return static_cast<std::size_t>(slot - slots_.begin());
 }
@@ -56,6 +57,7 @@ void SlotBook::turns(int worker) {
   if (Slot* const slot = find(worker)) {
     slot->stuck = false;
     slot->stuck_for = {};
+    slot->doubted.reset();
     slot->waiting = 0;
   }
 }
@@ -67,28 +69,51 @@ SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const unsigned> wa
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
     const bool again = slot.stuck && now >= slot.tried_again;
-    if (again || waiting[i] == 0 || waiting[i] < slot.waiting || slot.waiting == 0)
+    if (again || waiting[i] == 0 || waiting[i] < slot.waiting || slot.waiting == 0) {
       slot.since = now;
+      slot.doubted.reset();
+    }
     if (!slot.stuck && waiting[i] < slot.waiting) slot.stuck_for = {};  // its worker took some
     if (again) slot.stuck = false;
     slot.waiting = waiting[i];
     if (slot.serves() && !slot.stuck && slot.waiting == 0 && !is_full(*slot.worker))
       findings.targets.push_back(*slot.worker);
   }
+  const bool any_empty = !findings.targets.empty();
+  if (!any_empty) findings.targets = doubt(now, is_full, findings);
   if (findings.targets.empty()) return findings;
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
     if (slot.waiting == 0) continue;
     if (slot.serves() && !slot.stuck) {
-      if (now - slot.since < *rules_.rescue_after) continue;
+      const bool asked = slot.doubted && *slot.doubted < now;
+      if (any_empty ? now - slot.since < *rules_.rescue_after
+                    : !asked || now - slot.since < 3 * *rules_.rescue_after)
+        continue;
       slot.stuck = true;
       slot.stuck_for = std::clamp(2 * slot.stuck_for, kStuckMin, kStuckMax);
       slot.tried_again = now + slot.stuck_for;
-      findings.probe.push_back(*slot.worker);
+      if (!asked) findings.probe.push_back(*slot.worker);
     }
     findings.rescue.push_back(i);
   }
   return findings;
+}
+
+// Every queue has connections: who is asked for a sign of life; and the workers not in doubt.
+std::vector<int> SlotBook::doubt(TimePoint now, const std::function<bool(int)>& is_full,
+                                 Findings& findings) {
+  std::vector<int> others;
+  for (Slot& slot : slots_) {
+    if (!slot.serves() || slot.stuck) continue;
+    if (now - slot.since < 2 * *rules_.rescue_after) {
+      if (!is_full(*slot.worker)) others.push_back(*slot.worker);
+    } else if (!slot.doubted) {
+      slot.doubted = now;
+      findings.probe.push_back(*slot.worker);
+    }
+  }
+  return others;
 }
 
 std::vector<bool> SlotBook::eligible() const {

@@ -4,7 +4,12 @@
 // A slot is *stuck* when connections have waited in its queue for `rescue_after` and none was
 // taken, while the queue of another is empty: its worker is blocked, stopped or full. It is steered
 // around until its worker is known to turn, or, since not every worker can say so, for a while that
-// doubles. While every worker is busy nothing moves.
+// doubles.
+//
+// While no queue is empty, a queue that does not shrink may be as long as ever because as many came
+// as were taken. So its worker is *doubted*, and asked, after twice that time; stuck, if it has not
+// answered, after three times; and the others, which are not in doubt, take what waits there. While
+// every worker is in doubt nothing moves.
 #pragma once
 
 #include <chrono>
@@ -45,8 +50,8 @@ class SlotBook {
 
   struct Findings {
     std::vector<std::size_t> rescue;  ///< Slots whose connections are to be moved...
-    std::vector<int> targets;         ///< ... to these workers, which have nothing waiting.
-    std::vector<int> probe;           ///< Stuck since now: call `turns` once they do.
+    std::vector<int> targets;         ///< ... to these workers, once they are seen to turn.
+    std::vector<int> probe;           ///< Doubted or stuck since now: call `turns` once they do.
   };
   /// The length of every slot's queue, now, and whether a worker refuses connections. To be called
   /// every `rescue_after`.
@@ -64,12 +69,15 @@ class SlotBook {
     bool retired = false;
     bool awaited = false;  // by a successor that is expected
     bool stuck = false;
+    std::optional<TimePoint> doubted;  // since when
     unsigned waiting = 0;
     TimePoint since{};        // when the queue was last seen to shrink, or empty
     TimePoint tried_again{};  // if stuck
     std::chrono::milliseconds stuck_for{0};
   };
   Slot* find(int worker);
+  std::vector<int> doubt(TimePoint now, const std::function<bool(int worker)>& is_full,
+                         Findings& findings);
 
   Rules rules_;
   std::vector<Slot> slots_;

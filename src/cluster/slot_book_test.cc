@@ -98,8 +98,37 @@ TEST(SlotBook, AWorkerThatTakesSomeIsNotStuck) {
 
 TEST(SlotBook, NothingMovesWhileEveryWorkerIsBusy) {
   Watched watched{3};
-  for (int i = 0; i < 10; ++i) EXPECT_EQ(watched.after(10, {1, 5, 2}).rescue, Slots{});
+  Workers asked;
+  for (int i = 0; i < 10; ++i) {
+    const auto findings = watched.after(10, {1, 5, 2});
+    EXPECT_EQ(findings.rescue, Slots{});
+    asked.insert(asked.end(), findings.probe.begin(), findings.probe.end());
+  }
+  EXPECT_EQ(asked, (Workers{1, 2, 3})) << "once";
   EXPECT_EQ(watched.book.eligible(), (Bools{true, true, true}));
+}
+
+TEST(SlotBook, WhileNoQueueIsEmptyOnlyAWorkerThatWasAskedIsStuck) {
+  Watched watched{2};
+  watched.after(4, {5, 5});
+  EXPECT_EQ(watched.after(4, {4, 5}).probe, Workers{});
+  const auto doubting = watched.after(4, {3, 5});
+  EXPECT_EQ(doubting.probe, Workers{2});
+  EXPECT_EQ(doubting.rescue, Slots{});
+  const auto findings = watched.after(4, {3, 5});
+  EXPECT_EQ(findings.rescue, Slots{1});
+  EXPECT_EQ(findings.targets, Workers{1});
+  EXPECT_EQ(findings.probe, Workers{}) << "it was asked";
+  EXPECT_EQ(watched.book.eligible(), (Bools{true, false}));
+}
+
+TEST(SlotBook, AWorkerThatAnswersIsNotStuckHoweverLongItsQueue) {
+  Watched watched{2};
+  for (int i = 0; i < 20; ++i) {
+    const auto findings = watched.after(4, {3, 5});
+    EXPECT_EQ(findings.rescue, Slots{});
+    for (const int worker : findings.probe) watched.book.turns(worker);
+  }
 }
 
 TEST(SlotBook, NothingMovesToAWorkerThatRefuses) {
@@ -180,8 +209,15 @@ TEST(SlotBook, HoldsItsPromisesInAnyOrderOfEvents) {
           for (auto& length : waiting) length = below(3);
           const auto findings = watched.after(static_cast<int>(below(10)), waiting);
           for (const auto slot : findings.rescue) EXPECT_GT(waiting[slot], 0u);
+          const auto has_none = [&](int target) {
+            return waiting[watched.book.slot_of(target).value()] == 0;
+          };
+          EXPECT_TRUE(std::all_of(findings.targets.begin(), findings.targets.end(), has_none) ||
+                      std::none_of(findings.targets.begin(), findings.targets.end(), has_none));
           for (const int target : findings.targets)
-            EXPECT_EQ(waiting[watched.book.slot_of(target).value()], 0u);
+            EXPECT_EQ(std::count(findings.rescue.begin(), findings.rescue.end(),
+                                 watched.book.slot_of(target).value()),
+                      0);
           EXPECT_TRUE(!findings.targets.empty() || findings.rescue.empty());
         }
       }

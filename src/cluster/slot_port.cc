@@ -14,8 +14,6 @@ constexpr std::chrono::milliseconds kRescueAfter{4};
 constexpr std::chrono::seconds kQuiet{1};
 // Loading the program that reads the queues takes some 30 ms: not while the first workers start.
 constexpr std::chrono::milliseconds kByQueuesAfter{250};
-// While every worker is busy nothing can move: so many times slower.
-constexpr int kSlowest = 4;
 
 SlotBook::Rules rules_of(Policy policy) {
   if (policy == Policy::Sticky) return {.steer_around = false, .rescue_after = {}};
@@ -128,7 +126,7 @@ void SlotPort::wake() {
 }
 
 void SlotPort::look_later() {
-  timer_.expires_after(*rescue_after_ * slowness_);
+  timer_.expires_after(*rescue_after_);
   timer_.async_wait(callbacks_.wrap([this](boost::system::error_code error) {
     if (!error) look();
   }));
@@ -148,8 +146,6 @@ void SlotPort::look() {
   const bool any_waits =
       std::any_of(waiting.begin(), waiting.end(), [](unsigned count) { return count > 0; });
   if (any_waits) awake_until_ = now + kQuiet;
-  const bool all_busy = any_waits && findings.targets.empty();
-  slowness_ = all_busy ? std::min(2 * slowness_, kSlowest) : 1;
   user_.found(findings);
   // Without workers nothing can move; the next one wakes it.
   if (book_.has_workers() && now < awake_until_) return look_later();

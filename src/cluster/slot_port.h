@@ -72,7 +72,6 @@ class SlotPort {
   std::vector<std::size_t> rescue_;
   boost::asio::steady_timer timer_;
   bool awake_ = false;
-  int slowness_ = 1;
   Clock::time_point awake_until_;
   std::vector<std::unique_ptr<Watch>> sleepers_;  // of every slot, while nothing arrives
   CallbackScope callbacks_;
