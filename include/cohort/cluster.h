@@ -163,9 +163,12 @@ class Cluster {
   /// stderr, with the last lines that the worker wrote there. Does nothing in a worker.
   void keep(unsigned count);
 
-  /// Auto unless NODE_CLUSTER_SCHED_POLICY names another (`rr` and `none` as in Node). Ignored once
-  /// decided.
-  void set_policy(Policy policy);
+  /// Auto unless NODE_CLUSTER_SCHED_POLICY names another (`rr` and `none` as in Node).
+  /// `rescue_after`: how long connections wait in the queue of a worker that takes none before they
+  /// move to others, which is also how often the primary looks while there is traffic. 0: they
+  /// never move. Default: 4 ms; never for Sticky, whose dead workers leave their queue to a
+  /// successor for as long. Round-robin and shared have no such queues. Ignored once decided.
+  void set_policy(Policy policy, std::optional<std::chrono::milliseconds> rescue_after = {});
   /// A policy of your own: `pick` returns the id of the worker that the connection is for, or 0 for
   /// any. It waits for that worker while that one serves the port, and goes to another otherwise.
   /// `peek_size`: how many bytes of it `pick` wants to see (the head of a request, a TLS

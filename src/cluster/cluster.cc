@@ -232,9 +232,12 @@ void Cluster::disconnect(std::function<void()> done) { impl_->primary.disconnect
 void Cluster::keep(unsigned count) {
   if (is_primary()) impl_->primary.keep(count);
 }
-void Cluster::set_policy(Policy policy) { impl_->primary.set_policy(policy); }
+void Cluster::set_policy(Policy policy, std::optional<std::chrono::milliseconds> rescue_after) {
+  impl_->primary.set_policy({.policy = policy, .rescue_after = rescue_after});
+}
 void Cluster::set_policy(std::function<int(const Arrival&)> pick, std::size_t peek_size) {
-  impl_->primary.set_policy(Policy::Own, {std::move(pick), peek_size});
+  impl_->primary.set_policy(
+      {.policy = Policy::Own, .pick = std::move(pick), .peek_size = peek_size});
 }
 Policy Cluster::policy() const { return impl_->primary.policy(); }
 Worker Cluster::worker() const { return Worker{impl_->own_worker}; }

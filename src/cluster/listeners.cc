@@ -66,8 +66,8 @@ struct Listeners::Entry {
   bool released = false;    // closed as soon as nothing is unanswered
 };
 
-Listeners::Listeners(const Loop& loop, Policy policy, OwnPolicy own_policy)
-    : loop_{loop}, policy_{policy}, own_policy_{std::move(own_policy)} {}
+Listeners::Listeners(const Loop& loop, ChosenPolicy policy)
+    : loop_{loop}, policy_{std::move(policy)} {}
 Listeners::~Listeners() = default;
 
 void Listeners::release_all() { entries_.clear(); }
@@ -131,10 +131,11 @@ void Listeners::reply(HandoffPeer& worker, Entry& entry, const QueryServer& quer
 // descriptor is what it is.
 Policy Listeners::policy_for(const QueryServer& query) const {
   if (query.type == SocketType::Udp4 || query.type == SocketType::Udp6) return Policy::Shared;
-  if (policy_ == Policy::RoundRobin || policy_ == Policy::Shared) return policy_;
-  if (policy_ == Policy::Own) return Policy::RoundRobin;
+  const Policy policy = policy_.policy;
+  if (policy == Policy::RoundRobin || policy == Policy::Shared) return policy;
+  if (policy == Policy::Own) return Policy::RoundRobin;
   if (query.type == SocketType::Unix || query.fd) return Policy::RoundRobin;
-  return policy_ == Policy::Auto ? Policy::Adaptive : policy_;
+  return policy == Policy::Auto ? Policy::Adaptive : policy;
 }
 
 // Fails with NoDescriptor where the kernel does not steer.
@@ -144,7 +145,8 @@ Result<void> Listeners::open_slots(Entry& entry, const net::ListenRequest& reque
     return entry.dispatcher.is_full(worker, Dispatcher::TimePoint::clock::now());
   };
   user.found = [this, &entry](const SlotBook::Findings& findings) { slots_found(entry, findings); };
-  auto slots = SlotPort::open(loop_, request, entry.policy, std::move(user));
+  auto slots =
+      SlotPort::open(loop_, request, {entry.policy, policy_.rescue_after}, std::move(user));
   if (!slots) return slots.error();
   entry.slots = *std::move(slots);
   return {};
@@ -195,7 +197,7 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& que
       return listening.error();
     if (auto local = net::local_address(fd.get())) entry->sockname = make_sockname(*local);
     // So that there is something to see when it is accepted.
-    if (own_policy_.peek_size > 0) net::defer_accept(fd.get());
+    if (policy_.peek_size > 0) net::defer_accept(fd.get());
   }
   if (entry->policy == Policy::RoundRobin)
     entry->watch = std::make_unique<Watch>(loop_, std::move(fd));
@@ -259,14 +261,14 @@ void Listeners::accept_ready(Entry& entry) {
 
 // The worker that the user's own policy wants; 0: any.
 int Listeners::pick(const Entry& entry, int fd) {
-  if (!own_policy_.pick || entry.slots) return 0;
-  std::string head(own_policy_.peek_size, '\0');
+  if (!policy_.pick || entry.slots) return 0;
+  std::string head(policy_.peek_size, '\0');
   const ssize_t size = head.empty() ? 0 : sys::recv(fd, head.data(), head.size(), MSG_PEEK);
   head.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
   const auto client = net::peer_address(fd);
   const auto local = net::local_address(fd);
   try {
-    return own_policy_.pick({client ? *client : Address{}, local ? *local : Address{}, head});
+    return policy_.pick({client ? *client : Address{}, local ? *local : Address{}, head});
   } catch (...) {
     // It leaves the loop in a turn of its own; the connection goes to any worker.
     loop_.post([thrown = std::current_exception()] { std::rethrow_exception(thrown); });

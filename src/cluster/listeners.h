@@ -8,9 +8,11 @@
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -24,8 +26,10 @@
 namespace cohort::cluster {
 
 /// What `Cluster::set_policy` was given.
-struct OwnPolicy {
-  std::function<int(const Arrival&)> pick;
+struct ChosenPolicy {
+  Policy policy = Policy::Auto;
+  std::optional<std::chrono::milliseconds> rescue_after{};
+  std::function<int(const Arrival&)> pick{};  // Policy::Own
   std::size_t peek_size = 0;
 };
 
@@ -48,7 +52,7 @@ class HandoffPeer {
 
 class Listeners {
  public:
-  Listeners(const Loop& loop, Policy policy, OwnPolicy own_policy);
+  Listeners(const Loop& loop, ChosenPolicy policy);
   ~Listeners();
 
   void query(HandoffPeer& worker, const QueryServer& query);
@@ -90,8 +94,7 @@ class Listeners {
   void release_if_unused(const std::string& key);
 
   Loop loop_;
-  Policy policy_;
-  OwnPolicy own_policy_;
+  ChosenPolicy policy_;
   std::map<std::string, std::unique_ptr<Entry>> entries_;
   bool complained_ = false;  // of a kernel that does not steer
 };

@@ -48,7 +48,9 @@ class Peer final : public HandoffPeer {
 
 class ListenersTest : public testing::Test {
  protected:
-  Listeners& listeners(Policy policy) { return listeners_.emplace(loop_, policy, OwnPolicy{}); }
+  Listeners& listeners(Policy policy, std::optional<std::chrono::milliseconds> rescue_after = {}) {
+    return listeners_.emplace(loop_, ChosenPolicy{.policy = policy, .rescue_after = rescue_after});
+  }
   static QueryServer query() {
     QueryServer query;
     query.address = "127.0.0.1";
@@ -128,14 +130,26 @@ TEST_F(ListenersTest, AWorkerThatEndsWhileItIsProbedGetsNothing) {
   EXPECT_TRUE(ending.handed.empty());
 }
 
-TEST_F(ListenersTest, NothingMovesUnderSticky) {
-  Listeners& ports = listeners(Policy::Sticky);
+TEST_F(ListenersTest, NothingMovesUnderStickyOrWithoutRescue) {
+  for (const Policy policy : {Policy::Sticky, Policy::Adaptive}) {
+    Listeners& ports = policy == Policy::Sticky ? listeners(policy) : listeners(policy, 0ms);
+    Peer blocked{1}, free{2};
+    ports.query(blocked, query());
+    const OwnFd client = connect(blocked);
+    ports.query(free, query());
+    EXPECT_FALSE(run_until([&] { return !free.handed.empty(); }, 50ms));
+    EXPECT_TRUE(sys::accept(blocked.socket.get()));
+  }
+}
+
+TEST_F(ListenersTest, StickyConnectionsMoveAfterTheTimeThatTheUserGave) {
+  Listeners& ports = listeners(Policy::Sticky, 20ms);
   Peer blocked{1}, free{2};
+  free.turns = [&] { ports.turns(2); };
   ports.query(blocked, query());
   const OwnFd client = connect(blocked);
   ports.query(free, query());
-  EXPECT_FALSE(run_until([&] { return !free.handed.empty(); }, 50ms));
-  EXPECT_TRUE(sys::accept(blocked.socket.get()));
+  EXPECT_TRUE(run_until([&] { return !free.handed.empty(); }));
 }
 
 TEST_F(ListenersTest, AConnectionThatIsGivenBackGoesToAnother) {

@@ -29,7 +29,7 @@ Primary::Primary(const Loop& loop, std::shared_ptr<Calls> calls, bool may_fork,
       calls_{std::move(calls)},
       may_fork_{may_fork},
       finish_{std::move(finish)},
-      policy_{policy_from_environment()},
+      policy_{.policy = policy_from_environment()},
       timer_{loop.context()} {}
 
 Primary::~Primary() {
@@ -39,16 +39,14 @@ Primary::~Primary() {
 // Settings.
 
 void Primary::setup(const Settings& settings) {
-  if (!set_up_) listeners_ = std::make_unique<Listeners>(loop_, policy_, own_policy_);
+  if (!set_up_) listeners_ = std::make_unique<Listeners>(loop_, policy_);
   set_up_ = true;
   settings_ = merged(settings_, settings);
   loop_.post(callbacks_.wrap([this, now = settings_] { on_setup.emit(loop_, now); }));
 }
 
-void Primary::set_policy(Policy policy, OwnPolicy own_policy) {
-  if (set_up_) return;
-  policy_ = policy;
-  own_policy_ = std::move(own_policy);
+void Primary::set_policy(ChosenPolicy chosen) {
+  if (!set_up_) policy_ = std::move(chosen);
 }
 
 void Primary::set_drain_timeout(std::chrono::milliseconds timeout) {
@@ -121,7 +119,7 @@ bool Primary::keeps_ports() const {
 
 // Under sticky nothing moves from worker to worker.
 bool Primary::goes_on() const {
-  if (policy_ == Policy::Sticky) return false;
+  if (policy_.policy == Policy::Sticky) return false;
   const bool others = listeners_ && listeners_->have_users();
   return supervisor_.phase == Supervisor::Phase::Running && !disconnecting_ &&
          (others || keeps_ports());

@@ -34,8 +34,8 @@ class Primary final : private ForkedWorkerOwner {
   void setup(const Settings& settings);
   void disconnect(std::function<void()> done);
   void keep(unsigned count);
-  void set_policy(Policy policy, OwnPolicy own_policy = {});
-  Policy policy() const { return policy_; }
+  void set_policy(ChosenPolicy chosen);
+  Policy policy() const { return policy_.policy; }
   void set_drain_timeout(std::chrono::milliseconds timeout);
   /// TERM or INT arrived.
   void terminate();
@@ -89,8 +89,7 @@ class Primary final : private ForkedWorkerOwner {
   std::function<void(int)> finish_;
   Settings settings_;
   bool set_up_ = false;
-  Policy policy_;
-  OwnPolicy own_policy_;
+  ChosenPolicy policy_;
   std::unique_ptr<Listeners> listeners_;  // before the workers, which use it
   std::map<int, Entry> workers_;          // every process that lives, by id
   int last_id_ = 0;

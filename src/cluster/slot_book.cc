@@ -94,6 +94,9 @@ SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const unsigned> wa
       slot.stuck_for = std::clamp(2 * slot.stuck_for, kStuckMin, kStuckMax);
       slot.tried_again = now + slot.stuck_for;
       if (!asked) findings.probe.push_back(*slot.worker);
+    } else if (!slot.serves() && !rules_.steer_around && slot.awaited &&
+               now - slot.since < *rules_.rescue_after) {
+      continue;
     }
     findings.rescue.push_back(i);
   }

@@ -28,7 +28,8 @@ class SlotBook {
   struct Rules {
     /// Whether slots without a worker, and stuck ones, get no connections while others can.
     bool steer_around = true;
-    /// How long connections wait before they are moved; none: they never are.
+    /// How long connections wait before they are moved; none: they never are. Those of a worker
+    /// that ended wait so long too where nothing is steered around, else not at all.
     std::optional<std::chrono::milliseconds> rescue_after;
   };
 

@@ -181,6 +181,15 @@ TEST(SlotBook, StickyConnectionsWaitForTheSuccessorThatIsExpected) {
   EXPECT_EQ(watched.book.eligible(), (Bools{true, true, false})) << "nobody will come";
 }
 
+TEST(SlotBook, StickyConnectionsMoveAfterTheirTimeIfThereIsOne) {
+  Watched watched{2, {.steer_around = false, .rescue_after = milliseconds{1000}}};
+  watched.book.vacate(2, true);
+  watched.after(1000, {0, 5});
+  EXPECT_EQ(watched.after(999, {0, 6}).rescue, Slots{});
+  EXPECT_EQ(watched.after(1, {0, 6}).rescue, Slots{1});
+  EXPECT_EQ(watched.book.eligible(), (Bools{true, true})) << "its clients stay with it";
+}
+
 // Whatever happens: somebody is eligible, and connections move only from where they wait to where
 // none do.
 TEST(SlotBook, HoldsItsPromisesInAnyOrderOfEvents) {

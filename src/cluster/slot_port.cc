@@ -12,18 +12,23 @@ namespace {
 // enough that a person does not notice the wait.
 constexpr std::chrono::milliseconds kRescueAfter{4};
 constexpr std::chrono::seconds kQuiet{1};
+// While no worker can take any, so many times slower.
+constexpr int kSlowest = 4;
 // Loading the program that reads the queues takes some 30 ms: not while the first workers start.
 constexpr std::chrono::milliseconds kByQueuesAfter{250};
 
-SlotBook::Rules rules_of(Policy policy) {
-  if (policy == Policy::Sticky) return {.steer_around = false, .rescue_after = {}};
-  return {.steer_around = true, .rescue_after = kRescueAfter};
+SlotBook::Rules rules_of(const SlotPort::Choice& choice) {
+  const bool sticky = choice.policy == Policy::Sticky;
+  SlotBook::Rules rules{.steer_around = !sticky, .rescue_after = choice.rescue_after};
+  if (!rules.rescue_after && !sticky) rules.rescue_after = kRescueAfter;
+  if (rules.rescue_after == std::chrono::milliseconds::zero()) rules.rescue_after.reset();
+  return rules;
 }
 
 }  // namespace
 
 Result<std::unique_ptr<SlotPort>> SlotPort::open(const Loop& loop,
-                                                 const net::ListenRequest& request, Policy policy,
+                                                 const net::ListenRequest& request, Choice choice,
                                                  User user) {
   auto group = net::SlotGroup::open(request);
   if (!group) return group.error();
@@ -31,15 +36,15 @@ Result<std::unique_ptr<SlotPort>> SlotPort::open(const Loop& loop,
   const unsigned weight = 1;
   if (const auto steered = group->steer(net::choose_at_random({&weight, 1})); !steered)
     return make_error(Errc::NoDescriptor, steered.error().op, steered.error().message());
-  return std::unique_ptr<SlotPort>{new SlotPort{loop, std::move(*group), policy, std::move(user)}};
+  return std::unique_ptr<SlotPort>{new SlotPort{loop, std::move(*group), choice, std::move(user)}};
 }
 
-SlotPort::SlotPort(const Loop& loop, net::SlotGroup group, Policy policy, User user)
+SlotPort::SlotPort(const Loop& loop, net::SlotGroup group, Choice choice, User user)
     : loop_{loop},
       group_{std::move(group)},
-      policy_{policy},
-      rescue_after_{rules_of(policy).rescue_after},
-      book_{rules_of(policy)},
+      policy_{choice.policy},
+      rules_{rules_of(choice)},
+      book_{rules_},
       user_{std::move(user)},
       timer_{loop_.executor()} {
   if (policy_ == Policy::Adaptive) by_queues_at_ = Clock::now() + kByQueuesAfter;
@@ -119,14 +124,14 @@ void SlotPort::fall_asleep() {
 }
 
 void SlotPort::wake() {
-  if (!rescue_after_) return;
+  if (!rules_.rescue_after) return;
   awake_until_ = Clock::now() + kQuiet;
   sleepers_.clear();
   if (!std::exchange(awake_, true)) look_later();
 }
 
 void SlotPort::look_later() {
-  timer_.expires_after(*rescue_after_);
+  timer_.expires_after(*rules_.rescue_after * slowness_);
   timer_.async_wait(callbacks_.wrap([this](boost::system::error_code error) {
     if (!error) look();
   }));
@@ -146,6 +151,7 @@ void SlotPort::look() {
   const bool any_waits =
       std::any_of(waiting.begin(), waiting.end(), [](unsigned count) { return count > 0; });
   if (any_waits) awake_until_ = now + kQuiet;
+  slowness_ = any_waits && findings.targets.empty() ? std::min(2 * slowness_, kSlowest) : 1;
   user_.found(findings);
   // Without workers nothing can move; the next one wakes it.
   if (book_.has_workers() && now < awake_until_) return look_later();

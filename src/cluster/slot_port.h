@@ -28,9 +28,14 @@ class SlotPort {
     std::function<void(const SlotBook::Findings&)> found;
   };
 
+  struct Choice {
+    Policy policy;
+    std::optional<std::chrono::milliseconds> rescue_after;  ///< As `Cluster::set_policy`.
+  };
+
   /// Errors: those of `SlotGroup::open`; NoDescriptor where the kernel attaches no program.
   static Result<std::unique_ptr<SlotPort>> open(const Loop& loop, const net::ListenRequest& request,
-                                                Policy policy, User user);
+                                                Choice choice, User user);
   SlotPort(const SlotPort&) = delete;
   SlotPort& operator=(const SlotPort&) = delete;
 
@@ -53,7 +58,7 @@ class SlotPort {
  private:
   using Clock = std::chrono::steady_clock;
 
-  SlotPort(const Loop& loop, net::SlotGroup group, Policy policy, User user);
+  SlotPort(const Loop& loop, net::SlotGroup group, Choice choice, User user);
   void steer();
   void fall_asleep();
   void look_later();
@@ -62,7 +67,7 @@ class SlotPort {
   Loop loop_;  // before what refers to it
   net::SlotGroup group_;
   Policy policy_;
-  std::optional<std::chrono::milliseconds> rescue_after_;
+  SlotBook::Rules rules_;
   SlotBook book_;
   bool by_queues_ = false;                         // the kernel chooses the shortest queue
   std::optional<Clock::time_point> by_queues_at_;  // when to try that
@@ -72,6 +77,7 @@ class SlotPort {
   std::vector<std::size_t> rescue_;
   boost::asio::steady_timer timer_;
   bool awake_ = false;
+  int slowness_ = 1;
   Clock::time_point awake_until_;
   std::vector<std::unique_ptr<Watch>> sleepers_;  // of every slot, while nothing arrives
   CallbackScope callbacks_;

@@ -37,6 +37,11 @@ class Clients {
     }
   }
 
+  void send_from_last(int count) {
+    for (auto client = connections_.end() - count; client != connections_.end(); ++client)
+      ASSERT_EQ(sys::send(client->get(), "x", 1), 1);
+  }
+
  private:
   SockAddr target_;
   std::vector<OwnFd> connections_;
@@ -230,6 +235,22 @@ TEST_F(ByQueues, ASlotThatComesLaterIsChosenToo) {
   ASSERT_TRUE(group.steer_by_queues({true, true, true}));
   clients.connect(5);
   EXPECT_EQ(waiting(group), (std::vector<unsigned>{3, 3, 3}));
+}
+
+// As half-open connections, of a flood of SYNs, do not: they are in no queue.
+TEST_F(ByQueues, ConnectionsThatNeverCompleteDoNotTipTheBalance) {
+  SlotGroup group = group_of(3);
+  for (std::size_t slot = 0; slot < 3; ++slot) defer_accept(group.fd(slot));
+  std::vector<unsigned> first{1, 0, 0};
+  ASSERT_TRUE(group.steer(choose_at_random(first)));
+  Clients clients{group};
+  clients.connect(200);
+  ASSERT_TRUE(group.steer_by_queues({true, true, true}));
+  for (int i = 0; i < 30; ++i) {
+    clients.connect(1);
+    clients.send_from_last(1);
+  }
+  EXPECT_EQ(waiting(group), (std::vector<unsigned>{10, 10, 10}));
 }
 
 TEST_F(ByQueues, OtherProgramsMayFollow) {

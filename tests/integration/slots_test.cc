@@ -3,10 +3,14 @@
 // twice, and accounts for each. COHORT_CHAOS=1 (`make chaos`): the same for longer.
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -135,6 +139,44 @@ TEST_P(Steered, AStoppedWorkerFailsNothing) {
   std::this_thread::sleep_for(of(5s) * 2);
   ASSERT_EQ(kill(stopped, SIGCONT), 0);
   const LoadReport report = generator.stop();
+  EXPECT_EQ(report.failed, 0) << report.text();
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+bool all_may_reach(const std::filesystem::path& path) {
+  using std::filesystem::perms;
+  const auto mode = std::filesystem::status(path).permissions();
+  return (mode & perms::others_exec) != perms::none &&
+         (path == path.parent_path() || all_may_reach(path.parent_path()));
+}
+
+TEST_P(Steered, WorkersOfAnotherUserServe) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root may change the user";
+  if (!all_may_reach(helper("steered")) || (of_node() && !all_may_reach(node20())))
+    GTEST_SKIP() << "the programs are in a private folder";
+  Program& program = start({"--uid", "65534"});
+  for (const pid_t pid : listening()) {
+    struct stat process {};
+    ASSERT_EQ(stat(("/proc/" + std::to_string(pid)).c_str(), &process), 0);
+    EXPECT_EQ(process.st_uid, 65534U);
+  }
+  const LoadReport report = LoadGenerator{{.port = port, .connections = 4, .requests = 200}}.wait();
+  EXPECT_EQ(report.failed, 0) << report.text();
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+// They take what they can, and the rest waits.
+TEST_P(Steered, WithoutDescriptorsConnectionsWait) {
+  if (of_node()) GTEST_SKIP() << "Node needs more than these to start";
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit few{40, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  Program& program = start({}, 2);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  LoadOptions options = load(128, false);
+  options.requests = 2000;
+  const LoadReport report = LoadGenerator{options}.wait();
   EXPECT_EQ(report.failed, 0) << report.text();
   EXPECT_TRUE(program.ends_on_interrupt());
 }

@@ -1,7 +1,7 @@
 // HTTP workers whose number and identity change under load. `/` is answered with "hello world",
 // `/block/MS` after MS milliseconds in which the worker does nothing else.
 //
-//   steered --port N [--workers N] [--replace N] [--counts N,N,...] [--exec SCRIPT]
+//   steered --port N [--workers N] [--replace N] [--counts N,N,...] [--exec SCRIPT] [--uid N]
 //
 // A worker that dies is replaced at once. --replace: N times a successor is forked, and the oldest
 // worker told to disconnect once that one listens. --counts: so many workers, a second each.
@@ -32,7 +32,9 @@ class Primary {
         count_{flags.number("--workers", 4)},
         replacements_{flags.number("--replace", 0)},
         counts_{flags.text("--counts", "")} {
-    cluster.setup_primary({.exec = flags.text("--exec", "")});
+    cohort::Settings settings{.exec = flags.text("--exec", "")};
+    if (const auto uid = flags.number("--uid", 0); uid != 0) settings.uid = uid;
+    cluster.setup_primary(settings);
     cluster.on_listening([this](cohort::Worker worker, const cohort::Address&) {
       std::cout << "listening " << worker.id() << ' ' << worker.process().pid() << '\n';
       ++listening_;
