@@ -156,7 +156,7 @@ TEST_P(Steered, WorkersOfAnotherUserServe) {
     GTEST_SKIP() << "the programs are in a private folder";
   Program& program = start({"--uid", "65534"});
   for (const pid_t pid : listening()) {
-    struct stat process {};
+    struct stat process{};
     ASSERT_EQ(stat(("/proc/" + std::to_string(pid)).c_str(), &process), 0);
     EXPECT_EQ(process.st_uid, 65534U);
   }
