@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kStuckMin{100};
 constexpr std::chrono::milliseconds kStuckMax{1600};
+constexpr int kTrustedMax = 64;  // times `rescue_after`
 
 }  // namespace
 
@@ -18,6 +19,7 @@ std::size_t SlotBook::fill(int worker) {
   slot->stuck = false;
   slot->stuck_for = {};
   slot->doubted.reset();
+  slot->trusted_for = {};
   slot->waiting = 0;  // what is there waits for this worker from now on
   return static_cast<std::size_t>(slot - slots_.begin());
 }
@@ -73,11 +75,14 @@ SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const unsigned> wa
       slot.since = now;
       slot.doubted.reset();
     }
-    if (!slot.stuck && waiting[i] < slot.waiting) slot.stuck_for = {};  // its worker took some
+    const bool shrank = waiting[i] < slot.waiting;  // its worker took some, or others did
+    if (shrank || waiting[i] == 0) slot.trusted_for = {};
+    if (!slot.stuck && shrank) slot.stuck_for = {};
     if (again) slot.stuck = false;
     slot.waiting = waiting[i];
-    if (slot.serves() && !slot.stuck && slot.waiting == 0 && !is_full(*slot.worker))
-      findings.targets.push_back(*slot.worker);
+    const bool is_free = slot.serves() && slot.waiting == 0 && !is_full(*slot.worker);
+    if (shrank || is_free) findings.any_moves = true;
+    if (is_free && !slot.stuck) findings.targets.push_back(*slot.worker);
   }
   const bool any_empty = !findings.targets.empty();
   if (!any_empty) findings.targets = doubt(now, is_full, findings);
@@ -108,11 +113,13 @@ std::vector<int> SlotBook::doubt(TimePoint now, const std::function<bool(int)>& 
                                  Findings& findings) {
   std::vector<int> others;
   for (Slot& slot : slots_) {
-    if (!slot.serves() || slot.stuck) continue;
-    if (now - slot.since < 2 * *rules_.rescue_after) {
+    if (!slot.serves() || slot.stuck || slot.doubted) continue;
+    const auto trusted_for = std::max(slot.trusted_for, 2 * *rules_.rescue_after);
+    if (now - slot.since < trusted_for) {
       if (!is_full(*slot.worker)) others.push_back(*slot.worker);
-    } else if (!slot.doubted) {
+    } else {
       slot.doubted = now;
+      slot.trusted_for = std::min(2 * trusted_for, kTrustedMax * *rules_.rescue_after);
       findings.probe.push_back(*slot.worker);
     }
   }

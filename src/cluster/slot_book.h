@@ -9,7 +9,8 @@
 // While no queue is empty, a queue that does not shrink may be as long as ever because as many came
 // as were taken. So its worker is *doubted*, and asked, after twice that time; stuck, if it has not
 // answered, after three times; and the others, which are not in doubt, take what waits there. While
-// every worker is in doubt nothing moves.
+// every worker is in doubt nothing moves. One that answers and still takes none (it is full) is
+// asked again after a time that doubles.
 #pragma once
 
 #include <chrono>
@@ -53,6 +54,7 @@ class SlotBook {
     std::vector<std::size_t> rescue;  ///< Slots whose connections are to be moved...
     std::vector<int> targets;         ///< ... to these workers, once they are seen to turn.
     std::vector<int> probe;           ///< Doubted or stuck since now: call `turns` once they do.
+    bool any_moves = false;           ///< Some were taken, or a worker could take some.
   };
   /// The length of every slot's queue, now, and whether a worker refuses connections. To be called
   /// every `rescue_after`.
@@ -71,6 +73,7 @@ class SlotBook {
     bool awaited = false;  // by a successor that is expected
     bool stuck = false;
     std::optional<TimePoint> doubted;  // since when
+    std::chrono::milliseconds trusted_for{0};
     unsigned waiting = 0;
     TimePoint since{};        // when the queue was last seen to shrink, or empty
     TimePoint tried_again{};  // if stuck

@@ -190,6 +190,22 @@ TEST(SlotBook, StickyConnectionsMoveAfterTheirTimeIfThereIsOne) {
   EXPECT_EQ(watched.book.eligible(), (Bools{true, true})) << "its clients stay with it";
 }
 
+TEST(SlotBook, AFullWorkerIsAskedAtAFallingRate) {
+  Watched watched{2};
+  int asked = 0;
+  for (int i = 0; i < 250; ++i) {
+    const auto findings = watched.after(4, {3, 3});
+    EXPECT_FALSE(findings.any_moves);
+    for (const int worker : findings.probe) {
+      ++asked;
+      watched.book.turns(worker);
+    }
+  }
+  EXPECT_LT(asked, 20) << "in a second";
+  EXPECT_TRUE(watched.after(4, {3, 2}).any_moves);
+  EXPECT_EQ(watched.after(8, {3, 2}).probe, (Workers{2})) << "it took one: its time starts anew";
+}
+
 // Whatever happens: somebody is eligible, and connections move only from where they wait to where
 // none do.
 TEST(SlotBook, HoldsItsPromisesInAnyOrderOfEvents) {

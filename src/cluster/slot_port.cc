@@ -12,7 +12,7 @@ namespace {
 // enough that a person does not notice the wait.
 constexpr std::chrono::milliseconds kRescueAfter{4};
 constexpr std::chrono::seconds kQuiet{1};
-// While no worker can take any, so many times slower.
+// While no worker takes any, so many times slower.
 constexpr int kSlowest = 4;
 // Loading the program that reads the queues takes some 30 ms: not while the first workers start.
 constexpr std::chrono::milliseconds kByQueuesAfter{250};
@@ -151,7 +151,8 @@ void SlotPort::look() {
   const bool any_waits =
       std::any_of(waiting.begin(), waiting.end(), [](unsigned count) { return count > 0; });
   if (any_waits) awake_until_ = now + kQuiet;
-  slowness_ = any_waits && findings.targets.empty() ? std::min(2 * slowness_, kSlowest) : 1;
+  const bool nothing_happens = !findings.any_moves && findings.rescue.empty();
+  slowness_ = nothing_happens ? std::min(2 * slowness_, kSlowest) : 1;
   user_.found(findings);
   // Without workers nothing can move; the next one wakes it.
   if (book_.has_workers() && now < awake_until_) return look_later();

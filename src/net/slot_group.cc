@@ -40,6 +40,7 @@ Result<void> SlotGroup::steer(const SteeringProgram& program) {
   if (sys::setsockopt(sockets_.front().get(), SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &attached,
                       sizeof attached) == -1)
     return errno_error("attach a steering program");
+  by_queues_.reset();
   return {};
 }
 

@@ -261,6 +261,9 @@ TEST_F(ByQueues, OtherProgramsMayFollow) {
   Clients clients{group};
   clients.connect(4);
   EXPECT_EQ(waiting(group), (std::vector<unsigned>{0, 4}));
+  ASSERT_TRUE(group.steer_by_queues({true, true}));
+  clients.connect(4);
+  EXPECT_EQ(waiting(group), (std::vector<unsigned>{4, 4}));
 }
 
 TEST(ByQueuesDeathTest, IsAnErrorWithoutThePrivilege) {
