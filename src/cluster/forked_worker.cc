@@ -100,6 +100,7 @@ void ForkedWorker::failed_to_start(Error error) {
 
 void ForkedWorker::abandon() {
   end_events();
+  settle_timer_.cancel();
   if (channel_) channel_->abandon();
   sender_->close();
   state_ = WorkerState::Dead;
@@ -197,6 +198,7 @@ void ForkedWorker::process_ended(const Exit& exit) {
   for (const auto& output : outputs_) output->drain();
   outputs_.clear();
   exit_ = exit;
+  settle_timer_.cancel();
   handle(WorkerEvent::Exited);
   end_events();
 }
@@ -219,7 +221,7 @@ void ForkedWorker::reply(const QueryServer& query, Value reply, int fd) {
   reply["seq"] = owner_.next_seq();
   if (!channel_) return;
   const bool datagram = query.type == SocketType::Udp4 || query.type == SocketType::Udp6;
-  serves_ = serves_ || !datagram;
+  serves_ = serves_ || (!datagram && reply["errno"].int64_or(0) == 0);
   if (fd < 0) {
     std::ignore = channel_->send_own(reply, ipc::Lane::Control);
     return;
@@ -279,24 +281,37 @@ void ForkedWorker::answered(std::int64_t seq, bool accepted) {
 // and has not read from: it first has to answer the former, and to read from the latter.
 void ForkedWorker::settle() {
   settling_ = kTurnsToSettle;
-  settle_deadline_ = std::chrono::steady_clock::now() + kSettleMax;
-  settle_timer_.expires_after(kSettleMin);
-  settle_timer_.async_wait([weak = weak_from_this(), this](boost::system::error_code) {
-    if (const auto self = weak.lock()) probe();
+  settle_earliest_ = std::chrono::steady_clock::now() + kSettleMin;
+  after(kSettleMin, [this] {
+    probe();
+    after(kSettleMax - kSettleMin, [this] {
+      settling_ = 0;
+      send_disconnect_if_quiet();
+    });
   });
+}
+
+void ForkedWorker::after(std::chrono::milliseconds time, std::function<void()> task) {
+  settle_timer_.expires_after(time);
+  settle_timer_.async_wait(
+      [weak = weak_from_this(), this, task = std::move(task)](boost::system::error_code error) {
+        const auto self = weak.lock();
+        if (self && !error && !is_dead()) task();
+      });
 }
 
 // Its loop turned.
 void ForkedWorker::settle_on() {
+  if (std::chrono::steady_clock::now() < settle_earliest_) return;
   --settling_;
   if (owner_.listeners().any_waiting(id_)) settling_ = kTurnsToSettle;
-  if (std::chrono::steady_clock::now() >= settle_deadline_) settling_ = 0;
   if (settling_ > 0) probe();
 }
 
 void ForkedWorker::send_disconnect_if_quiet() {
   if (!disconnect_pending_ || settling_ > 0 || !hand_offs_.empty()) return;
   disconnect_pending_ = false;
+  settle_timer_.cancel();
   Value message = cluster::cluster_message("disconnect");
   if (channel_ && channel_->peer_is_cohort() && owner_.goes_on()) message["takesBack"] = true;
   send_cluster(std::move(message));

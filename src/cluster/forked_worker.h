@@ -101,6 +101,7 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   void send_cluster(Value message);
   void settle();
   void settle_on();
+  void after(std::chrono::milliseconds time, std::function<void()> task);
   void send_disconnect_if_quiet();
   void process_ended(const Exit& exit);
   void handle(WorkerEvent event);
@@ -117,7 +118,7 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   bool disconnect_pending_ = false;
   bool serves_ = false;  // it listens for connections
   int settling_ = 0;     // so many turns more before it is told to disconnect
-  std::chrono::steady_clock::time_point settle_deadline_;
+  std::chrono::steady_clock::time_point settle_earliest_;
   boost::asio::steady_timer settle_timer_;
   std::unique_ptr<process::ChildWatch> process_;
   std::shared_ptr<ipc::Channel> channel_;  // shared with its own pending callbacks

@@ -56,6 +56,7 @@ struct Listeners::Entry {
   OwnFd shared;                  // which the workers accept from
   std::unique_ptr<Watch> watch;  // which the primary does
   std::map<int, HandoffPeer*> users;
+  std::set<int> retired;  // workers that end, and may still accept: the port is theirs too
   std::set<int>
       targets;  // workers that are given what waits elsewhere, once they show that they turn
   Dispatcher dispatcher;
@@ -349,9 +350,11 @@ void Listeners::close(int worker, const std::string& key) {
   Entry* entry = find(key);
   if (entry == nullptr) return;
   if (entry->slots) entry->slots->leave(worker, false);
-  if (entry->users.erase(worker) == 0) return;
-  entry->dispatcher.retire(worker);
-  if (entry->users.empty()) entry->released = true;
+  entry->retired.erase(worker);
+  if (entry->users.erase(worker) != 0) {
+    entry->dispatcher.retire(worker);
+    if (entry->users.empty()) entry->released = true;
+  }
   release_if_unused(key);
 }
 
@@ -361,6 +364,7 @@ void Listeners::retire(int worker, bool release) {
     if (entry->second->users.erase(worker) == 0) continue;
     entry->second->dispatcher.retire(worker);
     if (entry->second->slots) entry->second->slots->retire(worker, !release);
+    if (!entry->second->watch) entry->second->retired.insert(worker);
     if (release && entry->second->users.empty()) entry->second->released = true;
     release_if_unused(entry->first);
   }
@@ -370,6 +374,7 @@ void Listeners::lose(int worker) {
   for (auto next = entries_.begin(); next != entries_.end();) {
     Entry& entry = *(next++)->second;
     entry.users.erase(worker);
+    entry.retired.erase(worker);
     if (entry.slots) entry.slots->leave(worker, true);
     for (const ConnectionId id : entry.dispatcher.leave(worker)) {
       if (is_untouched(entry.connections.at(id).get()))
@@ -386,7 +391,8 @@ void Listeners::release_if_unused(const std::string& key) {
   const auto found = entries_.find(key);
   if (found == entries_.end()) return;
   const Entry& entry = *found->second;
-  if (entry.released && entry.users.empty() && !entry.dispatcher.any_unanswered())
+  if (entry.released && entry.users.empty() && entry.retired.empty() &&
+      !entry.dispatcher.any_unanswered())
     entries_.erase(found);
 }
 

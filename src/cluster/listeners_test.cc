@@ -118,6 +118,26 @@ TEST_F(ListenersTest, WhatWaitsBehindAWorkerThatTakesNothingIsHandedToOneThatHas
   EXPECT_FALSE(sys::accept(blocked.socket.get()));
 }
 
+// It still accepts: a port of the same number could not be opened beside it.
+TEST_F(ListenersTest, APortIsOpenUntilTheWorkerThatWasToldToEndClosedIt) {
+  for (const Policy policy : {Policy::Adaptive, Policy::Shared}) {
+    Listeners& ports = listeners(policy);
+    Peer one{1}, successor{2};
+    ports.query(one, query());
+    const std::string key{one.answer["key"].string_or("")};
+    ports.retire(1, true);
+    ports.query(successor, query());
+    EXPECT_EQ(net::local_address(successor.socket.get()).value(),
+              net::local_address(one.socket.get()).value());
+    ports.close(1, key);
+    EXPECT_FALSE(ports.empty());
+    ports.retire(2, true);
+    EXPECT_FALSE(ports.empty());
+    ports.close(2, key);
+    EXPECT_TRUE(ports.empty());
+  }
+}
+
 TEST_F(ListenersTest, AWorkerThatEndsWhileItIsProbedGetsNothing) {
   Listeners& ports = listeners(Policy::Adaptive);
   Peer blocked{1}, ending{2};

@@ -117,9 +117,10 @@ bool Primary::keeps_ports() const {
   return !supervisor_.places.empty() && supervisor_.phase == Supervisor::Phase::Running;
 }
 
-// Under sticky nothing moves from worker to worker.
+// A connection that is given back moves, which under sticky, and without rescue, none does.
 bool Primary::goes_on() const {
-  if (policy_.policy == Policy::Sticky) return false;
+  const bool never = policy_.rescue_after && policy_.rescue_after->count() <= 0;
+  if (never || policy_.policy == Policy::Sticky) return false;
   const bool others = listeners_ && listeners_->have_users();
   return supervisor_.phase == Supervisor::Phase::Running && !disconnecting_ &&
          (others || keeps_ports());

@@ -90,6 +90,7 @@ SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const unsigned> wa
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
     if (slot.waiting == 0) continue;
+    if (!rules_.steer_around && now - slot.since < *rules_.rescue_after) continue;
     if (slot.serves() && !slot.stuck) {
       const bool asked = slot.doubted && *slot.doubted < now;
       if (any_empty ? now - slot.since < *rules_.rescue_after
@@ -99,9 +100,6 @@ SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const unsigned> wa
       slot.stuck_for = std::clamp(2 * slot.stuck_for, kStuckMin, kStuckMax);
       slot.tried_again = now + slot.stuck_for;
       if (!asked) findings.probe.push_back(*slot.worker);
-    } else if (!slot.serves() && !rules_.steer_around && slot.awaited &&
-               now - slot.since < *rules_.rescue_after) {
-      continue;
     }
     findings.rescue.push_back(i);
   }

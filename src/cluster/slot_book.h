@@ -30,7 +30,7 @@ class SlotBook {
     /// Whether slots without a worker, and stuck ones, get no connections while others can.
     bool steer_around = true;
     /// How long connections wait before they are moved; none: they never are. Those of a worker
-    /// that ended wait so long too where nothing is steered around, else not at all.
+    /// that ended, or is stuck, wait so long only where nothing is steered around.
     std::optional<std::chrono::milliseconds> rescue_after;
   };
 
@@ -57,7 +57,7 @@ class SlotBook {
     bool any_moves = false;           ///< Some were taken, or a worker could take some.
   };
   /// The length of every slot's queue, now, and whether a worker refuses connections. To be called
-  /// every `rescue_after`.
+  /// every `rescue_after`, or more often.
   Findings observe(TimePoint now, std::span<const unsigned> waiting,
                    const std::function<bool(int worker)>& is_full);
 

@@ -11,9 +11,13 @@ namespace {
 // Long enough that what it costs to see whether anything waits is nothing beside the wait, short
 // enough that a person does not notice the wait.
 constexpr std::chrono::milliseconds kRescueAfter{4};
+constexpr std::chrono::milliseconds kNever{std::chrono::hours{24}};  // longer, sums overflow
 constexpr std::chrono::seconds kQuiet{1};
-// While no worker takes any, so many times slower.
-constexpr int kSlowest = 4;
+// How often the queues are looked at, if connections may wait longer.
+constexpr std::chrono::milliseconds kLookAtLeast{20};
+// After so many looks at which nothing happened, so many times slower.
+constexpr int kIdleLooks = 8;
+constexpr int kSlower = 4;
 // Loading the program that reads the queues takes some 30 ms: not while the first workers start.
 constexpr std::chrono::milliseconds kByQueuesAfter{250};
 
@@ -21,7 +25,9 @@ SlotBook::Rules rules_of(const SlotPort::Choice& choice) {
   const bool sticky = choice.policy == Policy::Sticky;
   SlotBook::Rules rules{.steer_around = !sticky, .rescue_after = choice.rescue_after};
   if (!rules.rescue_after && !sticky) rules.rescue_after = kRescueAfter;
-  if (rules.rescue_after == std::chrono::milliseconds::zero()) rules.rescue_after.reset();
+  if (rules.rescue_after && *rules.rescue_after <= std::chrono::milliseconds::zero())
+    rules.rescue_after.reset();
+  if (rules.rescue_after) rules.rescue_after = std::min(*rules.rescue_after, kNever);
   return rules;
 }
 
@@ -71,6 +77,7 @@ void SlotPort::retire(int worker, bool successor_expected) {
 }
 
 void SlotPort::leave(int worker, bool successor_expected) {
+  if (!book_.slot_of(worker)) return;
   book_.vacate(worker, successor_expected);
   steer();
   wake();
@@ -86,7 +93,8 @@ void SlotPort::turns(int worker) {
   steer();
 }
 
-// A failure leaves the program before it in place: the kernel took one like it.
+// A failure leaves the program before it in place: the kernel took one like it. Not so eBPF: a
+// primary that gave up its privilege goes on without.
 void SlotPort::steer() {
   std::vector<bool> eligible = book_.eligible();
   eligible.resize(group_.size());
@@ -94,7 +102,13 @@ void SlotPort::steer() {
   Result<void> steered;
   if (by_queues_) {
     steered = group_.steer_by_queues(eligible);
-  } else if (policy_ == Policy::Hash || policy_ == Policy::Sticky) {
+    by_queues_ = steered.has_value();
+  }
+  if (by_queues_) {
+    steered_to_ = std::move(eligible);
+    return;
+  }
+  if (policy_ == Policy::Hash || policy_ == Policy::Sticky) {
     steered = group_.steer(net::choose_by_client(buckets_.among(eligible)));
   } else {
     const std::vector<unsigned> weights(eligible.begin(), eligible.end());
@@ -124,14 +138,18 @@ void SlotPort::fall_asleep() {
 }
 
 void SlotPort::wake() {
-  if (!rules_.rescue_after) return;
+  if (!rules_.rescue_after && !by_queues_at_) return;
   awake_until_ = Clock::now() + kQuiet;
   sleepers_.clear();
   if (!std::exchange(awake_, true)) look_later();
 }
 
 void SlotPort::look_later() {
-  timer_.expires_after(*rules_.rescue_after * slowness_);
+  if (rules_.rescue_after)
+    timer_.expires_after(std::min(*rules_.rescue_after, kLookAtLeast) *
+                         (idle_looks_ < kIdleLooks ? 1 : kSlower));
+  else
+    timer_.expires_at(*by_queues_at_);
   timer_.async_wait(callbacks_.wrap([this](boost::system::error_code error) {
     if (!error) look();
   }));
@@ -139,12 +157,16 @@ void SlotPort::look_later() {
 
 void SlotPort::look() {
   const auto now = Clock::now();
-  std::vector<unsigned> waiting(group_.size());
-  for (std::size_t slot = 0; slot < waiting.size(); ++slot) waiting[slot] = group_.waiting(slot);
   if (by_queues_at_ && now >= *by_queues_at_) {
     by_queues_at_.reset();
     by_queues_ = group_.steer_by_queues(steered_to_).has_value();
   }
+  if (!rules_.rescue_after) {
+    awake_ = false;
+    return;
+  }
+  std::vector<unsigned> waiting(book_.size());
+  for (std::size_t slot = 0; slot < group_.size(); ++slot) waiting[slot] = group_.waiting(slot);
   const auto findings = book_.observe(now, waiting, user_.is_full);
   steer();
   rescue_ = findings.rescue;
@@ -152,7 +174,7 @@ void SlotPort::look() {
       std::any_of(waiting.begin(), waiting.end(), [](unsigned count) { return count > 0; });
   if (any_waits) awake_until_ = now + kQuiet;
   const bool nothing_happens = !findings.any_moves && findings.rescue.empty();
-  slowness_ = nothing_happens ? std::min(2 * slowness_, kSlowest) : 1;
+  idle_looks_ = nothing_happens ? idle_looks_ + 1 : 0;
   user_.found(findings);
   // Without workers nothing can move; the next one wakes it.
   if (book_.has_workers() && now < awake_until_) return look_later();

@@ -1,8 +1,8 @@
 // One TCP address as slots, a listening socket for each worker: what SlotBook decides, carried out.
 //
 // Owned by the Listeners; loop's executor only. Without traffic it sleeps: the first connection
-// after a quiet second wakes it, and it looks at the queues every `rescue_after` until another
-// second has passed.
+// after a quiet second wakes it, and it looks at the queues every `rescue_after`, or more often,
+// until another second has passed.
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
@@ -77,7 +77,7 @@ class SlotPort {
   std::vector<std::size_t> rescue_;
   boost::asio::steady_timer timer_;
   bool awake_ = false;
-  int slowness_ = 1;
+  int idle_looks_ = 0;
   Clock::time_point awake_until_;
   std::vector<std::unique_ptr<Watch>> sleepers_;  // of every slot, while nothing arrives
   CallbackScope callbacks_;

@@ -18,6 +18,8 @@
 asm(R"(
   .pushsection .rodata
   .balign 8
+  .global cohort_steering_begin, cohort_steering_end
+  .hidden cohort_steering_begin, cohort_steering_end
 cohort_steering_begin:
   .incbin ")" COHORT_STEERING_OBJECT R"("
 cohort_steering_end:

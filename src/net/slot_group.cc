@@ -27,8 +27,8 @@ Result<void> SlotGroup::add() {
   auto bound = bind_beside(sockets_.front().get());
   if (!bound) return bound.error();
   if (auto listening = listen_on(bound->get(), backlog_); !listening) return listening.error();
-  if (by_queues_)
-    if (auto set = by_queues_->set_socket(size(), bound->get()); !set) return set.error();
+  // Where that is not allowed any more the next steering loads it again, or fails.
+  if (by_queues_ && !by_queues_->set_socket(size(), bound->get())) by_queues_.reset();
   sockets_.push_back(std::move(*bound));
   return {};
 }
