@@ -49,7 +49,9 @@ class Server:
     """A server process that is up, and its workers."""
 
     def __init__(self, command, workers, port=PORT):
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        # What a shell starts in the background ignores SIGINT, and so would what it starts.
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         deadline = time.monotonic() + 20
         while True:
             try:
@@ -80,7 +82,7 @@ def load(server, seconds, *options):
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1))
     errors = re.search(r"(Socket errors|Non-2xx).*", text)
     if errors:
-        print(f"  ! {errors.group(0)}")
+        print(f"  ! {errors.group(0)}: {' '.join(server.process.args)[-120:]}")
     return requests, rate, used / requests * 1e6
 
 

@@ -5,9 +5,8 @@
 namespace cohort::cluster {
 namespace {
 
-constexpr std::chrono::milliseconds kStuckMin{100};
-constexpr std::chrono::milliseconds kStuckMax{1600};
-constexpr int kTrustedMax = 64;  // times `rescue_after`
+constexpr std::chrono::seconds kStuckFor{1};
+constexpr int kTrustedMax = 6;  // times `rescue_after`
 
 }  // namespace
 
@@ -17,7 +16,6 @@ std::size_t SlotBook::fill(int worker) {
   if (slot == slots_.end()) slot = slots_.insert(slots_.end(), Slot{});
   slot->worker = worker;
   slot->stuck = false;
-  slot->stuck_for = {};
   slot->doubted.reset();
   slot->trusted_for = {};
   slot->waiting = 0;  // what is there waits for this worker from now on
@@ -58,7 +56,6 @@ SlotBook::Slot* SlotBook::find(int worker) {
 void SlotBook::turns(int worker) {
   if (Slot* const slot = find(worker)) {
     slot->stuck = false;
-    slot->stuck_for = {};
     slot->doubted.reset();
     slot->waiting = 0;
   }
@@ -77,7 +74,6 @@ SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const unsigned> wa
     }
     const bool shrank = waiting[i] < slot.waiting;  // its worker took some, or others did
     if (shrank || waiting[i] == 0) slot.trusted_for = {};
-    if (!slot.stuck && shrank) slot.stuck_for = {};
     if (again) slot.stuck = false;
     slot.waiting = waiting[i];
     const bool is_free = slot.serves() && slot.waiting == 0 && !is_full(*slot.worker);
@@ -94,11 +90,10 @@ SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const unsigned> wa
     if (slot.serves() && !slot.stuck) {
       const bool asked = slot.doubted && *slot.doubted < now;
       if (any_empty ? now - slot.since < *rules_.rescue_after
-                    : !asked || now - slot.since < 3 * *rules_.rescue_after)
+                    : !asked || now - slot.since < 2 * *rules_.rescue_after)
         continue;
       slot.stuck = true;
-      slot.stuck_for = std::clamp(2 * slot.stuck_for, kStuckMin, kStuckMax);
-      slot.tried_again = now + slot.stuck_for;
+      slot.tried_again = now + kStuckFor;
       if (!asked) findings.probe.push_back(*slot.worker);
     }
     findings.rescue.push_back(i);
@@ -112,7 +107,7 @@ std::vector<int> SlotBook::doubt(TimePoint now, const std::function<bool(int)>& 
   std::vector<int> others;
   for (Slot& slot : slots_) {
     if (!slot.serves() || slot.stuck || slot.doubted) continue;
-    const auto trusted_for = std::max(slot.trusted_for, 2 * *rules_.rescue_after);
+    const auto trusted_for = std::max(slot.trusted_for, *rules_.rescue_after);
     if (now - slot.since < trusted_for) {
       if (!is_full(*slot.worker)) others.push_back(*slot.worker);
     } else {

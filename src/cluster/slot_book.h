@@ -3,14 +3,13 @@
 //
 // A slot is *stuck* when connections have waited in its queue for `rescue_after` and none was
 // taken, while the queue of another is empty: its worker is blocked, stopped or full. It is steered
-// around until its worker is known to turn, or, since not every worker can say so, for a while that
-// doubles.
+// around until its worker is known to turn, or, since not every worker can say so, for a second.
 //
 // While no queue is empty, a queue that does not shrink may be as long as ever because as many came
-// as were taken. So its worker is *doubted*, and asked, after twice that time; stuck, if it has not
-// answered, after three times; and the others, which are not in doubt, take what waits there. While
+// as were taken. So its worker is *doubted*, and asked, after that time; stuck, if it has not
+// answered, after twice that; and the others, which are not in doubt, take what waits there. While
 // every worker is in doubt nothing moves. One that answers and still takes none (it is full) is
-// asked again after a time that doubles.
+// asked again after a time that doubles, up to six times as long.
 #pragma once
 
 #include <chrono>
@@ -77,7 +76,6 @@ class SlotBook {
     unsigned waiting = 0;
     TimePoint since{};        // when the queue was last seen to shrink, or empty
     TimePoint tried_again{};  // if stuck
-    std::chrono::milliseconds stuck_for{0};
   };
   Slot* find(int worker);
   std::vector<int> doubt(TimePoint now, const std::function<bool(int worker)>& is_full,

@@ -73,21 +73,16 @@ TEST(SlotBook, AStuckSlotIsEmptiedUntilItsWorkerTurns) {
   EXPECT_EQ(watched.after(4, {0, 1}).rescue, Slots{}) << "its time starts anew";
 }
 
-TEST(SlotBook, AWorkerThatCannotSayThatItTurnsIsTriedAgainAtAFallingRate) {
+TEST(SlotBook, AWorkerThatCannotSayThatItTurnsIsTriedAgainAfterASecond) {
   Watched watched{2};
-  for (const int pause : {100, 200, 400, 800, 1600, 1600}) {
+  for (int round = 0; round < 3; ++round) {
     watched.after(4, {0, 1});
     EXPECT_EQ(watched.after(4, {0, 1}).probe, Workers{2});
-    watched.after(pause - 1, {0, 0});
-    EXPECT_EQ(watched.book.eligible(), (Bools{true, false})) << pause;
+    watched.after(999, {0, 0});
+    EXPECT_EQ(watched.book.eligible(), (Bools{true, false}));
     watched.after(1, {0, 0});
-    EXPECT_EQ(watched.book.eligible(), (Bools{true, true})) << pause;
+    EXPECT_EQ(watched.book.eligible(), (Bools{true, true}));
   }
-  watched.after(4, {0, 5});
-  watched.after(4, {0, 4});
-  watched.after(4, {0, 4});
-  watched.after(100, {0, 0});
-  EXPECT_EQ(watched.book.eligible(), (Bools{true, true})) << "it had taken one meanwhile";
 }
 
 TEST(SlotBook, AWorkerThatTakesSomeIsNotStuck) {
@@ -111,11 +106,11 @@ TEST(SlotBook, NothingMovesWhileEveryWorkerIsBusy) {
 TEST(SlotBook, WhileNoQueueIsEmptyOnlyAWorkerThatWasAskedIsStuck) {
   Watched watched{2};
   watched.after(4, {5, 5});
-  EXPECT_EQ(watched.after(4, {4, 5}).probe, Workers{});
-  const auto doubting = watched.after(4, {3, 5});
+  EXPECT_EQ(watched.after(3, {4, 5}).probe, Workers{});
+  const auto doubting = watched.after(1, {3, 5});
   EXPECT_EQ(doubting.probe, Workers{2});
   EXPECT_EQ(doubting.rescue, Slots{});
-  const auto findings = watched.after(4, {3, 5});
+  const auto findings = watched.after(4, {2, 5});
   EXPECT_EQ(findings.rescue, Slots{1});
   EXPECT_EQ(findings.targets, Workers{1});
   EXPECT_EQ(findings.probe, Workers{}) << "it was asked";
@@ -201,7 +196,7 @@ TEST(SlotBook, AFullWorkerIsAskedAtAFallingRate) {
       watched.book.turns(worker);
     }
   }
-  EXPECT_LT(asked, 20) << "in a second";
+  EXPECT_LT(asked, 2 * 250 / 4) << "not at every other look";
   EXPECT_TRUE(watched.after(4, {3, 2}).any_moves);
   EXPECT_EQ(watched.after(8, {3, 2}).probe, (Workers{2})) << "it took one: its time starts anew";
 }
