@@ -59,6 +59,7 @@ struct Listeners::Entry {
   std::set<int> retired;  // workers that end, and may still accept: the port is theirs too
   std::set<int>
       targets;  // workers that are given what waits elsewhere, once they show that they turn
+  std::size_t next_target = 0;
   Dispatcher dispatcher;
   std::unordered_map<ConnectionId, OwnFd> connections;  // waiting or unanswered: our copies
   ConnectionId last_connection = 0;
@@ -214,11 +215,16 @@ void Listeners::slots_found(Entry& entry, const SlotBook::Findings& findings) {
   for (const int worker : findings.probe) entry.users.at(worker)->probe();
   for (const auto& [id, worker] : entry.users) entry.dispatcher.retire(id);
   entry.targets.clear();
-  const bool held = entry.dispatcher.waiting() > 0;
-  if (findings.rescue.empty() && !held) return;
-  if (held) entry.slots->wake();  // nothing that the queues show
-  entry.targets.insert(findings.targets.begin(), findings.targets.end());
-  for (const int worker : findings.targets) entry.users.at(worker)->probe();
+  const std::size_t held = entry.dispatcher.waiting();
+  if (findings.rescue.empty() && held == 0) return;
+  if (held > 0) entry.slots->wake();  // nothing that the queues show
+  // Some may not answer: twice as many as are needed, and others the next time.
+  const std::size_t asked = std::min(2 * (findings.connections + held), findings.targets.size());
+  for (std::size_t i = 0; i < asked; ++i) {
+    const int worker = findings.targets[entry.next_target++ % findings.targets.size()];
+    entry.targets.insert(worker);
+    entry.users.at(worker)->probe();
+  }
 }
 
 void Listeners::turns(int worker) {

@@ -97,6 +97,7 @@ SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const unsigned> wa
       if (!asked) findings.probe.push_back(*slot.worker);
     }
     findings.rescue.push_back(i);
+    findings.connections += slot.waiting;
   }
   return findings;
 }

@@ -51,6 +51,7 @@ class SlotBook {
 
   struct Findings {
     std::vector<std::size_t> rescue;  ///< Slots whose connections are to be moved...
+    std::size_t connections = 0;      ///< ... so many...
     std::vector<int> targets;         ///< ... to these workers, once they are seen to turn.
     std::vector<int> probe;           ///< Doubted or stuck since now: call `turns` once they do.
     bool any_moves = false;           ///< Some were taken, or a worker could take some.
