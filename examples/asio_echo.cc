@@ -34,7 +34,8 @@ asio::awaitable<void> serve(cohort::Acceptor acceptor) {  // was: tcp::acceptor 
     if (error == asio::error::operation_aborted)
       co_return;  // told to end: echo the rest, then exit
     if (error) throw boost::system::system_error{error, "accept"};
-    asio::co_spawn(socket.get_executor(), echo(std::move(socket)), asio::detached);
+    const auto executor = socket.get_executor();
+    asio::co_spawn(executor, echo(std::move(socket)), asio::detached);
   }
 }
 

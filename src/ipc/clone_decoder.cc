@@ -107,8 +107,7 @@ void CloneDecoder::finish() {
   owner_.reset();
   shared_.clear();
   constexpr std::size_t kMemoryMax = 64u << 10;
-  if (objects_.capacity() * sizeof(decltype(objects_)::value_type) > kMemoryMax)
-    objects_.shrink_to_fit();
+  if (objects_.capacity() * sizeof(void*) > kMemoryMax) objects_.shrink_to_fit();
   if (text_.capacity() > kMemoryMax) text_ = {};
 }
 
