@@ -3,7 +3,6 @@
 // twice, and accounts for each. COHORT_CHAOS=1 (`make chaos`): the same for longer.
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,9 +39,10 @@ class Steered : public testing::TestWithParam<const char*> {
  protected:
   bool is(std::string_view policy) const { return GetParam() == policy; }
   bool of_node() const { return is("node20") || is("node26"); }
-  Program& start(std::vector<std::string> flags, std::size_t workers = 4) {
-    std::vector<std::string> argv{helper("steered"), "--port", std::to_string(port), "--workers",
-                                  std::to_string(workers)};
+  Program& start(std::vector<std::string> flags, std::size_t workers = 4,
+                 std::vector<std::string> argv = {}) {
+    argv.insert(argv.end(), {helper("steered"), "--port", std::to_string(port), "--workers",
+                             std::to_string(workers)});
     argv.insert(argv.end(), flags.begin(), flags.end());
     std::string policy = GetParam(), path = std::getenv("PATH");
     if (of_node()) {
@@ -168,12 +168,7 @@ TEST_P(Steered, WorkersOfAnotherUserServe) {
 // They take what they can, and the rest waits.
 TEST_P(Steered, WithoutDescriptorsConnectionsWait) {
   if (of_node()) GTEST_SKIP() << "Node needs more than these to start";
-  rlimit before{};
-  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
-  const rlimit few{40, before.rlim_max};
-  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
-  Program& program = start({}, 2);
-  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  Program& program = start({}, 2, {"sh", "-c", "ulimit -n 40 && exec \"$@\"", "sh"});
   LoadOptions options = load(128, false);
   options.requests = 2000;
   const LoadReport report = LoadGenerator{options}.wait();
