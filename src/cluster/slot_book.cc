@@ -6,7 +6,7 @@ namespace cohort::cluster {
 namespace {
 
 constexpr std::chrono::seconds kStuckFor{1};
-constexpr int kTrustedMax = 6;  // times `rescue_after`
+constexpr int kTrustedMax = 25;  // times `rescue_after`
 
 }  // namespace
 

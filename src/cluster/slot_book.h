@@ -9,7 +9,7 @@
 // as were taken. So its worker is *doubted*, and asked, after that time; stuck, if it has not
 // answered, after twice that; and the others, which are not in doubt, take what waits there. While
 // every worker is in doubt nothing moves. One that answers and still takes none (it is full) is
-// asked again after a time that doubles, up to six times as long.
+// asked again after a time that doubles, up to 25 times as long.
 #pragma once
 
 #include <chrono>
@@ -57,7 +57,7 @@ class SlotBook {
     bool any_moves = false;           ///< Some were taken, or a worker could take some.
   };
   /// The length of every slot's queue, now, and whether a worker refuses connections. To be called
-  /// every `rescue_after`, or more often.
+  /// every `rescue_after`, or more often; less often while nothing happens.
   Findings observe(TimePoint now, std::span<const unsigned> waiting,
                    const std::function<bool(int worker)>& is_full);
 

@@ -15,9 +15,9 @@ constexpr std::chrono::milliseconds kNever{std::chrono::hours{24}};  // longer, 
 constexpr std::chrono::seconds kQuiet{1};
 // How often the queues are looked at, if connections may wait longer.
 constexpr std::chrono::milliseconds kLookAtLeast{20};
-// After so many looks at which nothing happened, so many times slower.
+// After so many looks at which nothing happened, half as often; up to so many times.
 constexpr int kIdleLooks = 8;
-constexpr int kSlower = 4;
+constexpr int kHalvedAtMost = 4;
 // Loading the program that reads the queues takes some 30 ms: not while the first workers start.
 constexpr std::chrono::milliseconds kByQueuesAfter{250};
 
@@ -65,22 +65,25 @@ Result<std::size_t> SlotPort::join(int worker) {
     }
   }
   while (buckets_.slots() < group_.size()) buckets_.add_slot();
-  steer();
-  wake();
+  workers_changed();
   return slot;
 }
 
 void SlotPort::retire(int worker, bool successor_expected) {
   book_.retire(worker, successor_expected);
-  steer();
-  wake();
+  workers_changed();
 }
 
 void SlotPort::leave(int worker, bool successor_expected) {
   if (!book_.slot_of(worker)) return;
   book_.vacate(worker, successor_expected);
+  workers_changed();
+}
+
+void SlotPort::workers_changed() {
   steer();
   wake();
+  if (std::exchange(idle_looks_, 0) >= kIdleLooks) look_later();  // sooner than it would
 }
 
 bool SlotPort::any_waiting(int worker) const {
@@ -147,7 +150,7 @@ void SlotPort::wake() {
 void SlotPort::look_later() {
   if (rules_.rescue_after)
     timer_.expires_after(std::min(*rules_.rescue_after, kLookAtLeast) *
-                         (idle_looks_ < kIdleLooks ? 1 : kSlower));
+                         (1 << std::min(idle_looks_ / kIdleLooks, kHalvedAtMost)));
   else
     timer_.expires_at(*by_queues_at_);
   timer_.async_wait(callbacks_.wrap([this](boost::system::error_code error) {
@@ -174,7 +177,7 @@ void SlotPort::look() {
       std::any_of(waiting.begin(), waiting.end(), [](unsigned count) { return count > 0; });
   if (any_waits) awake_until_ = now + kQuiet;
   const bool nothing_happens = !findings.any_moves && findings.rescue.empty();
-  idle_looks_ = nothing_happens ? idle_looks_ + 1 : 0;
+  idle_looks_ = nothing_happens ? std::min(idle_looks_ + 1, kIdleLooks * kHalvedAtMost) : 0;
   user_.found(findings);
   // Without workers nothing can move; the next one wakes it.
   if (book_.has_workers() && now < awake_until_) return look_later();

@@ -59,6 +59,7 @@ class SlotPort {
   using Clock = std::chrono::steady_clock;
 
   SlotPort(const Loop& loop, net::SlotGroup group, Choice choice, User user);
+  void workers_changed();
   void steer();
   void fall_asleep();
   void look_later();
