@@ -1,11 +1,13 @@
-// messages json|advanced SIZE COUNT: a worker sends COUNT messages of about SIZE bytes to its
+// messages json|advanced|made SIZE COUNT: a worker sends COUNT messages of about SIZE bytes to its
 // primary. Prints the seconds from the first to the last, and the CPU seconds of both processes
-// meanwhile. bench/node/messages.js is the same in Node.
+// meanwhile. bench/node/messages.js is the same in Node. `made`: advanced, and each message's bytes
+// are written anew, into memory of `make_buffer`; the others send one message again and again.
 #include <cohort/cohort.h>
 
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <string>
 
@@ -50,15 +52,20 @@ int be_primary(cohort::Cluster& cluster, bool advanced, int count) {
   return cluster.run();
 }
 
-int be_worker(cohort::Cluster& cluster, bool advanced, std::size_t size, int count) {
+int be_worker(cohort::Cluster& cluster, bool advanced, bool made, std::size_t size, int count) {
   const cohort::Worker self = cluster.worker();
   const Value message = make_message(advanced, size);
+  const auto make = [&](int number) {
+    auto memory = self.make_buffer(size);
+    std::memset(memory.bytes().data(), number, size);
+    return Value::buffer(std::move(memory));
+  };
   const int window = size < 100'000 ? kSmallWindow : kLargeWindow;
   int sent = 0, written = 0;
   double cpu = 0;
   std::function<void()> send_more = [&] {
     for (; sent < count && sent - written < window; ++sent)
-      self.send(message, [&](const auto&) {
+      self.send(made ? make(sent) : message, [&](const auto&) {
         if (++written == count)
           self.send({{"cpu", cpu_seconds() - cpu}});
         else if (sent - written < window / 2)
@@ -77,13 +84,14 @@ int be_worker(cohort::Cluster& cluster, bool advanced, std::size_t size, int cou
 
 int main(int argc, char** argv) {
   if (argc != 4) {
-    std::fputs("usage: messages json|advanced SIZE COUNT\n", stderr);
+    std::fputs("usage: messages json|advanced|made SIZE COUNT\n", stderr);
     return 100;
   }
-  const bool advanced = std::string{argv[1]} == "advanced";
+  const bool made = std::string{argv[1]} == "made";
+  const bool advanced = made || std::string{argv[1]} == "advanced";
   const auto size = static_cast<std::size_t>(std::atol(argv[2]));
   const int count = std::atoi(argv[3]);
   cohort::Cluster cluster;
   return cluster.is_primary() ? be_primary(cluster, advanced, count)
-                              : be_worker(cluster, advanced, size, count);
+                              : be_worker(cluster, advanced, made, size, count);
 }

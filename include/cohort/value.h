@@ -88,6 +88,30 @@ inline constexpr Binary kBinaryOf =
     : sizeof(T) == 4          ? (std::is_signed_v<T> ? Binary::Int32Array : Binary::Uint32Array)
                      : (std::is_signed_v<T> ? Binary::BigInt64Array : Binary::BigUint64Array);
 
+/// Bytes that may still be written, until they become a Value, which keeps them:
+/// `Value::buffer(std::move(memory))`. `Worker::make_buffer` gives one.
+class WritableBuffer {
+ public:
+  /// Of bytes that `owner` keeps alive.
+  WritableBuffer(std::span<std::byte> bytes, std::shared_ptr<const void> owner) noexcept
+      : bytes_{bytes}, owner_{std::move(owner)} {}
+  WritableBuffer(WritableBuffer&& other) noexcept
+      : bytes_{std::exchange(other.bytes_, {})}, owner_{std::move(other.owner_)} {}
+  WritableBuffer& operator=(WritableBuffer&& other) noexcept {
+    bytes_ = std::exchange(other.bytes_, {});
+    owner_ = std::move(other.owner_);
+    return *this;
+  }
+
+  /// Not zeroed. Any thread, one at a time; empty once they were given away.
+  std::span<std::byte> bytes() const noexcept { return bytes_; }
+
+ private:
+  friend class Value;
+  std::span<std::byte> bytes_;
+  std::shared_ptr<const void> owner_;
+};
+
 class Value {
  public:
   enum class Type : std::uint8_t {
@@ -209,6 +233,7 @@ class Value {
   static Value buffer(Container&& bytes) {
     return kept(Binary::Buffer, std::forward<Container>(bytes));
   }
+  static Value buffer(WritableBuffer&& memory) { return binary(Binary::Buffer, std::move(memory)); }
   /// The typed array of these numbers, `Float32Array` of a `std::vector<float>`; a vector that is
   /// moved in is kept, not copied.
   template <BinaryElement T>
@@ -220,6 +245,10 @@ class Value {
   /// Any kind, referring to bytes that `owner` keeps alive and that nobody changes any more.
   static Value binary(Binary kind, std::span<const std::byte> bytes,
                       std::shared_ptr<const void> owner);
+  static Value binary(Binary kind, WritableBuffer&& memory) {
+    const WritableBuffer given{std::move(memory)};
+    return binary(kind, given.bytes_, given.owner_);
+  }
   /// An ArrayBuffer that JavaScript may resize up to `size_max` (at least the size of `bytes`).
   static Value resizable_array_buffer(std::span<const std::byte> bytes, std::size_t size_max);
 

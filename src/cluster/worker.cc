@@ -28,6 +28,14 @@ SendResult WorkerImpl::send(const Value& message, Handle handle, ipc::HandleTraf
   return sent;
 }
 
+WritableBuffer WorkerImpl::make_buffer(std::size_t size) {
+  const auto target = channel();
+  if (auto shared = target ? target->allocate(size) : nullptr)
+    return {{shared.get(), size}, std::move(shared)};
+  auto own = std::make_shared_for_overwrite<std::byte[]>(size);
+  return {{own.get(), size}, std::move(own)};
+}
+
 void WorkerImpl::want_drained() {
   if (const auto target = channel(); target && target->is_open())
     target->want_drained();
@@ -62,6 +70,8 @@ SendResult Worker::send(const Value& message, Handle handle,
                         std::function<void(std::optional<Error>, Handle)> done) const {
   return impl_->send(message, std::move(handle), std::move(done));
 }
+
+WritableBuffer Worker::make_buffer(std::size_t size) const { return impl_->make_buffer(size); }
 
 void Worker::call(const std::string& method, Value params, std::function<void(Result<Value>)> done,
                   const CallOptions& options) const {

@@ -44,6 +44,9 @@ class WorkerImpl : public std::enable_shared_from_this<WorkerImpl> {
   /// The loop's executor only.
   SendResult send(const Value& message, Handle handle, ipc::HandleTraffic::Done done);
 
+  /// The loop's executor only.
+  WritableBuffer make_buffer(std::size_t size);
+
   const Loop& loop() const { return loop_; }
   /// Nothing more comes: operations that wait for an event are aborted, and handlers go. They often
   /// hold a handle to this very worker, which would keep both alive for ever. Not from a handler.

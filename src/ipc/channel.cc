@@ -438,6 +438,12 @@ void Channel::share_memory() {
                       pool_->fd(), {}, Lane::Control);
 }
 
+std::shared_ptr<std::byte> Channel::allocate(std::size_t size) {
+  if (serialization_ == Serialization::Json || size < kAttachedSizeMin) return nullptr;
+  share_memory();
+  return pool_ ? pool_->allocate(size) : nullptr;
+}
+
 void Channel::give_back_memory() {
   Value offsets = Value::array();
   for (const std::size_t offset : inbox_->take_freed()) offsets.push_back(offset);

@@ -106,6 +106,10 @@ class Channel : public std::enable_shared_from_this<Channel> {
   Result<bool> send_descriptor(const Value& wrapped, int fd, Answered answered = {},
                                Lane lane = Lane::Data);
 
+  /// Memory whose bytes, sent on this channel, need not be copied; null if there is none (the peer
+  /// is not of cohort, the serialization is JSON, the size is small, all of it is in use).
+  std::shared_ptr<std::byte> allocate(std::size_t size);
+
   /// `channel_drained` will be called: soon if little waits now.
   void want_drained();
 

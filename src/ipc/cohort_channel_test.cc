@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <boost/asio/io_context.hpp>
+#include <cstring>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
@@ -313,6 +314,29 @@ TEST_P(LargeData, TakesTheSocketWhileThereIsNoRoomAndAllOfItIsUsedAgain) {
   EXPECT_EQ(shared(), 4);
 }
 
+TEST_P(LargeData, ThatWasMadeInSharedMemoryIsNotCopied) {
+  start({.shared_memory_max = 4u << 20});
+  constexpr std::size_t kSize = 3u << 20;
+  EXPECT_EQ(parent.channel->allocate(100), nullptr) << "too small to go there";
+  for (int i = 0; i < 3; ++i) {
+    turn();
+    auto memory = parent.channel->allocate(kSize);
+    ASSERT_TRUE(memory) << "what nobody needs is used again: " << i;
+    turn();
+    std::memset(memory.get(), 'a' + i, kSize);
+    const std::span bytes{memory.get(), kSize};
+    Value made = Value::buffer({bytes, std::move(memory)});
+    parent.channel->send(made).value();
+    turn();
+    ASSERT_EQ(child.received.size(), 1u);
+    const Value received = std::exchange(child.received, {}).front().value;
+    EXPECT_TRUE(received == Value::buffer(std::string(kSize, static_cast<char>('a' + i))));
+    EXPECT_TRUE(in_shared_memory(received)) << "there was no room for a copy";
+    made = {};
+    EXPECT_EQ(parent.channel->allocate(kSize), nullptr) << "the child has it";
+  }
+}
+
 TEST_P(LargeData, KeepsItsPlaceAmongTheSmall) {
   start();
   parent.channel->send(large('x')).value();
@@ -339,6 +363,7 @@ TEST_P(LargeData, TakesTheSocketIfNoMemoryMayBeShared) {
   }
   ASSERT_EQ(child.received.size(), 2u);
   ASSERT_EQ(parent.received.size(), 2u);
+  EXPECT_EQ(parent.channel->allocate(1 << 20), nullptr);
   EXPECT_FALSE(in_shared_memory(std::as_const(child.received[1].value)["data"]));
   EXPECT_FALSE(in_shared_memory(std::as_const(parent.received[1].value)["data"]));
 }

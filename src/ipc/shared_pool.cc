@@ -6,7 +6,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <iterator>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -38,16 +40,44 @@ std::optional<std::size_t> Ranges::take(std::size_t size) {
     if (room < size) continue;
     free_.erase(place);
     if (room > size) free_.emplace(offset + size, room - size);
-    taken_.emplace(offset, size);
+    taken_.emplace(offset, Taken{size});
     return offset;
   }
   return std::nullopt;
 }
 
-bool Ranges::give_back(std::size_t offset) {
-  const auto taken = taken_.find(offset);
+Ranges::Place Ranges::find(std::size_t offset) {
+  auto after = taken_.upper_bound(offset);
+  if (after == taken_.begin()) return taken_.end();
+  const auto taken = std::prev(after);
+  return offset < taken->first + taken->second.size ? taken : taken_.end();
+}
+
+void Ranges::release(std::size_t offset) {
+  const auto taken = find(offset);
+  if (taken == taken_.end()) return;
+  taken->second.is_made = false;
+  free_if_unused(taken);
+}
+
+bool Ranges::lend(std::size_t offset) {
+  const auto taken = find(offset);
   if (taken == taken_.end()) return false;
-  auto place = free_.emplace(offset, taken->second).first;
+  ++taken->second.lent;
+  return true;
+}
+
+bool Ranges::give_back(std::size_t offset) {
+  const auto taken = find(offset);
+  if (taken == taken_.end() || taken->second.lent == 0) return false;
+  --taken->second.lent;
+  free_if_unused(taken);
+  return true;
+}
+
+void Ranges::free_if_unused(Place taken) {
+  if (taken->second.is_made || taken->second.lent > 0) return;
+  auto place = free_.emplace(taken->first, taken->second.size).first;
   taken_.erase(taken);
   const auto next = std::next(place);
   if (next != free_.end() && place->first + place->second == next->first) {
@@ -61,10 +91,29 @@ bool Ranges::give_back(std::size_t offset) {
       free_.erase(place);
     }
   }
-  return true;
 }
 
 // ---- SharedPool
+
+struct SharedPool::State {
+  State(std::byte* mapped, std::size_t mapped_size)
+      : memory{mapped}, size{mapped_size}, ranges{mapped_size} {}
+  ~State() { ::munmap(memory, size); }
+
+  /// Where in the memory; nothing if these bytes are not in it.
+  std::optional<std::size_t> offset_of(std::span<const std::byte> bytes) const {
+    const std::less_equal<> before;
+    if (!before(memory, bytes.data()) || !before(bytes.data() + bytes.size(), memory + size))
+      return std::nullopt;
+    return static_cast<std::size_t>(bytes.data() - memory);
+  }
+
+  std::byte* const memory;
+  const std::size_t size;
+  std::size_t backed = 0;  // from the beginning; what is beyond has no memory yet
+  std::mutex mutex;
+  Ranges ranges;
+};
 
 Result<std::unique_ptr<SharedPool>> SharedPool::create(std::size_t size) {
   size = whole_pages(size);
@@ -75,43 +124,67 @@ Result<std::unique_ptr<SharedPool>> SharedPool::create(std::size_t size) {
     return errno_error(op);
   void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   if (memory == MAP_FAILED) return errno_error(op);
-  return std::unique_ptr<SharedPool>(
-      new SharedPool(std::move(fd), static_cast<std::byte*>(memory), size));
+  return std::unique_ptr<SharedPool>(new SharedPool(
+      std::move(fd), std::make_shared<State>(static_cast<std::byte*>(memory), size)));
 }
 
-SharedPool::~SharedPool() { ::munmap(memory_, size_); }
+SharedPool::SharedPool(OwnFd fd, std::shared_ptr<State> state)
+    : fd_{std::move(fd)}, state_{std::move(state)} {}
+
+SharedPool::~SharedPool() = default;
+
+std::size_t SharedPool::size() const { return state_->size; }
 
 // A range that has memory: writing to one that the system has none for would end the process.
 std::optional<std::size_t> SharedPool::take(std::size_t size) {
-  const auto offset = ranges_.take(size);
+  const std::lock_guard lock{state_->mutex};
+  const auto offset = state_->ranges.take(size);
   const std::size_t end = offset ? *offset + whole_pages(size) : 0;
-  if (end <= allocated_) return offset;
-  if (sys::fallocate(fd_.get(), static_cast<off_t>(allocated_),
-                     static_cast<off_t>(end - allocated_)) == -1) {
-    ranges_.give_back(*offset);
+  if (end <= state_->backed) return offset;
+  if (sys::fallocate(fd_.get(), static_cast<off_t>(state_->backed),
+                     static_cast<off_t>(end - state_->backed)) == -1) {
+    state_->ranges.release(*offset);
     return std::nullopt;
   }
-  allocated_ = end;
+  state_->backed = end;
   return offset;
+}
+
+std::shared_ptr<std::byte> SharedPool::allocate(std::size_t size) {
+  const auto offset = take(size);
+  if (!offset) return nullptr;
+  return {state_->memory + *offset, [state = state_, at = *offset](const std::byte*) {
+            const std::lock_guard lock{state->mutex};
+            state->ranges.release(at);
+          }};
 }
 
 bool SharedPool::share(Parcel& parcel) {
   if (parcel.attached.size() > kSharedReferencesMax) return false;
   std::vector<SharedReference> references;
+  std::vector<std::shared_ptr<std::byte>> copies;  // until they are lent
   for (const Attached& attached : parcel.attached) {
-    const auto offset = take(attached.bytes.size());
+    auto offset = state_->offset_of(attached.bytes);
     if (!offset) {
-      for (const SharedReference& taken : references) ranges_.give_back(taken.offset);
-      return false;
+      copies.push_back(allocate(attached.bytes.size()));
+      if (!copies.back()) return false;
+      std::memcpy(copies.back().get(), attached.bytes.data(), attached.bytes.size());
+      offset = state_->offset_of({copies.back().get(), attached.bytes.size()});
     }
     references.push_back({attached.position, *offset, attached.bytes.size()});
   }
-  for (std::size_t i = 0; i < references.size(); ++i)
-    std::memcpy(memory_ + references[i].offset, parcel.attached[i].bytes.data(),
-                references[i].size);
+  {
+    const std::lock_guard lock{state_->mutex};
+    for (const SharedReference& reference : references) state_->ranges.lend(reference.offset);
+  }
   parcel.text = shared_frame(parcel.text, references);
   parcel.attached.clear();
   return true;
+}
+
+void SharedPool::give_back(std::size_t offset) {
+  const std::lock_guard lock{state_->mutex};
+  state_->ranges.give_back(offset);
 }
 
 // ---- SharedInbox

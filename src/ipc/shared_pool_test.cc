@@ -24,14 +24,31 @@ TEST(Ranges, LendTheLowestPlaceThatIsLargeEnough) {
   EXPECT_EQ(ranges.take(2 * kPage), kPage);
   EXPECT_EQ(ranges.take(kPage + 1), 3 * kPage);
   EXPECT_EQ(ranges.take(4 * kPage), std::nullopt) << "three are free";
-  EXPECT_TRUE(ranges.give_back(kPage));
-  EXPECT_FALSE(ranges.give_back(kPage)) << "once";
-  EXPECT_FALSE(ranges.give_back(1));
+  ranges.release(kPage);
+  EXPECT_FALSE(ranges.give_back(1)) << "never lent";
   EXPECT_EQ(ranges.take(kPage), kPage);
   EXPECT_EQ(ranges.take(3 * kPage), 5 * kPage);
   EXPECT_EQ(ranges.take(kPage), 2 * kPage);
   EXPECT_EQ(ranges.take(1), std::nullopt);
   EXPECT_EQ(ranges.take(0), std::nullopt);
+}
+
+TEST(Ranges, AreFreeWhenNeitherTheirMakerNorAnybodyElseNeedsThem) {
+  Ranges ranges{4 * kPage};
+  ASSERT_EQ(ranges.take(4 * kPage), 0u);
+  EXPECT_TRUE(ranges.lend(0));
+  EXPECT_TRUE(ranges.lend(2 * kPage + 1)) << "a part of it";
+  EXPECT_FALSE(ranges.lend(4 * kPage));
+  EXPECT_TRUE(ranges.give_back(2 * kPage + 1));
+  ranges.release(0);
+  EXPECT_EQ(ranges.take(kPage), std::nullopt) << "it is lent once more";
+  EXPECT_TRUE(ranges.give_back(0));
+  EXPECT_EQ(ranges.take(kPage), 0u);
+  EXPECT_FALSE(ranges.give_back(0)) << "no borrower takes it from its maker";
+  EXPECT_FALSE(ranges.lend(kPage));
+  ranges.release(kPage);
+  ranges.release(0);
+  EXPECT_TRUE(ranges.all_free());
 }
 
 TEST(Ranges, NeverLendAPageTwiceAndHaveAllOfThemAtTheEnd) {
@@ -56,11 +73,17 @@ TEST(Ranges, NeverLendAPageTwiceAndHaveAllOfThemAtTheEnd) {
           std::next(taken.begin(), static_cast<std::ptrdiff_t>(random() % taken.size()));
       for (std::size_t page = 0; page < given->second; ++page)
         lent[given->first / kPage + page] = false;
-      ASSERT_TRUE(ranges.give_back(given->first));
+      if (random() % 2 == 0) {
+        ASSERT_TRUE(ranges.lend(given->first));
+        ranges.release(given->first);
+        ASSERT_TRUE(ranges.give_back(given->first));
+      } else {
+        ranges.release(given->first);
+      }
       taken.erase(given);
     }
   }
-  for (const auto& [offset, pages] : taken) EXPECT_TRUE(ranges.give_back(offset));
+  for (const auto& [offset, pages] : taken) ranges.release(offset);
   EXPECT_TRUE(ranges.all_free());
   EXPECT_EQ(ranges.take(kPages * kPage), 0u) << "in one piece";
 }
@@ -120,6 +143,39 @@ TEST_F(SharedMemory, TakesAMessagesLargeDataAndTheDecoderFindsItThere) {
   EXPECT_EQ(freed.size(), 2u);
   for (const std::size_t offset : freed) pool->give_back(offset);
   EXPECT_TRUE(inbox->take_freed().empty());
+}
+
+TEST_F(SharedMemory, WhatWasMadeThereIsNotCopiedAndStaysWhileAnybodyNeedsIt) {
+  const auto pool = SharedPool::create(8 * kPage).value();
+  const auto inbox = map(*pool);
+  auto made = pool->allocate(8 * kPage);
+  ASSERT_TRUE(made);
+  EXPECT_FALSE(pool->allocate(kPage)) << "all of it is in use";
+  const auto send_part = [&](std::size_t begin, std::size_t size) {
+    Parcel parcel{.text = "1234", .attached = {{4, {made.get() + begin, size}, {}}}};
+    EXPECT_TRUE(pool->share(parcel));
+  };
+  made.get()[kPage] = std::byte{1};
+  send_part(0, 8 * kPage);
+  send_part(kPage, 100);
+  auto whole = inbox->lend(0, 8 * kPage);
+  auto part = inbox->lend(kPage, 100);
+  EXPECT_EQ(*part, std::byte{1});
+  made.get()[kPage] = std::byte{2};
+  EXPECT_EQ(*part, std::byte{2}) << "it is the same memory";
+
+  std::thread([&] { made.reset(); }).join();
+  whole.reset();
+  for (const std::size_t offset : inbox->take_freed()) pool->give_back(offset);
+  EXPECT_FALSE(pool->allocate(kPage)) << "a part is still lent";
+  part.reset();
+  for (const std::size_t offset : inbox->take_freed()) pool->give_back(offset);
+  EXPECT_TRUE(pool->allocate(8 * kPage));
+}
+
+TEST_F(SharedMemory, MadeByThePoolOutlivesIt) {
+  auto made = SharedPool::create(kPage).value()->allocate(kPage);
+  std::memset(made.get(), 'x', kPage);
 }
 
 TEST_F(SharedMemory, ThatIsLentOutlivesBothSidesAndTheLoop) {
