@@ -45,7 +45,7 @@ struct Outcome {
 };
 
 /// What was read can be written for a peer that reads the same.
-void check_frame(const cohort::Value& value) {
+[[maybe_unused]] void check_frame(const cohort::Value& value) {
   std::string frame;
   require(cohort::ipc::encode_message(value, kSerialization, frame).has_value(), "it is written");
   Decoder decoder(kMessageSizeMax * 4, kSerialization);
@@ -59,7 +59,7 @@ void check_frame(const cohort::Value& value) {
 }
 
 /// What was read prints as one line that reads back as the same.
-void check_line(const cohort::Value& value) {
+[[maybe_unused]] void check_line(const cohort::Value& value) {
   std::string line;
   if (!cohort::ipc::encode_line(value, line)) return;  // undefined: a NODE_HANDLE without msg
   require(line.find('\n') == line.size() - 1, "a message is one line");

@@ -31,7 +31,7 @@ bool replay(const std::filesystem::path& file) {
   }
   const std::vector<char> bytes{std::istreambuf_iterator<char>(stream), {}};
   // Printed first: the last name is the culprit when the input aborts.
-  std::cout << file.string() << " (" << bytes.size() << " bytes)" << std::endl;
+  std::cout << file.string() << " (" << bytes.size() << " bytes)\n" << std::flush;
   LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
   return true;
 }

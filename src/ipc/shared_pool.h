@@ -1,10 +1,10 @@
 // Large data between two cohort processes: memory that both have, instead of bytes on the channel.
 //
 // Each direction of a channel has one memfd, whose sender lends ranges of it: it copies the data in
-// once, or made it there (`allocate`), the receiver reads it where it lies, and gives the range back
-// when nobody needs the Value any more. Ranges are used again and again, the lowest first: their
-// pages stay warm, where a fresh mapping per message would cost more than the socket (docs/ipc.md
-// has the figures). If there is no room the message takes the socket.
+// once, or made it there (`allocate`), the receiver reads it where it lies, and gives the range
+// back when nobody needs the Value any more. Ranges are used again and again, the lowest first:
+// their pages stay warm, where a fresh mapping per message would cost more than the socket
+// (docs/ipc.md has the figures). If there is no room the message takes the socket.
 //
 // The receiver trusts the sender not to change what it has lent, as it trusts it to send the right
 // bytes; it does not trust it with its life: the size is sealed, so that no access can fail.

@@ -26,8 +26,8 @@ cohort_steering_end:
   .popsection
 )");
 extern "C" {
-extern const char begin[] asm("cohort_steering_begin");
-extern const char end[] asm("cohort_steering_end");
+extern const char kBegin[] asm("cohort_steering_begin");
+extern const char kEnd[] asm("cohort_steering_end");
 }
 #endif
 
@@ -62,7 +62,7 @@ Result<QueueSteering> QueueSteering::load() {
   // What libbpf has to say about a kernel that refuses is a page of text.
   const auto print = libbpf_set_print(nullptr);
   QueueSteering steering{
-      bpf_object__open_mem(begin, static_cast<std::size_t>(end - begin), nullptr)};
+      bpf_object__open_mem(kBegin, static_cast<std::size_t>(kEnd - kBegin), nullptr)};
   const int error = steering.object_ ? bpf_object__load(steering.object_.get()) : -errno;
   libbpf_set_print(print);
   if (error < 0) return system_error(-error, kWhat);

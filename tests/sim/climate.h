@@ -7,7 +7,7 @@
 
 #include "sim/random.h"
 
-namespace cohort::sim {
+namespace cohort::cluster::sim {
 
 /// A broken invariant. What it says is printed with the seed.
 class Violation : public std::runtime_error {
@@ -64,4 +64,4 @@ struct Climate {
   }
 };
 
-}  // namespace cohort::sim
+}  // namespace cohort::cluster::sim

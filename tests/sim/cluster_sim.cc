@@ -24,7 +24,7 @@ int main(int argc, char** argv) {
       return std::cerr << "usage: cluster_sim [--seed N] [--steps M] [--runs R]\n", 100;
   }
   for (const std::uint64_t last = seed + runs; seed < last; ++seed) {
-    const auto outcome = cohort::sim::simulate(seed, steps);
+    const auto outcome = cohort::cluster::sim::simulate(seed, steps);
     if (outcome.violation.empty()) continue;
     for (const auto& event : outcome.last_events) std::cerr << event << '\n';
     std::cerr << "violated: " << outcome.violation << "\nstep " << outcome.step << ", --seed "

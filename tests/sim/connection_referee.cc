@@ -2,10 +2,9 @@
 
 #include <algorithm>
 
-namespace cohort::sim {
+namespace cohort::cluster::sim {
 
 using namespace std::chrono_literals;
-using cluster::Dispatcher;
 
 ConnectionReferee::Connection& ConnectionReferee::find(ConnectionId connection) {
   const auto found = connections_.find(connection);
@@ -13,12 +12,12 @@ ConnectionReferee::Connection& ConnectionReferee::find(ConnectionId connection) 
   return found->second;
 }
 
-ConnectionReferee::ConnectionId ConnectionReferee::arrived(int listener) {
+ConnectionId ConnectionReferee::arrived(int listener) {
   connections_.emplace(++last_, Connection{listener});
   return last_;
 }
 
-ConnectionReferee::ConnectionId ConnectionReferee::first_in_kernel(int listener) const {
+ConnectionId ConnectionReferee::first_in_kernel(int listener) const {
   const auto found = std::find_if(connections_.begin(), connections_.end(), [&](const auto& entry) {
     return entry.second.listener == listener && entry.second.where == Where::Kernel;
   });
@@ -165,4 +164,4 @@ bool ConnectionReferee::any_stuck(int listener) const {
                         count(listener, Where::Unanswered) > 0);
 }
 
-}  // namespace cohort::sim
+}  // namespace cohort::cluster::sim

@@ -10,18 +10,17 @@
 #include "cluster/dispatcher.h"
 #include "sim/climate.h"
 
-namespace cohort::sim {
+namespace cohort::cluster::sim {
 
 class ConnectionReferee {
  public:
-  using ConnectionId = cluster::ConnectionId;
-  using TimePoint = cluster::Dispatcher::TimePoint;
+  using TimePoint = Dispatcher::TimePoint;
 
   ConnectionId arrived(int listener);
   /// The primary took it from the kernel's queue.
   void taken(ConnectionId connection);
   void offered_again(ConnectionId connection);
-  void assigned(int listener, cluster::Dispatcher::Assignment assignment, TimePoint now);
+  void assigned(int listener, Dispatcher::Assignment assignment, TimePoint now);
   /// A worker started to serve it.
   void touched(ConnectionId connection);
   void answered(int listener, int worker, ConnectionId connection, bool accepted, TimePoint now);
@@ -33,7 +32,7 @@ class ConnectionReferee {
   /// Its port was closed; whatever it had is reset.
   void closed(int listener);
   /// Every hand-off that can be made was made.
-  void pumped(int listener, const cluster::Dispatcher& dispatcher, TimePoint now) const;
+  void pumped(int listener, const Dispatcher& dispatcher, TimePoint now) const;
 
   bool is_touched(ConnectionId connection) const { return connections_.at(connection).touched; }
   std::size_t in_kernel(int listener) const { return count(listener, Where::Kernel); }
@@ -76,4 +75,4 @@ class ConnectionReferee {
   std::uint64_t turn_ = 0;
 };
 
-}  // namespace cohort::sim
+}  // namespace cohort::cluster::sim

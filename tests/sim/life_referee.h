@@ -4,15 +4,14 @@
 #include "cluster/worker_life.h"
 #include "sim/climate.h"
 
-namespace cohort::sim {
+namespace cohort::cluster::sim {
 
 class LifeReferee {
  public:
   /// `started`: there is a process. One that failed to start is only ever reported.
   explicit LifeReferee(bool started) : started_{started} {}
 
-  void check(cluster::WorkerEvent event, std::uint16_t actions) {
-    using namespace cluster;
+  void check(WorkerEvent event, std::uint16_t actions) {
     const auto has = [actions](int bits) { return (actions & bits) != 0; };
     require(!over_ || actions == 0, "nothing comes after the end");
     if (has(kEmitOnline | kEmitListening)) require(connected(), "it is heard while connected");
@@ -58,4 +57,4 @@ class LifeReferee {
   bool over_ = false;
 };
 
-}  // namespace cohort::sim
+}  // namespace cohort::cluster::sim

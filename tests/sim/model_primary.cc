@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace cohort::sim {
-
-using namespace cluster;
+namespace cohort::cluster::sim {
 
 struct ModelPrimary::ModelWorker {
   ModelWorker(int number, bool starts) : id{number}, referee{starts} {}
@@ -337,4 +335,4 @@ bool ModelPrimary::all_dead() const {
                      [](const auto& entry) { return entry.second->state == WorkerState::Dead; });
 }
 
-}  // namespace cohort::sim
+}  // namespace cohort::cluster::sim

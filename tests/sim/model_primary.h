@@ -21,18 +21,17 @@
 #include "sim/supervisor_referee.h"
 #include "sim/virtual_process.h"
 
-namespace cohort::sim {
+namespace cohort::cluster::sim {
 
 /// What the runs visited, to prove that they are worth something.
 struct Coverage {
-  std::set<std::pair<cluster::WorkerState, cluster::WorkerEvent>> cells;
-  std::set<std::pair<cluster::Supervisor::Phase, std::size_t>> phases;  ///< and event's index
+  std::set<std::pair<WorkerState, WorkerEvent>> cells;
+  std::set<std::pair<Supervisor::Phase, std::size_t>> phases;  ///< and event's index
   std::map<std::string, int> counts;
 };
 
 class ModelPrimary {
  public:
-  using TimePoint = cluster::TimePoint;
   struct ModelWorker;
 
   ModelPrimary(Random& random, const Climate& climate, Coverage& coverage,
@@ -56,7 +55,7 @@ class ModelPrimary {
   bool reap(int worker);
   bool fire_due_timers();
   /// A timer that was cancelled too late, or any other moment.
-  void wake_up() { tell(cluster::event::TimePassed{}); }
+  void wake_up() { tell(event::TimePassed{}); }
   std::optional<TimePoint> next_timer() const;
   void destroy();  ///< As the program ends.
   /// The user drops his handles to them.
@@ -65,7 +64,7 @@ class ModelPrimary {
   std::vector<int> workers() const;
   VirtualProcess* process(int worker);
   const ConnectionReferee& connections() const { return connections_; }
-  const cluster::Supervisor& supervisor() const { return supervisor_; }
+  const Supervisor& supervisor() const { return supervisor_; }
   bool finished() const { return supervisor_referee_.finished(); }
   /// Every place has its worker.
   bool is_complete() const;
@@ -76,13 +75,13 @@ class ModelPrimary {
     bool open = false;
     bool released = false;
     std::set<int> users{};
-    cluster::Dispatcher dispatcher{};
+    Dispatcher dispatcher{};
     std::optional<TimePoint> retry{};
   };
 
-  void tell(const cluster::SupervisorEvent& event);
-  void carry_out(const cluster::SupervisorAction& action);
-  void handle(ModelWorker& worker, cluster::WorkerEvent event);
+  void tell(const SupervisorEvent& event);
+  void carry_out(const SupervisorAction& action);
+  void handle(ModelWorker& worker, WorkerEvent event);
   void carry_out(ModelWorker& worker, std::uint16_t actions);
   void received(ModelWorker& worker, const FromWorker& message);
   void send_disconnect_if_quiet(ModelWorker& worker);
@@ -100,7 +99,7 @@ class ModelPrimary {
   const Climate& climate_;
   Coverage& coverage_;
   std::function<void(std::string)> log_;
-  cluster::Supervisor supervisor_;
+  Supervisor supervisor_;
   SupervisorReferee supervisor_referee_;
   ConnectionReferee connections_;
   std::map<int, std::unique_ptr<ModelWorker>> workers_;
@@ -108,4 +107,4 @@ class ModelPrimary {
   int last_worker_ = 0;
 };
 
-}  // namespace cohort::sim
+}  // namespace cohort::cluster::sim

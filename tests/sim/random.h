@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <random>
 
-namespace cohort::sim {
+namespace cohort::cluster::sim {
 
 class Random {
  public:
@@ -19,4 +19,4 @@ class Random {
   std::mt19937_64 engine_;
 };
 
-}  // namespace cohort::sim
+}  // namespace cohort::cluster::sim

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 
-namespace cohort::sim {
+namespace cohort::cluster::sim {
 namespace {
 
 using namespace std::chrono_literals;
-using cluster::Supervisor;
 
 class Simulation {
  public:
@@ -189,4 +188,4 @@ Outcome simulate(std::uint64_t seed, int steps) {
   return outcome;
 }
 
-}  // namespace cohort::sim
+}  // namespace cohort::cluster::sim

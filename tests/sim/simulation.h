@@ -9,7 +9,7 @@
 
 #include "sim/model_primary.h"
 
-namespace cohort::sim {
+namespace cohort::cluster::sim {
 
 struct Outcome {
   std::string violation;  ///< The broken invariant; empty if all held.
@@ -20,4 +20,4 @@ struct Outcome {
 
 Outcome simulate(std::uint64_t seed, int steps);
 
-}  // namespace cohort::sim
+}  // namespace cohort::cluster::sim

@@ -2,12 +2,8 @@
 
 #include <gtest/gtest.h>
 
-namespace cohort::sim {
+namespace cohort::cluster::sim {
 namespace {
-
-using cluster::Supervisor;
-using cluster::WorkerEvent;
-using cluster::WorkerState;
 
 constexpr int kSeeds = 60;
 constexpr int kSteps = 10000;
@@ -35,8 +31,8 @@ TEST(Simulation, EveryInvariantHolds) {
 
 TEST(Simulation, EveryCellThatARealWorkerCanReachIsReached) {
   const auto& cells = coverage_of_many_seeds().cells;
-  for (int s = 0; s < cluster::kWorkerStates; ++s) {
-    for (int e = 0; e < cluster::kWorkerEvents; ++e) {
+  for (int s = 0; s < kWorkerStates; ++s) {
+    for (int e = 0; e < kWorkerEvents; ++e) {
       const auto state = static_cast<WorkerState>(s);
       const auto event = static_cast<WorkerEvent>(e);
       const bool connected = s <= static_cast<int>(WorkerState::Disconnecting);
@@ -55,7 +51,7 @@ TEST(Simulation, EveryPhaseSeesEveryEvent) {
   const auto& phases = coverage_of_many_seeds().phases;
   for (const auto phase : {Supervisor::Phase::Running, Supervisor::Phase::Draining,
                            Supervisor::Phase::Killing, Supervisor::Phase::Over})
-    for (std::size_t event = 0; event < std::variant_size_v<cluster::SupervisorEvent>; ++event)
+    for (std::size_t event = 0; event < std::variant_size_v<SupervisorEvent>; ++event)
       EXPECT_TRUE(phases.contains({phase, event})) << static_cast<int>(phase) << " / " << event;
 }
 
@@ -75,4 +71,4 @@ TEST(Simulation, TheSameSeedReplaysTheSameRun) {
 }
 
 }  // namespace
-}  // namespace cohort::sim
+}  // namespace cohort::cluster::sim

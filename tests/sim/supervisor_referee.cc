@@ -2,9 +2,8 @@
 
 #include <algorithm>
 
-namespace cohort::sim {
+namespace cohort::cluster::sim {
 
-using namespace cluster;
 using namespace std::chrono_literals;
 
 namespace {
@@ -180,4 +179,4 @@ void SupervisorReferee::wakes_up(const Supervisor& state, const SupervisorEvent&
     require(at.has_value(), "it wakes up when somebody has proved healthy");
 }
 
-}  // namespace cohort::sim
+}  // namespace cohort::cluster::sim

@@ -8,15 +8,15 @@
 #include "cluster/supervisor.h"
 #include "sim/climate.h"
 
-namespace cohort::sim {
+namespace cohort::cluster::sim {
 
 class SupervisorReferee {
  public:
-  using Actions = std::vector<cluster::SupervisorAction>;
+  using Actions = std::vector<SupervisorAction>;
 
   /// After each step. Throws Violation.
-  void check(const cluster::Supervisor& after, const cluster::SupervisorEvent& event,
-             const Actions& actions, cluster::TimePoint now);
+  void check(const Supervisor& after, const SupervisorEvent& event, const Actions& actions,
+             TimePoint now);
   bool finished() const { return finished_; }
   /// A worker was ready although none listened: it lived.
   bool saved_by_health() const { return saved_by_health_; }
@@ -26,25 +26,22 @@ class SupervisorReferee {
     std::optional<int> worker;
     bool fork_asked = false;
     int deaths = 0;  // in a row
-    cluster::TimePoint not_before{};
+    TimePoint not_before{};
   };
   struct Live {
     std::optional<std::size_t> place;
-    cluster::TimePoint since;
+    TimePoint since;
   };
 
-  void happened(const cluster::SupervisorEvent& event, cluster::TimePoint now);
-  void exited(int worker, cluster::TimePoint now);
-  void notice_health(cluster::TimePoint now);
-  void allowed(const cluster::SupervisorAction& action, const cluster::SupervisorEvent& event,
-               cluster::TimePoint now);
-  void required(const cluster::SupervisorEvent& event, const Actions& actions,
-                cluster::TimePoint now);
-  void same(const cluster::Supervisor& state) const;
-  void wakes_up(const cluster::Supervisor& state, const cluster::SupervisorEvent& event,
-                cluster::TimePoint now) const;
+  void happened(const SupervisorEvent& event, TimePoint now);
+  void exited(int worker, TimePoint now);
+  void notice_health(TimePoint now);
+  void allowed(const SupervisorAction& action, const SupervisorEvent& event, TimePoint now);
+  void required(const SupervisorEvent& event, const Actions& actions, TimePoint now);
+  void same(const Supervisor& state) const;
+  void wakes_up(const Supervisor& state, const SupervisorEvent& event, TimePoint now) const;
   bool running() const { return terminates_ == 0 && !gave_up_; }
-  bool hopeless() const { return !ready_ && deaths_ >= cluster::kTriesMax; }
+  bool hopeless() const { return !ready_ && deaths_ >= kTriesMax; }
   bool any_placed() const;
 
   std::vector<Place> places_;
@@ -56,7 +53,7 @@ class SupervisorReferee {
   bool gave_up_ = false;
   bool killing_ = false;
   bool finished_ = false;
-  cluster::TimePoint drain_ends_{};
+  TimePoint drain_ends_{};
 };
 
-}  // namespace cohort::sim
+}  // namespace cohort::cluster::sim

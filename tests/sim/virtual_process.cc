@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace cohort::sim {
+namespace cohort::cluster::sim {
 
 VirtualProcess::VirtualProcess(Random& random, const Climate& climate,
                                std::function<void(ConnectionId)> touch)
@@ -162,4 +162,4 @@ bool VirtualProcess::proceed_to_end() {
   return false;
 }
 
-}  // namespace cohort::sim
+}  // namespace cohort::cluster::sim

@@ -11,9 +11,7 @@
 #include "sim/climate.h"
 #include "sim/random.h"
 
-namespace cohort::sim {
-
-using cluster::ConnectionId;
+namespace cohort::cluster::sim {
 
 struct FromWorker {
   enum class Kind { Online, Query, Listening, CloseServer, Exiting, Answer, Garbage };
@@ -81,4 +79,4 @@ class VirtualProcess {
   std::deque<ToWorker> inbox_;
 };
 
-}  // namespace cohort::sim
+}  // namespace cohort::cluster::sim

@@ -308,7 +308,7 @@ int cross_handles(Cluster& cluster, const Flags& flags) {
   std::set<std::int64_t> received;
   const auto send = [peer, payload, handles](const cohort::Handle& handle) {
     for (unsigned i = 0; i < handles; ++i)
-      peer.send({{"i", i}, {"payload", payload}}, std::move(*handle.duplicate()));
+      peer.send({{"i", i}, {"payload", payload}}, *handle.duplicate());
   };
   bool peer_has_all = false;
   peer.on_message([&, primary](const Value& message, cohort::Handle& handle) {

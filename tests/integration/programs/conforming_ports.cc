@@ -65,7 +65,7 @@ int listening(Cluster& cluster, const Flags& flags) {
   if (cluster.is_primary()) {
     print_messages(cluster);
     cluster.on_listening(
-        [&cluster, backlog = flags.has("--backlog")](const Worker& worker, const Address& address) {
+        [backlog = flags.has("--backlog")](const Worker& worker, const Address& address) {
           std::cout << worker.id() << ": listening " << address << '\n';
           if (backlog) std::cout << "backlog " << backlog_of(address.port()) << '\n';
         });
@@ -395,7 +395,7 @@ int send_to_http(Cluster& cluster, const Flags& flags) {
   }
   const Worker worker = cluster.fork();
   cohort::net::create_server(cluster, [worker](const Socket& socket) {
-    worker.send("serve", std::move(*socket.release()));
+    worker.send("serve", *socket.release());
   }).listen(flags.port(0));
   return cluster.run();
 }

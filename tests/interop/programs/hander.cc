@@ -71,7 +71,7 @@ void be_worker(cohort::Cluster& cluster, std::uint16_t up) {
   const cohort::Worker self = cluster.worker();
   self.on_message([&cluster](const Value& message, Handle& handle) {
     if (message["take"] == "socket")
-      answer(cohort::net::adopt(cluster, std::move(handle)), "worker");
+      return answer(cohort::net::adopt(cluster, std::move(handle)), "worker");
     if (message["take"] == "server")
       cohort::net::create_server(cluster, [](const Socket& socket) {
         answer(socket, "worker");
