@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "cohort/error.h"
 #include "cohort/fd.h"
@@ -27,6 +28,7 @@ class Handle {
     Socket,    ///< A connected one, or a pipe: `net.Socket`.
     Datagram,  ///< UDP: `dgram.Socket`.
     Other,  ///< Anything else. Only processes that use cohort take it: a Node process would abort.
+    Several,  ///< What `several` made.
   };
 
   /// No handle.
@@ -35,12 +37,18 @@ class Handle {
   /// use cohort get it.
   explicit Handle(OwnFd fd, std::string head = {});
 
+  /// All of them in one, to go with one message; at most 64, and only to a worker or primary that
+  /// uses cohort. Either all arrive or none.
+  static Handle several(std::vector<Handle> handles);
+  /// The handles of which `several` made this one; none for any other. The caller owns them.
+  std::vector<Handle> split();
+
   Kind kind() const { return kind_; }
-  explicit operator bool() const { return static_cast<bool>(fd_); }
+  explicit operator bool() const { return fd_ || !several_.empty(); }
   const std::string& head() const { return head_; }
-  /// Still owned here; -1 for none.
+  /// Still owned here; -1 for none, and for several.
   int native_handle() const { return fd_.get(); }
-  /// The descriptor: the caller owns it.
+  /// The descriptor: the caller owns it. None of several: `split` them.
   OwnFd release();
   /// Another handle of the same open file, as Node's `keepOpen`: send one, keep the other. EMFILE.
   Result<Handle> duplicate() const;
@@ -54,6 +62,7 @@ class Handle {
   OwnFd fd_;
   std::string head_;
   std::shared_ptr<void> attachment_;  // shared with whatever it attached
+  std::vector<Handle> several_;
   Kind kind_ = Kind::None;
 };
 

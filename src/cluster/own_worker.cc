@@ -280,7 +280,7 @@ void OwnWorker::message(ipc::Incoming incoming) {
 }
 
 void OwnWorker::user_message(ipc::Incoming incoming) {
-  if (!incoming.fd && calls_->take(*this, incoming.value)) return;
+  if (!incoming.has_descriptors() && calls_->take(*this, incoming.value)) return;
   if (!wants_messages() || !early_messages_.empty()) {
     keep(early_messages_, std::move(incoming));
   } else {

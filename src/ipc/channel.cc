@@ -17,8 +17,7 @@ namespace {
 constexpr std::size_t kReadSize = 65536;
 // What a message has besides its bytes: a line end, or a length.
 constexpr std::size_t kFrameSizeMax = 4;
-// What one recvmsg may bring; the kernel's own limit of SCM_RIGHTS is 253.
-constexpr std::size_t kDescriptorsPerRead = 64;
+
 bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
 std::vector<OwnFd> take_descriptors(msghdr& message) {
@@ -37,20 +36,20 @@ std::vector<OwnFd> take_descriptors(msghdr& message) {
 }
 
 ssize_t write_to(int socket, const Outbox::Batch& batch) {
-  if (batch.count == 1 && batch.fd < 0)
+  if (batch.count == 1 && batch.fds.empty())
     return sys::send(socket, batch.data[0].iov_base, batch.data[0].iov_len);
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(batch.data.data());
   message.msg_iovlen = batch.count;
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  if (batch.fd >= 0) {
+  alignas(cmsghdr) char control[CMSG_SPACE(kDescriptorsMax * sizeof(int))];
+  if (!batch.fds.empty()) {
     message.msg_control = control;
-    message.msg_controllen = sizeof control;
+    message.msg_controllen = CMSG_SPACE(batch.fds.size_bytes());
     cmsghdr* header = CMSG_FIRSTHDR(&message);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &batch.fd, sizeof batch.fd);
+    header->cmsg_len = CMSG_LEN(batch.fds.size_bytes());
+    std::memcpy(CMSG_DATA(header), batch.fds.data(), batch.fds.size_bytes());
   }
   return sys::sendmsg(socket, message);
 }
@@ -144,24 +143,27 @@ Result<bool> Channel::send_own(const Value& message, Lane lane) {
   return keeps_up();
 }
 
-Result<bool> Channel::send_descriptor(const Value& wrapped, int fd, Answered answered, Lane lane) {
+Result<bool> Channel::send_descriptors(const Value& wrapped, std::vector<int> fds,
+                                       Answered answered, Lane lane) {
   if (!open_) return make_error(Errc::ChannelClosed, "send a handle");
-  Parcel parcel{.fd = fd, .answered = std::move(answered)};
+  Parcel parcel{.fds = std::move(fds), .answered = std::move(answered)};
   const auto encoded = encode_message(wrapped, serialization_, parcel.text,
                                       limits_.message_size_max, &parcel.attached);
   if (!encoded) return encoded.error();
   if (const auto why = lane == Lane::Data ? full(parcel.size()) : std::nullopt) return *why;
   outbox_.push(lane, std::move(parcel));
   write_now();
-  if (Parcel* const waiting = outbox_.last(lane); waiting != nullptr && waiting->fd == fd) {
-    // It has to wait, for longer than the caller may keep the descriptor.
-    waiting->own = sys::duplicate(fd);
-    if (!waiting->own) {
+  // If it has to wait, then for longer than the caller may keep the descriptors.
+  Parcel* const waiting = outbox_.last(lane);
+  for (std::size_t i = 0; waiting != nullptr && i < waiting->fds.size(); ++i) {
+    OwnFd own = sys::duplicate(waiting->fds[i]);
+    if (!own) {
       Error failed = errno_error("send a handle");
       outbox_.pop(lane);
       return failed;
     }
-    waiting->fd = waiting->own.get();
+    waiting->fds[i] = own.get();
+    waiting->own.push_back(std::move(own));
   }
   return keeps_up();
 }
@@ -286,7 +288,7 @@ bool Channel::read_once() {
   const std::span<char> space = decoder_.space();
   iovec data =
       space.empty() ? iovec{read_buffer_.get(), kReadSize} : iovec{space.data(), space.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(kDescriptorsPerRead * sizeof(int))];
+  alignas(cmsghdr) char control[CMSG_SPACE(kDescriptorsMax * sizeof(int))];
   msghdr message{};
   message.msg_iov = &data;
   message.msg_iovlen = 1;
@@ -315,8 +317,8 @@ void Channel::deliver(std::string_view bytes, std::vector<OwnFd> fds) {
     if (!*next) break;
     Incoming& incoming = **next;
     if (incoming.was_handle) {
-      confirm(static_cast<bool>(incoming.fd));
-      if (!incoming.fd) continue;
+      confirm(incoming.has_descriptors());
+      if (!incoming.has_descriptors()) continue;
     }
     // What a handler throws leaves the loop in a turn of its own: the messages behind this one are
     // not lost.

@@ -101,10 +101,15 @@ class Channel : public std::enable_shared_from_this<Channel> {
   /// A message of the library's own, which is taken though the channel is full. In the Control lane
   /// data does not delay it, and it does not keep its place among it.
   Result<bool> send_own(const Value& message, Lane lane = Lane::Data);
-  /// A NODE_HANDLE message, with its descriptor at its first byte. The caller keeps `fd`. On an
-  /// error `answered` is not called, else once, later.
+  /// A NODE_HANDLE message, with its descriptor at its first byte; several, at most
+  /// kDescriptorsMax, if the peer is of cohort. The caller keeps them. On an error `answered` is
+  /// not called, else once, later.
+  Result<bool> send_descriptors(const Value& wrapped, std::vector<int> fds, Answered answered = {},
+                                Lane lane = Lane::Data);
   Result<bool> send_descriptor(const Value& wrapped, int fd, Answered answered = {},
-                               Lane lane = Lane::Data);
+                               Lane lane = Lane::Data) {
+    return send_descriptors(wrapped, {fd}, std::move(answered), lane);
+  }
 
   /// Memory whose bytes, sent on this channel, need not be copied; null if there is none (the peer
   /// is not of cohort, the serialization is JSON, the size is small, all of it is in use).

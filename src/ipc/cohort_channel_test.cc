@@ -1,5 +1,6 @@
 // Two channels of ours, one at each end: what they agree on beyond Node's protocol.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <boost/asio/io_context.hpp>
@@ -12,6 +13,7 @@
 #include "base/sys.h"
 #include "ipc/any_thread_sender.h"
 #include "ipc/channel.h"
+#include "ipc/handle.h"
 
 namespace cohort::ipc {
 namespace {
@@ -170,6 +172,97 @@ TEST_P(CohortChannel, DescriptorsDoNotWaitForEachOther) {
   for (const Incoming& incoming : child.received) EXPECT_TRUE(incoming.fd);
   EXPECT_EQ(answers, std::vector(21, Delivery::Received));
 }
+
+class SeveralHandles : public CohortChannel {
+ protected:
+  // Pipes' ends that read as 0, 1, 2...
+  static Handle make_handles(std::size_t count) {
+    std::vector<Handle> handles;
+    for (std::size_t i = 0; i < count; ++i) {
+      OwnFd pipe[2];
+      EXPECT_EQ(sys::pipe(pipe), 0);
+      const auto byte = static_cast<char>(i);
+      EXPECT_EQ(sys::write(pipe[1].get(), &byte, 1), 1);
+      handles.emplace_back(std::move(pipe[0]), std::string(i % 3, byte));
+    }
+    return Handle::several(std::move(handles));
+  }
+  void send(Handle handle) {
+    std::ignore = traffic->send(parent.channel, "take them", std::move(handle),
+                                [this](const std::optional<Error>& error, Handle handles) {
+                                  outcomes.push_back(error ? error->message() : "sent");
+                                  back = std::move(handles);
+                                });
+  }
+
+  const std::shared_ptr<HandleTraffic> traffic = std::make_shared<HandleTraffic>(loop);
+  std::vector<std::string> outcomes;
+  Handle back;
+};
+
+TEST_P(SeveralHandles, GoWithOneMessageInOrder) {
+  start();
+  for (const std::size_t count : {1u, 2u, 64u}) {
+    send(make_handles(count));
+    send(make_handles(1));
+    turn();
+    ASSERT_EQ(child.received.size(), 2u);
+    EXPECT_EQ(child.received[0].value, "take them");
+    const auto handles = traffic->receive(child.channel, child.received[0]).split();
+    ASSERT_EQ(handles.size(), count);
+    for (std::size_t i = 0; i < count; ++i) {
+      char byte = -1;
+      EXPECT_EQ(sys::read(handles[i].native_handle(), &byte, 1), 1);
+      EXPECT_EQ(byte, static_cast<char>(i));
+      EXPECT_EQ(handles[i].head(), std::string(i % 3, byte));
+    }
+    EXPECT_EQ(traffic->receive(child.channel, child.received[1]).split().size(), 1u);
+    child.received.clear();
+  }
+  EXPECT_EQ(outcomes, std::vector<std::string>(6, "sent"));
+}
+
+TEST_P(SeveralHandles, ThatCannotBeSentComeBack) {
+  start();
+  send(make_handles(65));
+  turn();
+  EXPECT_EQ(back.split().size(), 65u);
+  std::vector<Handle> nested;
+  nested.push_back(make_handles(1));
+  send(Handle::several(std::move(nested)));
+  std::vector<Handle> with_none(2);
+  send(Handle::several(std::move(with_none)));
+  turn();
+  ASSERT_EQ(outcomes.size(), 3u);
+  EXPECT_NE(outcomes[0].find("a message takes 64"), std::string::npos) << outcomes[0];
+  EXPECT_NE(outcomes[1].find("several within several"), std::string::npos) << outcomes[1];
+  EXPECT_NE(outcomes[2].find("there is none"), std::string::npos) << outcomes[2];
+  EXPECT_TRUE(child.received.empty());
+}
+
+TEST_P(SeveralHandles, ArriveAllOrNone) {
+  start();
+  Handle handles = make_handles(20);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const OwnFd next = sys::duplicate(0);
+  const rlimit few{static_cast<rlim_t>(next.get()) + 10, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  send(std::move(handles));
+  turn();
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_TRUE(child.received.empty());
+  ASSERT_EQ(outcomes.size(), 1u);
+  EXPECT_NE(outcomes[0].find("no descriptors left; tried 3 times"), std::string::npos)
+      << outcomes[0];
+  send(std::move(back));
+  turn();
+  ASSERT_EQ(child.received.size(), 1u);
+  EXPECT_EQ(traffic->receive(child.channel, child.received[0]).split().size(), 20u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Both, SeveralHandles,
+                         testing::Values(Serialization::Json, Serialization::Advanced));
 
 TEST_P(CohortChannel, WhatWaitsForThePeersProgressIsWrittenAtTheEnd) {
   start();

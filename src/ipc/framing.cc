@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <new>
 #include <tuple>
 #include <utility>
@@ -236,15 +237,22 @@ Result<std::vector<SharedBytes>> Decoder::take_references(std::string_view& payl
 Incoming Decoder::message(Value value) {
   Incoming incoming = classify(std::move(value));
   incoming.size = static_cast<std::size_t>(position_ - std::exchange(message_end_, position_));
-  if (!waiting_.empty()) take_fd(incoming);
+  if (!waiting_.empty()) take_fds(incoming);
   return incoming;
 }
 
 /// For the message that ends at `position_`.
-void Decoder::take_fd(Incoming& incoming) {
-  if (incoming.was_handle && waiting_.front().read_begin < position_) {
-    incoming.fd = std::move(waiting_.front().fd);
-    waiting_.erase(waiting_.begin());
+void Decoder::take_fds(Incoming& incoming) {
+  const std::size_t wanted = std::max<std::size_t>(incoming.heads.size(), 1);
+  if (incoming.was_handle && wanted <= waiting_.size() &&
+      waiting_[wanted - 1].read_begin < position_) {
+    const auto end = waiting_.begin() + static_cast<std::ptrdiff_t>(wanted);
+    if (incoming.heads.empty())
+      incoming.fd = std::move(waiting_.front().fd);
+    else
+      std::transform(waiting_.begin(), end, std::back_inserter(incoming.several),
+                     [](WaitingFd& waiting) { return std::move(waiting.fd); });
+    waiting_.erase(waiting_.begin(), end);
   }
   // The first message that ends at or behind the end of a read was the last to which its
   // descriptors can belong: messages that follow began after it.

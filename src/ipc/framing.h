@@ -4,8 +4,8 @@
 // big-endian, of what follows). Descriptors come beside them. Linux delivers a descriptor with the
 // read that holds the first byte of its message, perhaps behind the end of earlier messages; the
 // message may end many reads later. So a read's descriptors belong, in order, to the NODE_HANDLE
-// messages that end in that read or next after it; what those leave over is closed. (Node keeps it
-// and gives it to some later message.)
+// messages that end in that read or next after it, as many as each has `heads`, else one; what
+// those leave over is closed. (Node keeps it and gives it to some later message.)
 //
 // Pure but for closing what is left over. One thread at a time. It holds at most one unfinished
 // message; a message within one read is parsed where it lies.
@@ -31,9 +31,8 @@
 
 namespace cohort::ipc {
 
-/// Descriptors that may wait for the end of their message; more are closed on arrival. A read
-/// brings no more than this from a peer that keeps to one descriptor per message.
-inline constexpr std::size_t kWaitingFdsMax = 64;
+/// Descriptors that may wait for the end of their message; more are closed on arrival.
+inline constexpr std::size_t kWaitingFdsMax = kDescriptorsMax;
 
 /// Memory that grows with what is in it and is given away without a copy. Growing moves pages where
 /// the system can (realloc), so that a large message is not copied again and again.
@@ -125,7 +124,7 @@ class Decoder {
                                                std::shared_ptr<const void> owner);
   Result<std::vector<SharedBytes>> take_references(std::string_view& payload);
   Incoming message(Value value);
-  void take_fd(Incoming& incoming);
+  void take_fds(Incoming& incoming);
 
   std::size_t message_size_max_;
   Serialization serialization_;

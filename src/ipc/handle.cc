@@ -35,7 +35,20 @@ Handle::Handle(OwnFd fd, std::string head) : fd_{std::move(fd)}, head_{std::move
   if (fd_) kind_ = kind_of(fd_.get());
 }
 
+Handle Handle::several(std::vector<Handle> handles) {
+  Handle all;
+  if (!handles.empty()) all.kind_ = Kind::Several;
+  all.several_ = std::move(handles);
+  return all;
+}
+
+std::vector<Handle> Handle::split() {
+  if (kind_ == Kind::Several) kind_ = Kind::None;
+  return std::exchange(several_, {});
+}
+
 OwnFd Handle::release() {
+  if (kind_ == Kind::Several) return {};
   kind_ = Kind::None;
   head_.clear();
   attachment_.reset();
@@ -43,6 +56,15 @@ OwnFd Handle::release() {
 }
 
 Result<Handle> Handle::duplicate() const {
+  if (kind_ == Kind::Several) {
+    std::vector<Handle> copies;
+    for (const Handle& handle : several_) {
+      auto copy = handle.duplicate();
+      if (!copy) return copy.error();
+      copies.push_back(*std::move(copy));
+    }
+    return several(std::move(copies));
+  }
   OwnFd copy = sys::duplicate(fd_.get());
   if (!copy) return errno_error("duplicate a handle");
   return Handle{std::move(copy), head_};
@@ -81,7 +103,15 @@ std::string to_bytes(std::string_view text) {
 }  // namespace
 
 bool suits_node(const Handle& handle) {
-  return handle.kind() != Handle::Kind::Other && handle.head().empty();
+  return handle.kind() != Handle::Kind::Other && handle.kind() != Handle::Kind::Several &&
+         handle.head().empty();
+}
+
+Value wrap_several(std::span<const Handle> handles, Value message) {
+  Value wrapped = wrap_handle("cohort.Several", std::move(message));
+  Value& heads = wrapped["heads"] = Value::array();
+  for (const Handle& handle : handles) heads.push_back(to_text(handle.head()));
+  return wrapped;
 }
 
 Value wrap(const Handle& handle, Value message) {
@@ -95,6 +125,7 @@ Value wrap(const Handle& handle, Value message) {
       case Handle::Kind::Datagram:
         return "dgram.Socket";
       case Handle::Kind::Other:
+      case Handle::Kind::Several:
       case Handle::Kind::None:
         break;
     }
@@ -111,27 +142,47 @@ Value wrap(const Handle& handle, Value message) {
 // A handle on its way: kept until the peer has it.
 struct HandleTraffic::Sending {
   Value wrapped;
-  Handle handle;
+  std::vector<Handle> handles;
+  bool are_several = false;
   Done done;
   int tries = 0;
 
   void finish(const std::optional<Error>& error) {
-    if (done) std::exchange(done, nullptr)(error, error ? std::move(handle) : Handle{});
+    if (!done) return;
+    Handle back;
+    if (error && are_several)
+      back = Handle::several(std::move(handles));
+    else if (error && !handles.empty())
+      back = std::move(handles.front());
+    std::exchange(done, nullptr)(error, std::move(back));
   }
 };
 
 Result<bool> HandleTraffic::send(const std::shared_ptr<Channel>& channel, const Value& message,
                                  Handle handle, Done done) {
   const auto sending = std::make_shared<Sending>();
-  sending->wrapped = wrap(handle, message);
-  sending->handle = std::move(handle);
+  const bool suits = !channel || channel->peer_is_cohort() || suits_node(handle);
+  sending->are_several = handle.kind() == Handle::Kind::Several;
+  if (sending->are_several) {
+    sending->handles = handle.split();
+    sending->wrapped = wrap_several(sending->handles, message);
+  } else {
+    sending->wrapped = wrap(handle, message);
+    sending->handles.push_back(std::move(handle));
+  }
   sending->done = std::move(done);
   const auto sent = [&]() -> Result<bool> {
-    if (!sending->handle)
-      return make_error(Errc::InvalidArgument, "send a handle", "there is none");
-    if (channel && !channel->peer_is_cohort() && !suits_node(sending->handle))
-      return make_error(Errc::InvalidArgument, "send a handle",
-                        "a Node process takes sockets and pipes only, and no bytes read from them");
+    const auto refuse = [](const char* why) {
+      return make_error(Errc::InvalidArgument, "send a handle", why);
+    };
+    for (const Handle& each : sending->handles)
+      if (each.native_handle() == -1)
+        return refuse(each ? "several within several" : "there is none");
+    if (sending->handles.size() > kDescriptorsMax)
+      return refuse("a message takes 64 of them at most");
+    if (!suits)
+      return refuse(
+          "a Node process takes one socket or pipe with a message, and no bytes read from it");
     return try_send(channel, sending);
   }();
   if (!sent) loop_.post([sending, why = sent.error()] { sending->finish(why); });
@@ -144,9 +195,13 @@ Result<bool> HandleTraffic::try_send(const std::shared_ptr<Channel>& channel,
   if (!channel) return make_error(Errc::ChannelClosed, "send a handle");
   ++sending->tries;
   // A Node process would block on it for ever.
-  sys::set_nonblocking(sending->handle.native_handle(), true);
-  return channel->send_descriptor(
-      sending->wrapped, sending->handle.native_handle(),
+  std::vector<int> fds;
+  for (const Handle& handle : sending->handles) {
+    fds.push_back(handle.native_handle());
+    sys::set_nonblocking(fds.back(), true);
+  }
+  return channel->send_descriptors(
+      sending->wrapped, std::move(fds),
       [self = shared_from_this(), weak = std::weak_ptr{channel}, sending](auto delivery) {
         if (delivery == Channel::Delivery::Received) return sending->finish(std::nullopt);
         if (delivery == Channel::Delivery::PeerGone)
@@ -160,6 +215,12 @@ Result<bool> HandleTraffic::try_send(const std::shared_ptr<Channel>& channel,
 }
 
 Handle HandleTraffic::receive(const std::shared_ptr<Channel>& channel, Incoming& incoming) {
+  if (!incoming.several.empty()) {
+    std::vector<Handle> handles;
+    for (std::size_t i = 0; i < incoming.several.size(); ++i)
+      handles.emplace_back(std::move(incoming.several[i]), to_bytes(incoming.heads[i]));
+    return Handle::several(std::move(handles));
+  }
   if (!incoming.fd) return {};
   Handle handle{std::move(incoming.fd), to_bytes(incoming.handle_head)};
   if (!incoming.handle_key.is_string()) return handle;

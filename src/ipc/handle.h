@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "base/loop.h"
@@ -17,8 +18,10 @@
 
 namespace cohort::ipc {
 
-/// The NODE_HANDLE that carries `message` beside the handle's descriptor.
+/// The NODE_HANDLE that carries `message` beside the handle's descriptor, or beside those of
+/// several handles.
 Value wrap(const Handle& handle, Value message);
+Value wrap_several(std::span<const Handle> handles, Value message);
 /// Whether a Node process may be sent it: others abort there, or lose their head.
 bool suits_node(const Handle& handle);
 

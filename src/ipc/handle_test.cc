@@ -89,6 +89,31 @@ TEST(Handle, CarriesAnyBytesThatWereReadBefore) {
   EXPECT_EQ(received.kind(), Kind::Socket);
 }
 
+TEST(Handle, OfSeveralIsSplitAgain) {
+  OwnFd pair[2];
+  ASSERT_EQ(sys::socketpair(AF_UNIX, SOCK_STREAM, true, pair), 0);
+  std::vector<Handle> two;
+  two.emplace_back(std::move(pair[0]), "head");
+  two.emplace_back(std::move(pair[1]));
+  Handle all = Handle::several(std::move(two));
+  EXPECT_TRUE(all);
+  EXPECT_EQ(all.kind(), Kind::Several);
+  EXPECT_EQ(all.native_handle(), -1);
+  EXPECT_FALSE(all.release()) << "there is not one to release";
+  EXPECT_FALSE(suits_node(all));
+  auto copies = all.duplicate();
+  ASSERT_TRUE(copies);
+  const auto split = all.split();
+  ASSERT_EQ(split.size(), 2u);
+  EXPECT_EQ(split[0].head(), "head");
+  EXPECT_EQ(split[1].kind(), Kind::Socket);
+  EXPECT_FALSE(all);
+  EXPECT_EQ(all.kind(), Kind::None);
+  EXPECT_TRUE(all.split().empty());
+  EXPECT_EQ(copies->split().size(), 2u);
+  EXPECT_FALSE(Handle::several({}));
+}
+
 TEST(Handle, IsReleasedOnceAndItsDuplicateStays) {
   OwnFd pair[2];
   ASSERT_EQ(sys::socketpair(AF_UNIX, SOCK_STREAM, true, pair), 0);

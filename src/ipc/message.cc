@@ -43,6 +43,9 @@ Incoming classify(Value message) {
     incoming.handle_key = outer["key"];
     incoming.handle_head = outer["head"].string_or({});
     incoming.dgram_type = outer["dgramType"].string_or({});
+    incoming.heads.clear();
+    for (const Value& head : outer["heads"].elements())
+      incoming.heads.emplace_back(head.string_or({}));
     message = Value(outer["msg"]);
   }
   incoming.kind = kind_of(cmd_of(message));

@@ -24,6 +24,9 @@
 
 namespace cohort::ipc {
 
+/// Of one message, and of one read; the kernel's own limit of SCM_RIGHTS is 253.
+inline constexpr std::size_t kDescriptorsMax = 64;
+
 /// The default limit of one message, in bytes of the wire without line end or length.
 inline constexpr std::size_t kMessageSizeMax = 256u << 20;
 
@@ -56,14 +59,18 @@ struct Incoming {
   /// It came in a NODE_HANDLE: answer with exactly one `handle_answer(fd)`, before all that is
   /// queued.
   bool was_handle = false;
+  bool has_descriptors() const { return fd || !several.empty(); }
   /// The descriptor; none although `was_handle` if it was lost on the way. Then the message is
   /// dropped.
   OwnFd fd;
+  /// Instead, if the message has `heads`: as many of them, or none if any was lost.
+  std::vector<OwnFd> several;
   std::string handle_type;  ///< `net.Native`, `net.Server`, `net.Socket`, `dgram.Native`...
   Value handle_key;         ///< A `net.Socket` of a server: the key to report its end under.
-  std::string handle_head;  ///< What was read of a connection before it was sent; ours only.
-  std::size_t size = 0;     ///< Its bytes on the channel.
-  std::string dgram_type;   ///< `udp4` or `udp6` for a `dgram.Socket`.
+  std::string handle_head;  ///< What was read of a connection before it was sent; ours only...
+  std::vector<std::string> heads;  ///< ...of each of several.
+  std::size_t size = 0;            ///< Its bytes on the channel.
+  std::string dgram_type;          ///< `udp4` or `udp6` for a `dgram.Socket`.
   /// It refers to a part of itself more than once. Whoever moves `value` out of here and is the
   /// last to hold it gives it up with `Value::drop`, or a hostile peer could fill the memory.
   bool may_be_circular = false;
@@ -73,7 +80,8 @@ struct Incoming {
 /// NACK) is taken apart as one.
 Incoming classify(Value message);
 
-/// `message` to be sent along with a descriptor. Add `key` or `dgramType` where the type has them.
+/// `message` to be sent along with a descriptor. Add `key` or `dgramType` where the type has them,
+/// and `heads`, one for each, where there are several.
 Value wrap_handle(std::string_view type, Value message);
 /// The answer to a NODE_HANDLE: whether the descriptor arrived.
 Value handle_answer(bool arrived);

@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kParcelSize = 65536;
 
 bool takes_more(const Parcel& parcel) {
-  return parcel.fd < 0 && parcel.attached.empty() && parcel.text.size() < kParcelSize;
+  return parcel.fds.empty() && parcel.attached.empty() && parcel.text.size() < kParcelSize;
 }
 
 // The first one is written. The last of a lane stays, empty: its memory is for the next message.
@@ -68,7 +68,7 @@ bool Outbox::empty() const {
 }
 
 bool Outbox::may_start(const Parcel& parcel, Lane lane, std::uint64_t gathered) const {
-  if (parcel.fd >= 0 && !descriptors_may_follow_ && !unanswered_.empty()) return false;
+  if (!parcel.fds.empty() && !descriptors_may_follow_ && !unanswered_.empty()) return false;
   return lane != Lane::Data || hurried_ || window_ == 0 ||
          written_ + gathered - processed_ < window_;
 }
@@ -109,9 +109,9 @@ bool Outbox::gather(Lane lane, std::uint64_t& gathered, Batch& batch) {
     Parcel& parcel = parcels[i];
     if (parcel.text.empty()) break;  // an unused tail
     if (!may_start(parcel, lane, gathered)) break;
-    if (parcel.fd >= 0) {
+    if (!parcel.fds.empty()) {
       if (batch.count > 0) return false;
-      batch.fd = parcel.fd;
+      batch.fds = parcel.fds;
     }
     share(parcel, lane);
     gathered_.push_back(lane);
@@ -123,7 +123,7 @@ bool Outbox::gather(Lane lane, std::uint64_t& gathered, Batch& batch) {
 
 bool Outbox::next(Batch& batch) {
   batch.count = 0;
-  batch.fd = -1;
+  batch.fds = {};
   gathered_.clear();
   std::uint64_t gathered = 0;
   if (open_) {
@@ -142,10 +142,10 @@ void Outbox::written(std::size_t size, std::vector<Parcel::Done>& done) {
   for (const Lane lane : gathered_) {
     if (size == 0) break;
     Parcel& parcel = queue(lane).front();
-    if (parcel.fd >= 0) {  // it went with the first byte
+    if (!parcel.fds.empty()) {  // they went with the first byte
       unanswered_.push_back(std::move(parcel.answered));
-      parcel.fd = -1;
-      parcel.own.reset();
+      parcel.fds.clear();
+      parcel.own.clear();
     }
     const std::size_t left = parcel.size() - offset_;
     const std::size_t now = std::min(size, left);

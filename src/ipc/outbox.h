@@ -50,9 +50,9 @@ struct Parcel {
 
   std::string text{};
   std::vector<Attached> attached{};  ///< Between the bytes of `text`, in order.
-  int fd = -1;                       ///< Goes with the first byte.
-  OwnFd own{};                       ///< Keeps `fd` open if it could not be sent at once.
-  Answered answered{};               ///< What became of it.
+  std::vector<int> fds{};            ///< Go with the first byte.
+  std::vector<OwnFd> own{};          ///< Keep `fds` open if they could not be sent at once.
+  Answered answered{};               ///< What became of them.
   std::vector<Done> done{};          ///< When the system has all of it.
 
   std::size_t size() const;
@@ -60,11 +60,11 @@ struct Parcel {
 
 class Outbox {
  public:
-  /// Gathered by `next`: bytes, and the descriptor of their first.
+  /// Gathered by `next`: bytes, and the descriptors of their first.
   struct Batch {
     std::array<iovec, 16> data;
     std::size_t count = 0;
-    int fd = -1;
+    std::span<const int> fds;
   };
 
   /// The text to whose end a small message may be added: then call `added`.
@@ -79,7 +79,7 @@ class Outbox {
   /// What to write now; false if there is nothing, or nothing may be written yet. Then call
   /// `written` before anything else.
   bool next(Batch& batch);
-  /// So many of its bytes are with the system, and the descriptor if there are any. Gives the
+  /// So many of its bytes are with the system, and the descriptors if there are any. Gives the
   /// callbacks of the messages that are complete now to `done`.
   void written(std::size_t size, std::vector<Parcel::Done>& done);
   /// Nothing more will be written: the callbacks of what waits. Its descriptors count as
@@ -98,7 +98,7 @@ class Outbox {
   }
   /// Large data goes there if there is room. Null: nowhere.
   void set_pool(SharedPool* pool) { pool_ = pool; }
-  /// The oldest descriptor written is answered; false if all are.
+  /// The oldest message written with descriptors is answered; false if all are.
   bool answer(Delivery delivery);
   std::size_t unanswered() const { return unanswered_.size(); }
 
@@ -119,7 +119,7 @@ class Outbox {
   std::optional<Lane> open_;  ///< The lane whose first parcel is written in part...
   std::size_t offset_ = 0;    ///< ...up to here.
   std::vector<Lane> gathered_;
-  std::deque<Parcel::Answered> unanswered_;  ///< Of the descriptors written, oldest first.
+  std::deque<Parcel::Answered> unanswered_;  ///< Of those with descriptors, oldest first.
   std::size_t data_waiting_ = 0;
   std::uint64_t written_ = 0;
   std::uint64_t processed_ = 0;

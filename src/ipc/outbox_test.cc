@@ -13,7 +13,7 @@ void add(Outbox& outbox, Lane lane, std::string_view text, Parcel::Done done = {
 }
 
 Parcel with_descriptor(std::string text, std::vector<Delivery>* answers = nullptr) {
-  return {.text = std::move(text), .fd = 0, .answered = [answers](Delivery delivery) {
+  return {.text = std::move(text), .fds = {0}, .answered = [answers](Delivery delivery) {
             if (answers) answers->push_back(delivery);
           }};
 }
@@ -29,7 +29,7 @@ std::string write(Outbox& outbox, std::size_t size_max = 1 << 20) {
   std::vector<Parcel::Done> done;
   outbox.written(bytes.size(), done);
   for (const auto& callback : done) callback(std::nullopt);
-  return (batch.fd >= 0 ? "^" : "") + bytes;
+  return (!batch.fds.empty() ? "^" : "") + bytes;
 }
 
 TEST(Outbox, AnswersGoBeforeControlAndThatBeforeData) {
@@ -137,7 +137,7 @@ TEST(Outbox, CallsBackWhenAllOfAMessageIsWritten) {
   int done = 0;
   const auto count = [&](std::optional<Error> error) { done += error ? 100 : 1; };
   add(outbox, Lane::Data, "one.", count);
-  outbox.push(Lane::Data, {.text = "two.", .fd = 0, .done = {count}});
+  outbox.push(Lane::Data, {.text = "two.", .fds = {0}, .done = {count}});
   add(outbox, Lane::Data, "three.", count);
   EXPECT_EQ(write(outbox, 3), "one");
   EXPECT_EQ(done, 0);

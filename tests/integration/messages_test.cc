@@ -119,6 +119,15 @@ TEST(LargeMessage, OfSixtyFourMegabytesComesBackTheSame) {
       << program.transcript();
 }
 
+TEST(LargeMessage, MadeInSharedMemoryArrivesWithSeveralDescriptors) {
+  Program program{{helper("bulky")}};
+  EXPECT_TRUE(program.exits_with(0));
+  EXPECT_EQ(program.lines(), (std::vector<std::string>{"given away: 0 bytes left",
+                                                       "5242880 bytes, 5242880 as they were made",
+                                                       "one", "two", "three"}))
+      << program.transcript();
+}
+
 TEST(LargeMessage, ThatExceedsTheChannelsLimitIsTheSendersError) {
   Program program{{helper("large"), "--size", "2000000", "--max", "1000000"}};
   EXPECT_TRUE(program.exits_with(0));
