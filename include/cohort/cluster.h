@@ -97,6 +97,15 @@ struct Settings {
   /// For descriptors 0, 1, 2...: inherit, pipe, ignore, or a descriptor of the primary. Descriptors
   /// that are not named: 0 to 2 are inherited. The channel and the lifeline come after the last.
   std::vector<std::variant<Stdio, int>> stdio{};
+  /// For programs that take their listening sockets from whoever starts them, as systemd's: what
+  /// every worker listens on from its start, as descriptors 3, 4... with LISTEN_FDS and LISTEN_PID
+  /// in its environment (sd_listen_fds(3)). They block until the program says otherwise. TCP
+  /// addresses have slots under `adaptive` (and `auto`), `hash` and `sticky`; Unix sockets are
+  /// shared. An address that cannot be had is the worker's `error` event, and so is `round-robin`
+  /// or a policy of one's own: what the primary accepts needs a channel to go through. One that
+  /// does not say `online` by itself counts as listening once it has lived for a second, and is
+  /// asked to end by SIGTERM. `stdio` has at most three entries then.
+  std::vector<Address> listen{};
   std::optional<uid_t> uid{};
   std::optional<gid_t> gid{};
   std::optional<Serialization> serialization{};  ///< Default: Json.

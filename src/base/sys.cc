@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -221,6 +222,16 @@ int kill(pid_t pid, int signal_number) {
 
 OwnFd memfd_create(const char* name, unsigned flags) {
   return OwnFd{call([&] { return ::memfd_create(name, flags); })};
+}
+
+OwnFd epoll_create() {
+  return OwnFd{call([&] { return ::epoll_create1(EPOLL_CLOEXEC); })};
+}
+
+int epoll_add_readable(int epoll, int fd) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  return call([&] { return ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event); });
 }
 
 int ftruncate(int fd, off_t size) {

@@ -77,6 +77,10 @@ int pipe(OwnFd (&ends)[2]);
 /// Anonymous memory as a file; `flags` as MFD_CLOEXEC.
 OwnFd memfd_create(const char* name, unsigned flags);
 int ftruncate(int fd, off_t size);
+/// Close-on-exec. Itself readable while any that was added is.
+OwnFd epoll_create();
+/// Level-triggered, until either is closed.
+int epoll_add_readable(int epoll, int fd);
 /// Makes sure that the range has memory, or room on its disk.
 int fallocate(int fd, off_t offset, off_t size);
 /// F_SEAL_SHRINK and others of such a file: to add, and those that it has (-1: not such a file).

@@ -135,6 +135,24 @@ TEST(Sys, PipesAndFilesAreCloseOnExecAndBlock) {
   EXPECT_EQ(sys::read(ends[0].get(), buffer.data(), buffer.size()), 0);
 }
 
+TEST(Sys, AnEpollIsReadableWhileOneOfItsDescriptorsIs) {
+  OwnFd one[2], other[2];
+  ASSERT_EQ(sys::pipe(one), 0);
+  ASSERT_EQ(sys::pipe(other), 0);
+  const OwnFd epoll = sys::epoll_create();
+  ASSERT_TRUE(epoll);
+  EXPECT_TRUE(is_cloexec(epoll));
+  for (const OwnFd& end : {std::cref(one[0]), std::cref(other[0])})
+    ASSERT_EQ(sys::epoll_add_readable(epoll.get(), end.get()), 0);
+  EXPECT_EQ(sys::poll(epoll.get(), POLLIN, 0), 0);
+  EXPECT_EQ(sys::write(other[1].get(), "x", 1), 1);
+  EXPECT_EQ(sys::poll(epoll.get(), POLLIN, 0), 1);
+  EXPECT_FALSE(is_nonblocking(other[0])) << "it is watched as it is";
+  char byte = 0;
+  EXPECT_EQ(sys::read(other[0].get(), &byte, 1), 1);
+  EXPECT_EQ(sys::poll(epoll.get(), POLLIN, 0), 0);
+}
+
 TEST(Sys, FlagsAreSetAndClearedWithoutTouchingOthers) {
   OwnFd ends[2];
   ASSERT_EQ(sys::pipe(ends), 0);
@@ -326,6 +344,8 @@ TEST(FailNth, EveryCallCanFail) {
       {"read", [&] { return sys::read(n, &value, 1) == -1; }},
       {"write", [&] { return sys::write(n, &value, 1) == -1; }},
       {"pipe", [&] { return sys::pipe(pair) == -1; }},
+      {"epoll_create", [&] { return !sys::epoll_create(); }},
+      {"epoll_add_readable", [&] { return sys::epoll_add_readable(n, n) == -1; }},
       {"duplicate", [&] { return !sys::duplicate(n); }},
       {"set_nonblocking", [&] { return sys::set_nonblocking(n, true) == -1; }},
       {"set_cloexec", [&] { return sys::set_cloexec(n, true) == -1; }},

@@ -4,6 +4,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <charconv>
+#include <cstdint>
 
 namespace cohort::cli {
 namespace {
@@ -26,7 +27,8 @@ Examples:
 )";
 
 constexpr const char* kRunHelp =
-    R"(Usage: cohort run [-w N] [-b POLICY] [--json] PROGRAM [ARG...]
+    R"(Usage: cohort run [-w N] [-b POLICY] [--listen ADDRESS]... [--json]
+                  PROGRAM [ARG...]
 
 Runs several workers of PROGRAM behind one port and replaces those that die.
 PROGRAM is an executable, or a script that ends in .js, .mjs or .cjs: it runs
@@ -48,6 +50,11 @@ Options:
                                        worker (Node's rr)
                           shared       the workers accept from one socket
                                        (Node's none)
+      --listen ADDRESS    For a program in any language that takes its listening
+                          sockets as systemd gives them (LISTEN_FDS): each
+                          worker starts with one on 8000, HOST:8000,
+                          [::1]:8000 or /run/a.sock. May be repeated: they are
+                          descriptors 3, 4... Not with round-robin.
       --json              Events on stderr as JSON objects, one on each line.
   -h, --help              This text.
 
@@ -55,6 +62,7 @@ Examples:
   cohort run server.js                      one worker for each CPU
   cohort run -w 4 server.js --port 3000     --port belongs to server.js
   cohort run -b shared -- ./server -v       -- ends the options of cohort
+  cohort run --listen 8000 python3 app.py   app.py accepts from descriptor 3
 
 Ctrl-C (or SIGTERM) stops gracefully: requests that are being served finish,
 for 25 s at most. A second one stops at once.
@@ -82,17 +90,36 @@ bool read_workers(const std::string& text, std::optional<unsigned>& workers) {
   return true;
 }
 
+/// `8000`, `:8000`, `HOST:8000`, `[::1]:8000`, or a path with a slash; nothing for anything else.
+std::optional<Address> read_address(const std::string& text) {
+  if (text.find('/') != std::string::npos) return Address::from_path(text);
+  const std::size_t colon = text.rfind(':');
+  std::string host = colon == std::string::npos ? "" : text.substr(0, colon);
+  const std::string number = colon == std::string::npos ? text : text.substr(colon + 1);
+  std::uint16_t port = 0;
+  const char* end = number.data() + number.size();
+  const auto [rest, error] = std::from_chars(number.data(), end, port);
+  if (error != std::errc{} || rest != end) return std::nullopt;
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (bracketed) host = host.substr(1, host.size() - 2);
+  if (!bracketed && host.find_first_of(":[]") != std::string::npos) return std::nullopt;
+  return Address{host == "*" ? "" : host, port};
+}
+
 std::variant<RunOptions, Answer> parse_run(const std::vector<std::string>& arguments) {
   CLI::App app;
   app.prefix_command();  // The first word that is no option, and all that follow, are left alone.
   app.set_help_flag();
   std::string workers = "auto", policy;
+  std::vector<std::string> listen;
   bool json = false, help = false;
   const auto last = CLI::MultiOptionPolicy::TakeLast;
   const CLI::Option* workers_option =
       app.add_option("-w,--workers", workers)->multi_option_policy(last);
   const CLI::Option* policy_option =
       app.add_option("-b,--balance", policy)->multi_option_policy(last);
+  // One value each time: the words behind it are the program's.
+  app.add_option("--listen", listen)->type_size(1)->allow_extra_args(false);
   app.add_flag("--json", json);
   app.add_flag("-h,--help", help);
   try {
@@ -124,6 +151,18 @@ std::variant<RunOptions, Answer> parse_run(const std::vector<std::string>& argum
     return usage_error(
         "-b takes auto, adaptive, hash, sticky, round-robin or shared; not " + in_quotes(policy),
         kTryRunHelp);
+  for (const std::string& text : listen) {
+    const auto address = read_address(text);
+    if (!address)
+      return usage_error("--listen takes a port, HOST:PORT or a path; not " + in_quotes(text),
+                         kTryRunHelp);
+    options.listen.push_back(*address);
+  }
+  if (!listen.empty() && options.policy == Policy::RoundRobin)
+    return usage_error(
+        "--listen is for programs that need not have a channel to cohort, and round-robin hands "
+        "connections over that",
+        "Use adaptive, hash, sticky or shared: cohort run -b adaptive --listen ...");
   if (rest.empty() || rest.front().empty()) {
     return usage_error("no program to run", "Say which: cohort run server.js");
   }

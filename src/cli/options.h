@@ -21,6 +21,7 @@ inline constexpr int kExitTemporary = 111;  ///< Trying again may help.
 struct RunOptions {
   std::optional<unsigned> workers = {};  ///< Nothing: one per CPU that this process may use.
   std::optional<Policy> policy = {};     ///< Nothing: the library's default.
+  std::vector<Address> listen = {};      ///< For programs that take LISTEN_FDS.
   bool json = false;                     ///< Events as JSON objects.
   std::string program = {};
   std::vector<std::string> args = {};

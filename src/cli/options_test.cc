@@ -111,7 +111,26 @@ TEST(CommandLine, TakesEveryPolicyByItsName) {
     EXPECT_EQ(run_options({"run", "-b", to_string(policy), "p"}).policy, policy);
 }
 
+TEST(CommandLine, AddressesToListenOnAreRepeatedAndOfSeveralForms) {
+  const RunOptions options =
+      run_options({"run", "--listen", "8000", "--listen", "localhost:1", "--listen=[::1]:2",
+                   "--listen", ":3", "--listen", "*:4", "--listen", "./a.sock", "p", "8001"});
+  EXPECT_EQ(options.listen, (std::vector<Address>{{"", 8000},
+                                                  {"localhost", 1},
+                                                  {"::1", 2},
+                                                  {"", 3},
+                                                  {"", 4},
+                                                  Address::from_path("./a.sock")}));
+  EXPECT_EQ(options.program, "p");
+  EXPECT_EQ(options.args, Arguments{"8001"});
+  EXPECT_TRUE(run_options({"run", "p"}).listen.empty());
+}
+
 TEST(CommandLine, MistakesAreOneClearLineAndAHint) {
+  for (const char* address : {"", "here", "here:", "1:2:3", "65536", "-1", "[::1", "::1:2"})
+    expect_usage_error({"run", "--listen", address, "p"}, "--listen takes");
+  expect_usage_error({"run", "--listen", "8000", "-b", "rr", "p"}, "--listen is for programs");
+  expect_usage_error({"run", "--listen"}, "--listen needs a value");
   expect_usage_error({}, "no command");
   expect_usage_error({"rnu", "server.js"}, "`rnu` is not a command");
   expect_usage_error({"--colour"}, "`--colour` is not an option");

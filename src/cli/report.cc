@@ -42,7 +42,9 @@ Value holder_fields(const PortHolder& holder) {
       {{"pid", holder.pid}, {"port", holder.port}, {"command", command_text(holder.words)}});
 }
 
-const std::string kWhoShares = "ports are shared by Node programs and by programs that use cohort";
+const std::string kWhoShares =
+    "ports are shared by Node programs, by programs that use cohort, and, with --listen, by those "
+    "that take LISTEN_FDS";
 
 }  // namespace
 

@@ -140,7 +140,8 @@ Runner::Runner(const RunOptions& options)
 int Runner::run() {
   // In this order: setup_primary decides the policy.
   if (options_.policy) cluster_.set_policy(*options_.policy);
-  cluster_.setup_primary({.exec = options_.program, .args = options_.args});
+  cluster_.setup_primary(
+      {.exec = options_.program, .args = options_.args, .listen = options_.listen});
   say(narrator_.started(cluster_.policy(), ::getpid()));
   // When the library listens for them too: one that came earlier would not stop it.
   boost::asio::post(cluster_.io_context(), [this] {
@@ -236,7 +237,7 @@ void Runner::look_after(Clock::duration delay) {
 }
 
 void Runner::look() {
-  if (verdict_ || narrator_.ever_listened()) return;
+  if (verdict_ || narrator_.ever_listened() || !options_.listen.empty()) return;
   std::vector<WrapperJudge::Seen> seen;
   for (const auto& [id, life] : lives_)
     seen.push_back({id, find_listeners(life.worker.process().pid())});

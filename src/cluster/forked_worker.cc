@@ -22,6 +22,8 @@ constexpr const char* kProbe = "";
 constexpr std::chrono::milliseconds kSettleMin{100};
 constexpr std::chrono::milliseconds kSettleMax{2000};
 constexpr int kTurnsToSettle = 2;
+// One that was started with its listening descriptors, and says nothing, is taken for ready.
+constexpr std::chrono::seconds kSilentUntilReady{1};
 
 }  // namespace
 
@@ -89,6 +91,21 @@ void ForkedWorker::read_output(int stdio_index, OwnFd pipe) {
   outputs_.push_back(std::make_unique<OutputPipe>(*this, stdio_index, std::move(pipe)));
 }
 
+void ForkedWorker::lent(std::vector<Address> addresses) {
+  lent_ = std::move(addresses);
+  after(kSilentUntilReady, [this] { listens_by_itself(); });
+}
+
+void ForkedWorker::listens_by_itself() {
+  if (!ends_by_signal() || state_ != WorkerState::Spawned) return;
+  handle(WorkerEvent::SaidOnline);
+  for (const Address& address : lent_) {
+    address_ = address;
+    if (state_ == WorkerState::Online || state_ == WorkerState::Listening)
+      handle(WorkerEvent::SaidListening);
+  }
+}
+
 void ForkedWorker::failed_to_start(Error error) {
   if (is_dead()) return;
   const auto self = shared_from_this();
@@ -122,6 +139,7 @@ std::vector<std::string> ForkedWorker::last_stderr_lines(std::size_t count) cons
 
 void ForkedWorker::message(ipc::Incoming incoming) {
   const auto self = shared_from_this();
+  speaks_ = true;
   switch (incoming.kind) {
     case ipc::MessageKind::User: {
       Handle handle = handles_->receive(channel_, incoming);
@@ -178,6 +196,8 @@ void ForkedWorker::cluster_message(ipc::Incoming& incoming) {
 
 void ForkedWorker::channel_closed(std::optional<Error> why) {
   const auto self = shared_from_this();
+  // It does not know what that is, and closed what it does not know.
+  if (ends_by_signal() && !why) return;
   sender_->close();
   calls_->peer_gone(*this);
   if (why) {
@@ -311,6 +331,10 @@ void ForkedWorker::settle_on() {
 void ForkedWorker::send_disconnect_if_quiet() {
   if (!disconnect_pending_ || settling_ > 0 || !hand_offs_.empty()) return;
   disconnect_pending_ = false;
+  if (ends_by_signal()) {
+    kill(SIGTERM);
+    return;
+  }
   settle_timer_.cancel();
   Value message = cluster::cluster_message("disconnect");
   if (channel_ && channel_->peer_is_cohort() && owner_.goes_on()) message["takesBack"] = true;
@@ -341,7 +365,7 @@ void ForkedWorker::carry_out(std::uint16_t actions) {
   }
   if (actions & kSendDisconnect) {
     disconnect_pending_ = true;
-    if (serves_ && channel_ && !channel_->peer_is_cohort()) settle();
+    if (serves_ && speaks_ && channel_ && !channel_->peer_is_cohort()) settle();
     send_disconnect_if_quiet();
   }
   if (actions & kLeaveWorkers) owner_.worker_left(*this);

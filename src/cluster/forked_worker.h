@@ -57,6 +57,10 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   void started(process::Child child, OwnFd channel, std::unique_ptr<process::StderrTail> tail);
   /// Reads a stdio pipe and emits what comes.
   void read_output(int stdio_index, OwnFd pipe);
+  /// It was started with descriptors that listen there, and need not know the channel.
+  void lent(std::vector<Address> addresses);
+  /// It is one of those, and has said nothing: it is asked to end as any program is.
+  bool ends_by_signal() const { return !lent_.empty() && !speaks_; }
   void failed_to_start(Error error);
   /// Its owner ends: kills the process and waits for its end. Nothing is called back.
   void abandon();
@@ -99,6 +103,7 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   void cluster_message(ipc::Incoming& incoming);
   void answered(std::int64_t seq, bool accepted);
   void send_cluster(Value message);
+  void listens_by_itself();
   void settle();
   void settle_on();
   void after(std::chrono::milliseconds time, std::function<void()> task);
@@ -117,7 +122,9 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   bool on_purpose_ = false;
   bool disconnect_pending_ = false;
   bool serves_ = false;  // it listens for connections
-  int settling_ = 0;     // so many turns more before it is told to disconnect
+  bool speaks_ = false;  // it said something
+  std::vector<Address> lent_;
+  int settling_ = 0;  // so many turns more before it is told to disconnect
   std::chrono::steady_clock::time_point settle_earliest_;
   boost::asio::steady_timer settle_timer_;
   std::unique_ptr<process::ChildWatch> process_;

@@ -28,11 +28,12 @@ struct Launch {
 };
 
 /// `keep_stderr`: an inherited stderr goes through a pipe, so that its last lines are known.
+/// `listening`: descriptors that become 3, 4... of the worker.
 Result<Launch> prepare_launch(const Settings& settings, const Environment& env, int worker_id,
-                              bool keep_stderr);
+                              bool keep_stderr, const std::vector<int>& listening = {});
 
-/// `environ` without the channel's variables, then `settings.env`, then `env`, then the channel's.
-/// Pure but for `inherited`, usually `environ`.
+/// `environ` without the channel's variables and those of descriptors that are not passed on, then
+/// `settings.env`, then `env`, then the channel's. Pure but for `inherited`, usually `environ`.
 std::vector<std::string> worker_environment(char** inherited, const Environment& settings_env,
                                             const Environment& fork_env, int worker_id,
                                             int channel_fd, Serialization serialization);

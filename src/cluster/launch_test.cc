@@ -46,6 +46,21 @@ TEST(PrepareLaunch, PutsTheChannelBehindTheStdio) {
             launch->request.env.end());
 }
 
+TEST(PrepareLaunch, WhatListensIsBetweenTheStdioAndTheChannel) {
+  const auto launch = prepare_launch({.exec = "/bin/true"}, {}, 1, false, {8, 9});
+  ASSERT_TRUE(launch) << launch.error();
+  const auto& request = launch->request;
+  EXPECT_EQ(std::vector<int>(request.fds.begin(), request.fds.begin() + 5),
+            (std::vector{0, 1, 2, 8, 9}));
+  EXPECT_EQ(request.pid_variable, "LISTEN_PID");
+  for (const char* variable : {"LISTEN_FDS=2", "NODE_CHANNEL_FD=5"})
+    EXPECT_EQ(std::count(request.env.begin(), request.env.end(), variable), 1) << variable;
+  const auto taken =
+      prepare_launch({.exec = "/bin/true", .stdio = {0, 1, 2, 0}}, {}, 1, false, {8});
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(taken.error().code, Errc::InvalidArgument);
+}
+
 TEST(PrepareLaunch, SilentWorkersHavePipesForBothOutputs) {
   const auto launch = prepare_launch({.exec = "/bin/true", .silent = true}, {}, 1, true);
   ASSERT_TRUE(launch);

@@ -18,6 +18,11 @@ namespace {
 // A connection that is moved from worker to worker is handed off alone: who turns out to be blocked
 // has but one.
 constexpr unsigned kMovedCredits = 1;
+// sd_listen_fds(3).
+constexpr int kFirstLent = 3;
+
+// Of the `index`-th that workers are started with.
+std::string lent_key(std::size_t index) { return "LISTEN_FDS:" + std::to_string(index); }
 
 /// As a reply carries it: negative, and always an errno.
 int wire_errno(const Error& error) {
@@ -50,6 +55,7 @@ struct Listeners::Entry {
   std::string key;
   Address address;
   Value data;
+  bool lent = false;  // workers are started with it, and need not know of their primary
   Policy policy = Policy::Shared;  // RoundRobin, Shared, or one that has slots
   Value sockname;
   std::unique_ptr<SlotPort> slots;
@@ -80,6 +86,16 @@ Listeners::Entry* Listeners::find(const std::string& key) {
 }
 
 void Listeners::query(HandoffPeer& worker, const QueryServer& query) {
+  // Node's `listen({fd: 3})`, of a descriptor that the worker was started with.
+  if (Entry* const lent = query.fd && *query.fd >= kFirstLent
+                              ? find(lent_key(static_cast<std::size_t>(*query.fd - kFirstLent)))
+                              : nullptr;
+      lent != nullptr && lent->users.contains(worker.id())) {
+    const int fd =
+        lent->slots ? lent->slots->fd(lent->slots->slot_of(worker.id())) : lent->shared.get();
+    sys::set_nonblocking(fd, true);
+    return reply(worker, *lent, query, cluster_message(), fd);
+  }
   const std::string key = query.key();
   Entry* entry = find(key);
   if (entry != nullptr && entry->users.contains(worker.id())) {
@@ -87,28 +103,58 @@ void Listeners::query(HandoffPeer& worker, const QueryServer& query) {
     return refuse(worker, query, -EADDRINUSE);
   }
   if (entry == nullptr) {
-    auto opened = open(query);
+    auto opened = open(query, key);
     if (!opened) return refuse(worker, query, wire_errno(opened.error()));
     entry = entries_.emplace(key, std::move(opened).value()).first->second.get();
   }
-  int fd = -1;
+  const auto fd = join(worker, *entry);
+  if (!fd) return refuse(worker, query, wire_errno(fd.error()));
   Value answer = cluster_message();
-  if (entry->slots) {
-    const auto slot = entry->slots->join(worker.id());
-    if (!slot) return refuse(worker, query, wire_errno(slot.error()));
-    fd = entry->slots->fd(*slot);
-    answer["slot"] = *slot;
-  } else if (entry->policy == Policy::Shared) {
-    fd = entry->shared.get();
-  }
-  entry->released = false;
-  entry->users[worker.id()] = &worker;
-  reply(worker, *entry, query, std::move(answer), fd);
+  if (entry->slots) answer["slot"] = entry->slots->slot_of(worker.id());
+  reply(worker, *entry, query, std::move(answer), *fd);
   // With slots the next look tells who takes connections.
   if (entry->slots) return;
   entry->dispatcher.join(worker.id(),
                          entry->policy == Policy::RoundRobin ? worker.credits() : kMovedCredits);
   pump(*entry);
+}
+
+// The worker is a user. What it accepts from; -1 if the primary does.
+Result<int> Listeners::join(HandoffPeer& worker, Entry& entry) {
+  int fd = entry.policy == Policy::Shared ? entry.shared.get() : -1;
+  if (entry.slots) {
+    const auto slot = entry.slots->join(worker.id());
+    if (!slot) return slot.error();
+    fd = entry.slots->fd(*slot);
+  }
+  entry.released = false;
+  entry.users[worker.id()] = &worker;
+  return fd;
+}
+
+Result<int> Listeners::lend(HandoffPeer& worker, std::size_t index, const Address& address) {
+  const std::string key = lent_key(index);
+  Entry* entry = find(key);
+  if (entry == nullptr) {
+    QueryServer query;
+    query.type = address.is_unix() ? SocketType::Unix : SocketType::Tcp;
+    query.address = address.is_unix() ? address.path() : address.host();
+    query.port = address.port();
+    auto opened = open(query, key, true);
+    if (!opened) return opened.error();
+    entry = entries_.emplace(key, std::move(opened).value()).first->second.get();
+  }
+  const auto fd = join(worker, *entry);
+  // As systemd gives them, and as programs that know nothing of O_NONBLOCK need them.
+  if (fd) sys::set_nonblocking(*fd, false);
+  return fd;
+}
+
+Address Listeners::lent_address(std::size_t index) const {
+  const Entry& entry = *entries_.at(lent_key(index));
+  const int fd = entry.slots ? entry.slots->fd(0) : entry.shared.get();
+  const auto local = net::local_address(fd);
+  return local ? *local : entry.address;
 }
 
 void Listeners::refuse(HandoffPeer& worker, const QueryServer& query, int negative_errno) {
@@ -147,18 +193,30 @@ Result<void> Listeners::open_slots(Entry& entry, const net::ListenRequest& reque
     return entry.dispatcher.is_full(worker, Dispatcher::TimePoint::clock::now());
   };
   user.found = [this, &entry](const SlotBook::Findings& findings) { slots_found(entry, findings); };
-  auto slots =
-      SlotPort::open(loop_, request, {entry.policy, policy_.rescue_after}, std::move(user));
+  auto slots = SlotPort::open(loop_, request, {entry.policy, policy_.rescue_after, entry.lent},
+                              std::move(user));
   if (!slots) return slots.error();
   entry.slots = *std::move(slots);
   return {};
 }
 
-Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& query) {
+Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& query, std::string key,
+                                                          bool lent) {
   auto entry = std::make_unique<Entry>(loop_);
-  entry->key = query.key();
+  entry->key = std::move(key);
   entry->data = query.data;
+  entry->lent = lent;
   entry->policy = policy_for(query);
+  const Policy without_slots = lent ? Policy::Shared : Policy::RoundRobin;
+  if (lent && entry->policy == Policy::RoundRobin) {
+    if (policy_.policy == Policy::RoundRobin || policy_.policy == Policy::Own)
+      return make_error(
+          Errc::InvalidArgument, "listen " + to_string(query.listen_address()),
+          std::string{"policy "} + to_string(policy_.policy) +
+              " hands connections over a channel, which a program that takes LISTEN_FDS need not "
+              "have: use adaptive, hash, sticky or shared");
+    entry->policy = without_slots;
+  }
 
   OwnFd fd;
   if (query.fd) {
@@ -186,20 +244,20 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& que
       if (opened.error().code != Errc::NoDescriptor) return opened.error();
       if (!std::exchange(complained_, true))
         std::cerr << "cohort: policy " << to_string(entry->policy) << ": " << opened.error().detail
-                  << "; going on with round-robin\n";
-      entry->policy = Policy::RoundRobin;
+                  << "; going on with " << to_string(without_slots) << '\n';
+      entry->policy = without_slots;
     }
     auto bound = net::bind_socket(request);
     if (!bound) return bound.error();
     fd = std::move(bound).value();
     entry->address = query.listen_address();  // from here on a socket file is ours to remove
   }
-  if (entry->policy == Policy::RoundRobin) {
+  if (entry->policy == Policy::RoundRobin || lent) {
     if (auto listening = net::listen_on(fd.get(), query.backlog); !listening)
       return listening.error();
     if (auto local = net::local_address(fd.get())) entry->sockname = make_sockname(*local);
     // So that there is something to see when it is accepted.
-    if (policy_.peek_size > 0) net::defer_accept(fd.get());
+    if (policy_.peek_size > 0 && !lent) net::defer_accept(fd.get());
   }
   if (entry->policy == Policy::RoundRobin)
     entry->watch = std::make_unique<Watch>(loop_, std::move(fd));
@@ -212,6 +270,7 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& que
 //
 // An empty queue is no sign of life: each of those is probed first, and gets one when it answers.
 void Listeners::slots_found(Entry& entry, const SlotBook::Findings& findings) {
+  if (entry.lent) return;
   for (const int worker : findings.probe) entry.users.at(worker)->probe();
   for (const auto& [id, worker] : entry.users) entry.dispatcher.retire(id);
   entry.targets.clear();

@@ -1,5 +1,6 @@
 #include "cluster/listeners.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <boost/asio/io_context.hpp>
@@ -87,6 +88,42 @@ TEST_F(ListenersTest, EachWorkerHasASlotOfItsOwnOnOnePort) {
   EXPECT_EQ(two.answer["slot"], 1);
   EXPECT_EQ(net::local_address(one.socket.get()).value(),
             net::local_address(two.socket.get()).value());
+}
+
+TEST_F(ListenersTest, WorkersAreLentSlotsThatBlockAndNothingIsHandedToThem) {
+  Listeners& ports = listeners(Policy::Auto);
+  Peer one{1}, two{2};
+  const auto lent = ports.lend(one, 0, Address{"127.0.0.1", 0});
+  ASSERT_TRUE(lent) << lent.error();
+  one.socket = sys::duplicate(*lent);
+  const auto other = ports.lend(two, 0, Address{"127.0.0.1", 0});
+  ASSERT_TRUE(other);
+  EXPECT_NE(*other, *lent);
+  EXPECT_EQ(ports.lent_address(0), net::local_address(*other).value());
+  const OwnFd clients[] = {connect(one), connect(one), connect(one), connect(one)};
+  EXPECT_FALSE(run_until([&] { return !one.handed.empty() || one.probes + two.probes > 0; }, 50ms));
+  run_until([] { return false; }, 1200ms);  // and when the queues are looked at no more
+  EXPECT_EQ(::fcntl(*lent, F_GETFL) & O_NONBLOCK, 0);
+
+  // Node's listen({fd: 3}).
+  QueryServer third;
+  third.fd = 3;
+  ports.query(two, third);
+  EXPECT_TRUE(two.socket);
+  EXPECT_EQ(two.answer["errno"], 0);
+  ports.lose(1);
+  Peer successor{3};
+  EXPECT_EQ(ports.lend(successor, 0, Address{"127.0.0.1", 0}).value(), *lent);
+}
+
+TEST_F(ListenersTest, LendsNothingThatThePrimaryWouldHaveToHandOver) {
+  Listeners& ports = listeners(Policy::RoundRobin);
+  Peer one{1};
+  const auto lent = ports.lend(one, 0, Address{"127.0.0.1", 0});
+  ASSERT_FALSE(lent);
+  EXPECT_EQ(lent.error().code, Errc::InvalidArgument);
+  EXPECT_NE(lent.error().message().find("use adaptive, hash, sticky or shared"), std::string::npos)
+      << lent.error();
 }
 
 TEST_F(ListenersTest, ASuccessorHasTheSlotOfTheDeadWithAllThatWaitsThere) {

@@ -65,15 +65,25 @@ std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
       settings_.serialization.value_or(Serialization::Json), channel_limits(settings_));
   workers_.emplace(worker->id(), Entry{worker});
   tell(event::Forked{worker->id(), place});
-  if (auto started = start(*worker, env, place.has_value()); !started)
+  if (auto started = start(*worker, env, place.has_value()); !started) {
+    listeners_->lose(worker->id());
     loop_.post([worker, error = started.error()] { worker->failed_to_start(error); });
+  }
   loop_.post(callbacks_.wrap([this, worker] { on_fork.emit(loop_, Worker{worker}); }));
   return worker;
 }
 
 Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool keep_stderr) {
   if (!may_fork_) return make_error(Errc::NotAPrimary, "fork");
-  auto launch = prepare_launch(settings_, env, worker.id(), keep_stderr);
+  std::vector<int> listening;
+  std::vector<Address> addresses;
+  for (const Address& address : settings_.listen) {
+    const auto fd = listeners_->lend(worker, listening.size(), address);
+    if (!fd) return fd.error();
+    addresses.push_back(listeners_->lent_address(listening.size()));
+    listening.push_back(*fd);
+  }
+  auto launch = prepare_launch(settings_, env, worker.id(), keep_stderr, listening);
   if (!launch) return launch.error();
   auto child = process::spawn(launch->request);
   if (!child) return child.error();
@@ -82,6 +92,7 @@ Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool k
     tail =
         std::make_unique<process::StderrTail>(loop_, std::move(launch->stderr_tail), STDERR_FILENO);
   worker.started(std::move(child).value(), std::move(launch->channel), std::move(tail));
+  if (!addresses.empty()) worker.lent(std::move(addresses));
   for (auto& [index, pipe] : launch->outputs) worker.read_output(index, std::move(pipe));
   return {};
 }
@@ -188,7 +199,8 @@ void Primary::carry_out(const SupervisorAction& action) {
       // protocol: it is told as any program is. (A Node script that only sends messages would
       // crash at its next one if nothing but its channel were closed.)
       const WorkerState state = entry.worker->state();
-      if (state == WorkerState::Spawned || state == WorkerState::Online)
+      if ((state == WorkerState::Spawned || state == WorkerState::Online) &&
+          !entry.worker->ends_by_signal())
         entry.worker->kill(SIGTERM);
       entry.worker->disconnect();
     }

@@ -74,7 +74,7 @@ SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const unsigned> wa
     }
     const bool shrank = waiting[i] < slot.waiting;  // its worker took some, or others did
     if (shrank || waiting[i] == 0) slot.trusted_for = {};
-    if (again) slot.stuck = false;
+    if (again || (shrank && rules_.only_workers_take)) slot.stuck = false;
     slot.waiting = waiting[i];
     const bool is_free = slot.serves() && slot.waiting == 0 && !is_full(*slot.worker);
     if (shrank || is_free) findings.any_moves = true;

@@ -31,6 +31,8 @@ class SlotBook {
     /// How long connections wait before they are moved; none: they never are. Those of a worker
     /// that ended, or is stuck, wait so long only where nothing is steered around.
     std::optional<std::chrono::milliseconds> rescue_after;
+    /// What is found to be moved is not: a queue that shrinks shows that its worker turns.
+    bool only_workers_take = false;
   };
 
   explicit SlotBook(Rules rules) : rules_{rules} {}

@@ -135,6 +135,17 @@ TEST(SlotBook, NothingMovesToAWorkerThatRefuses) {
   EXPECT_EQ(watched.after(4, {0, 5}).rescue, Slots{1});
 }
 
+TEST(SlotBook, AShrinkingQueueIsASignOfLifeIfOnlyItsWorkerTakesFromIt) {
+  for (const bool only : {false, true}) {
+    Watched watched{2, {.rescue_after = milliseconds{4}, .only_workers_take = only}};
+    watched.after(4, {0, 5});
+    watched.after(4, {0, 5});
+    ASSERT_EQ(watched.book.eligible(), (Bools{true, false}));
+    watched.after(1, {0, 4});
+    EXPECT_EQ(watched.book.eligible(), (Bools{true, only}));
+  }
+}
+
 TEST(SlotBook, TheQueueOfADeadWorkerMovesAtOnce) {
   Watched watched{2};
   watched.book.vacate(2, true);

@@ -23,7 +23,9 @@ constexpr std::chrono::milliseconds kByQueuesAfter{250};
 
 SlotBook::Rules rules_of(const SlotPort::Choice& choice) {
   const bool sticky = choice.policy == Policy::Sticky;
-  SlotBook::Rules rules{.steer_around = !sticky, .rescue_after = choice.rescue_after};
+  SlotBook::Rules rules{.steer_around = !sticky,
+                        .rescue_after = choice.rescue_after,
+                        .only_workers_take = choice.only_workers_take};
   if (!rules.rescue_after && !sticky) rules.rescue_after = kRescueAfter;
   if (rules.rescue_after && *rules.rescue_after <= std::chrono::milliseconds::zero())
     rules.rescue_after.reset();
@@ -130,20 +132,21 @@ OwnFd SlotPort::next_waiting() {
 
 // Looking at the queues.
 
+// Through an epoll of its own, so that the slots stay as blocking as they are.
 void SlotPort::fall_asleep() {
-  for (std::size_t slot = 0; slot < group_.size(); ++slot) {
-    OwnFd copy = sys::duplicate(group_.fd(slot));
-    if (!copy) return wake();
-    sleepers_.push_back(std::make_unique<Watch>(loop_, std::move(copy)));
-    sleepers_.back()->set_ref(false);
-    sleepers_.back()->wait_readable([this] { wake(); });
-  }
+  OwnFd slots = sys::epoll_create();
+  if (!slots) return wake();
+  for (std::size_t slot = 0; slot < group_.size(); ++slot)
+    if (sys::epoll_add_readable(slots.get(), group_.fd(slot)) == -1) return wake();
+  asleep_ = std::make_unique<Watch>(loop_, std::move(slots));
+  asleep_->set_ref(false);
+  asleep_->wait_readable([this] { wake(); });
 }
 
 void SlotPort::wake() {
   if (!rules_.rescue_after && !by_queues_at_) return;
   awake_until_ = Clock::now() + kQuiet;
-  sleepers_.clear();
+  asleep_.reset();
   if (!std::exchange(awake_, true)) look_later();
 }
 

@@ -31,6 +31,8 @@ class SlotPort {
   struct Choice {
     Policy policy;
     std::optional<std::chrono::milliseconds> rescue_after;  ///< As `Cluster::set_policy`.
+    /// Nothing is taken from the queues but by the workers, who are never probed.
+    bool only_workers_take = false;
   };
 
   /// Errors: those of `SlotGroup::open`; NoDescriptor where the kernel attaches no program.
@@ -42,6 +44,8 @@ class SlotPort {
   /// The slot that the worker fills from now on.
   Result<std::size_t> join(int worker);
   int fd(std::size_t slot) const { return group_.fd(slot); }
+  /// Of a worker that joined.
+  std::size_t slot_of(int worker) const { return book_.slot_of(worker).value(); }
   /// The worker ends, and gets no more connections.
   void retire(int worker, bool successor_expected);
   /// It accepts no more.
@@ -80,7 +84,7 @@ class SlotPort {
   bool awake_ = false;
   int idle_looks_ = 0;
   Clock::time_point awake_until_;
-  std::vector<std::unique_ptr<Watch>> sleepers_;  // of every slot, while nothing arrives
+  std::unique_ptr<Watch> asleep_;  // over every slot, while nothing arrives
   CallbackScope callbacks_;
 };
 

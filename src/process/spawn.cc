@@ -115,6 +115,7 @@ struct Prepared {
   OwnFd lifeline_read;
   OwnFd lifeline_write;
   std::string lifeline_variable;
+  std::string pid_variable;
   std::vector<std::string> files;
   std::vector<unsigned long> cpus;
   int priority = 0;
@@ -142,14 +143,23 @@ std::optional<Error> prepare_descriptors(const SpawnRequest& request, Prepared& 
 
 // Points into `request` and `prepared`.
 std::vector<char*> environment(const SpawnRequest& request, Prepared& prepared) {
-  const std::string name = std::string{kLifelineVariable} + '=';
   std::vector<char*> env = pointers(request.env);
-  std::erase_if(env, [&](const char* entry) {
-    return entry != nullptr && std::string_view{entry}.starts_with(name);
-  });
+  const auto remove = [&](const std::string& name) {
+    std::erase_if(env, [&](const char* entry) {
+      return entry != nullptr && std::string_view{entry}.starts_with(name);
+    });
+  };
+  const std::string lifeline = std::string{kLifelineVariable} + '=';
+  remove(lifeline);
   if (request.die_with_parent && request.lifeline_in_env) {
-    prepared.lifeline_variable = name + std::to_string(prepared.sources.size() - 1);
+    prepared.lifeline_variable = lifeline + std::to_string(prepared.sources.size() - 1);
     env.insert(env.end() - 1, prepared.lifeline_variable.data());
+  }
+  if (!request.pid_variable.empty()) {
+    prepared.pid_variable = request.pid_variable + '=';
+    remove(prepared.pid_variable);
+    prepared.pid_variable.resize(prepared.pid_variable.size() + ChildPlan::kPidSize);
+    env.insert(env.end() - 1, prepared.pid_variable.data());
   }
   return env;
 }
@@ -314,6 +324,8 @@ Result<Child> spawn(const SpawnRequest& request) {
   plan.files = files.data();
   plan.argv = argv.data();
   plan.env = env.data();
+  if (!prepared.pid_variable.empty())
+    plan.pid = prepared.pid_variable.data() + prepared.pid_variable.size() - ChildPlan::kPidSize;
 
   OwnFd pidfd;
   const pid_t pid = clone_child(plan, pidfd);

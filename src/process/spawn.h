@@ -30,6 +30,8 @@ struct SpawnRequest {
   std::vector<std::string> argv;
   /// The whole environment, `NAME=value` each.
   std::vector<std::string> env;
+  /// Another variable of the environment, whose value is the child's own pid; empty: none.
+  std::string pid_variable;
   /// The working directory; by default the parent's.
   std::optional<std::string> cwd;
   /// Identity; each drops the supplementary groups too. Needs root, or the ids one already has.

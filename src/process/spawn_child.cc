@@ -147,6 +147,16 @@ COHORT_IN_CHILD bool die_with_parent(const ChildPlan& plan) {
   return parent == plan.parent || parent == 0;
 }
 
+// In decimal digits, and a zero byte.
+COHORT_IN_CHILD void write_pid(char* to) {
+  char digits[ChildPlan::kPidSize];
+  std::size_t count = 0;
+  for (long pid = ::syscall(SYS_getpid); pid > 0; pid /= 10)
+    digits[count++] = static_cast<char>('0' + pid % 10);
+  while (count > 0) *to++ = digits[--count];
+  *to = '\0';
+}
+
 COHORT_IN_CHILD bool exec_first(ChildPlan& plan) {
   bool denied = false;
   for (const char* const* file = plan.files; *file != nullptr; ++file) {
@@ -172,6 +182,7 @@ COHORT_IN_CHILD void run(ChildPlan& plan) {
     return void(fail(plan, SpawnStep::Directory));
   if (!change_ids(plan) || !die_with_parent(plan)) return;
   close_from(plan.source_count);
+  if (plan.pid != nullptr) write_pid(plan.pid);
   const std::uint64_t none = 0;
   ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, kKernelSignalSetSize);
   exec_first(plan);

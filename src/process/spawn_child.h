@@ -70,6 +70,9 @@ struct ChildPlan {
   const char* const* files = nullptr;
   char* const* argv = nullptr;
   char* const* env = nullptr;
+  /// Null, or where in `env` the child writes its pid: room for kPidSize bytes.
+  char* pid = nullptr;
+  static constexpr std::size_t kPidSize = 12;
 
   SpawnStep failed_step = SpawnStep::None;
   int failed_errno = 0;

@@ -358,6 +358,15 @@ TEST(SpawnGroup, IsItsOwnOnRequest) {
   EXPECT_EQ(run(request).text, "0\n");
 }
 
+TEST(Spawn, TellsTheChildItsOwnPidInAVariable) {
+  SpawnRequest request = program_request("sh", {"-c", "echo $$; echo $LISTEN_PID; echo $AFTER"});
+  request.env = {"PATH=/bin:/usr/bin", "LISTEN_PID=1", "AFTER=a"};
+  request.pid_variable = "LISTEN_PID";
+  const std::string text = run(request).text;
+  const std::string pid = text.substr(0, text.find('\n'));
+  EXPECT_EQ(text, pid + '\n' + pid + "\na\n");
+}
+
 TEST(Lifeline, IsToldToAChildThatAsksAndAdoptedByIt) {
   SpawnRequest request = role_request("lifeline");
   request.fds = {-1, -1, 2, -1, 2};

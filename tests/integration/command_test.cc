@@ -228,6 +228,75 @@ TEST_F(Command, AProgramThatBindsItsPortByItselfCannotShareIt) {
   EXPECT_TRUE(program->leaves_no_process());
 }
 
+class Listen : public Command, public testing::WithParamInterface<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Policy, Listen, testing::Values("adaptive", "hash", "sticky", "shared"),
+                         [](const auto& test) { return std::string{test.param}; });
+
+TEST_P(Listen, AProgramThatTakesItsSocketsLosesOnlyWhatAKilledWorkerHadAccepted) {
+  const std::uint16_t port = free_port();
+  const std::string address = "127.0.0.1:" + std::to_string(port);
+  auto program = run({"-w", "2", "-b", GetParam(), "--listen", address, helper("socket_taker")});
+  ASSERT_TRUE(program->wait_for_error("all 2 workers listen")) << program->transcript();
+  EXPECT_EQ(port_of(*program), port);
+  std::this_thread::sleep_for(1500ms);  // the queues are looked at no more
+
+  LoadOptions options{.port = port, .connections = 4};
+  options.request.keep_alive = false;
+  LoadGenerator load{options};
+  constexpr int kKills = 3;
+  for (int i = 0; i < kKills; ++i) {
+    std::this_thread::sleep_for(100ms);
+    const pid_t serving = std::stoi(http_get(port, "/pid").body);
+    kill(serving, SIGKILL);
+    EXPECT_TRUE(eventually("a successor", [&] {
+      const auto pids = program->descendants();
+      return pids.size() == 2 && std::count(pids.begin(), pids.end(), serving) == 0;
+    }));
+  }
+  const LoadReport report = load.stop();
+  EXPECT_GT(report.ok, 100) << report.text();
+  EXPECT_LE(report.failed, kKills) << report.text();
+
+  program->signal(SIGTERM);
+  EXPECT_TRUE(program->exits_with(0)) << program->transcript();
+  EXPECT_EQ(count_errors(*program, "LISTEN_PID"), 0) << program->transcript();
+  EXPECT_TRUE(program->leaves_no_process());
+  EXPECT_EQ(TcpClient{}.connect(port), "connect: refused");
+}
+
+TEST_P(Listen, ANodeProgramMayListenOnTheDescriptor) {
+  folder_.write("by_fd.js",
+                "require('http').createServer((q, r) => r.end(String(process.pid)))"
+                ".listen({fd: 3});");
+  auto program = run({"-w", "2", "-b", GetParam(), "--listen", "127.0.0.1:0", "by_fd.js"});
+  ASSERT_TRUE(program->wait_for_error("all 2 workers listen")) << program->transcript();
+  const auto pids = program->descendants();
+  for (int i = 0; i < 10; ++i)
+    EXPECT_EQ(std::count(pids.begin(), pids.end(), std::stoi(http_get(port_of(*program)).body)), 1);
+  program->signal(SIGTERM);
+  EXPECT_TRUE(program->exits_with(0)) << program->transcript();
+}
+
+TEST_F(Command, AnAddressThatProgramsCannotBeGivenIsAnErrorAtOnce) {
+  const auto says = [this](const Arguments& arguments, const std::string& text) {
+    auto program = run(arguments);
+    EXPECT_TRUE(program->exits_with(100)) << program->transcript();
+    EXPECT_EQ(count_errors(*program, text), 1) << program->transcript();
+  };
+  const std::uint16_t port = free_port();
+  auto other = run({"-w", "1", helper("plain_server"), std::to_string(port)});
+  ASSERT_TRUE(eventually("it to listen", [&] { return TcpClient{}.connect(port).empty(); }));
+  const std::string address = "127.0.0.1:" + std::to_string(port);
+  says({"--listen", address, helper("socket_taker")},
+       "listen " + address + ": address already in use");
+  auto rr = run({"--listen", "0", helper("socket_taker")},
+                {.env = {{"NODE_CLUSTER_SCHED_POLICY", "rr"}}});
+  EXPECT_TRUE(rr->exits_with(100)) << rr->transcript();
+  EXPECT_EQ(count_errors(*rr, "policy round-robin hands .* use adaptive, hash, sticky or shared"),
+            1)
+      << rr->transcript();
+}
+
 TEST_F(Command, AProgramThatOnlyStaysIsToldThatItDoesNotListen) {
   folder_.write("quiet.js", "setInterval(() => {}, 1000000)");
   auto program = run({"-w", "1", "quiet.js"});
