@@ -208,12 +208,13 @@ TEST(Narrator, AProgramThatBindsByItselfIsToldWhoSharesPorts) {
   const PortHolder holder{.pid = 7, .port = 8000, .is_worker = true};
   EXPECT_EQ(narrator.refused(holder, "/").text,
             "python3 -m http.server binds port 8000 by itself (pid 7), so its workers cannot share "
-            "it; ports are shared by Node programs and by programs that use cohort. To run it "
-            "alone: cohort run -w 1 python3 -m http.server");
+            "it; ports are shared by Node programs, by programs that use cohort, and, with "
+            "--listen, by those that take LISTEN_FDS. To run it alone: cohort run -w 1 python3 -m "
+            "http.server");
   EXPECT_EQ(narrator.binds_by_itself(holder).text,
             "python3 -m http.server binds port 8000 by itself (pid 7): its workers are replaced "
-            "when they die, but the port is not shared; ports are shared by Node programs and by "
-            "programs that use cohort");
+            "when they die, but the port is not shared; ports are shared by Node programs, by "
+            "programs that use cohort, and, with --listen, by those that take LISTEN_FDS");
 }
 
 TEST(Narrator, SilenceIsExplained) {
