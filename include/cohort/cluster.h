@@ -238,6 +238,10 @@ class Cluster {
   void on_fork(std::function<void(Worker)> handler);
   void on_online(std::function<void(Worker)> handler);
   void on_listening(std::function<void(Worker, const Address&)> handler);
+  /// Beyond Node, in the primary: how the connections of a port come to the workers, and why so, in
+  /// half a sentence. Once for each port, when it is decided: under `adaptive` a quarter of a
+  /// second after the first worker listens.
+  void on_policy(std::function<void(const Address&, Policy, std::string_view why)> handler);
   void on_message(std::function<void(Worker, const Value&)> handler);
   void on_message(std::function<void(Worker, const Value&, Handle&)> handler);
   void on_disconnect(std::function<void(Worker)> handler);

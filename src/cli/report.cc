@@ -37,6 +37,11 @@ Value worker_fields(int worker, pid_t pid) {
   return Value::object({{"worker", worker}, {"pid", pid}});
 }
 
+Value address_fields(const Address& address) {
+  if (address.is_unix()) return Value::object({{"url", url(address)}, {"path", address.path()}});
+  return Value::object({{"url", url(address)}, {"host", address.host()}, {"port", address.port()}});
+}
+
 Value holder_fields(const PortHolder& holder) {
   return Value::object(
       {{"pid", holder.pid}, {"port", holder.port}, {"command", command_text(holder.words)}});
@@ -126,16 +131,7 @@ Narrator::Reports Narrator::listening(int worker, const Address& address) {
          .text = "listening on " + where +
                  (first_address && count_ > 1 ? " (1 of " + count_of_workers(count_) + ")" : ""),
          .tone = Tone::Good,
-         .fields = Value::object({{"url", where},
-                                  {"host", address.host()},
-                                  {"port", address.port()},
-                                  {"path", address.path()}})});
-    if (address.is_unix()) {
-      reports.back().fields.erase("host");
-      reports.back().fields.erase("port");
-    } else {
-      reports.back().fields.erase("path");
-    }
+         .fields = address_fields(address)});
   } else if (first_server && (complete_ || life->second.replaces)) {
     Value fields = worker_fields(worker, life->second.pid);
     std::string text = worker_name(worker, life->second.pid) + " listens";
@@ -155,6 +151,16 @@ Narrator::Reports Narrator::listening(int worker, const Address& address) {
                        .fields = Value::object({{"workers", count_}})});
   }
   return reports;
+}
+
+Narrator::Reports Narrator::policy(const Address& address, Policy policy, std::string_view why) {
+  if (!decided_.insert(url(address)).second) return {};
+  Value fields = address_fields(address);
+  fields["policy"] = to_string(policy);
+  fields["why"] = why;
+  return {{.event = "policy",
+           .text = url(address) + ": " + to_string(policy) + ", " + std::string{why},
+           .fields = std::move(fields)}};
 }
 
 Narrator::Reports Narrator::exited(int worker, const Exit& exit, bool asked) {

@@ -51,6 +51,8 @@ class Narrator {
   Report started(Policy policy, pid_t pid) const;
   Reports forked(int worker, pid_t pid);
   Reports listening(int worker, const Address& address);
+  /// How connections come to the workers: once for each address.
+  Reports policy(const Address& address, Policy policy, std::string_view why);
   /// `asked`: the worker was told to end, or told us that it would.
   Reports exited(int worker, const Exit& exit, bool asked);
   /// It could not be started (`pid` is 0), or it broke the protocol.
@@ -85,6 +87,7 @@ class Narrator {
   std::vector<int> unreplaced_;      ///< The dead whose places are empty.
   bool ambiguous_ = false;           ///< Who replaces whom of them.
   std::set<std::string> announced_;  ///< Addresses.
+  std::set<std::string> decided_;    ///< Those whose policy was told.
   bool complete_ = false;
   bool stopping_ = false;
 };

@@ -217,6 +217,18 @@ TEST(Narrator, AProgramThatBindsByItselfIsToldWhoSharesPorts) {
             "programs that use cohort, and, with --listen, by those that take LISTEN_FDS");
 }
 
+TEST(Narrator, TellsOnceForEachAddressHowConnectionsComeToTheWorkers) {
+  Narrator narrator{"x", 2};
+  const auto reports = narrator.policy({"::", 80}, Policy::Adaptive, "to the shortest queue");
+  ASSERT_EQ(reports.size(), 1u);
+  EXPECT_EQ(reports[0].text, "http://localhost: adaptive, to the shortest queue");
+  EXPECT_EQ(reports[0].fields["policy"], "adaptive");
+  EXPECT_EQ(reports[0].fields["why"], "to the shortest queue");
+  EXPECT_EQ(reports[0].fields["port"], 80);
+  EXPECT_TRUE(narrator.policy({"::", 80}, Policy::Adaptive, "to the shortest queue").empty());
+  EXPECT_EQ(narrator.policy(Address::from_path("/a"), Policy::RoundRobin, "why").size(), 1u);
+}
+
 TEST(Narrator, SilenceIsExplained) {
   const Narrator narrator{"x", 1};
   EXPECT_EQ(narrator.silent(true).text,

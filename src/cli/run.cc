@@ -134,6 +134,9 @@ Runner::Runner(const RunOptions& options)
     say(narrator_.listening(worker.id(), address));
     if (next_look_) next_look_->cancel();
   });
+  cluster_.on_policy([this](const Address& address, Policy policy, std::string_view why) {
+    say(narrator_.policy(address, policy, why));
+  });
   cluster_.on_exit([this](const Worker& worker, const Exit& exit) { on_exit(worker, exit); });
 }
 

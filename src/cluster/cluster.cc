@@ -295,6 +295,9 @@ void Cluster::on_fork(std::function<void(Worker)> handler) {
 void Cluster::on_online(std::function<void(Worker)> handler) {
   impl_->primary.on_online.on(std::move(handler));
 }
+void Cluster::on_policy(std::function<void(const Address&, Policy, std::string_view why)> handler) {
+  impl_->primary.on_policy.on(std::move(handler));
+}
 void Cluster::on_listening(std::function<void(Worker, const Address&)> handler) {
   impl_->primary.on_listening.on(std::move(handler));
 }

@@ -74,8 +74,8 @@ struct Listeners::Entry {
   bool released = false;    // closed as soon as nothing is unanswered
 };
 
-Listeners::Listeners(const Loop& loop, ChosenPolicy policy)
-    : loop_{loop}, policy_{std::move(policy)} {}
+Listeners::Listeners(const Loop& loop, ChosenPolicy policy, Decided decided)
+    : loop_{loop}, policy_{std::move(policy)}, decided_{std::move(decided)} {}
 Listeners::~Listeners() = default;
 
 void Listeners::release_all() { entries_.clear(); }
@@ -186,11 +186,27 @@ Policy Listeners::policy_for(const QueryServer& query) const {
   return policy == Policy::Auto ? Policy::Adaptive : policy;
 }
 
+// Where the primary's own choice was not the user's.
+std::string Listeners::why(const QueryServer& query, Policy policy) const {
+  if (query.type == SocketType::Udp4 || query.type == SocketType::Udp6)
+    return "datagrams: the workers read from one socket";
+  if (policy_.policy == Policy::Own && policy == Policy::RoundRobin) return "the user's own choice";
+  std::string why = policy == Policy::Shared ? "the workers accept from one queue"
+                                             : "the primary hands each one to a free worker";
+  if (policy == policy_.policy) return why;
+  if (complained_) return "this kernel does not steer: " + why;
+  return (query.fd ? "a descriptor has one queue: " : "a Unix socket has one queue: ") + why;
+}
+
 // Fails with NoDescriptor where the kernel does not steer.
 Result<void> Listeners::open_slots(Entry& entry, const net::ListenRequest& request) {
   SlotPort::User user;
   user.is_full = [&entry](int worker) {
     return entry.dispatcher.is_full(worker, Dispatcher::TimePoint::clock::now());
+  };
+  user.decided = [this, &entry](const std::string& why) {
+    const auto local = net::local_address(entry.slots->fd(0));
+    decided_(local ? *local : entry.address, entry.policy, why);
   };
   user.found = [this, &entry](const SlotBook::Findings& findings) { slots_found(entry, findings); };
   auto slots = SlotPort::open(loop_, request, {entry.policy, policy_.rescue_after, entry.lent},
@@ -259,6 +275,8 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& que
     // So that there is something to see when it is accepted.
     if (policy_.peek_size > 0 && !lent) net::defer_accept(fd.get());
   }
+  const auto local = net::local_address(fd.get());
+  decided_(local ? *local : entry->address, entry->policy, why(query, entry->policy));
   if (entry->policy == Policy::RoundRobin)
     entry->watch = std::make_unique<Watch>(loop_, std::move(fd));
   else

@@ -52,7 +52,10 @@ class HandoffPeer {
 
 class Listeners {
  public:
-  Listeners(const Loop& loop, ChosenPolicy policy);
+  /// How connections to an address come to the workers, and why so.
+  using Decided = std::function<void(const Address&, Policy, const std::string& why)>;
+
+  Listeners(const Loop& loop, ChosenPolicy policy, Decided decided);
   ~Listeners();
 
   void query(HandoffPeer& worker, const QueryServer& query);
@@ -92,6 +95,7 @@ class Listeners {
   void refuse(HandoffPeer& worker, const QueryServer& query, int negative_errno);
   Result<void> open_slots(Entry& entry, const net::ListenRequest& request);
   Policy policy_for(const QueryServer& query) const;
+  std::string why(const QueryServer& query, Policy policy) const;
   void reply(HandoffPeer& worker, Entry& entry, const QueryServer& query, Value message, int fd);
   void slots_found(Entry& entry, const SlotBook::Findings& findings);
   void accept_ready(Entry& entry);
@@ -101,6 +105,7 @@ class Listeners {
 
   Loop loop_;
   ChosenPolicy policy_;
+  Decided decided_;
   std::map<std::string, std::unique_ptr<Entry>> entries_;
   bool complained_ = false;  // of a kernel that does not steer
 };

@@ -50,7 +50,11 @@ class Peer final : public HandoffPeer {
 class ListenersTest : public testing::Test {
  protected:
   Listeners& listeners(Policy policy, std::optional<std::chrono::milliseconds> rescue_after = {}) {
-    return listeners_.emplace(loop_, ChosenPolicy{.policy = policy, .rescue_after = rescue_after});
+    return listeners_.emplace(
+        loop_, ChosenPolicy{.policy = policy, .rescue_after = rescue_after},
+        [this](const Address& address, Policy taken, const std::string& why) {
+          decided.push_back(to_string(address) + ": " + to_string(taken) + ", " + why);
+        });
   }
   static QueryServer query() {
     QueryServer query;
@@ -64,6 +68,8 @@ class ListenersTest : public testing::Test {
     EXPECT_EQ(sys::connect(fd.get(), address.get(), address.size), 0);
     return fd;
   }
+  std::vector<std::string> decided;
+
   bool run_until(const std::function<bool()>& done, std::chrono::milliseconds patience = 10s) {
     const auto deadline = std::chrono::steady_clock::now() + patience;
     while (!done() && std::chrono::steady_clock::now() < deadline) {
@@ -88,6 +94,27 @@ TEST_F(ListenersTest, EachWorkerHasASlotOfItsOwnOnOnePort) {
   EXPECT_EQ(two.answer["slot"], 1);
   EXPECT_EQ(net::local_address(one.socket.get()).value(),
             net::local_address(two.socket.get()).value());
+}
+
+TEST_F(ListenersTest, TheyTellOnceHowConnectionsComeToTheWorkers) {
+  Listeners& ports = listeners(Policy::Auto);
+  Peer one{1}, two{2};
+  ports.query(one, query());
+  ports.query(two, query());
+  EXPECT_TRUE(run_until([&] { return !decided.empty(); }));
+  run_until([&] { return decided.size() > 1; }, 50ms);
+  ASSERT_EQ(decided.size(), 1u);
+  const std::string port = to_string(net::local_address(one.socket.get()).value());
+  EXPECT_TRUE(decided[0] == port + ": adaptive, to the shortest queue, by eBPF" ||
+              decided[0].starts_with(port + ": adaptive, by chance among workers that are not "
+                                            "blocked (eBPF: "))
+      << decided[0];
+
+  QueryServer datagrams = query();
+  datagrams.type = SocketType::Udp4;
+  ports.query(one, datagrams);
+  ASSERT_EQ(decided.size(), 2u);
+  EXPECT_NE(decided[1].find("shared, datagrams"), std::string::npos) << decided[1];
 }
 
 TEST_F(ListenersTest, WorkersAreLentSlotsThatBlockAndNothingIsHandedToThem) {

@@ -39,7 +39,14 @@ Primary::~Primary() {
 // Settings.
 
 void Primary::setup(const Settings& settings) {
-  if (!set_up_) listeners_ = std::make_unique<Listeners>(loop_, policy_);
+  if (!set_up_) {
+    // In a turn of its own: the listeners are in the middle of something.
+    const auto decided = [this](const Address& address, Policy policy, const std::string& why) {
+      loop_.post(callbacks_.wrap(
+          [this, address, policy, why] { on_policy.emit(loop_, address, policy, why); }));
+    };
+    listeners_ = std::make_unique<Listeners>(loop_, policy_, decided);
+  }
   set_up_ = true;
   settings_ = merged(settings_, settings);
   loop_.post(callbacks_.wrap([this, now = settings_] { on_setup.emit(loop_, now); }));

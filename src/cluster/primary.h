@@ -44,6 +44,7 @@ class Primary final : private ForkedWorkerOwner {
   Event<Worker> on_fork;
   Event<Worker> on_online;
   Event<Worker, const Address&> on_listening;
+  Event<const Address&, Policy, std::string_view> on_policy;
   Event<Worker, const Value&> on_message;
   Handlers<const Worker&, const Value&, Handle&> on_handle;
   Event<Worker> on_disconnect;

@@ -55,7 +55,21 @@ SlotPort::SlotPort(const Loop& loop, net::SlotGroup group, Choice choice, User u
       book_{rules_},
       user_{std::move(user)},
       timer_{loop_.executor()} {
-  if (policy_ == Policy::Adaptive) by_queues_at_ = Clock::now() + kByQueuesAfter;
+  by_queues_at_ = Clock::now() + kByQueuesAfter;
+}
+
+void SlotPort::decide() {
+  by_queues_at_.reset();
+  if (policy_ == Policy::Hash)
+    return user_.decided("the same client, the same worker while it is well");
+  if (policy_ == Policy::Sticky)
+    return user_.decided("the same client, the same worker or its successor");
+  const auto steered = group_.steer_by_queues(steered_to_);
+  by_queues_ = steered.has_value();
+  if (by_queues_) return user_.decided("to the shortest queue, by eBPF");
+  const Error& why = steered.error();
+  user_.decided("by chance among workers that are not blocked (eBPF: " + why.code.message() +
+                (why.detail.empty() ? "" : ", " + why.detail) + ')');
 }
 
 Result<std::size_t> SlotPort::join(int worker) {
@@ -163,10 +177,7 @@ void SlotPort::look_later() {
 
 void SlotPort::look() {
   const auto now = Clock::now();
-  if (by_queues_at_ && now >= *by_queues_at_) {
-    by_queues_at_.reset();
-    by_queues_ = group_.steer_by_queues(steered_to_).has_value();
-  }
+  if (by_queues_at_ && now >= *by_queues_at_) decide();
   if (!rules_.rescue_after) {
     awake_ = false;
     return;

@@ -22,6 +22,8 @@ namespace cohort::cluster {
 class SlotPort {
  public:
   struct User {
+    /// Once: how connections come to the slots.
+    std::function<void(const std::string& why)> decided;
     /// Asked of each worker: whether it refuses connections.
     std::function<bool(int worker)> is_full;
     /// Connections may have to move: `next_waiting` has them.
@@ -63,6 +65,7 @@ class SlotPort {
   using Clock = std::chrono::steady_clock;
 
   SlotPort(const Loop& loop, net::SlotGroup group, Choice choice, User user);
+  void decide();
   void workers_changed();
   void steer();
   void fall_asleep();
