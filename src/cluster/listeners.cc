@@ -55,7 +55,7 @@ struct Listeners::Entry {
   std::string key;
   Address address;
   Value data;
-  bool lent = false;  // workers are started with it, and need not know of their primary
+  bool hands_nothing = false;      // to workers that only accept
   Policy policy = Policy::Shared;  // RoundRobin, Shared, or one that has slots
   Value sockname;
   std::unique_ptr<SlotPort> slots;
@@ -107,6 +107,7 @@ void Listeners::query(HandoffPeer& worker, const QueryServer& query) {
     if (!opened) return refuse(worker, query, wire_errno(opened.error()));
     entry = entries_.emplace(key, std::move(opened).value()).first->second.get();
   }
+  if (query.accepts_only) entry->hands_nothing = true;
   const auto fd = join(worker, *entry);
   if (!fd) return refuse(worker, query, wire_errno(fd.error()));
   Value answer = cluster_message();
@@ -209,8 +210,8 @@ Result<void> Listeners::open_slots(Entry& entry, const net::ListenRequest& reque
     decided_(local ? *local : entry.address, entry.policy, why);
   };
   user.found = [this, &entry](const SlotBook::Findings& findings) { slots_found(entry, findings); };
-  auto slots = SlotPort::open(loop_, request, {entry.policy, policy_.rescue_after, entry.lent},
-                              std::move(user));
+  auto slots = SlotPort::open(
+      loop_, request, {entry.policy, policy_.rescue_after, entry.hands_nothing}, std::move(user));
   if (!slots) return slots.error();
   entry.slots = *std::move(slots);
   return {};
@@ -221,7 +222,7 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& que
   auto entry = std::make_unique<Entry>(loop_);
   entry->key = std::move(key);
   entry->data = query.data;
-  entry->lent = lent;
+  entry->hands_nothing = lent || query.accepts_only;
   entry->policy = policy_for(query);
   const Policy without_slots = lent ? Policy::Shared : Policy::RoundRobin;
   if (lent && entry->policy == Policy::RoundRobin) {
@@ -288,7 +289,7 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& que
 //
 // An empty queue is no sign of life: each of those is probed first, and gets one when it answers.
 void Listeners::slots_found(Entry& entry, const SlotBook::Findings& findings) {
-  if (entry.lent) return;
+  if (entry.hands_nothing) return;
   for (const int worker : findings.probe) entry.users.at(worker)->probe();
   for (const auto& [id, worker] : entry.users) entry.dispatcher.retire(id);
   entry.targets.clear();

@@ -117,6 +117,21 @@ TEST_F(ListenersTest, TheyTellOnceHowConnectionsComeToTheWorkers) {
   EXPECT_NE(decided[1].find("shared, datagrams"), std::string::npos) << decided[1];
 }
 
+// A Listener's user accepts from the descriptor, somewhere, and cannot be handed anything.
+TEST_F(ListenersTest, NothingIsTakenForWorkersThatOnlyAccept) {
+  Listeners& ports = listeners(Policy::Adaptive);
+  Peer blocked{1}, free{2};
+  free.turns = [&] { ports.turns(2); };
+  QueryServer accepts_only = query();
+  accepts_only.accepts_only = true;
+  ports.query(blocked, accepts_only);
+  const OwnFd clients[] = {connect(blocked), connect(blocked)};
+  ports.query(free, accepts_only);
+  EXPECT_FALSE(run_until([&] { return !free.handed.empty(); }, 100ms));
+  EXPECT_TRUE(sys::accept(blocked.socket.get()));
+  EXPECT_TRUE(sys::accept(blocked.socket.get()));
+}
+
 TEST_F(ListenersTest, WorkersAreLentSlotsThatBlockAndNothingIsHandedToThem) {
   Listeners& ports = listeners(Policy::Auto);
   Peer one{1}, two{2};

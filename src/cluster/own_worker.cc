@@ -104,6 +104,7 @@ class OwnWorker::Claim {
  public:
   Claim(const std::shared_ptr<net::ListenerUser>& listener_user, QueryServer listener_query)
       : user{listener_user}, query{std::move(listener_query)} {
+    query.accepts_only = !listener_user;
     tuple = query.key();  // of index 0: equal queries
   }
 

@@ -30,6 +30,7 @@ struct QueryServer {
   int backlog = 0;             ///< 0: default.
   bool readable_all = false;
   bool writable_all = false;
+  bool accepts_only = false;  ///< Ours only: it cannot be handed a connection.
 
   /// Workers with the same key share one socket. The form of Node 26: only where several sockets
   /// may have one address (port 0, UDP) does the index tell them apart. A worker of Node 20 raises

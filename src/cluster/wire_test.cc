@@ -40,6 +40,15 @@ TEST(Wire, ReadsTheQueryOfAUnixSocket) {
   EXPECT_EQ(q.key(), "/tmp/s:-1:-1:undefined");
 }
 
+TEST(Wire, SaysOfAWorkerOfOursThatItOnlyAccepts) {
+  QueryServer asked;
+  EXPECT_FALSE(make_query_server(asked).contains("acceptsOnly"));
+  asked.accepts_only = true;
+  Value message = make_query_server(asked);
+  message["seq"] = 1;
+  EXPECT_TRUE(parse_query_server(message).value().accepts_only);
+}
+
 TEST(Wire, ReadsTheQueryOfAnInheritedDescriptor) {
   const auto q = query(R"({"address":null,"port":null,"addressType":null,"fd":7,"seq":0})");
   EXPECT_EQ(q.fd, 7);
