@@ -20,6 +20,8 @@ constexpr auto kCertainAfterDeath = 1s;
 constexpr auto kCertainAfter = 5s;
 // A program that binds its port itself may still share it (SO_REUSEPORT), so one death is too few.
 constexpr int kDeathsOfOwnListener = 2;
+// The cluster gives up after as many: there is no later time to be certain.
+constexpr int kDeathsOfAllTries = 5;
 constexpr std::size_t kProcessesMax = 1000;  // Of one worker's tree; a bound for forking accidents.
 
 template <class Number>
@@ -216,6 +218,7 @@ std::optional<std::string> suggestion(const PortHolder& holder, const fs::path& 
 }
 
 bool WrapperJudge::is_certain(const PortHolder& holder, TimePoint now) const {
+  if (early_deaths_ >= kDeathsOfAllTries) return true;
   const auto known = now - since_.at({holder.pid, holder.port});
   if (holder.is_worker) return early_deaths_ >= kDeathsOfOwnListener && known >= kCertainAfterDeath;
   return known >= (early_deaths_ > 0 ? kCertainAfterDeath : kCertainAfter);

@@ -257,6 +257,13 @@ TEST_F(Judge, AProgramThatBindsByItselfIsInTheWayOnlyOfThoseThatDie) {
   EXPECT_TRUE(judge_.judge(own_listener(), start_ + 62s));
 }
 
+TEST_F(Judge, WhoHoldsThePortAtTheLastTryIsInTheWay) {
+  for (int i = 0; i < 4; ++i) judge_.died_early();
+  EXPECT_FALSE(judge_.judge(own_listener(), start_)) << "seen for the first time";
+  judge_.died_early();
+  EXPECT_TRUE(judge_.judge(own_listener(), start_ + 1ms)) << "the cluster gives up now";
+}
+
 TEST_F(Judge, WorkersThatShareAPortByThemselvesAreLeftAlone) {
   const std::vector<Seen> both{{1, {{.pid = 20, .port = 3000}}}, {2, {{.pid = 21, .port = 3000}}}};
   judge_.died_early();
