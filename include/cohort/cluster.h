@@ -101,10 +101,11 @@ struct Settings {
   /// every worker listens on from its start, as descriptors 3, 4... with LISTEN_FDS and LISTEN_PID
   /// in its environment (sd_listen_fds(3)). They block until the program says otherwise. TCP
   /// addresses have slots under `adaptive` (and `auto`), `hash` and `sticky`; Unix sockets are
-  /// shared. An address that cannot be had is the worker's `error` event, and so is `round-robin`
-  /// or a policy of one's own: what the primary accepts needs a channel to go through. One that
-  /// does not say `online` by itself counts as listening once it has lived for a second, and is
-  /// asked to end by SIGTERM. `stdio` has at most three entries then.
+  /// shared, with one O_NONBLOCK for all workers. An address that cannot be had is the worker's
+  /// `error` event, and so is `round-robin` or a policy of one's own: what the primary accepts
+  /// needs a channel to go through. One that does not say `online` by itself counts as listening
+  /// once it has lived for a second, and is asked to end by SIGTERM. `stdio` has at most three
+  /// entries then.
   std::vector<Address> listen{};
   std::optional<uid_t> uid{};
   std::optional<gid_t> gid{};
@@ -174,9 +175,10 @@ class Cluster {
 
   /// Auto unless NODE_CLUSTER_SCHED_POLICY names another (`rr` and `none` as in Node).
   /// `rescue_after`: how long connections wait in the queue of a worker that takes none before they
-  /// move to others (the primary looks as often while there is traffic, or every 20 ms). 0: they
-  /// never move. Default: 4 ms; never for Sticky, whose dead workers leave their queue to a
-  /// successor for as long. Round-robin and shared have no such queues. Ignored once decided.
+  /// move to others (the primary looks as often while there is traffic, or every 20 ms; up to 16
+  /// times less often while every worker is full). 0: they never move. Default: 4 ms; never for
+  /// Sticky, whose dead workers leave their queue to a successor for as long. Round-robin and
+  /// shared have no such queues. Ignored once decided.
   void set_policy(Policy policy, std::optional<std::chrono::milliseconds> rescue_after = {});
   /// A policy of your own: `pick` returns the id of the worker that the connection is for, or 0 for
   /// any. It waits for that worker while that one serves the port, and goes to another otherwise.
@@ -239,8 +241,8 @@ class Cluster {
   void on_online(std::function<void(Worker)> handler);
   void on_listening(std::function<void(Worker, const Address&)> handler);
   /// Beyond Node, in the primary: how the connections of a port come to the workers, and why so, in
-  /// half a sentence. Once for each port, when it is decided: under `adaptive` a quarter of a
-  /// second after the first worker listens.
+  /// half a sentence. Whenever a port was opened, as soon as it is decided: where workers have
+  /// queues of their own a quarter of a second after the first one listens.
   void on_policy(std::function<void(const Address&, Policy, std::string_view why)> handler);
   void on_message(std::function<void(Worker, const Value&)> handler);
   void on_message(std::function<void(Worker, const Value&, Handle&)> handler);

@@ -80,8 +80,8 @@ class Worker {
   /// any message. With `Serialization::Advanced`, towards another process of cohort, it is memory
   /// that both have, and sending it copies nothing; whoever cannot have that, or has no room (64
   /// MiB in all: `Settings::shared_memory_max`) gets ordinary memory, and sends work as ever. It is
-  /// used again when nobody needs the Value any more, here and there. The loop's executor only;
-  /// what it gives may be filled, and dropped, by any thread.
+  /// used again when nobody needs the Value any more, here and there. The loop's executor only,
+  /// and for a `send` there; what it gives may be filled, and dropped, by any thread.
   WritableBuffer make_buffer(std::size_t size) const;
 
   /// Calls a method of the other side (`Cluster::handle`, or a Node process: docs/calls.md). `done`

@@ -196,10 +196,16 @@ void ForkedWorker::cluster_message(ipc::Incoming& incoming) {
 
 void ForkedWorker::channel_closed(std::optional<Error> why) {
   const auto self = shared_from_this();
-  // It does not know what that is, and closed what it does not know.
-  if (ends_by_signal() && !why) return;
   sender_->close();
   calls_->peer_gone(*this);
+  // It serves on without: it does not know what that is, or needs it no more.
+  const bool serves = state_ == WorkerState::Spawned || state_ == WorkerState::Online ||
+                      state_ == WorkerState::Listening;
+  if (!lent_.empty() && serves && !why) {
+    speaks_ = false;
+    events.drain.abort(loop_);
+    return;
+  }
   if (why) {
     error_ =
         Error{why->code, describe(),

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <iostream>
+#include <iterator>
 #include <unordered_map>
 
 #include "base/sys.h"
@@ -21,8 +22,10 @@ constexpr unsigned kMovedCredits = 1;
 // sd_listen_fds(3).
 constexpr int kFirstLent = 3;
 
-// Of the `index`-th that workers are started with.
-std::string lent_key(std::size_t index) { return "LISTEN_FDS:" + std::to_string(index); }
+constexpr std::string_view kLent = "LISTEN_FDS:";
+
+// Of the `index`-th that workers are started with; its address follows.
+std::string lent_key(std::size_t index) { return std::string{kLent} + std::to_string(index) + ':'; }
 
 /// As a reply carries it: negative, and always an errno.
 int wire_errno(const Error& error) {
@@ -55,14 +58,23 @@ struct Listeners::Entry {
   std::string key;
   Address address;
   Value data;
-  bool hands_nothing = false;      // to workers that only accept
   Policy policy = Policy::Shared;  // RoundRobin, Shared, or one that has slots
   Value sockname;
   std::unique_ptr<SlotPort> slots;
   OwnFd shared;                  // which the workers accept from
   std::unique_ptr<Watch> watch;  // which the primary does
+  /// Whether a worker can be handed connections.
+  bool takes(int worker) const { return !only_accept.contains(worker); }
+  /// There are workers, and none can.
+  bool only_accepted() const { return !users.empty() && only_accept.size() == users.size(); }
+  bool remove_user(int worker) {
+    only_accept.erase(worker);
+    return users.erase(worker) != 0;
+  }
+
   std::map<int, HandoffPeer*> users;
-  std::set<int> retired;  // workers that end, and may still accept: the port is theirs too
+  std::set<int> only_accept;  // those of them that cannot be handed a connection
+  std::set<int> retired;      // workers that end, and may still accept: the port is theirs too
   std::set<int>
       targets;  // workers that are given what waits elsewhere, once they show that they turn
   std::size_t next_target = 0;
@@ -87,10 +99,7 @@ Listeners::Entry* Listeners::find(const std::string& key) {
 
 void Listeners::query(HandoffPeer& worker, const QueryServer& query) {
   // Node's `listen({fd: 3})`, of a descriptor that the worker was started with.
-  if (Entry* const lent = query.fd && *query.fd >= kFirstLent
-                              ? find(lent_key(static_cast<std::size_t>(*query.fd - kFirstLent)))
-                              : nullptr;
-      lent != nullptr && lent->users.contains(worker.id())) {
+  if (Entry* const lent = find_lent(worker.id(), query.fd.value_or(-1))) {
     const int fd =
         lent->slots ? lent->slots->fd(lent->slots->slot_of(worker.id())) : lent->shared.get();
     sys::set_nonblocking(fd, true);
@@ -107,9 +116,9 @@ void Listeners::query(HandoffPeer& worker, const QueryServer& query) {
     if (!opened) return refuse(worker, query, wire_errno(opened.error()));
     entry = entries_.emplace(key, std::move(opened).value()).first->second.get();
   }
-  if (query.accepts_only) entry->hands_nothing = true;
   const auto fd = join(worker, *entry);
   if (!fd) return refuse(worker, query, wire_errno(fd.error()));
+  if (query.accepts_only) entry->only_accept.insert(worker.id());
   Value answer = cluster_message();
   if (entry->slots) answer["slot"] = entry->slots->slot_of(worker.id());
   reply(worker, *entry, query, std::move(answer), *fd);
@@ -133,10 +142,12 @@ Result<int> Listeners::join(HandoffPeer& worker, Entry& entry) {
   return fd;
 }
 
-Result<int> Listeners::lend(HandoffPeer& worker, std::size_t index, const Address& address) {
-  const std::string key = lent_key(index);
+Result<Listeners::Lent> Listeners::lend(HandoffPeer& worker, std::size_t index,
+                                        const Address& address) {
+  const std::string key = lent_key(index) + to_string(address);
   Entry* entry = find(key);
-  if (entry == nullptr) {
+  const bool is_new = entry == nullptr;
+  if (is_new) {
     QueryServer query;
     query.type = address.is_unix() ? SocketType::Unix : SocketType::Tcp;
     query.address = address.is_unix() ? address.path() : address.host();
@@ -146,16 +157,22 @@ Result<int> Listeners::lend(HandoffPeer& worker, std::size_t index, const Addres
     entry = entries_.emplace(key, std::move(opened).value()).first->second.get();
   }
   const auto fd = join(worker, *entry);
-  // As systemd gives them, and as programs that know nothing of O_NONBLOCK need them.
-  if (fd) sys::set_nonblocking(*fd, false);
-  return fd;
+  if (!fd) return fd.error();
+  entry->only_accept.insert(worker.id());
+  // As systemd gives them, and as programs that know nothing of O_NONBLOCK need them. But not one
+  // with which others are at work.
+  if (is_new || entry->slots) sys::set_nonblocking(*fd, false);
+  const auto local = net::local_address(*fd);
+  return Lent{*fd, local ? *local : address};
 }
 
-Address Listeners::lent_address(std::size_t index) const {
-  const Entry& entry = *entries_.at(lent_key(index));
-  const int fd = entry.slots ? entry.slots->fd(0) : entry.shared.get();
-  const auto local = net::local_address(fd);
-  return local ? *local : entry.address;
+// The one that is the worker's descriptor `fd`, if any.
+Listeners::Entry* Listeners::find_lent(int worker, int fd) {
+  if (fd < kFirstLent) return nullptr;
+  const std::string begin = lent_key(static_cast<std::size_t>(fd - kFirstLent));
+  for (const auto& [key, entry] : entries_)
+    if (key.starts_with(begin) && entry->users.contains(worker)) return entry.get();
+  return nullptr;
 }
 
 void Listeners::refuse(HandoffPeer& worker, const QueryServer& query, int negative_errno) {
@@ -200,7 +217,8 @@ std::string Listeners::why(const QueryServer& query, Policy policy) const {
 }
 
 // Fails with NoDescriptor where the kernel does not steer.
-Result<void> Listeners::open_slots(Entry& entry, const net::ListenRequest& request) {
+Result<void> Listeners::open_slots(Entry& entry, const net::ListenRequest& request,
+                                   bool only_workers_take) {
   SlotPort::User user;
   user.is_full = [&entry](int worker) {
     return entry.dispatcher.is_full(worker, Dispatcher::TimePoint::clock::now());
@@ -211,7 +229,7 @@ Result<void> Listeners::open_slots(Entry& entry, const net::ListenRequest& reque
   };
   user.found = [this, &entry](const SlotBook::Findings& findings) { slots_found(entry, findings); };
   auto slots = SlotPort::open(
-      loop_, request, {entry.policy, policy_.rescue_after, entry.hands_nothing}, std::move(user));
+      loop_, request, {entry.policy, policy_.rescue_after, only_workers_take}, std::move(user));
   if (!slots) return slots.error();
   entry.slots = *std::move(slots);
   return {};
@@ -222,7 +240,6 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& que
   auto entry = std::make_unique<Entry>(loop_);
   entry->key = std::move(key);
   entry->data = query.data;
-  entry->hands_nothing = lent || query.accepts_only;
   entry->policy = policy_for(query);
   const Policy without_slots = lent ? Policy::Shared : Policy::RoundRobin;
   if (lent && entry->policy == Policy::RoundRobin) {
@@ -253,7 +270,7 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& que
     request.writable_all = query.writable_all;
     request.backlog = query.backlog;
     if (entry->policy != Policy::RoundRobin && entry->policy != Policy::Shared) {
-      const auto opened = open_slots(*entry, request);
+      const auto opened = open_slots(*entry, request, lent || query.accepts_only);
       if (opened) {
         entry->address = query.listen_address();
         return entry;
@@ -289,17 +306,20 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& que
 //
 // An empty queue is no sign of life: each of those is probed first, and gets one when it answers.
 void Listeners::slots_found(Entry& entry, const SlotBook::Findings& findings) {
-  if (entry.hands_nothing) return;
-  for (const int worker : findings.probe) entry.users.at(worker)->probe();
+  for (const int worker : findings.probe)
+    if (entry.takes(worker)) entry.users.at(worker)->probe();
   for (const auto& [id, worker] : entry.users) entry.dispatcher.retire(id);
   entry.targets.clear();
   const std::size_t held = entry.dispatcher.waiting();
   if (findings.rescue.empty() && held == 0) return;
   if (held > 0) entry.slots->wake();  // nothing that the queues show
+  std::vector<int> targets;
+  std::copy_if(findings.targets.begin(), findings.targets.end(), std::back_inserter(targets),
+               [&](int worker) { return entry.takes(worker); });
   // Some may not answer: twice as many as are needed, and others the next time.
-  const std::size_t asked = std::min(2 * (findings.connections + held), findings.targets.size());
+  const std::size_t asked = std::min(2 * (findings.connections + held), targets.size());
   for (std::size_t i = 0; i < asked; ++i) {
-    const int worker = findings.targets[entry.next_target++ % findings.targets.size()];
+    const int worker = targets[entry.next_target++ % targets.size()];
     entry.targets.insert(worker);
     entry.users.at(worker)->probe();
   }
@@ -409,7 +429,7 @@ void Listeners::has_room(int worker, const std::string& key) {
 
 void Listeners::take_back(const std::string& key, OwnFd connection) {
   Entry* entry = find(key);
-  if (entry == nullptr) return;  // nobody serves it any more
+  if (entry == nullptr || entry->only_accepted()) return;  // nobody can serve it any more
   const ConnectionId id = ++entry->last_connection;
   entry->connections.emplace(id, std::move(connection));
   entry->dispatcher.offer(id);
@@ -431,11 +451,12 @@ bool Listeners::any_waiting(int worker) const {
 }
 
 void Listeners::close(int worker, const std::string& key) {
+  if (key.starts_with(kLent)) return;  // the worker has its descriptor as long as it lives
   Entry* entry = find(key);
   if (entry == nullptr) return;
   if (entry->slots) entry->slots->leave(worker, false);
   entry->retired.erase(worker);
-  if (entry->users.erase(worker) != 0) {
+  if (entry->remove_user(worker)) {
     entry->dispatcher.retire(worker);
     if (entry->users.empty()) entry->released = true;
   }
@@ -445,7 +466,7 @@ void Listeners::close(int worker, const std::string& key) {
 void Listeners::retire(int worker, bool release) {
   for (auto next = entries_.begin(); next != entries_.end();) {
     const auto entry = next++;  // release_if_unused may erase it
-    if (entry->second->users.erase(worker) == 0) continue;
+    if (!entry->second->remove_user(worker)) continue;
     entry->second->dispatcher.retire(worker);
     if (entry->second->slots) entry->second->slots->retire(worker, !release);
     if (!entry->second->watch) entry->second->retired.insert(worker);
@@ -457,11 +478,11 @@ void Listeners::retire(int worker, bool release) {
 void Listeners::lose(int worker) {
   for (auto next = entries_.begin(); next != entries_.end();) {
     Entry& entry = *(next++)->second;
-    entry.users.erase(worker);
+    entry.remove_user(worker);
     entry.retired.erase(worker);
     if (entry.slots) entry.slots->leave(worker, true);
     for (const ConnectionId id : entry.dispatcher.leave(worker)) {
-      if (is_untouched(entry.connections.at(id).get()))
+      if (is_untouched(entry.connections.at(id).get()) && !entry.only_accepted())
         entry.dispatcher.offer(id);
       else
         entry.connections.erase(id);

@@ -61,9 +61,11 @@ class Listeners {
   void query(HandoffPeer& worker, const QueryServer& query);
   /// A listening descriptor that the worker is started with, its `index`-th: no message brings it,
   /// and nothing is handed to the worker. The listeners keep it.
-  Result<int> lend(HandoffPeer& worker, std::size_t index, const Address& address);
-  /// Where that one listens.
-  Address lent_address(std::size_t index) const;
+  struct Lent {
+    int fd;
+    Address address;  ///< Where it listens.
+  };
+  Result<Lent> lend(HandoffPeer& worker, std::size_t index, const Address& address);
   /// The worker closed its server.
   void close(int worker, const std::string& key);
   /// The worker's answer to a hand-off; false from a worker that refused, or never got it.
@@ -90,10 +92,11 @@ class Listeners {
  private:
   struct Entry;
   Entry* find(const std::string& key);
+  Entry* find_lent(int worker, int fd);
   Result<std::unique_ptr<Entry>> open(const QueryServer& query, std::string key, bool lent = false);
   Result<int> join(HandoffPeer& worker, Entry& entry);
   void refuse(HandoffPeer& worker, const QueryServer& query, int negative_errno);
-  Result<void> open_slots(Entry& entry, const net::ListenRequest& request);
+  Result<void> open_slots(Entry& entry, const net::ListenRequest& request, bool only_workers_take);
   Policy policy_for(const QueryServer& query) const;
   std::string why(const QueryServer& query, Policy policy) const;
   void reply(HandoffPeer& worker, Entry& entry, const QueryServer& query, Value message, int fd);

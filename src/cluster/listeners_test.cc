@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include <boost/asio/io_context.hpp>
 #include <functional>
@@ -137,25 +138,63 @@ TEST_F(ListenersTest, WorkersAreLentSlotsThatBlockAndNothingIsHandedToThem) {
   Peer one{1}, two{2};
   const auto lent = ports.lend(one, 0, Address{"127.0.0.1", 0});
   ASSERT_TRUE(lent) << lent.error();
-  one.socket = sys::duplicate(*lent);
+  one.socket = sys::duplicate(lent->fd);
   const auto other = ports.lend(two, 0, Address{"127.0.0.1", 0});
   ASSERT_TRUE(other);
-  EXPECT_NE(*other, *lent);
-  EXPECT_EQ(ports.lent_address(0), net::local_address(*other).value());
+  EXPECT_NE(other->fd, lent->fd);
+  EXPECT_EQ(lent->address, net::local_address(other->fd).value());
   const OwnFd clients[] = {connect(one), connect(one), connect(one), connect(one)};
   EXPECT_FALSE(run_until([&] { return !one.handed.empty() || one.probes + two.probes > 0; }, 50ms));
   run_until([] { return false; }, 1200ms);  // and when the queues are looked at no more
-  EXPECT_EQ(::fcntl(*lent, F_GETFL) & O_NONBLOCK, 0);
+  EXPECT_EQ(::fcntl(lent->fd, F_GETFL) & O_NONBLOCK, 0);
 
-  // Node's listen({fd: 3}).
+  // Node's listen({fd: 3}), as often as it likes.
   QueryServer third;
   third.fd = 3;
-  ports.query(two, third);
-  EXPECT_TRUE(two.socket);
-  EXPECT_EQ(two.answer["errno"], 0);
+  for (int i = 0; i < 2; ++i) {
+    two.socket.reset();
+    ports.query(two, third);
+    EXPECT_TRUE(two.socket);
+    EXPECT_EQ(two.answer["errno"], 0);
+    ports.close(2, std::string(two.answer["key"].string_or("")));
+  }
   ports.lose(1);
   Peer successor{3};
-  EXPECT_EQ(ports.lend(successor, 0, Address{"127.0.0.1", 0}).value(), *lent);
+  EXPECT_EQ(ports.lend(successor, 0, Address{"127.0.0.1", 0}).value().fd, lent->fd);
+}
+
+TEST_F(ListenersTest, LendsEachWorkerTheAddressOfItsTime) {
+  Listeners& ports = listeners(Policy::Shared);
+  Peer old{1}, young{2}, third{3};
+  const auto before = ports.lend(old, 0, Address{"127.0.0.1", 0}).value();
+  const auto after = ports.lend(young, 0, Address{"127.0.0.2", 0}).value();
+  EXPECT_EQ(before.address.host(), "127.0.0.1");
+  EXPECT_EQ(after.address.host(), "127.0.0.2");
+  // One file for all: what one of them set is not changed under its feet.
+  ASSERT_EQ(sys::set_nonblocking(after.fd, true), 0);
+  EXPECT_EQ(ports.lend(third, 0, Address{"127.0.0.2", 0}).value().fd, after.fd);
+  EXPECT_NE(::fcntl(after.fd, F_GETFL) & O_NONBLOCK, 0);
+}
+
+TEST_F(ListenersTest, WhatNobodyCanBeHandedIsNotKept) {
+  Listeners& ports = listeners(Policy::Adaptive);
+  Peer serves{1}, accepts{2};
+  ports.query(serves, query());
+  QueryServer accepts_only = query();
+  accepts_only.accepts_only = true;
+  ports.query(accepts, accepts_only);
+  const std::string key(serves.answer["key"].string_or(""));
+  serves.turns = [&] { ports.turns(1); };
+  OwnFd pair[2];
+  ASSERT_EQ(sys::socketpair(AF_UNIX, SOCK_STREAM, true, pair), 0);
+  ports.take_back(key, std::move(pair[0]));
+  EXPECT_TRUE(run_until([&] { return !serves.handed.empty(); })) << "one can still be handed it";
+  EXPECT_TRUE(accepts.handed.empty());
+  ports.answer(1, key, serves.handed[0], true);
+  ports.lose(1);
+  ASSERT_EQ(sys::socketpair(AF_UNIX, SOCK_STREAM, true, pair), 0);
+  ports.take_back(key, std::move(pair[0]));
+  EXPECT_NE(sys::poll(pair[1].get(), POLLIN, 0) & POLLHUP, 0) << "rather than kept for ever";
 }
 
 TEST_F(ListenersTest, LendsNothingThatThePrimaryWouldHaveToHandOver) {

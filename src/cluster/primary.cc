@@ -85,10 +85,10 @@ Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool k
   std::vector<int> listening;
   std::vector<Address> addresses;
   for (const Address& address : settings_.listen) {
-    const auto fd = listeners_->lend(worker, listening.size(), address);
-    if (!fd) return fd.error();
-    addresses.push_back(listeners_->lent_address(listening.size()));
-    listening.push_back(*fd);
+    const auto lent = listeners_->lend(worker, listening.size(), address);
+    if (!lent) return lent.error();
+    addresses.push_back(lent->address);
+    listening.push_back(lent->fd);
   }
   auto launch = prepare_launch(settings_, env, worker.id(), keep_stderr, listening);
   if (!launch) return launch.error();

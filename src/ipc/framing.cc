@@ -236,27 +236,37 @@ Result<std::vector<SharedBytes>> Decoder::take_references(std::string_view& payl
 
 Incoming Decoder::message(Value value) {
   Incoming incoming = classify(std::move(value));
-  incoming.size = static_cast<std::size_t>(position_ - std::exchange(message_end_, position_));
-  if (!waiting_.empty()) take_fds(incoming);
+  const std::uint64_t begin = std::exchange(message_end_, position_);
+  incoming.size = static_cast<std::size_t>(position_ - begin);
+  if (!waiting_.empty()) take_fds(incoming, begin);
   return incoming;
 }
 
-/// For the message that ends at `position_`.
-void Decoder::take_fds(Incoming& incoming) {
-  const std::size_t wanted = std::max<std::size_t>(incoming.heads.size(), 1);
-  if (incoming.was_handle && wanted <= waiting_.size() &&
-      waiting_[wanted - 1].read_begin < position_) {
-    const auto end = waiting_.begin() + static_cast<std::ptrdiff_t>(wanted);
-    if (incoming.heads.empty())
-      incoming.fd = std::move(waiting_.front().fd);
-    else
-      std::transform(waiting_.begin(), end, std::back_inserter(incoming.several),
-                     [](WaitingFd& waiting) { return std::move(waiting.fd); });
-    waiting_.erase(waiting_.begin(), end);
+/// For the message that began at `begin` and ends at `position_`.
+void Decoder::take_fds(Incoming& incoming, std::uint64_t begin) {
+  if (!incoming.heads.empty()) {
+    take_several(incoming, begin);
+  } else if (incoming.was_handle && waiting_.front().read_begin < position_) {
+    incoming.fd = std::move(waiting_.front().fd);
+    waiting_.erase(waiting_.begin());
   }
   // The first message that ends at or behind the end of a read was the last to which its
   // descriptors can belong: messages that follow began after it.
   std::erase_if(waiting_, [&](const WaitingFd& waiting) { return waiting.read_end <= position_; });
+}
+
+// All of them came with the read that had the message's first byte, or some are lost: then the
+// others are of no use, and those behind them belong to the next message.
+void Decoder::take_several(Incoming& incoming, std::uint64_t begin) {
+  const auto end = std::find_if(waiting_.begin(), waiting_.end(), [begin](const auto& waiting) {
+    return waiting.read_begin > begin;
+  });
+  const std::size_t wanted = incoming.heads.size();
+  if (wanted > kDescriptorsMax || std::cmp_less(end - waiting_.begin(), wanted)) return;
+  const auto last = waiting_.begin() + static_cast<std::ptrdiff_t>(wanted);
+  std::transform(waiting_.begin(), last, std::back_inserter(incoming.several),
+                 [](WaitingFd& waiting) { return std::move(waiting.fd); });
+  waiting_.erase(waiting_.begin(), last);
 }
 
 Error Decoder::too_large() {

@@ -31,8 +31,9 @@
 
 namespace cohort::ipc {
 
-/// Descriptors that may wait for the end of their message; more are closed on arrival.
-inline constexpr std::size_t kWaitingFdsMax = kDescriptorsMax;
+/// Descriptors that may wait for the end of their message: those of one, and of the next that began
+/// in the same read as its end. More are closed on arrival.
+inline constexpr std::size_t kWaitingFdsMax = 2 * kDescriptorsMax;
 
 /// Memory that grows with what is in it and is given away without a copy. Growing moves pages where
 /// the system can (realloc), so that a large message is not copied again and again.
@@ -124,7 +125,8 @@ class Decoder {
                                                std::shared_ptr<const void> owner);
   Result<std::vector<SharedBytes>> take_references(std::string_view& payload);
   Incoming message(Value value);
-  void take_fds(Incoming& incoming);
+  void take_fds(Incoming& incoming, std::uint64_t begin);
+  void take_several(Incoming& incoming, std::uint64_t begin);
 
   std::size_t message_size_max_;
   Serialization serialization_;

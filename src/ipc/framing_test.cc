@@ -250,6 +250,46 @@ TEST(DecoderOfLines, ClosesTheSecondDescriptorOfOneHandle) {
   EXPECT_FALSE(is_open(numbers[1]));
 }
 
+std::string several_line(std::size_t count) {
+  std::string line = R"({"cmd":"NODE_HANDLE","type":"cohort.Several","msg":1,"heads":[)";
+  for (std::size_t i = 0; i < count; ++i) line += i == 0 ? R"("")" : R"(,"")";
+  return line + "]}\n";
+}
+
+TEST(DecoderOfLines, GivesAMessageAllDescriptorsOfItsHeadsThoughTheNextOnesCameMeanwhile) {
+  FedDecoder decoder;
+  std::vector<int> first, second;
+  const std::string line = several_line(kDescriptorsMax);
+  decoder.feed(line.substr(0, 50), make_fds(kDescriptorsMax, &first));
+  EXPECT_EQ(drain(decoder), Texts{});
+  decoder.feed(line.substr(50) + line.substr(0, 50), make_fds(kDescriptorsMax, &second));
+  const auto numbers_of = [](const Incoming& incoming) {
+    std::vector<int> numbers;
+    for (const OwnFd& fd : incoming.several) numbers.push_back(fd.get());
+    return numbers;
+  };
+  EXPECT_EQ(numbers_of(next_message(decoder)), first);
+  EXPECT_EQ(drain(decoder), Texts{});
+  decoder.feed(line.substr(50));
+  EXPECT_EQ(numbers_of(next_message(decoder)), second);
+}
+
+TEST(DecoderOfLines, GivesAMessageWhoseDescriptorsWereLostInPartNoneAndNotThoseOfTheNext) {
+  FedDecoder decoder;
+  std::vector<int> first, second;
+  const std::string line = several_line(3);
+  decoder.feed(line.substr(0, 50), make_fds(2, &first));
+  EXPECT_EQ(drain(decoder), Texts{});
+  decoder.feed(line.substr(50) + several_line(2), make_fds(2, &second));
+  const Incoming lost = next_message(decoder);
+  EXPECT_TRUE(lost.was_handle);
+  EXPECT_FALSE(lost.has_descriptors());
+  for (const int number : first) EXPECT_FALSE(is_open(number));
+  const Incoming whole = next_message(decoder);
+  ASSERT_EQ(whole.several.size(), 2u);
+  EXPECT_EQ(whole.several[0].get(), second[0]);
+}
+
 TEST(DecoderOfLines, LetsFewDescriptorsWait) {
   FedDecoder decoder;
   std::vector<int> numbers;

@@ -35,19 +35,24 @@ std::string_view cmd_of(const Value& message) { return message["cmd"].string_or(
 }  // namespace
 
 Incoming classify(Value message) {
+  // Node's are three at most; one that contains itself has no end.
+  constexpr int kWithinEachOtherMax = 8;
   Incoming incoming;
-  while (cmd_of(message) == kHandle) {
+  Value heads;
+  for (int i = 0; i < kWithinEachOtherMax && cmd_of(message) == kHandle; ++i) {
     const Value& outer = message;
     incoming.was_handle = true;
     incoming.handle_type = outer["type"].string_or({});
     incoming.handle_key = outer["key"];
     incoming.handle_head = outer["head"].string_or({});
     incoming.dgram_type = outer["dgramType"].string_or({});
-    incoming.heads.clear();
-    for (const Value& head : outer["heads"].elements())
-      incoming.heads.emplace_back(head.string_or({}));
+    heads = outer["heads"];
     message = Value(outer["msg"]);
   }
+  // Of too many it is enough to see that they are.
+  const std::size_t count = std::min(heads.elements().size(), kDescriptorsMax + 1);
+  for (const Value& head : heads.elements().first(count))
+    incoming.heads.emplace_back(head.string_or({}));
   incoming.kind = kind_of(cmd_of(message));
   incoming.value = std::move(message);
   return incoming;

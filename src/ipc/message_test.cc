@@ -72,6 +72,21 @@ TEST(Message, TakesARetransmissionOutOfBothItsHandles) {
   EXPECT_EQ(incoming.value, Value({{"k", 1}}));
 }
 
+TEST(Message, ThatContainsItselfIsUnknown) {
+  Value message = {{"cmd", "NODE_HANDLE"}};
+  message["msg"] = message;
+  const Incoming incoming = classify(message);
+  EXPECT_EQ(incoming.kind, MessageKind::UnknownInternal);
+  message.erase("msg");
+}
+
+TEST(Message, HasAsManyHeadsAsCanMatter) {
+  Value heads = Value::array();
+  for (std::size_t i = 0; i < 10'000; ++i) heads.push_back("");
+  const Incoming incoming = classify({{"cmd", "NODE_HANDLE"}, {"heads", heads}});
+  EXPECT_EQ(incoming.heads.size(), kDescriptorsMax + 1);
+}
+
 TEST(Message, ToleratesAHandleWithoutItsParts) {
   const Incoming incoming = classified(R"({"cmd":"NODE_HANDLE","type":7})");
   EXPECT_TRUE(incoming.was_handle);

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <utility>
 
+#include "ipc/message.h"
 #include "ipc/shared_pool.h"
 
 namespace cohort::ipc {
@@ -68,7 +69,9 @@ bool Outbox::empty() const {
 }
 
 bool Outbox::may_start(const Parcel& parcel, Lane lane, std::uint64_t gathered) const {
-  if (!parcel.fds.empty() && !descriptors_may_follow_ && !unanswered_.empty()) return false;
+  const std::size_t under_way_max = descriptors_may_follow_ ? kDescriptorsMax : 1;
+  if (!parcel.fds.empty() && !unanswered_.empty() && under_way_ + parcel.fds.size() > under_way_max)
+    return false;
   return lane != Lane::Data || hurried_ || window_ == 0 ||
          written_ + gathered - processed_ < window_;
 }
@@ -143,7 +146,8 @@ void Outbox::written(std::size_t size, std::vector<Parcel::Done>& done) {
     if (size == 0) break;
     Parcel& parcel = queue(lane).front();
     if (!parcel.fds.empty()) {  // they went with the first byte
-      unanswered_.push_back(std::move(parcel.answered));
+      unanswered_.push_back({std::move(parcel.answered), parcel.fds.size()});
+      under_way_ += parcel.fds.size();
       parcel.fds.clear();
       parcel.own.clear();
     }
@@ -168,7 +172,7 @@ std::vector<Parcel::Done> Outbox::drop() {
   for (Queue& parcels : lanes_) {
     for (Parcel& parcel : parcels) {
       std::move(parcel.done.begin(), parcel.done.end(), std::back_inserter(dropped));
-      if (parcel.answered) unanswered_.push_back(std::move(parcel.answered));
+      if (parcel.answered) unanswered_.push_back({std::move(parcel.answered), 0});
     }
     parcels.clear();
   }
@@ -180,7 +184,8 @@ std::vector<Parcel::Done> Outbox::drop() {
 
 bool Outbox::answer(Delivery delivery) {
   if (unanswered_.empty()) return false;
-  const Parcel::Answered answered = std::move(unanswered_.front());
+  under_way_ -= unanswered_.front().descriptors;
+  const Parcel::Answered answered = std::move(unanswered_.front().answered);
   unanswered_.pop_front();
   if (answered) answered(delivery);
   return true;

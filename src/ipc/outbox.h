@@ -6,7 +6,8 @@
 // too much of it that it has not processed yet (a cohort peer says how far it is; any other is left
 // to the socket). A descriptor waits until the one before was answered, unless the peer is of
 // cohort: Node gives a message the descriptor that came last, which is another one's if the message
-// needs several reads.
+// needs several reads. Towards a cohort peer some 64 are under way at most: the system refuses more
+// than RLIMIT_NOFILE of one user (ETOOMANYREFS).
 //
 // Pure but for the shared memory that it fills and the descriptors that it holds. One thread at a
 // time.
@@ -119,7 +120,12 @@ class Outbox {
   std::optional<Lane> open_;  ///< The lane whose first parcel is written in part...
   std::size_t offset_ = 0;    ///< ...up to here.
   std::vector<Lane> gathered_;
-  std::deque<Parcel::Answered> unanswered_;  ///< Of those with descriptors, oldest first.
+  struct Unanswered {
+    Parcel::Answered answered;
+    std::size_t descriptors;
+  };
+  std::deque<Unanswered> unanswered_;  ///< Messages with descriptors, oldest first.
+  std::size_t under_way_ = 0;          ///< Their descriptors.
   std::size_t data_waiting_ = 0;
   std::uint64_t written_ = 0;
   std::uint64_t processed_ = 0;

@@ -108,6 +108,28 @@ TEST(Outbox, ADescriptorWaitsForTheAnswerToTheOneBefore) {
   EXPECT_FALSE(outbox.answer(Delivery::Received));
 }
 
+TEST(Outbox, NotMoreDescriptorsAreUnderWayThanTheSystemMayTake) {
+  Outbox outbox;
+  outbox.set_descriptors_may_follow();
+  const auto push = [&](std::string text, std::size_t count) {
+    outbox.push(Lane::Data, {.text = std::move(text), .fds = std::vector<int>(count, 0)});
+  };
+  push("a", 40);
+  push("b", 24);
+  push("c", 1);
+  push("d", 64);
+  EXPECT_EQ(write(outbox), "^a");
+  EXPECT_EQ(write(outbox), "^b");
+  EXPECT_EQ(write(outbox), "");
+  EXPECT_TRUE(outbox.answer(Delivery::Received));
+  EXPECT_EQ(write(outbox), "^c");
+  EXPECT_EQ(write(outbox), "");
+  EXPECT_TRUE(outbox.answer(Delivery::Received));
+  EXPECT_EQ(write(outbox), "") << "one is still under way";
+  EXPECT_TRUE(outbox.answer(Delivery::Received));
+  EXPECT_EQ(write(outbox), "^d");
+}
+
 TEST(Outbox, DataWaitsForThePeersProgressAndControlDoesNot) {
   Outbox outbox;
   outbox.set_window(10);

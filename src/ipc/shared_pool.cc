@@ -162,17 +162,17 @@ std::shared_ptr<std::byte> SharedPool::allocate(std::size_t size) {
 bool SharedPool::share(Parcel& parcel) {
   if (parcel.attached.size() > kSharedReferencesMax) return false;
   std::vector<SharedReference> references;
-  std::vector<std::shared_ptr<std::byte>> copies;  // until they are lent
+  std::vector<std::shared_ptr<std::byte>> copies;  // until they are lent; null: is there already
   for (const Attached& attached : parcel.attached) {
     auto offset = state_->offset_of(attached.bytes);
-    if (!offset) {
-      copies.push_back(allocate(attached.bytes.size()));
-      if (!copies.back()) return false;
-      std::memcpy(copies.back().get(), attached.bytes.data(), attached.bytes.size());
-      offset = state_->offset_of({copies.back().get(), attached.bytes.size()});
-    }
+    auto& copy = copies.emplace_back(offset ? nullptr : allocate(attached.bytes.size()));
+    if (copy) offset = state_->offset_of({copy.get(), attached.bytes.size()});
+    if (!offset) return false;
     references.push_back({attached.position, *offset, attached.bytes.size()});
   }
+  for (std::size_t i = 0; i < copies.size(); ++i)
+    if (copies[i])
+      std::memcpy(copies[i].get(), parcel.attached[i].bytes.data(), references[i].size);
   {
     const std::lock_guard lock{state_->mutex};
     for (const SharedReference& reference : references) state_->ranges.lend(reference.offset);
