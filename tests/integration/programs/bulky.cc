@@ -40,7 +40,6 @@ int be_worker(cohort::Cluster& cluster) {
               if (error) std::cout << *error << '\n';
               self.disconnect();
             });
-  std::cout << "given away: " << memory.bytes().size() << " bytes left\n" << std::flush;
   return cluster.run();
 }
 
