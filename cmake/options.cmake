@@ -22,6 +22,10 @@ endif()
 # No build folder in debug information, so that ccache serves all of them; sources have absolute names anyway.
 add_compile_options(-fdebug-prefix-map=${CMAKE_BINARY_DIR}=.)
 
+# What a program does not use of the library is no part of it: less memory.
+add_compile_options($<$<CONFIG:Release>:-ffunction-sections> $<$<CONFIG:Release>:-fdata-sections>)
+add_link_options($<$<CONFIG:Release>:LINKER:--gc-sections>)
+
 add_library(cohort_options INTERFACE)
 target_compile_options(cohort_options INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow)
 # Only with the compilers that CI has (g++ 12, clang 19): a newer g++ brings new warnings, which must not break a user's build.
