@@ -121,6 +121,10 @@ Connections on_connection(net::Host& host, const Address& address,
 
 /// A listening descriptor, where there is one: in a process without a primary, and under policies
 /// that share a socket; under round-robin `error()` is Errc::NoDescriptor.
+///
+/// Of an `Address::datagram` it is a bound UDP socket, under every policy. Under `adaptive`, `hash`
+/// and `sticky` each worker has its own: all datagrams from one address and port come to one
+/// worker, and what waits when it dies is its successor's.
 class Listener {
  public:
   /// Blocks until the descriptor is there: for a worker, until its primary answered. Call it at

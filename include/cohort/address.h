@@ -17,12 +17,16 @@ class Address {
   Address(std::string host, std::uint16_t port) : host_{std::move(host)}, port_{port} {}
   /// A Unix domain socket. A leading NUL byte names an abstract socket (Linux).
   static Address from_path(std::string path);
+  /// Where a UDP socket receives, for `cohort::Listener`. An empty host is any IPv4 address.
+  static Address datagram(std::string host, std::uint16_t port);
 
   const std::string& host() const { return host_; }
   std::uint16_t port() const { return port_; }
   const std::string& path() const { return path_; }
   bool is_unix() const { return !path_.empty(); }
-  /// Node's `addressType`: 4, 6, or -1 for a Unix socket. An empty host and a name count as 4.
+  bool is_datagram() const { return datagram_; }
+  /// Node's `addressType`: 4, 6, or -1 for a Unix socket ("udp4" and "udp6" are 4 and 6). An empty
+  /// host and a name count as 4.
   int address_type() const;
 
   friend bool operator==(const Address&, const Address&) = default;
@@ -31,6 +35,7 @@ class Address {
   std::string host_;
   std::uint16_t port_ = 0;
   std::string path_;
+  bool datagram_ = false;
 };
 
 /// `127.0.0.1:80`, `[::1]:80`, `*:80` for any address, or the path.

@@ -12,6 +12,12 @@ Address Address::from_path(std::string path) {
   return address;
 }
 
+Address Address::datagram(std::string host, std::uint16_t port) {
+  Address address{std::move(host), port};
+  address.datagram_ = true;
+  return address;
+}
+
 int Address::address_type() const {
   if (is_unix()) return -1;
   in6_addr v6{};

@@ -78,6 +78,7 @@ std::string url(const Address& address) {
   }
   std::string host = is_local(address.host()) ? "localhost" : address.host();
   if (host.find(':') != std::string::npos) host = '[' + host + ']';
+  if (address.is_datagram()) return "udp://" + host + ':' + std::to_string(address.port());
   return "http://" + host + (address.port() == 80 ? "" : ':' + std::to_string(address.port()));
 }
 

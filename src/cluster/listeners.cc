@@ -11,6 +11,7 @@
 #include "cluster/untouched.h"
 #include "net/bind.h"
 #include "net/datagram.h"
+#include "net/inherited.h"
 #include "net/sockaddr.h"
 
 namespace cohort::cluster {
@@ -27,10 +28,16 @@ constexpr std::string_view kLent = "LISTEN_FDS:";
 // Of the `index`-th that workers are started with; its address follows.
 std::string lent_key(std::size_t index) { return std::string{kLent} + std::to_string(index) + ':'; }
 
-/// As a reply carries it: negative, and always an errno.
-int wire_errno(const Error& error) {
-  const bool is_errno = error.code.category() == boost::system::system_category();
-  return -(is_errno ? error.code.value() : EINVAL);
+// A socket that there is already: a descriptor of the primary's, or one that it was started with.
+// None: one has to be bound.
+Result<OwnFd> given_socket(const QueryServer& query) {
+  if (!query.fd)
+    return net::inherited_socket(query.listen_address(),
+                                 query.is_datagram() ? SOCK_DGRAM : SOCK_STREAM);
+  OwnFd fd = sys::duplicate(*query.fd);
+  if (!fd || sys::set_nonblocking(fd.get(), true) == -1)
+    return errno_error("listen on descriptor " + std::to_string(*query.fd));
+  return fd;
 }
 
 // Workers give absolute paths, of which a socket's address holds 107 bytes: where that is too
@@ -42,6 +49,27 @@ Address within_reach(const Address& address) {
   const auto here = std::filesystem::current_path(error);
   const auto way = std::filesystem::path(address.path()).lexically_relative(here).string();
   return error || way.empty() || way.size() > kPathMax ? address : Address::from_path(way);
+}
+
+// Where the socket is bound, as it was asked for.
+Address bound_to(int fd, const Address& asked) {
+  const auto local = net::local_address(fd);
+  if (!local) return asked;
+  return asked.is_datagram() ? Address::datagram(local->host(), local->port()) : *local;
+}
+
+net::ListenRequest listen_request(const QueryServer& query) {
+  return {.address = within_reach(query.listen_address()),
+          .backlog = query.backlog,
+          .ipv6_only = query.ipv6_only,
+          .readable_all = query.readable_all,
+          .writable_all = query.writable_all};
+}
+
+// As a reply carries it: negative, and always an errno.
+int wire_errno(const Error& error) {
+  const bool is_errno = error.code.category() == boost::system::system_category();
+  return -(is_errno ? error.code.value() : EINVAL);
 }
 
 }  // namespace
@@ -193,43 +221,50 @@ void Listeners::reply(HandoffPeer& worker, Entry& entry, const QueryServer& quer
   worker.reply(query, std::move(message), fd);
 }
 
-// Slots are for TCP addresses. Datagrams have no accept; a Unix socket is one of its name, and a
-// descriptor is what it is.
-Policy Listeners::policy_for(const QueryServer& query) const {
-  if (query.type == SocketType::Udp4 || query.type == SocketType::Udp6) return Policy::Shared;
+// Slots are for addresses of TCP and UDP: a Unix socket is one of its name, and one that is given
+// is what it is.
+Policy Listeners::policy_for(const QueryServer& query, bool given) const {
   const Policy policy = policy_.policy;
-  if (policy == Policy::RoundRobin || policy == Policy::Shared) return policy;
-  if (policy == Policy::Own) return Policy::RoundRobin;
-  if (query.type == SocketType::Unix || query.fd) return Policy::RoundRobin;
+  const bool has_slots =
+      policy != Policy::RoundRobin && policy != Policy::Shared && policy != Policy::Own && !given;
+  if (query.is_datagram())
+    return has_slots && !query.reuse_address ? Policy::Sticky : Policy::Shared;
+  if (policy == Policy::Shared) return policy;
+  if (!has_slots || query.type == SocketType::Unix) return Policy::RoundRobin;
   return policy == Policy::Auto ? Policy::Adaptive : policy;
 }
 
 // Where the primary's own choice was not the user's.
-std::string Listeners::why(const QueryServer& query, Policy policy) const {
-  if (query.type == SocketType::Udp4 || query.type == SocketType::Udp6)
-    return "datagrams: the workers read from one socket";
+std::string Listeners::why(const QueryServer& query, Policy policy, bool given) const {
+  if (query.is_datagram()) return "datagrams: the workers read from one socket";
   if (policy_.policy == Policy::Own && policy == Policy::RoundRobin) return "the user's own choice";
   std::string why = policy == Policy::Shared ? "the workers accept from one queue"
                                              : "the primary hands each one to a free worker";
   if (policy == policy_.policy) return why;
   if (complained_) return "this kernel does not steer: " + why;
-  return (query.fd ? "a descriptor has one queue: " : "a Unix socket has one queue: ") + why;
+  if (!given) return "a Unix socket has one queue: " + why;
+  return (query.fd ? "a descriptor has one queue: " : "an inherited socket has one queue: ") + why;
 }
 
 // Fails with NoDescriptor where the kernel does not steer.
-Result<void> Listeners::open_slots(Entry& entry, const net::ListenRequest& request,
-                                   bool only_workers_take) {
+Result<void> Listeners::open_slots(Entry& entry, const QueryServer& query, bool only_workers_take) {
+  auto group = query.is_datagram() ? net::SlotGroup::open_datagram(query.listen_address(), query.v6,
+                                                                   query.ipv6_only)
+                                   : net::SlotGroup::open(listen_request(query));
+  if (!group) return group.error();
+  const SlotPort::Choice choice{.policy = entry.policy,
+                                .rescue_after = policy_.rescue_after,
+                                .only_workers_take = only_workers_take,
+                                .datagrams = query.is_datagram()};
   SlotPort::User user;
   user.is_full = [&entry](int worker) {
     return entry.dispatcher.is_full(worker, Dispatcher::TimePoint::clock::now());
   };
   user.decided = [this, &entry](const std::string& why) {
-    const auto local = net::local_address(entry.slots->fd(0));
-    decided_(local ? *local : entry.address, entry.policy, why);
+    decided_(bound_to(entry.slots->fd(0), entry.address), entry.policy, why);
   };
   user.found = [this, &entry](const SlotBook::Findings& findings) { slots_found(entry, findings); };
-  auto slots = SlotPort::open(
-      loop_, request, {entry.policy, policy_.rescue_after, only_workers_take}, std::move(user));
+  auto slots = SlotPort::open(loop_, std::move(*group), choice, std::move(user));
   if (!slots) return slots.error();
   entry.slots = *std::move(slots);
   return {};
@@ -237,11 +272,15 @@ Result<void> Listeners::open_slots(Entry& entry, const net::ListenRequest& reque
 
 Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& query, std::string key,
                                                           bool lent) {
+  auto socket = given_socket(query);
+  if (!socket) return socket.error();
+  OwnFd fd = std::move(*socket);
+  const bool given = static_cast<bool>(fd);
   auto entry = std::make_unique<Entry>(loop_);
   entry->key = std::move(key);
   entry->data = query.data;
-  entry->policy = policy_for(query);
-  const Policy without_slots = lent ? Policy::Shared : Policy::RoundRobin;
+  entry->policy = policy_for(query, given);
+  const Policy without_slots = lent || query.is_datagram() ? Policy::Shared : Policy::RoundRobin;
   if (lent && entry->policy == Policy::RoundRobin) {
     if (policy_.policy == Policy::RoundRobin || policy_.policy == Policy::Own)
       return make_error(
@@ -252,49 +291,37 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& que
     entry->policy = without_slots;
   }
 
-  OwnFd fd;
-  if (query.fd) {
-    fd = sys::duplicate(*query.fd);
-    if (!fd) return errno_error("listen on descriptor " + std::to_string(*query.fd));
-    if (sys::set_nonblocking(fd.get(), true) == -1) return errno_error("listen on descriptor");
-  } else if (query.type == SocketType::Udp4 || query.type == SocketType::Udp6) {
-    auto bound =
-        net::bind_datagram(query.listen_address(), query.v6, query.ipv6_only, query.reuse_address);
-    if (!bound) return bound.error();
-    fd = std::move(bound).value();
-  } else {
-    net::ListenRequest request;
-    request.address = within_reach(query.listen_address());
-    request.ipv6_only = query.ipv6_only;
-    request.readable_all = query.readable_all;
-    request.writable_all = query.writable_all;
-    request.backlog = query.backlog;
-    if (entry->policy != Policy::RoundRobin && entry->policy != Policy::Shared) {
-      const auto opened = open_slots(*entry, request, lent || query.accepts_only);
-      if (opened) {
-        entry->address = query.listen_address();
-        return entry;
-      }
-      if (opened.error().code != Errc::NoDescriptor) return opened.error();
-      if (!std::exchange(complained_, true))
-        std::cerr << "cohort: policy " << to_string(entry->policy) << ": " << opened.error().detail
-                  << "; going on with " << to_string(without_slots) << '\n';
-      entry->policy = without_slots;
+  if (!given && entry->policy != Policy::RoundRobin && entry->policy != Policy::Shared) {
+    const auto opened = open_slots(*entry, query, lent || query.accepts_only);
+    if (opened) {
+      entry->address = query.listen_address();
+      return entry;
     }
-    auto bound = net::bind_socket(request);
+    if (opened.error().code != Errc::NoDescriptor) return opened.error();
+    if (!std::exchange(complained_, true))
+      std::cerr << "cohort: policy " << to_string(entry->policy) << ": " << opened.error().detail
+                << "; going on with " << to_string(without_slots) << '\n';
+    entry->policy = without_slots;
+  }
+  if (!given) {
+    auto bound = query.is_datagram() ? net::bind_datagram(query.listen_address(), query.v6,
+                                                          query.ipv6_only, query.reuse_address)
+                                     : net::bind_socket(listen_request(query));
     if (!bound) return bound.error();
-    fd = std::move(bound).value();
+    fd = std::move(*bound);
     entry->address = query.listen_address();  // from here on a socket file is ours to remove
   }
   if (entry->policy == Policy::RoundRobin || lent) {
-    if (auto listening = net::listen_on(fd.get(), query.backlog); !listening)
-      return listening.error();
+    // One that this process was started with listens.
+    if (!given || query.fd)
+      if (auto listening = net::listen_on(fd.get(), query.backlog); !listening)
+        return listening.error();
     if (auto local = net::local_address(fd.get())) entry->sockname = make_sockname(*local);
     // So that there is something to see when it is accepted.
     if (policy_.peek_size > 0 && !lent) net::defer_accept(fd.get());
   }
-  const auto local = net::local_address(fd.get());
-  decided_(local ? *local : entry->address, entry->policy, why(query, entry->policy));
+  decided_(bound_to(fd.get(), query.listen_address()), entry->policy,
+           why(query, entry->policy, given));
   if (entry->policy == Policy::RoundRobin)
     entry->watch = std::make_unique<Watch>(loop_, std::move(fd));
   else

@@ -96,9 +96,9 @@ class Listeners {
   Result<std::unique_ptr<Entry>> open(const QueryServer& query, std::string key, bool lent = false);
   Result<int> join(HandoffPeer& worker, Entry& entry);
   void refuse(HandoffPeer& worker, const QueryServer& query, int negative_errno);
-  Result<void> open_slots(Entry& entry, const net::ListenRequest& request, bool only_workers_take);
-  Policy policy_for(const QueryServer& query) const;
-  std::string why(const QueryServer& query, Policy policy) const;
+  Result<void> open_slots(Entry& entry, const QueryServer& query, bool only_workers_take);
+  Policy policy_for(const QueryServer& query, bool given) const;
+  std::string why(const QueryServer& query, Policy policy, bool given) const;
   void reply(HandoffPeer& worker, Entry& entry, const QueryServer& query, Value message, int fd);
   void slots_found(Entry& entry, const SlotBook::Findings& findings);
   void accept_ready(Entry& entry);

@@ -43,7 +43,8 @@ Result<Address> literal(const Address& address) {
   if (address.is_unix() || address.host().empty()) return address;
   const auto candidates = net::resolve(address);
   if (!candidates) return candidates.error();
-  return net::from_sockaddr(candidates->front());
+  const Address found = net::from_sockaddr(candidates->front());
+  return address.is_datagram() ? Address::datagram(found.host(), found.port()) : found;
 }
 
 QueryServer make_query(const net::ListenRequest& request, const Address& address) {
@@ -55,6 +56,7 @@ QueryServer make_query(const net::ListenRequest& request, const Address& address
     query.address = abstract ? address.path() : std::filesystem::absolute(address.path()).string();
   } else {
     query.v6 = address.address_type() == 6;
+    if (address.is_datagram()) query.type = query.v6 ? SocketType::Udp6 : SocketType::Udp4;
     query.port = address.port();
     if (!address.host().empty()) query.address = address.host();
   }
@@ -330,7 +332,8 @@ void OwnWorker::channel_closed(std::optional<Error> why) {
 std::unique_ptr<net::Listener> OwnWorker::listen(const net::ListenRequest& request,
                                                  std::shared_ptr<net::ListenerUser> user) {
   if (!is_cluster_worker()) return direct_.listen(request, std::move(user));
-  const auto resolved = literal(request.address);
+  const auto resolved = request.address.is_datagram() ? net::no_connections(request.address)
+                                                      : literal(request.address);
   const auto claim =
       std::make_shared<Claim>(user, make_query(request, resolved ? *resolved : request.address));
   claim->defer_accept = request.defer_accept;
@@ -374,7 +377,8 @@ void OwnWorker::query_answered(const std::shared_ptr<Claim>& shared, const Value
 
   Address bound = address;  // a path stays as we know it: the primary may be somewhere else
   if (fd && !address.is_unix()) {
-    if (const auto local = net::local_address(fd.get())) bound = *local;
+    if (const auto local = net::local_address(fd.get()))
+      bound = address.is_datagram() ? Address::datagram(local->host(), local->port()) : *local;
   } else if (!address.is_unix()) {
     bound = parse_sockname(reply["sockname"]);
   }
@@ -385,7 +389,9 @@ void OwnWorker::query_answered(const std::shared_ptr<Claim>& shared, const Value
   }
   if (fd) {
     sys::set_nonblocking(fd.get(), true);
-    if (auto listening = net::listen_on(fd.get(), claim.query.backlog); !listening) {
+    const auto listening =
+        address.is_datagram() ? Result<void>{} : net::listen_on(fd.get(), claim.query.backlog);
+    if (!listening) {
       send_close(claim);
       return fail(claim, net::error_for(address, listening.error().code.value()));
     }

@@ -6,7 +6,8 @@ namespace cohort::cluster {
 namespace {
 
 constexpr std::chrono::seconds kStuckFor{1};
-constexpr int kTrustedMax = 25;  // times `rescue_after`
+constexpr int kStuckForIfMoved = 5;  // times `rescue_after`
+constexpr int kTrustedMax = 25;      // times `rescue_after`
 
 }  // namespace
 
@@ -100,6 +101,11 @@ SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const unsigned> wa
     findings.connections += slot.waiting;
   }
   return findings;
+}
+
+void SlotBook::moved(std::size_t slot, TimePoint now) {
+  slots_[slot].waiting = 0;
+  slots_[slot].tried_again = now + kStuckForIfMoved * *rules_.rescue_after;
 }
 
 // Every queue has connections: who is asked for a sign of life; and the workers not in doubt.

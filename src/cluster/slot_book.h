@@ -63,6 +63,11 @@ class SlotBook {
   Findings observe(TimePoint now, std::span<const unsigned> waiting,
                    const std::function<bool(int worker)>& is_full);
 
+  /// What waited in the slot's queue went to other queues, its worker unasked: if that one is stuck
+  /// it is tried again soon, since nothing waits there any more that would shrink.
+  void moved(std::size_t slot, TimePoint now);
+  bool has_worker(std::size_t slot) const { return slots_[slot].worker.has_value(); }
+
   /// For each slot, whether it gets new connections. At least one does.
   std::vector<bool> eligible() const;
 

@@ -49,6 +49,19 @@ TEST(SlotBook, ASlotWithoutAWorkerGetsNothingWhileOthersCan) {
   EXPECT_EQ(watched.book.eligible(), (Bools{true, true, true})) << "they wait for successors";
 }
 
+TEST(SlotBook, AWorkerWhoseConnectionsMovedIsTriedAgainSoonAndIsNotSeenToTakeThem) {
+  Watched watched{2, {.rescue_after = milliseconds{4}, .only_workers_take = true}};
+  watched.after(4, {2, 0});
+  EXPECT_EQ(watched.after(4, {2, 0}).rescue, Slots{0});
+  watched.book.moved(0, watched.now);
+  watched.after(4, {0, 1});
+  EXPECT_EQ(watched.book.eligible(), (Bools{false, true})) << "its worker took nothing";
+  watched.after(16, {0, 0});
+  EXPECT_EQ(watched.book.eligible(), (Bools{true, true})) << "tried again";
+  watched.after(4, {1, 0});
+  EXPECT_EQ(watched.after(4, {1, 0}).rescue, Slots{0}) << "it is still blocked";
+}
+
 TEST(SlotBook, ConnectionsMoveFromASlotWhoseWorkerTakesNoneToOnesThatHaveNone) {
   Watched watched{3};
   EXPECT_EQ(watched.after(4, {0, 2, 0}).rescue, Slots{}) << "seen for the first time";

@@ -26,6 +26,7 @@ SlotBook::Rules rules_of(const SlotPort::Choice& choice) {
   SlotBook::Rules rules{.steer_around = !sticky,
                         .rescue_after = choice.rescue_after,
                         .only_workers_take = choice.only_workers_take};
+  if (choice.datagrams) rules.rescue_after.reset();
   if (!rules.rescue_after && !sticky) rules.rescue_after = kRescueAfter;
   if (rules.rescue_after && *rules.rescue_after <= std::chrono::milliseconds::zero())
     rules.rescue_after.reset();
@@ -35,22 +36,19 @@ SlotBook::Rules rules_of(const SlotPort::Choice& choice) {
 
 }  // namespace
 
-Result<std::unique_ptr<SlotPort>> SlotPort::open(const Loop& loop,
-                                                 const net::ListenRequest& request, Choice choice,
-                                                 User user) {
-  auto group = net::SlotGroup::open(request);
-  if (!group) return group.error();
+Result<std::unique_ptr<SlotPort>> SlotPort::open(const Loop& loop, net::SlotGroup group,
+                                                 Choice choice, User user) {
   // A program that names the only slot there is: whether the kernel takes one.
   const unsigned weight = 1;
-  if (const auto steered = group->steer(net::choose_at_random({&weight, 1})); !steered)
+  if (const auto steered = group.steer(net::choose_at_random({&weight, 1})); !steered)
     return make_error(Errc::NoDescriptor, steered.error().op, steered.error().message());
-  return std::unique_ptr<SlotPort>{new SlotPort{loop, std::move(*group), choice, std::move(user)}};
+  return std::unique_ptr<SlotPort>{new SlotPort{loop, std::move(group), choice, std::move(user)}};
 }
 
 SlotPort::SlotPort(const Loop& loop, net::SlotGroup group, Choice choice, User user)
     : loop_{loop},
       group_{std::move(group)},
-      policy_{choice.policy},
+      choice_{choice},
       rules_{rules_of(choice)},
       book_{rules_},
       user_{std::move(user)},
@@ -60,9 +58,11 @@ SlotPort::SlotPort(const Loop& loop, net::SlotGroup group, Choice choice, User u
 
 void SlotPort::decide() {
   by_queues_at_.reset();
-  if (policy_ == Policy::Hash)
+  if (choice_.datagrams)
+    return user_.decided("datagrams: a flow keeps its worker, or its successor");
+  if (choice_.policy == Policy::Hash)
     return user_.decided("the same client, the same worker while it is well");
-  if (policy_ == Policy::Sticky)
+  if (choice_.policy == Policy::Sticky)
     return user_.decided("the same client, the same worker or its successor");
   const auto steered = group_.steer_by_queues(steered_to_);
   by_queues_ = steered.has_value();
@@ -127,10 +127,14 @@ void SlotPort::steer() {
     steered_to_ = std::move(eligible);
     return;
   }
-  if (policy_ == Policy::Hash || policy_ == Policy::Sticky) {
-    steered = group_.steer(net::choose_by_client(buckets_.among(eligible)));
+  if (choice_.policy == Policy::Hash || choice_.policy == Policy::Sticky) {
+    const auto same =
+        choice_.datagrams ? net::SameClient::AddressAndPorts : net::SameClient::Address;
+    steered = group_.steer(net::choose_by_client(buckets_.among(eligible), same));
   } else {
-    const std::vector<unsigned> weights(eligible.begin(), eligible.end());
+    std::vector<unsigned> weights(eligible.size());
+    for (std::size_t slot = 0; slot < weights.size(); ++slot)
+      weights[group_.place(slot)] = eligible[slot];
     steered = group_.steer(net::choose_at_random(weights));
   }
   if (steered) steered_to_ = std::move(eligible);
@@ -175,6 +179,18 @@ void SlotPort::look_later() {
   }));
 }
 
+// The kernel moves what nobody else may take, and what no process would notice. Accepting, and a
+// hand-off, does the rest: a worker that just then accepts itself must not get EINVAL.
+void SlotPort::migrate(std::vector<std::size_t>& slots, Clock::time_point now) {
+  if (!by_queues_) return;
+  std::erase_if(slots, [&](std::size_t slot) {
+    const bool unnoticed = rules_.only_workers_take || !book_.has_worker(slot);
+    if (!unnoticed || !group_.migrate(slot)) return false;
+    book_.moved(slot, now);
+    return true;
+  });
+}
+
 void SlotPort::look() {
   const auto now = Clock::now();
   if (by_queues_at_ && now >= *by_queues_at_) decide();
@@ -184,13 +200,14 @@ void SlotPort::look() {
   }
   std::vector<unsigned> waiting(book_.size());
   for (std::size_t slot = 0; slot < group_.size(); ++slot) waiting[slot] = group_.waiting(slot);
-  const auto findings = book_.observe(now, waiting, user_.is_full);
+  auto findings = book_.observe(now, waiting, user_.is_full);
+  const bool nothing_happens = !findings.any_moves && findings.rescue.empty();
   steer();
+  migrate(findings.rescue, now);
   rescue_ = findings.rescue;
   const bool any_waits =
       std::any_of(waiting.begin(), waiting.end(), [](unsigned count) { return count > 0; });
   if (any_waits) awake_until_ = now + kQuiet;
-  const bool nothing_happens = !findings.any_moves && findings.rescue.empty();
   idle_looks_ = nothing_happens ? std::min(idle_looks_ + 1, kIdleLooks * kHalvedAtMost) : 0;
   user_.found(findings);
   // Without workers nothing can move; the next one wakes it.

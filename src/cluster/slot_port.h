@@ -35,10 +35,12 @@ class SlotPort {
     std::optional<std::chrono::milliseconds> rescue_after;  ///< As `Cluster::set_policy`.
     /// Nothing is taken from the queues but by the workers, who are never probed.
     bool only_workers_take = false;
+    /// Of UDP: a flow is a client of its own. Under Policy::Sticky.
+    bool datagrams = false;
   };
 
-  /// Errors: those of `SlotGroup::open`; NoDescriptor where the kernel attaches no program.
-  static Result<std::unique_ptr<SlotPort>> open(const Loop& loop, const net::ListenRequest& request,
+  /// Of a group with one slot. Fails where the kernel attaches no program: NoDescriptor.
+  static Result<std::unique_ptr<SlotPort>> open(const Loop& loop, net::SlotGroup group,
                                                 Choice choice, User user);
   SlotPort(const SlotPort&) = delete;
   SlotPort& operator=(const SlotPort&) = delete;
@@ -71,10 +73,11 @@ class SlotPort {
   void fall_asleep();
   void look_later();
   void look();
+  void migrate(std::vector<std::size_t>& slots, Clock::time_point now);
 
   Loop loop_;  // before what refers to it
   net::SlotGroup group_;
-  Policy policy_;
+  Choice choice_;
   SlotBook::Rules rules_;
   SlotBook book_;
   bool by_queues_ = false;                         // the kernel chooses the shortest queue

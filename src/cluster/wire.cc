@@ -56,13 +56,14 @@ std::string QueryServer::key() const {
   key += ':' + (fd ? "null" : std::to_string(port));
   key += ':' + text(type_value(*this));
   key += ':' + (fd ? std::to_string(*fd) : "undefined");
-  const bool is_datagram = type == SocketType::Udp4 || type == SocketType::Udp6;
-  return port == 0 || is_datagram ? key + ':' + std::to_string(index) : key;
+  return port == 0 || is_datagram() ? key + ':' + std::to_string(index) : key;
 }
 
 Address QueryServer::listen_address() const {
   if (type == SocketType::Unix) return Address::from_path(address.value_or(""));
-  return {address.value_or(""), static_cast<std::uint16_t>(port)};
+  const auto number = static_cast<std::uint16_t>(port);
+  if (is_datagram()) return Address::datagram(address.value_or(""), number);
+  return {address.value_or(""), number};
 }
 
 Result<QueryServer> parse_query_server(const Value& message) {
@@ -115,8 +116,10 @@ Address parse_listening(const Value& message) {
   const Value& host = message["address"];
   if (message["addressType"] == -1) return Address::from_path(std::string(host.string_or("")));
   const std::int64_t port = message["port"].int64_or(0);
-  const bool valid = port >= 0 && port <= 65535;
-  return {std::string(host.string_or("")), static_cast<std::uint16_t>(valid ? port : 0)};
+  const auto number = static_cast<std::uint16_t>(port >= 0 && port <= 65535 ? port : 0);
+  std::string name{host.string_or("")};
+  const bool datagram = message["addressType"] == "udp4" || message["addressType"] == "udp6";
+  return datagram ? Address::datagram(std::move(name), number) : Address{std::move(name), number};
 }
 
 Value make_sockname(const Address& bound) {

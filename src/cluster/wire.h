@@ -36,6 +36,7 @@ struct QueryServer {
   /// may have one address (port 0, UDP) does the index tell them apart. A worker of Node 20 raises
   /// the index with every try on a busy port, so that two of them would never again agree on a key.
   std::string key() const;
+  bool is_datagram() const { return type == SocketType::Udp4 || type == SocketType::Udp6; }
   Address listen_address() const;
 };
 

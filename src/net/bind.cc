@@ -45,9 +45,12 @@ std::string hint(const Address& address, int errno_value) {
   }
 }
 
-int set_tcp_options(int fd, int family, bool ipv6_only) {
+int set_tcp_options(int fd) {
   if (sys::set_int_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1) return -1;
-  if (sys::set_int_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) == -1) return -1;
+  return sys::set_int_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+int set_ipv6_only(int fd, int family, bool ipv6_only) {
   if (family != AF_INET6) return 0;
   return sys::set_int_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, ipv6_only ? 1 : 0);
 }
@@ -66,7 +69,8 @@ OwnFd bind_one(const SockAddr& sockaddr, const ListenRequest& request) {
   OwnFd fd = sys::socket(sockaddr.family(), SOCK_STREAM, 0);
   if (!fd) return fd;
   const bool tcp = sockaddr.family() != AF_UNIX;
-  bool ok = !tcp || set_tcp_options(fd.get(), sockaddr.family(), request.ipv6_only) == 0;
+  bool ok = !tcp || set_tcp_options(fd.get()) == 0;
+  ok = ok && set_ipv6_only(fd.get(), sockaddr.family(), request.ipv6_only) == 0;
   ok = ok && sys::bind(fd.get(), sockaddr.get(), sockaddr.size) == 0;
   if (ok && !tcp && open_to_all(request.address.path(), request) == -1) {
     const int failure = errno;
@@ -79,7 +83,13 @@ OwnFd bind_one(const SockAddr& sockaddr, const ListenRequest& request) {
 
 }  // namespace
 
+Error no_connections(const Address& address) {
+  return make_error(Errc::InvalidArgument, "listen " + to_string(address),
+                    "a UDP address has no connections: cohort::Listener gives its socket");
+}
+
 Result<OwnFd> bind_socket(const ListenRequest& request) {
+  if (request.address.is_datagram()) return no_connections(request.address);
   auto candidates = resolve(request.address);
   if (!candidates) {
     Error error = candidates.error();
@@ -100,14 +110,17 @@ Result<OwnFd> bind_socket(const ListenRequest& request) {
 Result<OwnFd> bind_beside(int fd) {
   SockAddr address;
   address.size = sizeof address.storage;
-  int ipv6_only = 0;
-  socklen_t size = sizeof ipv6_only;
-  if (sys::getsockname(fd, address.storage, address.size) == -1) return errno_error("getsockname");
+  int type = 0, ipv6_only = 0;
+  socklen_t size = sizeof type;
+  if (sys::getsockname(fd, address.storage, address.size) == -1 ||
+      sys::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, size) == -1)
+    return errno_error("getsockname");
   if (address.family() == AF_INET6 &&
       sys::getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &ipv6_only, size) == -1)
     return errno_error("IPV6_V6ONLY");
-  OwnFd beside = sys::socket(address.family(), SOCK_STREAM, 0);
-  if (!beside || set_tcp_options(beside.get(), address.family(), ipv6_only != 0) == -1 ||
+  OwnFd beside = sys::socket(address.family(), type, 0);
+  if (!beside || (type == SOCK_STREAM && set_tcp_options(beside.get()) == -1) ||
+      set_ipv6_only(beside.get(), address.family(), ipv6_only != 0) == -1 ||
       sys::set_int_option(beside.get(), SOL_SOCKET, SO_REUSEPORT, 1) == -1 ||
       sys::bind(beside.get(), address.get(), address.size) == -1)
     return error_for(from_sockaddr(address), errno);

@@ -22,8 +22,8 @@ namespace cohort::net {
 /// resolve.
 Result<OwnFd> bind_socket(const ListenRequest& request);
 
-/// Another socket on the address of a TCP socket, which has SO_REUSEPORT, as this one has: bound,
-/// not listening.
+/// Another socket on the address of a TCP or UDP socket, which has SO_REUSEPORT, as this one has:
+/// bound, not listening.
 Result<OwnFd> bind_beside(int fd);
 
 /// `backlog` 0 is 511, Node's default; the kernel caps it at net.core.somaxconn. Again on a
@@ -34,6 +34,9 @@ Result<void> listen_on(int fd, int backlog);
 /// TCP_DEFER_ACCEPT on a listening socket: connections arrive with their first data, or after some
 /// seconds without. Nothing for other sockets.
 void defer_accept(int fd);
+
+/// A server of connections was given an address of datagrams.
+Error no_connections(const Address& address);
 
 /// Removes the file of a Unix socket; call it before the last descriptor is closed. Nothing for
 /// others.

@@ -4,11 +4,24 @@
 #include <optional>
 
 #include "net/bind.h"
+#include "net/datagram.h"
+#include "net/inherited.h"
 #include "net/shared_listener.h"
 #include "net/sockaddr.h"
 
 namespace cohort::net {
 namespace {
+
+// UDP sockets are bound by their literal addresses.
+Result<OwnFd> open_datagram_port(const ListenRequest& request) {
+  Address address = request.address;
+  if (!address.host().empty()) {
+    const auto candidates = resolve(address);
+    if (!candidates) return candidates.error();
+    address = from_sockaddr(candidates->front());
+  }
+  return bind_datagram(address, address.address_type() == 6, request.ipv6_only, false);
+}
 
 Result<OwnFd> open_port(const ListenRequest& request) {
   auto fd = bind_socket(request);
@@ -30,6 +43,8 @@ class DirectHost::Claim {
   ~Claim() { close(); }
 
   void open(const ListenRequest& request) {
+    if (OwnFd inherited = inherited_socket(request.address, SOCK_STREAM))
+      return adopt(std::move(inherited));
     auto fd = open_port(request);
     if (!fd) {
       failure_ = fd.error();
@@ -146,7 +161,10 @@ std::unique_ptr<Listener> DirectHost::add(const std::shared_ptr<Claim>& claim,
 }
 
 Result<int> DirectHost::listening_descriptor(const ListenRequest& request) {
-  auto fd = open_port(request);
+  const bool datagrams = request.address.is_datagram();
+  if (OwnFd inherited = inherited_socket(request.address, datagrams ? SOCK_DGRAM : SOCK_STREAM))
+    return descriptors_.emplace_back(std::move(inherited)).get();
+  auto fd = datagrams ? open_datagram_port(request) : open_port(request);
   if (!fd) return fd.error();
   if (request.address.is_unix()) socket_files_.push_back(request.address);
   descriptors_.push_back(std::move(*fd));

@@ -1,6 +1,5 @@
 #include "net/queue_steering.h"
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
@@ -41,7 +40,7 @@ constexpr const char* kWhat = "steer by queue lengths";
 // As in steering.bpf.c.
 struct Choice {
   std::uint32_t slots = 0;
-  std::array<std::uint8_t, kSlotsMax> eligible{};
+  std::array<std::uint16_t, kSlotsMax> places{};  // kSlotsMax: not eligible
 };
 
 // libbpf's functions return 0 or a negative errno.
@@ -81,9 +80,11 @@ Result<void> QueueSteering::set_socket(std::size_t slot, int fd) {
   return done(bpf_map_update_elem(sockets_, &key, &value, BPF_ANY));
 }
 
-Result<void> QueueSteering::choose_among(const std::vector<bool>& eligible) {
+Result<void> QueueSteering::choose_among(const std::vector<bool>& eligible,
+                                         const std::vector<std::size_t>& places) {
   Choice choice{.slots = static_cast<std::uint32_t>(eligible.size())};
-  std::copy(eligible.begin(), eligible.end(), choice.eligible.begin());
+  for (std::size_t slot = 0; slot < eligible.size(); ++slot)
+    choice.places[slot] = static_cast<std::uint16_t>(eligible[slot] ? places[slot] : kSlotsMax);
   const std::uint32_t zero = 0;
   return done(bpf_map_update_elem(choices_, &zero, &choice, BPF_ANY));
 }
@@ -100,7 +101,10 @@ Result<QueueSteering> QueueSteering::load() {
   return system_error(ENOTSUP, "steer by queue lengths", "built without clang or libbpf");
 }
 Result<void> QueueSteering::set_socket(std::size_t, int) { return {}; }
-Result<void> QueueSteering::choose_among(const std::vector<bool>&) { return {}; }
+Result<void> QueueSteering::choose_among(const std::vector<bool>&,
+                                         const std::vector<std::size_t>&) {
+  return {};
+}
 Result<void> QueueSteering::attach(int) { return {}; }
 void QueueSteering::Close::operator()(bpf_object*) const {}
 #endif

@@ -21,10 +21,12 @@ class QueueSteering {
   /// if the environment has COHORT_EBPF=0.
   static Result<QueueSteering> load();
 
-  /// The listening socket of the slot, whose place in the kernel's group is the same number.
+  /// The listening socket of the slot. One that was shut down has to be set again.
   Result<void> set_socket(std::size_t slot, int fd);
-  /// New connections go to the shortest queue among these, in turns. At least one is eligible.
-  Result<void> choose_among(const std::vector<bool>& eligible);
+  /// New connections, and those of a socket that is shut down, go to the shortest queue among the
+  /// eligible slots, in turns; at least one is. `places`: each slot's in the kernel's group.
+  Result<void> choose_among(const std::vector<bool>& eligible,
+                            const std::vector<std::size_t>& places);
   /// For the group that the socket is in; instead of any other program.
   Result<void> attach(int fd);
 

@@ -2,21 +2,44 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
 
 #include "base/sys.h"
 #include "net/bind.h"
+#include "net/datagram.h"
 
 namespace cohort::net {
 
-Result<SlotGroup> SlotGroup::open(const ListenRequest& request) {
-  SlotGroup group{request.backlog};
-  auto bound = bind_socket(request);
-  if (!bound) return bound.error();
-  if (sys::set_int_option(bound->get(), SOL_SOCKET, SO_REUSEPORT, 1) == -1)
+namespace {
+
+// From here on others may bind the address, too: those of the same user, with the option.
+Result<OwnFd> share_port(Result<OwnFd> bound) {
+  if (bound && sys::set_int_option(bound->get(), SOL_SOCKET, SO_REUSEPORT, 1) == -1)
     return errno_error("SO_REUSEPORT");
-  if (auto listening = listen_on(bound->get(), group.backlog_); !listening)
-    return listening.error();
-  group.sockets_.push_back(std::move(*bound));
+  return bound;
+}
+
+}  // namespace
+
+Result<SlotGroup> SlotGroup::open(const ListenRequest& request) {
+  auto bound = share_port(bind_socket(request));
+  // A socket forgets a port that the system chose when it is shut down (`migrate`); not so one that
+  // asked for that port.
+  if (bound && request.address.port() == 0) bound = bind_beside(bound->get());
+  SlotGroup group{request.backlog};
+  if (auto added = group.append(std::move(bound)); !added) return added.error();
+  return group;
+}
+
+Result<SlotGroup> SlotGroup::open_datagram(const Address& address, bool v6, bool ipv6_only) {
+  auto bound = share_port(bind_datagram(address, v6, ipv6_only, false));
+  // One that had the option only later is no group of its own.
+  if (bound) bound = bind_beside(bound->get());
+  SlotGroup group{std::nullopt};
+  if (auto added = group.append(std::move(bound)); !added) return added.error();
   return group;
 }
 
@@ -24,11 +47,17 @@ Result<void> SlotGroup::add() {
   if (size() == kSlotsMax)
     return make_error(Errc::InvalidArgument, "listen",
                       "one address has at most " + std::to_string(kSlotsMax) + " slots");
-  auto bound = bind_beside(sockets_.front().get());
+  return append(bind_beside(sockets_.front().get()));
+}
+
+// The kernel's group grows at its end, too.
+Result<void> SlotGroup::append(Result<OwnFd> bound) {
   if (!bound) return bound.error();
-  if (auto listening = listen_on(bound->get(), backlog_); !listening) return listening.error();
+  if (backlog_)
+    if (auto listening = listen_on(bound->get(), *backlog_); !listening) return listening.error();
   // Where that is not allowed any more the next steering loads it again, or fails.
   if (by_queues_ && !by_queues_->set_socket(size(), bound->get())) by_queues_.reset();
+  places_.push_back(size());
   sockets_.push_back(std::move(*bound));
   return {};
 }
@@ -45,18 +74,37 @@ Result<void> SlotGroup::steer(const SteeringProgram& program) {
 }
 
 Result<void> SlotGroup::steer_by_queues(const std::vector<bool>& eligible) {
-  if (by_queues_) return by_queues_->choose_among(eligible);
+  eligible_ = eligible;
+  if (by_queues_) return by_queues_->choose_among(eligible_, places_);
   auto steering = QueueSteering::load();
   if (!steering) return steering.error();
   for (std::size_t slot = 0; slot < size(); ++slot)
     if (auto set = steering->set_socket(slot, fd(slot)); !set) return set.error();
-  if (auto chosen = steering->choose_among(eligible); !chosen) return chosen.error();
+  if (auto chosen = steering->choose_among(eligible_, places_); !chosen) return chosen.error();
   if (auto attached = steering->attach(fd(0)); !attached) return attached.error();
   by_queues_ = std::move(*steering);
   return {};
 }
 
+Result<void> SlotGroup::migrate(std::size_t slot) {
+  if (!by_queues_ || !backlog_ || size() < 2) return system_error(ENOTSUP, "move connections");
+  // ENOTCONN: it does not listen, since that failed the last time.
+  if (sys::shutdown(fd(slot), SHUT_RD) == -1 && errno != ENOTCONN)
+    return errno_error("move connections");
+  if (auto listening = listen_on(fd(slot), *backlog_); !listening) return listening.error();
+  // The last of the kernel's group took the place that was left, and this one is now the last.
+  const std::size_t last = size() - 1;
+  *std::find(places_.begin(), places_.end(), last) = places_[slot];
+  places_[slot] = last;
+  if (auto set = by_queues_->set_socket(slot, fd(slot)); !set) return set.error();
+  return by_queues_->choose_among(eligible_, places_);
+}
+
 unsigned SlotGroup::waiting(std::size_t slot) const {
+  if (!backlog_) {
+    int count = 0;  // of bytes
+    return sys::bytes_readable(fd(slot), count) == 0 && count > 0 ? 1 : 0;
+  }
   tcp_info info{};
   socklen_t size = sizeof info;
   // Of a listening socket, these are the lengths of its queue: now, and at most.

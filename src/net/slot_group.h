@@ -1,5 +1,6 @@
 // Several listening sockets on one TCP address, one for each worker: a slot's worker accepts from a
-// queue of its own, and who dies leaves his queue to a successor.
+// queue of its own, and who dies leaves his queue to a successor. Or UDP sockets: what is said here
+// of connections then holds for datagrams.
 //
 // Owned by the primary, which keeps every socket open. The kernel gives each connection to the slot
 // that the steering program names (by a hash of the addresses without one). Slots are only added:
@@ -23,6 +24,8 @@ class SlotGroup {
   /// Slot 0, listening. It binds without SO_REUSEPORT, so that a busy port is an error, whoever has
   /// it; errors as `bind_socket` and `listen_on`.
   static Result<SlotGroup> open(const ListenRequest& request);
+  /// Slot 0 of UDP sockets; errors as `bind_datagram`.
+  static Result<SlotGroup> open_datagram(const Address& address, bool v6, bool ipv6_only);
 
   /// One more slot, number `size()`, listening on the same address: connections may arrive at once.
   Result<void> add();
@@ -32,17 +35,28 @@ class SlotGroup {
   /// From now on the program chooses. Takes some 10 us; connections that wait stay where they are.
   Result<void> steer(const SteeringProgram& program);
   /// From now on new connections go to the shortest queue among the eligible slots. Errors as
-  /// `QueueSteering::load`, at the first call.
+  /// `QueueSteering::load`, at the first call. Not again after `steer`: the kernel takes its time
+  /// to let go of what was attached.
   Result<void> steer_by_queues(const std::vector<bool>& eligible);
-  /// Connections that wait to be accepted.
+  /// What a program answers to name the slot: its socket's place in the kernel's group. It is the
+  /// slot's number until `migrate`.
+  std::size_t place(std::size_t slot) const { return places_[slot]; }
+  /// Moves what waits in the slot's queue to the queues of the eligible slots, with the bytes that
+  /// were received. Some 25 us, in which whoever accepts from that slot may get EINVAL. Only while
+  /// the queues steer, and with a second slot.
+  Result<void> migrate(std::size_t slot);
+  /// Connections that wait to be accepted; whether datagrams wait.
   unsigned waiting(std::size_t slot) const;
 
  private:
-  explicit SlotGroup(int backlog) : backlog_{backlog} {}
+  explicit SlotGroup(std::optional<int> backlog) : backlog_{backlog} {}
+  Result<void> append(Result<OwnFd> bound);
 
-  int backlog_;
+  std::optional<int> backlog_;  // none: datagrams
   std::optional<QueueSteering> by_queues_;
-  std::vector<OwnFd> sockets_;  // a slot's number is its place in the kernel's group
+  std::vector<bool> eligible_;  // as `by_queues_` has it
+  std::vector<OwnFd> sockets_;
+  std::vector<std::size_t> places_;
 };
 
 }  // namespace cohort::net

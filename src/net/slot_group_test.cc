@@ -2,7 +2,11 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 
+#include <chrono>
+#include <future>
 #include <numeric>
 #include <set>
 
@@ -11,6 +15,8 @@
 
 namespace cohort::net {
 namespace {
+
+using namespace std::chrono_literals;
 
 ListenRequest request_for(Address address) {
   ListenRequest request;
@@ -253,6 +259,81 @@ TEST_F(ByQueues, ConnectionsThatNeverCompleteDoNotTipTheBalance) {
   EXPECT_EQ(waiting(group), (std::vector<unsigned>{10, 10, 10}));
 }
 
+TEST_F(ByQueues, WhatWaitsMovesToTheEligibleWithTheBytesThatArrived) {
+  SlotGroup group = group_of(4);
+  const std::vector<unsigned> first{0, 1, 0, 0};
+  ASSERT_TRUE(group.steer(choose_at_random(first)));
+  Clients clients{group};
+  clients.connect(30);
+  clients.send_from_last(30);
+  ASSERT_TRUE(group.steer_by_queues({true, false, true, false}));
+  ASSERT_TRUE(group.migrate(1));
+  EXPECT_EQ(waiting(group), (std::vector<unsigned>{15, 0, 15, 0}));
+  for (const std::size_t slot : {0u, 2u}) {
+    while (OwnFd connection = sys::accept(group.fd(slot))) {
+      char byte = 0;
+      EXPECT_EQ(sys::recv(connection.get(), &byte, 1, 0), 1);
+    }
+  }
+}
+
+TEST_F(ByQueues, ASlotWhoseConnectionsMovedGetsNewOnesLater) {
+  SlotGroup group = group_of(4);
+  defer_accept(group.fd(0));
+  const Address address = local_address(group.fd(0)).value();
+  Clients clients{group};
+  for (const std::size_t slot : {1u, 0u, 3u, 0u, 2u}) {
+    ASSERT_TRUE(group.steer_by_queues({true, true, true, true}));
+    ASSERT_TRUE(group.migrate(slot));
+    EXPECT_EQ(local_address(group.fd(slot)).value(), address);
+    std::vector<bool> eligible(4);
+    eligible[slot] = true;
+    ASSERT_TRUE(group.steer_by_queues(eligible));
+    clients.connect(3);
+    clients.send_from_last(3);
+    EXPECT_EQ(group.waiting(slot), 3u);
+    while (sys::accept(group.fd(slot))) {
+    }
+  }
+  // Other programs name their places.
+  for (std::size_t slot = 0; slot < 4; ++slot) {
+    std::vector<unsigned> weights(4);
+    weights[group.place(slot)] = 1;
+    ASSERT_TRUE(group.steer(choose_at_random(weights)));
+    clients.connect(3);
+    clients.send_from_last(3);
+    EXPECT_EQ(group.waiting(slot), 3u);
+  }
+  int defers = 0;
+  socklen_t size = sizeof defers;
+  ASSERT_EQ(sys::getsockopt(group.fd(0), IPPROTO_TCP, TCP_DEFER_ACCEPT, &defers, size), 0);
+  EXPECT_GT(defers, 0);
+}
+
+TEST_F(ByQueues, WhoSleepsWakesForAConnectionThatMovedToHim) {
+  SlotGroup group = group_of(2);
+  const std::vector<unsigned> first{1, 0};
+  ASSERT_TRUE(group.steer(choose_at_random(first)));
+  Clients clients{group};
+  clients.connect(1);
+  ASSERT_TRUE(group.steer_by_queues({false, true}));
+  std::future<bool> woken = std::async(std::launch::async, [&] {
+    return sys::wait_for(group.fd(1), POLLIN, std::chrono::steady_clock::now() + 10s);
+  });
+  EXPECT_EQ(woken.wait_for(20ms), std::future_status::timeout) << "asleep, most likely";
+  ASSERT_TRUE(group.migrate(0));
+  EXPECT_TRUE(woken.get());
+}
+
+TEST_F(ByQueues, TheOnlySlotKeepsWhatWaits) {
+  SlotGroup group = group_of(1);
+  ASSERT_TRUE(group.steer_by_queues({true}));
+  Clients clients{group};
+  clients.connect(2);
+  EXPECT_FALSE(group.migrate(0));
+  EXPECT_EQ(group.waiting(0), 2u);
+}
+
 TEST_F(ByQueues, OtherProgramsMayFollow) {
   SlotGroup group = group_of(2);
   ASSERT_TRUE(group.steer_by_queues({true, true}));
@@ -261,9 +342,6 @@ TEST_F(ByQueues, OtherProgramsMayFollow) {
   Clients clients{group};
   clients.connect(4);
   EXPECT_EQ(waiting(group), (std::vector<unsigned>{0, 4}));
-  ASSERT_TRUE(group.steer_by_queues({true, true}));
-  clients.connect(4);
-  EXPECT_EQ(waiting(group), (std::vector<unsigned>{4, 4}));
 }
 
 TEST(ByQueuesDeathTest, IsAnErrorWithoutThePrivilege) {
@@ -273,6 +351,83 @@ TEST(ByQueuesDeathTest, IsAnErrorWithoutThePrivilege) {
     return loaded ? 1 : 0;
   };
   EXPECT_EXIT(std::exit(code_as_nobody()), testing::ExitedWithCode(0), "");
+}
+
+// A packet of one byte from a socket of its own, or from one again.
+class Flow {
+ public:
+  explicit Flow(const SlotGroup& group)
+      : target_{to_sockaddr(local_address(group.fd(0)).value()).value()},
+        fd_{sys::socket(target_.family(), SOCK_DGRAM, 0)} {
+    EXPECT_EQ(sys::connect(fd_.get(), target_.get(), target_.size), 0);
+  }
+  void send() const { EXPECT_EQ(sys::send(fd_.get(), "x", 1), 1); }
+
+ private:
+  SockAddr target_;
+  OwnFd fd_;
+};
+
+// The only slot in which a packet waits; takes it out.
+std::size_t take_datagram(const SlotGroup& group) {
+  std::size_t found = group.size();
+  for (std::size_t slot = 0; slot < group.size(); ++slot) {
+    if (group.waiting(slot) == 0) continue;
+    EXPECT_EQ(found, group.size()) << "in two slots";
+    found = slot;
+    char byte = 0;
+    EXPECT_EQ(sys::recv(group.fd(slot), &byte, 1, 0), 1);
+    EXPECT_EQ(group.waiting(slot), 0u) << "twice";
+  }
+  return found;
+}
+
+class Datagrams : public testing::TestWithParam<const char*> {
+ protected:
+  static SlotGroup open() {
+    const bool v6 = std::string{GetParam()} == "::1";
+    return std::move(SlotGroup::open_datagram({GetParam(), 0}, v6, false).value());
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Address, Datagrams, testing::Values("127.0.0.1", "::1"),
+                         [](const auto& test) {
+                           return std::string{*test.param == ':' ? "v6" : "v4"};
+                         });
+
+TEST_P(Datagrams, OneFlowComesToOneSlotAndFlowsOfOneHostAreSpread) {
+  SlotGroup group = open();
+  while (group.size() < 4) ASSERT_TRUE(group.add());
+  BucketTable table;
+  while (table.slots() < 4) table.add_slot();
+  const auto steer = [&](const std::vector<bool>& eligible) {
+    ASSERT_TRUE(group.steer(choose_by_client(table.among(eligible), SameClient::AddressAndPorts)));
+  };
+  steer({true, true, true, true});
+  std::vector<int> flows(5);
+  for (int i = 0; i < 100; ++i) {
+    const Flow flow{group};
+    flow.send();
+    const std::size_t slot = take_datagram(group);
+    ++flows[slot];
+    flow.send();
+    EXPECT_EQ(take_datagram(group), slot);
+    std::vector<bool> eligible(4, true);
+    eligible[(slot + 1) % 4] = false;  // another worker is gone
+    steer(eligible);
+    flow.send();
+    EXPECT_EQ(take_datagram(group), slot);
+    steer({true, true, true, true});
+  }
+  for (std::size_t slot = 0; slot < 4; ++slot) EXPECT_GT(flows[slot], 8) << slot;
+  EXPECT_EQ(flows[4], 0) << "lost";
+}
+
+TEST_P(Datagrams, ABusyPortIsAnError) {
+  const SlotGroup group = open();
+  const Address taken = local_address(group.fd(0)).value();
+  const auto second = SlotGroup::open_datagram(taken, taken.address_type() == 6, false);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code.value(), EADDRINUSE);
 }
 
 TEST(SlotGroup, AFailedCallIsAnErrorAndLeavesNothing) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 // Which of an address's slots gets a new connection, decided in the kernel: the eligible one with
-// the fewest connections waiting, in turns. queue_steering.h loads it.
+// the fewest connections waiting, in turns. Also which one gets those that waited in the queue of a
+// socket that was shut down. queue_steering.h loads it.
 //
 // The length of a queue is what the kernel says it is. Counted here (assigned, less accepted) it
 // would drift with every unfinished SYN, SYN cookie and kill.
@@ -32,7 +33,7 @@ struct sk_reuseport_kern {
 
 struct choice {
   __u32 slots;
-  __u8 eligible[SLOTS_MAX];
+  __u16 places[SLOTS_MAX];  // in the kernel's group; SLOTS_MAX: not eligible
 };
 
 struct {
@@ -42,7 +43,7 @@ struct {
   __type(value, struct choice);
 } choices SEC(".maps");
 
-// By slot number, which is also the socket's place in the kernel's group.
+// By slot number.
 struct {
   __uint(type, BPF_MAP_TYPE_REUSEPORT_SOCKARRAY);
   __uint(max_entries, SLOTS_MAX);
@@ -64,10 +65,11 @@ static long look(__u32 step, struct search* search) {
   __u32 slot = search->first + step;
   if (slot >= search->choice->slots) slot -= search->choice->slots;
   if (slot >= SLOTS_MAX) return 1;
-  if (!search->choice->eligible[slot]) return 0;
+  const __u32 place = search->choice->places[slot];
+  if (place >= SLOTS_MAX) return 0;
   struct sock* sk = 0;
   struct sock_reuseport* group = search->group;
-  bpf_probe_read_kernel(&sk, sizeof sk, &group->socks[slot]);
+  bpf_probe_read_kernel(&sk, sizeof sk, &group->socks[place]);
   const __u32 waiting = BPF_CORE_READ(sk, sk_ack_backlog);
   if (waiting < search->fewest) {
     search->fewest = waiting;
@@ -76,7 +78,7 @@ static long look(__u32 step, struct search* search) {
   return waiting == 0;
 }
 
-SEC("sk_reuseport")
+SEC("sk_reuseport/migrate")
 int choose_slot(struct sk_reuseport_md* connection) {
   const __u32 zero = 0;
   const struct choice* choice = bpf_map_lookup_elem(&choices, &zero);

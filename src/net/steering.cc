@@ -12,6 +12,9 @@ constexpr std::uint32_t kNetwork = static_cast<std::uint32_t>(SKF_NET_OFF);
 constexpr std::uint32_t kAncillary = static_cast<std::uint32_t>(SKF_AD_OFF);
 constexpr std::uint32_t kIpv4Source = kNetwork + 12;
 constexpr std::uint32_t kIpv6Source = kNetwork + 8;
+// Of headers without options; whatever else is there is still the same for all of a flow, mostly.
+constexpr std::uint32_t kIpv4Ports = kNetwork + 20;
+constexpr std::uint32_t kIpv6Ports = kNetwork + 40;
 
 sock_filter statement(unsigned code, std::uint32_t operand = 0) {
   return {static_cast<std::uint16_t>(code), 0, 0, operand};
@@ -58,19 +61,28 @@ SteeringProgram choose_at_random(std::span<const unsigned> weights) {
   return program;
 }
 
-SteeringProgram choose_by_client(const BucketSlots& slots) {
+SteeringProgram choose_by_client(const BucketSlots& slots, SameClient same) {
   constexpr std::uint32_t kOdd = 0x9e3779b1;  // 2^32 by the golden ratio
   constexpr unsigned kXor = BPF_ALU | BPF_XOR | BPF_X;
   constexpr unsigned kToX = BPF_MISC | BPF_TAX;
-  // IPv6: four words, each mixed into the next.
-  const SteeringProgram ipv6{load(kIpv6Source),     multiply(kOdd),        statement(kToX),
-                             load(kIpv6Source + 4), statement(kXor),       multiply(kOdd),
-                             statement(kToX),       load(kIpv6Source + 8), statement(kXor),
-                             multiply(kOdd),        statement(kToX),       load(kIpv6Source + 12),
-                             statement(kXor)};
-  SteeringProgram program{load(kAncillary + SKF_AD_PROTOCOL),
-                          jump(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, 2, 0), load(kIpv4Source),
-                          statement(BPF_JMP | BPF_JA, static_cast<std::uint32_t>(ipv6.size()))};
+  // Several words, each mixed into the next.
+  const auto mixed = [&](std::vector<std::uint32_t> words, std::uint32_t ports) {
+    if (same == SameClient::AddressAndPorts) words.push_back(ports);
+    SteeringProgram steps{load(words.front())};
+    for (auto word = words.begin() + 1; word != words.end(); ++word)
+      for (const sock_filter& step :
+           {multiply(kOdd), statement(kToX), load(*word), statement(kXor)})
+        steps.push_back(step);
+    return steps;
+  };
+  SteeringProgram ipv4 = mixed({kIpv4Source}, kIpv4Ports);
+  const SteeringProgram ipv6 =
+      mixed({kIpv6Source, kIpv6Source + 4, kIpv6Source + 8, kIpv6Source + 12}, kIpv6Ports);
+  ipv4.push_back(statement(BPF_JMP | BPF_JA, static_cast<std::uint32_t>(ipv6.size())));
+  SteeringProgram program{
+      load(kAncillary + SKF_AD_PROTOCOL),
+      jump(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, static_cast<std::uint8_t>(ipv4.size()), 0)};
+  program.insert(program.end(), ipv4.begin(), ipv4.end());
   program.insert(program.end(), ipv6.begin(), ipv6.end());
   // The upper bits of a product depend on all bits: the second product's eight are the bucket.
   for (const sock_filter& step :

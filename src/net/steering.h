@@ -1,9 +1,8 @@
 // Which of an address's slots gets a new connection: classic BPF for SO_ATTACH_REUSEPORT_CBPF,
 // which needs no privilege. Pure.
 //
-// A program returns the slot's place in the kernel's group of sockets (`SlotGroup` keeps slot and
-// place equal). It runs for every connection, so it holds no state: it is replaced when the choice
-// changes.
+// A program returns the slot's place in the kernel's group of sockets (`SlotGroup::place`). It runs
+// for every connection, so it holds no state: it is replaced when the choice changes.
 #pragma once
 
 #include <linux/filter.h>
@@ -27,8 +26,11 @@ SteeringProgram choose_at_random(std::span<const unsigned> weights);
 /// The slot of each bucket of client addresses.
 using BucketSlots = std::vector<std::uint16_t>;
 
-/// Every client address has a bucket, by a hash, and every bucket a slot.
-SteeringProgram choose_by_client(const BucketSlots& slots);
+/// What makes two packets one client's: their source address, or (of UDP) also the ports.
+enum class SameClient { Address, AddressAndPorts };
+
+/// Every client has a bucket, by a hash, and every bucket a slot.
+SteeringProgram choose_by_client(const BucketSlots& slots, SameClient same = SameClient::Address);
 
 /// Which slot serves which bucket. Grows with as few moves as an even load allows.
 class BucketTable {

@@ -1,9 +1,15 @@
 // `cohort run`, as a person or a process manager uses it: what it serves, what it says, how it
 // ends.
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <future>
@@ -264,6 +270,26 @@ TEST_P(Listen, AProgramThatTakesItsSocketsLosesOnlyWhatAKilledWorkerHadAccepted)
   EXPECT_EQ(TcpClient{}.connect(port), "connect: refused");
 }
 
+TEST_F(Command, WhatWaitsForAStoppedProgramMovesToTheOthersWhereEBpfSteers) {
+  auto program = run({"-w", "2", "--listen", "127.0.0.1:0", helper("socket_taker")});
+  ASSERT_TRUE(program->wait_for_error("all 2 workers listen")) << program->transcript();
+  if (count_errors(*program, "by eBPF") == 0) GTEST_SKIP() << program->transcript();
+  const std::uint16_t port = port_of(*program);
+  const std::string stopped = http_get(port, "/pid").body;
+  kill(std::stoi(stopped), SIGSTOP);
+  for (int i = 0; i < 100; ++i) {
+    const std::string served_by = http_get(port, "/pid").body;
+    EXPECT_FALSE(served_by.empty()) << "a connection waits for the stopped one";
+    EXPECT_NE(served_by, stopped);
+  }
+  kill(std::stoi(stopped), SIGCONT);
+  EXPECT_TRUE(
+      eventually("it serves again", [&] { return http_get(port, "/pid").body == stopped; }));
+  EXPECT_EQ(count_errors(*program, "died|left"), 0) << program->transcript();
+  program->signal(SIGTERM);
+  EXPECT_TRUE(program->exits_with(0)) << program->transcript();
+}
+
 TEST_P(Listen, ANodeProgramMayListenOnTheDescriptor) {
   folder_.write("by_fd.js",
                 "require('http').createServer((q, r) => r.end(String(process.pid)))"
@@ -275,6 +301,112 @@ TEST_P(Listen, ANodeProgramMayListenOnTheDescriptor) {
     EXPECT_EQ(std::count(pids.begin(), pids.end(), std::stoi(http_get(port_of(*program)).body)), 1);
   program->signal(SIGTERM);
   EXPECT_TRUE(program->exits_with(0)) << program->transcript();
+}
+
+// Packets from many ports of this machine.
+class Flows {
+ public:
+  explicit Flows(std::uint16_t port) {
+    address_.sin_family = AF_INET;
+    address_.sin_port = htons(port);
+    address_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    for (int& fd : fds_) {
+      fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+      const timeval patience{10, 0};
+      setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    }
+  }
+  ~Flows() {
+    for (const int fd : fds_) close(fd);
+  }
+  Flows(const Flows&) = delete;
+  Flows& operator=(const Flows&) = delete;
+
+  void send() const {
+    for (const int fd : fds_)
+      EXPECT_EQ(
+          sendto(fd, "x", 1, 0, reinterpret_cast<const sockaddr*>(&address_), sizeof address_), 1);
+  }
+  /// An answer to each; what did not come is 0.
+  std::vector<int> answers() const {
+    std::vector<int> result;
+    for (const int fd : fds_) {
+      char text[32] = {};
+      const ssize_t size = recv(fd, text, sizeof text - 1, 0);
+      result.push_back(size > 0 ? std::atoi(text) : 0);
+    }
+    return result;
+  }
+
+ private:
+  sockaddr_in address_{};
+  std::array<int, 40> fds_{};
+};
+
+class Udp : public Command, public testing::WithParamInterface<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Workers, Udp, testing::Values("cpp", "node"),
+                         [](const auto& test) { return std::string{test.param}; });
+
+TEST_P(Udp, AFlowKeepsItsWorkerAndWhatWaitsWhenItDiesIsItsSuccessors) {
+  const std::uint16_t port = free_port();
+  folder_.write("udp.js", R"(const socket = require('dgram').createSocket('udp4');
+      socket.on('message', (text, from) =>
+        socket.send(String(process.pid), from.port, from.address));
+      socket.bind(Number(process.argv[2]), '127.0.0.1');)");
+  const std::string worker = std::string{GetParam()} == "cpp" ? helper("datagrams") : "udp.js";
+  auto program = run({"-w", "2", worker, std::to_string(port)});
+  ASSERT_TRUE(program->wait_for_error("all 2 workers listen")) << program->transcript();
+  EXPECT_TRUE(program->wait_for_error("udp://localhost:" + std::to_string(port) + ": sticky"));
+  const Flows flows{port};
+  flows.send();
+  const std::vector<int> before = flows.answers();
+  EXPECT_EQ(std::count(before.begin(), before.end(), 0), 0);
+  EXPECT_EQ(std::set<int>(before.begin(), before.end()).size(), 2u);
+  flows.send();
+  EXPECT_EQ(flows.answers(), before);
+
+  const int killed = before.front();
+  kill(killed, SIGKILL);
+  flows.send();
+  const std::vector<int> after = flows.answers();
+  std::set<int> successors;
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    if (before[i] == killed)
+      successors.insert(after[i]);
+    else
+      EXPECT_EQ(after[i], before[i]);
+  }
+  EXPECT_EQ(successors.size(), 1u);
+  EXPECT_FALSE(successors.contains(0)) << "lost";
+  EXPECT_FALSE(successors.contains(killed));
+  program->signal(SIGTERM);
+  EXPECT_TRUE(program->exits_with(0)) << program->transcript();
+}
+
+TEST_F(Command, ASocketThatItWasStartedWithIsTheOneThatItServes) {
+  const std::uint16_t port = free_port();
+  folder_.write("node.js",
+                "require('http').createServer((q, r) => r.end(String(process.pid)))"
+                ".listen(Number(process.argv[2]));");
+  const std::string text = std::to_string(port);
+  const std::vector<std::vector<std::string>> commands{
+      {command(), "run", "-w", "2", folder_.path() + "/node.js", text},
+      {command(), "run", "-w", "2", "--listen", text, helper("socket_taker")},
+      {example("hello_cluster"), "--port", text, "--workers", "2"}};
+  for (const auto& command : commands) {
+    std::vector<std::string> argv{helper("socket_activator"), text, "--"};
+    argv.insert(argv.end(), command.begin(), command.end());
+    const std::string path = node_.substr(0, node_.rfind('/')) + ':' + std::getenv("PATH");
+    Program program{argv, {.env = {{"PATH", path}}}};
+    // What comes before the first worker listens waits in the socket's queue.
+    ASSERT_TRUE(eventually("its start", [&] { return TcpClient{}.connect(port).empty(); }));
+    EXPECT_EQ(http_get(port).status, 200) << program.transcript();
+    EXPECT_TRUE(program.wait_until("its loop to run", [&] {
+      return std::regex_search(program.transcript(), std::regex{"all 2 workers listen|numReq"});
+    }));
+    program.signal(SIGTERM);
+    EXPECT_TRUE(program.exits_with(0)) << program.transcript();
+  }
 }
 
 TEST_F(Command, AnAddressThatProgramsCannotBeGivenIsAnErrorAtOnce) {
