@@ -175,8 +175,8 @@ class Cluster {
 
   /// Auto unless NODE_CLUSTER_SCHED_POLICY names another (`rr` and `none` as in Node).
   /// `rescue_after`: how long connections wait in the queue of a worker that takes none before they
-  /// move to others (the primary looks as often while there is traffic, or every 20 ms; up to 16
-  /// times less often while every worker is full). 0: they never move. Default: 4 ms; never for
+  /// move to others (the primary looks as often while any wait, or every 20 ms; up to 16 times less
+  /// often while every worker is full). 0: they never move. Default: 6 ms; never for
   /// Sticky, whose dead workers leave their queue to a successor for as long. Round-robin and
   /// shared have no such queues. Ignored once decided.
   void set_policy(Policy policy, std::optional<std::chrono::milliseconds> rescue_after = {});

@@ -228,10 +228,16 @@ OwnFd epoll_create() {
   return OwnFd{call([&] { return ::epoll_create1(EPOLL_CLOEXEC); })};
 }
 
-int epoll_add_readable(int epoll, int fd) {
+int epoll_add_readable(int epoll, int fd, std::uint64_t tag) {
   epoll_event event{};
   event.events = EPOLLIN;
+  event.data.u64 = tag;
   return call([&] { return ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event); });
+}
+
+int epoll_ready(int epoll, std::span<epoll_event> ready) {
+  const int room = static_cast<int>(ready.size());
+  return call([&] { return ::epoll_wait(epoll, ready.data(), room, 0); });
 }
 
 int ftruncate(int fd, off_t size) {

@@ -8,6 +8,7 @@
 // Tests make the N-th call fail with `FailNth`. It is thread-local and costs one pointer test.
 #pragma once
 
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -17,6 +18,8 @@
 #include <chrono>
 #include <csignal>
 #include <cstddef>
+#include <cstdint>
+#include <span>
 
 #include "cohort/fd.h"
 
@@ -79,8 +82,10 @@ OwnFd memfd_create(const char* name, unsigned flags);
 int ftruncate(int fd, off_t size);
 /// Close-on-exec. Itself readable while any that was added is.
 OwnFd epoll_create();
-/// Level-triggered, until either is closed.
-int epoll_add_readable(int epoll, int fd);
+/// Level-triggered, until either is closed; `epoll_ready` tells it by its `tag` (`data.u64`).
+int epoll_add_readable(int epoll, int fd, std::uint64_t tag);
+/// How many are readable now, at most as many as `ready` has room for; -1 and errno.
+int epoll_ready(int epoll, std::span<epoll_event> ready);
 /// Makes sure that the range has memory, or room on its disk.
 int fallocate(int fd, off_t offset, off_t size);
 /// F_SEAL_SHRINK and others of such a file: to add, and those that it has (-1: not such a file).

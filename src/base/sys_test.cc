@@ -142,12 +142,16 @@ TEST(Sys, AnEpollIsReadableWhileOneOfItsDescriptorsIs) {
   const OwnFd epoll = sys::epoll_create();
   ASSERT_TRUE(epoll);
   EXPECT_TRUE(is_cloexec(epoll));
-  for (const OwnFd& end : {std::cref(one[0]), std::cref(other[0])})
-    ASSERT_EQ(sys::epoll_add_readable(epoll.get(), end.get()), 0);
+  ASSERT_EQ(sys::epoll_add_readable(epoll.get(), one[0].get(), 1), 0);
+  ASSERT_EQ(sys::epoll_add_readable(epoll.get(), other[0].get(), 2), 0);
   EXPECT_EQ(sys::poll(epoll.get(), POLLIN, 0), 0);
+  std::array<epoll_event, 2> ready{};
+  EXPECT_EQ(sys::epoll_ready(epoll.get(), ready), 0);
   EXPECT_EQ(sys::write(other[1].get(), "x", 1), 1);
   EXPECT_EQ(sys::poll(epoll.get(), POLLIN, 0), 1);
   EXPECT_FALSE(is_nonblocking(other[0])) << "it is watched as it is";
+  EXPECT_EQ(sys::epoll_ready(epoll.get(), ready), 1);
+  EXPECT_EQ(ready[0].data.u64, 2u);
   char byte = 0;
   EXPECT_EQ(sys::read(other[0].get(), &byte, 1), 1);
   EXPECT_EQ(sys::poll(epoll.get(), POLLIN, 0), 0);
@@ -319,6 +323,7 @@ TEST(FailNth, EveryCallCanFail) {
   struct ::stat status{};
   OwnFd pair[2];
   int value = 0;
+  std::array<epoll_event, 1> events{};
   const int n = fd.get();
   const auto* const target = reinterpret_cast<const sockaddr*>(&address);
   const std::vector<std::pair<const char*, std::function<bool()>>> calls = {
@@ -345,7 +350,8 @@ TEST(FailNth, EveryCallCanFail) {
       {"write", [&] { return sys::write(n, &value, 1) == -1; }},
       {"pipe", [&] { return sys::pipe(pair) == -1; }},
       {"epoll_create", [&] { return !sys::epoll_create(); }},
-      {"epoll_add_readable", [&] { return sys::epoll_add_readable(n, n) == -1; }},
+      {"epoll_add_readable", [&] { return sys::epoll_add_readable(n, n, 0) == -1; }},
+      {"epoll_ready", [&] { return sys::epoll_ready(n, events) == -1; }},
       {"duplicate", [&] { return !sys::duplicate(n); }},
       {"set_nonblocking", [&] { return sys::set_nonblocking(n, true) == -1; }},
       {"set_cloexec", [&] { return sys::set_cloexec(n, true) == -1; }},

@@ -10,9 +10,11 @@ namespace {
 
 // Long enough that what it costs to see whether anything waits is nothing beside the wait, short
 // enough that a person does not notice the wait.
-constexpr std::chrono::milliseconds kRescueAfter{4};
+constexpr std::chrono::milliseconds kRescueAfter{6};
 constexpr std::chrono::milliseconds kNever{std::chrono::hours{24}};  // longer, sums overflow
-constexpr std::chrono::seconds kQuiet{1};
+// While the workers change; and after connections that came sooner than the next look would have.
+constexpr std::chrono::seconds kAwakeFor{1};
+constexpr int kLooksWhileBusy = 16;
 // How often the queues are looked at, if connections may wait longer.
 constexpr std::chrono::milliseconds kLookAtLeast{20};
 // After so many looks at which nothing happened, half as often; up to so many times.
@@ -150,28 +152,64 @@ OwnFd SlotPort::next_waiting() {
 
 // Looking at the queues.
 
-// Through an epoll of its own, so that the slots stay as blocking as they are.
+// False if there are no descriptors for it.
+bool SlotPort::watch_queues() {
+  if (!queues_) queues_ = sys::epoll_create();
+  for (; queues_ && watched_ < group_.size(); ++watched_)
+    if (sys::epoll_add_readable(queues_.get(), group_.fd(watched_), watched_) == -1) return false;
+  return static_cast<bool>(queues_);
+}
+
+std::vector<unsigned> SlotPort::queue_lengths() {
+  std::vector<unsigned> waiting(book_.size());
+  std::vector<epoll_event> ready(group_.size());
+  const int count = watch_queues() ? sys::epoll_ready(queues_.get(), ready) : -1;
+  if (count == -1) {
+    for (std::size_t slot = 0; slot < group_.size(); ++slot) waiting[slot] = group_.waiting(slot);
+    return waiting;
+  }
+  ready.resize(static_cast<std::size_t>(count));
+  for (const epoll_event& event : ready) waiting[event.data.u64] = group_.waiting(event.data.u64);
+  return waiting;
+}
+
 void SlotPort::fall_asleep() {
-  OwnFd slots = sys::epoll_create();
-  if (!slots) return wake();
-  for (std::size_t slot = 0; slot < group_.size(); ++slot)
-    if (sys::epoll_add_readable(slots.get(), group_.fd(slot)) == -1) return wake();
-  asleep_ = std::make_unique<Watch>(loop_, std::move(slots));
+  if (!watch_queues()) return look_later();
+  awake_ = false;
+  asleep_since_ = Clock::now();
+  asleep_ = std::make_unique<Watch>(loop_, std::move(queues_));
   asleep_->set_ref(false);
-  asleep_->wait_readable([this] { wake(); });
+  asleep_->wait_readable([this] {
+    const auto now = Clock::now();
+    // It would be woken by each of many.
+    if (now - asleep_since_ < look_every())
+      awake_until_ = std::max(awake_until_, now + kLooksWhileBusy * look_every());
+    wake_up();
+    look();
+  });
+}
+
+void SlotPort::wake_up() {
+  if (asleep_) queues_ = asleep_->release();
+  asleep_.reset();
+  awake_ = true;
 }
 
 void SlotPort::wake() {
   if (!rules_.rescue_after && !by_queues_at_) return;
-  awake_until_ = Clock::now() + kQuiet;
-  asleep_.reset();
-  if (!std::exchange(awake_, true)) look_later();
+  awake_until_ = Clock::now() + kAwakeFor;
+  if (awake_) return;
+  wake_up();
+  look_later();
+}
+
+std::chrono::milliseconds SlotPort::look_every() const {
+  return std::min(*rules_.rescue_after, kLookAtLeast);
 }
 
 void SlotPort::look_later() {
   if (rules_.rescue_after)
-    timer_.expires_after(std::min(*rules_.rescue_after, kLookAtLeast) *
-                         (1 << std::min(idle_looks_ / kIdleLooks, kHalvedAtMost)));
+    timer_.expires_after(look_every() * (1 << std::min(idle_looks_ / kIdleLooks, kHalvedAtMost)));
   else
     timer_.expires_at(*by_queues_at_);
   timer_.async_wait(callbacks_.wrap([this](boost::system::error_code error) {
@@ -198,8 +236,7 @@ void SlotPort::look() {
     awake_ = false;
     return;
   }
-  std::vector<unsigned> waiting(book_.size());
-  for (std::size_t slot = 0; slot < group_.size(); ++slot) waiting[slot] = group_.waiting(slot);
+  const std::vector<unsigned> waiting = queue_lengths();
   auto findings = book_.observe(now, waiting, user_.is_full);
   const bool nothing_happens = !findings.any_moves && findings.rescue.empty();
   steer();
@@ -207,13 +244,15 @@ void SlotPort::look() {
   rescue_ = findings.rescue;
   const bool any_waits =
       std::any_of(waiting.begin(), waiting.end(), [](unsigned count) { return count > 0; });
-  if (any_waits) awake_until_ = now + kQuiet;
   idle_looks_ = nothing_happens ? std::min(idle_looks_ + 1, kIdleLooks * kHalvedAtMost) : 0;
   user_.found(findings);
   // Without workers nothing can move; the next one wakes it.
-  if (book_.has_workers() && now < awake_until_) return look_later();
-  awake_ = false;
-  if (book_.has_workers()) fall_asleep();
+  if (!book_.has_workers())
+    awake_ = false;
+  else if (any_waits || now < awake_until_)
+    look_later();
+  else
+    fall_asleep();
 }
 
 }  // namespace cohort::cluster

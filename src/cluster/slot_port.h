@@ -1,8 +1,8 @@
 // One TCP address as slots, a listening socket for each worker: what SlotBook decides, carried out.
 //
-// Owned by the Listeners; loop's executor only. Without traffic it sleeps: the first connection
-// after a quiet second wakes it, and it looks at the queues every `rescue_after`, or more often,
-// until another second has passed.
+// Owned by the Listeners; loop's executor only. While nothing waits it sleeps: a connection wakes
+// it, and it looks at the queues every `rescue_after`, or more often, until they are empty; a
+// little longer if many come.
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
@@ -70,7 +70,11 @@ class SlotPort {
   void decide();
   void workers_changed();
   void steer();
+  bool watch_queues();
+  std::vector<unsigned> queue_lengths();
   void fall_asleep();
+  void wake_up();
+  std::chrono::milliseconds look_every() const;
   void look_later();
   void look();
   void migrate(std::vector<std::size_t>& slots, Clock::time_point now);
@@ -90,7 +94,12 @@ class SlotPort {
   bool awake_ = false;
   int idle_looks_ = 0;
   Clock::time_point awake_until_;
-  std::unique_ptr<Watch> asleep_;  // over every slot, while nothing arrives
+  // An epoll of its own over every slot: the slots stay as blocking as they are, and one call tells
+  // which of them to look at.
+  OwnFd queues_;
+  std::size_t watched_ = 0;        // slots that are in it
+  std::unique_ptr<Watch> asleep_;  // has it while nothing arrives
+  Clock::time_point asleep_since_;
   CallbackScope callbacks_;
 };
 
