@@ -188,6 +188,14 @@ class Cluster {
   /// `run()`; the connection goes to any worker. Ignored once decided.
   void set_policy(std::function<int(const Arrival&)> pick, std::size_t peek_size = 0);
   Policy policy() const;
+  /// Under Adaptive: how many of the new connections a slot gets, beside the others, while its
+  /// queue is no longer than theirs: two for one of the slot of half its weight. Slot i is that of
+  /// the i-th worker that listens on the port, and of its successors. Those that are not given have
+  /// 1; 0 gets none while others can. The largest may be 255 times the smallest. A worker that
+  /// comes while others serve gets its share little by little, within `slow_start` (0: at once). At
+  /// any time, in the primary. By itself: all weigh the same, 1 s.
+  void set_weights(std::vector<unsigned> of_slots,
+                   std::chrono::milliseconds slow_start = std::chrono::seconds{1});
 
   // Calls and topics, on either side (docs/calls.md).
 

@@ -239,6 +239,9 @@ void Cluster::set_policy(std::function<int(const Arrival&)> pick, std::size_t pe
   impl_->primary.set_policy(
       {.policy = Policy::Own, .pick = std::move(pick), .peek_size = peek_size});
 }
+void Cluster::set_weights(std::vector<unsigned> of_slots, std::chrono::milliseconds slow_start) {
+  impl_->primary.set_weights({std::move(of_slots), slow_start});
+}
 Policy Cluster::policy() const { return impl_->primary.policy(); }
 Worker Cluster::worker() const { return Worker{impl_->own_worker}; }
 

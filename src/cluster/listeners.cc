@@ -118,6 +118,12 @@ Listeners::Listeners(const Loop& loop, ChosenPolicy policy, Decided decided)
     : loop_{loop}, policy_{std::move(policy)}, decided_{std::move(decided)} {}
 Listeners::~Listeners() = default;
 
+void Listeners::set_weights(SlotBook::Weights weights) {
+  weights_ = std::move(weights);
+  for (const auto& [key, entry] : entries_)
+    if (entry->slots) entry->slots->set_weights(weights_);
+}
+
 void Listeners::release_all() { entries_.clear(); }
 
 Listeners::Entry* Listeners::find(const std::string& key) {
@@ -267,6 +273,7 @@ Result<void> Listeners::open_slots(Entry& entry, const QueryServer& query, bool 
   auto slots = SlotPort::open(loop_, std::move(*group), choice, std::move(user));
   if (!slots) return slots.error();
   entry.slots = *std::move(slots);
+  entry.slots->set_weights(weights_);
   return {};
 }
 

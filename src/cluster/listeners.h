@@ -66,6 +66,8 @@ class Listeners {
     Address address;  ///< Where it listens.
   };
   Result<Lent> lend(HandoffPeer& worker, std::size_t index, const Address& address);
+  /// Of every port's slots, from now on.
+  void set_weights(SlotBook::Weights weights);
   /// The worker closed its server.
   void close(int worker, const std::string& key);
   /// The worker's answer to a hand-off; false from a worker that refused, or never got it.
@@ -109,6 +111,7 @@ class Listeners {
   Loop loop_;
   ChosenPolicy policy_;
   Decided decided_;
+  SlotBook::Weights weights_;
   std::map<std::string, std::unique_ptr<Entry>> entries_;
   bool complained_ = false;  // of a kernel that does not steer
 };

@@ -133,6 +133,27 @@ TEST_F(ListenersTest, NothingIsTakenForWorkersThatOnlyAccept) {
   EXPECT_TRUE(sys::accept(blocked.socket.get()));
 }
 
+TEST_F(ListenersTest, WeightsHoldForPortsThatAreOpenAndForLaterOnes) {
+  Listeners& ports = listeners(Policy::Adaptive);
+  Peer one{1}, two{2};
+  const auto of_two = [&] {
+    std::vector<OwnFd> clients;
+    for (int i = 0; i < 200; ++i) clients.push_back(connect(one));
+    int count = 0;
+    while (sys::accept(two.socket.get())) ++count;
+    return count;
+  };
+  ports.query(one, query());
+  ports.query(two, query());
+  ports.set_weights({.of_slots = {7, 1}});
+  EXPECT_NEAR(of_two(), 200 / 8, 24);
+  QueryServer later = query();
+  later.index = 1;
+  ports.query(one, later);
+  ports.query(two, later);
+  EXPECT_NEAR(of_two(), 200 / 8, 24);
+}
+
 TEST_F(ListenersTest, WorkersAreLentSlotsThatBlockAndNothingIsHandedToThem) {
   Listeners& ports = listeners(Policy::Auto);
   Peer one{1}, two{2};

@@ -46,6 +46,7 @@ void Primary::setup(const Settings& settings) {
           [this, address, policy, why] { on_policy.emit(loop_, address, policy, why); }));
     };
     listeners_ = std::make_unique<Listeners>(loop_, policy_, decided);
+    listeners_->set_weights(weights_);
   }
   set_up_ = true;
   settings_ = merged(settings_, settings);
@@ -54,6 +55,11 @@ void Primary::setup(const Settings& settings) {
 
 void Primary::set_policy(ChosenPolicy chosen) {
   if (!set_up_) policy_ = std::move(chosen);
+}
+
+void Primary::set_weights(SlotBook::Weights weights) {
+  weights_ = std::move(weights);
+  if (listeners_) listeners_->set_weights(weights_);
 }
 
 void Primary::set_drain_timeout(std::chrono::milliseconds timeout) {

@@ -36,6 +36,7 @@ class Primary final : private ForkedWorkerOwner {
   void keep(unsigned count);
   void set_policy(ChosenPolicy chosen);
   Policy policy() const { return policy_.policy; }
+  void set_weights(SlotBook::Weights weights);
   void set_drain_timeout(std::chrono::milliseconds timeout);
   /// TERM or INT arrived.
   void terminate();
@@ -91,6 +92,7 @@ class Primary final : private ForkedWorkerOwner {
   Settings settings_;
   bool set_up_ = false;
   ChosenPolicy policy_;
+  SlotBook::Weights weights_;
   std::unique_ptr<Listeners> listeners_;  // before the workers, which use it
   std::map<int, Entry> workers_;          // every process that lives, by id
   int last_id_ = 0;

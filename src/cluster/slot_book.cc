@@ -1,21 +1,29 @@
 #include "cluster/slot_book.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace cohort::cluster {
 namespace {
 
 constexpr std::chrono::seconds kStuckFor{1};
 constexpr int kStuckForIfMoved = 5;  // times `rescue_after`
-constexpr int kTrustedMax = 25;      // times `rescue_after`
+using Seconds = std::chrono::duration<double>;
+constexpr double kSlowStartSteps = 16;
+constexpr int kTrustedMax = 25;  // times `rescue_after`
 
 }  // namespace
 
-std::size_t SlotBook::fill(int worker) {
+std::size_t SlotBook::fill(int worker, TimePoint now) {
+  const bool others_are_warm = std::any_of(slots_.begin(), slots_.end(), [&](const Slot& slot) {
+    return slot.serves() && now - slot.came >= weights_.slow_start;
+  });
   auto slot = std::find_if(slots_.begin(), slots_.end(),
                            [](const Slot& candidate) { return !candidate.worker; });
   if (slot == slots_.end()) slot = slots_.insert(slots_.end(), Slot{});
   slot->worker = worker;
+  slot->came = now;
+  slot->starts_slowly = others_are_warm;
   slot->stuck = false;
   slot->doubted.reset();
   slot->trusted_for = {};
@@ -140,6 +148,31 @@ std::vector<bool> SlotBook::eligible() const {
     return result;
   }
   choose([](const Slot&) { return true; });
+  return result;
+}
+
+unsigned SlotBook::weight(std::size_t slot) const {
+  return slot < weights_.of_slots.size() ? weights_.of_slots[slot] : 1;
+}
+
+net::Shares SlotBook::shares(TimePoint now) const {
+  const std::vector<bool> among = eligible();
+  unsigned most = 0;
+  for (std::size_t i = 0; i < among.size(); ++i)
+    if (among[i]) most = std::max(most, weight(i));
+  net::Shares result(among.size());
+  for (std::size_t i = 0; i < among.size(); ++i) {
+    if (!among[i]) continue;
+    const double of_weight =
+        most > 0 ? double{net::kWholeShare} * weight(i) / most : net::kWholeShare;
+    // In steps: each is a program to attach, where chance chooses.
+    double step = kSlowStartSteps;
+    if (const auto since = now - slots_[i].came;
+        slots_[i].starts_slowly && since < weights_.slow_start)
+      step =
+          1 + std::floor((kSlowStartSteps - 1) * (Seconds{since} / Seconds{weights_.slow_start}));
+    result[i] = static_cast<std::uint8_t>(std::ceil(of_weight * step / kSlowStartSteps));
+  }
   return result;
 }
 

@@ -19,6 +19,8 @@
 #include <span>
 #include <vector>
 
+#include "net/steering.h"
+
 namespace cohort::cluster {
 
 class SlotBook {
@@ -35,10 +37,16 @@ class SlotBook {
     bool only_workers_take = false;
   };
 
+  struct Weights {
+    std::vector<unsigned> of_slots;              ///< 1 for those that are not given.
+    std::chrono::milliseconds slow_start{1000};  ///< As `Cluster::set_weights`.
+  };
+
   explicit SlotBook(Rules rules) : rules_{rules} {}
+  void set_weights(Weights weights) { weights_ = std::move(weights); }
 
   /// Its slot: the first one without a worker, or a new one, number `size()` until now.
-  std::size_t fill(int worker);
+  std::size_t fill(int worker, TimePoint now = {});
   /// The worker ends: it gets no more connections, but still accepts those that wait. Where nothing
   /// is steered around, what arrives waits for its successor, if one is `expected`.
   void retire(int worker, bool successor_expected);
@@ -70,6 +78,9 @@ class SlotBook {
 
   /// For each slot, whether it gets new connections. At least one does.
   std::vector<bool> eligible() const;
+  /// The same in shares: less than whole for a slot of less weight than others, and for a worker
+  /// that came while others served.
+  net::Shares shares(TimePoint now) const;
 
  private:
   struct Slot {
@@ -84,12 +95,16 @@ class SlotBook {
     unsigned waiting = 0;
     TimePoint since{};        // when the queue was last seen to shrink, or empty
     TimePoint tried_again{};  // if stuck
+    TimePoint came{};         // its worker
+    bool starts_slowly = false;
   };
   Slot* find(int worker);
+  unsigned weight(std::size_t slot) const;
   std::vector<int> doubt(TimePoint now, const std::function<bool(int worker)>& is_full,
                          Findings& findings);
 
   Rules rules_;
+  Weights weights_;
   std::vector<Slot> slots_;
 };
 

@@ -62,6 +62,33 @@ TEST(SlotBook, AWorkerWhoseConnectionsMovedIsTriedAgainSoonAndIsNotSeenToTakeThe
   EXPECT_EQ(watched.after(4, {1, 0}).rescue, Slots{0}) << "it is still blocked";
 }
 
+TEST(SlotBook, SlotsOfLessWeightHaveLessOfAShare) {
+  Watched watched{4};
+  watched.book.set_weights({.of_slots = {4, 1, 0}});
+  EXPECT_EQ(watched.book.shares(watched.now), (net::Shares{255, 64, 0, 64}));
+  watched.book.vacate(1, true);
+  EXPECT_EQ(watched.book.shares(watched.now), (net::Shares{0, 255, 0, 255})) << "beside the others";
+  watched.book.vacate(2, true);
+  watched.book.vacate(4, true);
+  EXPECT_EQ(watched.book.shares(watched.now), (net::Shares{0, 0, 255, 0})) << "there is no other";
+}
+
+TEST(SlotBook, AWorkerThatComesWhileOthersServeStartsSlowly) {
+  SlotBook book{kAdaptive};
+  SlotBook::TimePoint now{};
+  book.fill(1, now);
+  now += milliseconds{100};
+  book.fill(2, now);
+  EXPECT_EQ(book.shares(now), (net::Shares{255, 255})) << "both are new";
+  now += milliseconds{2000};
+  book.fill(3, now);
+  EXPECT_EQ(book.shares(now), (net::Shares{255, 255, 16}));
+  EXPECT_EQ(book.shares(now + milliseconds{500})[2], 128);
+  EXPECT_EQ(book.shares(now + milliseconds{1000})[2], 255);
+  book.set_weights({.of_slots = {}, .slow_start = milliseconds{0}});
+  EXPECT_EQ(book.shares(now)[2], 255);
+}
+
 TEST(SlotBook, ConnectionsMoveFromASlotWhoseWorkerTakesNoneToOnesThatHaveNone) {
   Watched watched{3};
   EXPECT_EQ(watched.after(4, {0, 2, 0}).rescue, Slots{}) << "seen for the first time";

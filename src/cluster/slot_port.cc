@@ -56,6 +56,7 @@ SlotPort::SlotPort(const Loop& loop, net::SlotGroup group, Choice choice, User u
       user_{std::move(user)},
       timer_{loop_.executor()} {
   by_queues_at_ = Clock::now() + kByQueuesAfter;
+  watch_queues();  // now, so that later no descriptor more is held
 }
 
 void SlotPort::decide() {
@@ -75,7 +76,7 @@ void SlotPort::decide() {
 }
 
 Result<std::size_t> SlotPort::join(int worker) {
-  const std::size_t slot = book_.fill(worker);
+  const std::size_t slot = book_.fill(worker, Clock::now());
   if (slot == group_.size()) {
     if (auto added = group_.add(); !added) {
       book_.vacate(worker, false);
@@ -117,29 +118,40 @@ void SlotPort::turns(int worker) {
 // A failure leaves the program before it in place: the kernel took one like it. Not so eBPF: a
 // primary that gave up its privilege goes on without.
 void SlotPort::steer() {
-  std::vector<bool> eligible = book_.eligible();
-  eligible.resize(group_.size());
-  if (eligible == steered_to_) return;
+  const bool by_client = choice_.policy == Policy::Hash || choice_.policy == Policy::Sticky;
+  net::Shares shares;
+  if (by_client)
+    for (const bool eligible : book_.eligible()) shares.push_back(eligible ? net::kWholeShare : 0);
+  else
+    shares = book_.shares(Clock::now());
+  shares.resize(group_.size());
+  if (shares == steered_to_) return;
   Result<void> steered;
   if (by_queues_) {
-    steered = group_.steer_by_queues(eligible);
+    steered = group_.steer_by_queues(shares);
     by_queues_ = steered.has_value();
   }
   if (by_queues_) {
-    steered_to_ = std::move(eligible);
+    steered_to_ = std::move(shares);
     return;
   }
-  if (choice_.policy == Policy::Hash || choice_.policy == Policy::Sticky) {
+  if (by_client) {
+    const std::vector<bool> eligible(shares.begin(), shares.end());
     const auto same =
         choice_.datagrams ? net::SameClient::AddressAndPorts : net::SameClient::Address;
     steered = group_.steer(net::choose_by_client(buckets_.among(eligible), same));
   } else {
-    std::vector<unsigned> weights(eligible.size());
+    std::vector<unsigned> weights(shares.size());
     for (std::size_t slot = 0; slot < weights.size(); ++slot)
-      weights[group_.place(slot)] = eligible[slot];
+      weights[group_.place(slot)] = shares[slot];
     steered = group_.steer(net::choose_at_random(weights));
   }
-  if (steered) steered_to_ = std::move(eligible);
+  if (steered) steered_to_ = std::move(shares);
+}
+
+void SlotPort::set_weights(const SlotBook::Weights& weights) {
+  book_.set_weights(weights);
+  steer();
 }
 
 OwnFd SlotPort::next_waiting() {
@@ -152,7 +164,7 @@ OwnFd SlotPort::next_waiting() {
 
 // Looking at the queues.
 
-// False if there are no descriptors for it.
+// False if there are no descriptors for it; the next time there may be.
 bool SlotPort::watch_queues() {
   if (!queues_) queues_ = sys::epoll_create();
   for (; queues_ && watched_ < group_.size(); ++watched_)

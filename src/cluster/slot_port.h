@@ -58,6 +58,8 @@ class SlotPort {
   bool any_waiting(int worker) const;
   /// A worker that was probed answered.
   void turns(int worker);
+  /// Of no effect under Hash and Sticky.
+  void set_weights(const SlotBook::Weights& weights);
   /// Looks at the queues soon: there is something that `User::found` should hear.
   void wake();
   /// One of the connections that are to be moved; none if no more wait.
@@ -87,7 +89,7 @@ class SlotPort {
   bool by_queues_ = false;                         // the kernel chooses the shortest queue
   std::optional<Clock::time_point> by_queues_at_;  // when to try that
   net::BucketTable buckets_;
-  std::vector<bool> steered_to_;  // as the attached program has it
+  net::Shares steered_to_;  // as the attached program has them
   User user_;
   std::vector<std::size_t> rescue_;
   boost::asio::steady_timer timer_;

@@ -28,6 +28,8 @@ std::string hint(const Address& address, int errno_value) {
     case EADDRINUSE:
       if (unix_file) return "see who: ss -lxp; if nobody, remove the file";
       if (address.is_unix()) return "see who: ss -lxp";
+      if (address.port() == 0)
+        return "no port is free that the system may choose: see net.ipv4.ip_local_port_range";
       return "see who: ss -ltnp 'sport = :" + std::to_string(address.port()) + "'";
     case EADDRNOTAVAIL:
       return "no interface of this machine has this address; see: ip address";

@@ -209,6 +209,21 @@ TEST(UnixSocket, AMissingDirectoryIsExplained) {
             "listen /nowhere/at/all/s: no such file or directory (the directory does not exist)");
 }
 
+// One port is all that the system may choose.
+TEST(BindDeathTest, WhenNoPortIsFreeTheErrorSaysSo) {
+  const auto says_so = [] {
+    const auto first = bind_socket(request_for({"127.0.0.1", 0}));
+    if (!first || !listen_on(first->get(), 0)) return false;
+    const auto second = bind_socket(request_for({"127.0.0.1", 0}));
+    const auto listening = second ? listen_on(second->get(), 0) : second.error();
+    std::cerr << (listening ? "it listens" : listening.error().message());
+    return !listening;
+  };
+  EXPECT_EXIT(test::exit_from_own_network({{"ip_local_port_range", "40000 40000"}}, says_so),
+              test::holds_or_is_not_allowed,
+              "^$|no port is free that the system may choose: see net.ipv4.ip_local_port_range");
+}
+
 TEST(ErrorFor, SaysWhatToDo) {
   EXPECT_EQ(
       error_for({"127.0.0.1", 80}, EACCES).message(),

@@ -1,5 +1,6 @@
 #include "net/queue_steering.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
@@ -40,7 +41,8 @@ constexpr const char* kWhat = "steer by queue lengths";
 // As in steering.bpf.c.
 struct Choice {
   std::uint32_t slots = 0;
-  std::array<std::uint16_t, kSlotsMax> places{};  // kSlotsMax: not eligible
+  std::array<std::uint16_t, kSlotsMax> places{};
+  std::array<std::uint8_t, kSlotsMax> shares{};
 };
 
 // libbpf's functions return 0 or a negative errno.
@@ -80,11 +82,12 @@ Result<void> QueueSteering::set_socket(std::size_t slot, int fd) {
   return done(bpf_map_update_elem(sockets_, &key, &value, BPF_ANY));
 }
 
-Result<void> QueueSteering::choose_among(const std::vector<bool>& eligible,
+Result<void> QueueSteering::choose_among(const Shares& shares,
                                          const std::vector<std::size_t>& places) {
-  Choice choice{.slots = static_cast<std::uint32_t>(eligible.size())};
-  for (std::size_t slot = 0; slot < eligible.size(); ++slot)
-    choice.places[slot] = static_cast<std::uint16_t>(eligible[slot] ? places[slot] : kSlotsMax);
+  Choice choice{.slots = static_cast<std::uint32_t>(shares.size())};
+  std::copy(shares.begin(), shares.end(), choice.shares.begin());
+  for (std::size_t slot = 0; slot < shares.size(); ++slot)
+    choice.places[slot] = static_cast<std::uint16_t>(places[slot]);
   const std::uint32_t zero = 0;
   return done(bpf_map_update_elem(choices_, &zero, &choice, BPF_ANY));
 }
@@ -101,8 +104,7 @@ Result<QueueSteering> QueueSteering::load() {
   return system_error(ENOTSUP, "steer by queue lengths", "built without clang or libbpf");
 }
 Result<void> QueueSteering::set_socket(std::size_t, int) { return {}; }
-Result<void> QueueSteering::choose_among(const std::vector<bool>&,
-                                         const std::vector<std::size_t>&) {
+Result<void> QueueSteering::choose_among(const Shares&, const std::vector<std::size_t>&) {
   return {};
 }
 Result<void> QueueSteering::attach(int) { return {}; }

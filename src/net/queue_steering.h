@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cohort/error.h"
+#include "net/steering.h"
 
 struct bpf_object;
 
@@ -24,9 +25,9 @@ class QueueSteering {
   /// The listening socket of the slot. One that was shut down has to be set again.
   Result<void> set_socket(std::size_t slot, int fd);
   /// New connections, and those of a socket that is shut down, go to the shortest queue among the
-  /// eligible slots, in turns; at least one is. `places`: each slot's in the kernel's group.
-  Result<void> choose_among(const std::vector<bool>& eligible,
-                            const std::vector<std::size_t>& places);
+  /// slots that have a share, in turns; at least one has. `places`: each slot's in the kernel's
+  /// group.
+  Result<void> choose_among(const Shares& shares, const std::vector<std::size_t>& places);
   /// For the group that the socket is in; instead of any other program.
   Result<void> attach(int fd);
 

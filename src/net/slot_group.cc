@@ -73,14 +73,14 @@ Result<void> SlotGroup::steer(const SteeringProgram& program) {
   return {};
 }
 
-Result<void> SlotGroup::steer_by_queues(const std::vector<bool>& eligible) {
-  eligible_ = eligible;
-  if (by_queues_) return by_queues_->choose_among(eligible_, places_);
+Result<void> SlotGroup::steer_by_queues(const Shares& shares) {
+  shares_ = shares;
+  if (by_queues_) return by_queues_->choose_among(shares_, places_);
   auto steering = QueueSteering::load();
   if (!steering) return steering.error();
   for (std::size_t slot = 0; slot < size(); ++slot)
     if (auto set = steering->set_socket(slot, fd(slot)); !set) return set.error();
-  if (auto chosen = steering->choose_among(eligible_, places_); !chosen) return chosen.error();
+  if (auto chosen = steering->choose_among(shares_, places_); !chosen) return chosen.error();
   if (auto attached = steering->attach(fd(0)); !attached) return attached.error();
   by_queues_ = std::move(*steering);
   return {};
@@ -97,7 +97,7 @@ Result<void> SlotGroup::migrate(std::size_t slot) {
   *std::find(places_.begin(), places_.end(), last) = places_[slot];
   places_[slot] = last;
   if (auto set = by_queues_->set_socket(slot, fd(slot)); !set) return set.error();
-  return by_queues_->choose_among(eligible_, places_);
+  return by_queues_->choose_among(shares_, places_);
 }
 
 unsigned SlotGroup::waiting(std::size_t slot) const {

@@ -34,16 +34,16 @@ class SlotGroup {
 
   /// From now on the program chooses. Takes some 10 us; connections that wait stay where they are.
   Result<void> steer(const SteeringProgram& program);
-  /// From now on new connections go to the shortest queue among the eligible slots. Errors as
-  /// `QueueSteering::load`, at the first call. Not again after `steer`: the kernel takes its time
-  /// to let go of what was attached.
-  Result<void> steer_by_queues(const std::vector<bool>& eligible);
+  /// From now on new connections go to the shortest queue among the slots that have a share. Errors
+  /// as `QueueSteering::load`, at the first call. Not again after `steer`: the kernel takes its
+  /// time to let go of what was attached.
+  Result<void> steer_by_queues(const Shares& shares);
   /// What a program answers to name the slot: its socket's place in the kernel's group. It is the
   /// slot's number until `migrate`.
   std::size_t place(std::size_t slot) const { return places_[slot]; }
-  /// Moves what waits in the slot's queue to the queues of the eligible slots, with the bytes that
-  /// were received. Some 25 us, in which whoever accepts from that slot may get EINVAL. Only while
-  /// the queues steer, and with a second slot.
+  /// Moves what waits in the slot's queue to the queues of slots that have a share, with the bytes
+  /// that were received. Some 25 us, in which whoever accepts from that slot may get EINVAL. Only
+  /// while the queues steer, and with a second slot.
   Result<void> migrate(std::size_t slot);
   /// Connections that wait to be accepted; whether datagrams wait.
   unsigned waiting(std::size_t slot) const;
@@ -54,7 +54,7 @@ class SlotGroup {
 
   std::optional<int> backlog_;  // none: datagrams
   std::optional<QueueSteering> by_queues_;
-  std::vector<bool> eligible_;  // as `by_queues_` has it
+  Shares shares_;  // as `by_queues_` has them
   std::vector<OwnFd> sockets_;
   std::vector<std::size_t> places_;
 };

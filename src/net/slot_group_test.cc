@@ -211,7 +211,7 @@ TEST_F(ByQueues, TheShortestQueueIsChosen) {
   ASSERT_TRUE(group.steer(choose_at_random(first)));
   Clients clients{group};
   clients.connect(6);
-  ASSERT_TRUE(group.steer_by_queues({true, true, true}));
+  ASSERT_TRUE(group.steer_by_queues({kWholeShare, kWholeShare, kWholeShare}));
   clients.connect(9);
   EXPECT_EQ(waiting(group), (std::vector<unsigned>{6, 5, 4}));
   clients.connect(6);
@@ -220,7 +220,7 @@ TEST_F(ByQueues, TheShortestQueueIsChosen) {
 
 TEST_F(ByQueues, EqualsTakeTurnsAlsoWhenSomeAreNotEligible) {
   SlotGroup group = group_of(4);
-  ASSERT_TRUE(group.steer_by_queues({true, false, true, true}));
+  ASSERT_TRUE(group.steer_by_queues({kWholeShare, 0, kWholeShare, kWholeShare}));
   Clients clients{group};
   std::vector<int> chosen(4);
   for (int i = 0; i < 300; ++i) {
@@ -231,14 +231,32 @@ TEST_F(ByQueues, EqualsTakeTurnsAlsoWhenSomeAreNotEligible) {
   EXPECT_EQ(chosen, (std::vector<int>{100, 0, 100, 100}));
 }
 
+TEST_F(ByQueues, SharesAreHowOftenASlotIsConsidered) {
+  SlotGroup group = group_of(3);
+  ASSERT_TRUE(group.steer_by_queues({kWholeShare, 64, 0}));
+  Clients clients{group};
+  std::vector<int> chosen(3);
+  for (int i = 0; i < 500; ++i) {
+    clients.connect(1);
+    for (std::size_t slot = 0; slot < 3; ++slot)
+      while (sys::accept(group.fd(slot))) ++chosen[slot];
+  }
+  EXPECT_NEAR(chosen[1], 500 / 5, 40) << "a quarter of the other's";
+  EXPECT_EQ(chosen[2], 0);
+  EXPECT_EQ(chosen[0] + chosen[1], 500);
+  ASSERT_TRUE(group.steer_by_queues({0, 1, 0}));
+  clients.connect(20);
+  EXPECT_EQ(waiting(group), (std::vector<unsigned>{0, 20, 0})) << "there is no other";
+}
+
 TEST_F(ByQueues, ASlotThatComesLaterIsChosenToo) {
   SlotGroup group = group_of(2);
-  ASSERT_TRUE(group.steer_by_queues({true, true}));
+  ASSERT_TRUE(group.steer_by_queues({kWholeShare, kWholeShare}));
   ASSERT_TRUE(group.add());
   Clients clients{group};
   clients.connect(4);
   EXPECT_EQ(waiting(group), (std::vector<unsigned>{2, 2, 0}));
-  ASSERT_TRUE(group.steer_by_queues({true, true, true}));
+  ASSERT_TRUE(group.steer_by_queues({kWholeShare, kWholeShare, kWholeShare}));
   clients.connect(5);
   EXPECT_EQ(waiting(group), (std::vector<unsigned>{3, 3, 3}));
 }
@@ -251,12 +269,25 @@ TEST_F(ByQueues, ConnectionsThatNeverCompleteDoNotTipTheBalance) {
   ASSERT_TRUE(group.steer(choose_at_random(first)));
   Clients clients{group};
   clients.connect(200);
-  ASSERT_TRUE(group.steer_by_queues({true, true, true}));
+  ASSERT_TRUE(group.steer_by_queues({kWholeShare, kWholeShare, kWholeShare}));
   for (int i = 0; i < 30; ++i) {
     clients.connect(1);
     clients.send_from_last(1);
   }
   EXPECT_EQ(waiting(group), (std::vector<unsigned>{10, 10, 10}));
+}
+
+// With SYN cookies the slot is chosen as the handshake ends, and there is nothing before that.
+TEST_F(ByQueues, SynCookiesDoNotTipTheBalance) {
+  const auto is_even = [] {
+    SlotGroup group = group_of(3);
+    if (!group.steer_by_queues({kWholeShare, kWholeShare, kWholeShare})) return false;
+    Clients clients{group};
+    clients.connect(30);
+    return waiting(group) == std::vector<unsigned>{10, 10, 10};
+  };
+  EXPECT_EXIT(test::exit_from_own_network({{"tcp_syncookies", "2"}}, is_even),
+              test::holds_or_is_not_allowed, "");
 }
 
 TEST_F(ByQueues, WhatWaitsMovesToTheEligibleWithTheBytesThatArrived) {
@@ -266,7 +297,7 @@ TEST_F(ByQueues, WhatWaitsMovesToTheEligibleWithTheBytesThatArrived) {
   Clients clients{group};
   clients.connect(30);
   clients.send_from_last(30);
-  ASSERT_TRUE(group.steer_by_queues({true, false, true, false}));
+  ASSERT_TRUE(group.steer_by_queues({kWholeShare, 0, kWholeShare, 0}));
   ASSERT_TRUE(group.migrate(1));
   EXPECT_EQ(waiting(group), (std::vector<unsigned>{15, 0, 15, 0}));
   for (const std::size_t slot : {0u, 2u}) {
@@ -283,12 +314,12 @@ TEST_F(ByQueues, ASlotWhoseConnectionsMovedGetsNewOnesLater) {
   const Address address = local_address(group.fd(0)).value();
   Clients clients{group};
   for (const std::size_t slot : {1u, 0u, 3u, 0u, 2u}) {
-    ASSERT_TRUE(group.steer_by_queues({true, true, true, true}));
+    ASSERT_TRUE(group.steer_by_queues({kWholeShare, kWholeShare, kWholeShare, kWholeShare}));
     ASSERT_TRUE(group.migrate(slot));
     EXPECT_EQ(local_address(group.fd(slot)).value(), address);
-    std::vector<bool> eligible(4);
-    eligible[slot] = true;
-    ASSERT_TRUE(group.steer_by_queues(eligible));
+    Shares only(4);
+    only[slot] = kWholeShare;
+    ASSERT_TRUE(group.steer_by_queues(only));
     clients.connect(3);
     clients.send_from_last(3);
     EXPECT_EQ(group.waiting(slot), 3u);
@@ -316,7 +347,7 @@ TEST_F(ByQueues, WhoSleepsWakesForAConnectionThatMovedToHim) {
   ASSERT_TRUE(group.steer(choose_at_random(first)));
   Clients clients{group};
   clients.connect(1);
-  ASSERT_TRUE(group.steer_by_queues({false, true}));
+  ASSERT_TRUE(group.steer_by_queues({0, kWholeShare}));
   std::future<bool> woken = std::async(std::launch::async, [&] {
     return sys::wait_for(group.fd(1), POLLIN, std::chrono::steady_clock::now() + 10s);
   });
@@ -327,7 +358,7 @@ TEST_F(ByQueues, WhoSleepsWakesForAConnectionThatMovedToHim) {
 
 TEST_F(ByQueues, TheOnlySlotKeepsWhatWaits) {
   SlotGroup group = group_of(1);
-  ASSERT_TRUE(group.steer_by_queues({true}));
+  ASSERT_TRUE(group.steer_by_queues({kWholeShare}));
   Clients clients{group};
   clients.connect(2);
   EXPECT_FALSE(group.migrate(0));
@@ -336,7 +367,7 @@ TEST_F(ByQueues, TheOnlySlotKeepsWhatWaits) {
 
 TEST_F(ByQueues, OtherProgramsMayFollow) {
   SlotGroup group = group_of(2);
-  ASSERT_TRUE(group.steer_by_queues({true, true}));
+  ASSERT_TRUE(group.steer_by_queues({kWholeShare, kWholeShare}));
   const std::vector<unsigned> second{0, 1};
   ASSERT_TRUE(group.steer(choose_at_random(second)));
   Clients clients{group};

@@ -31,9 +31,12 @@ struct sk_reuseport_kern {
 
 #define SLOTS_MAX 1024  // as net::kSlotsMax
 
+#define WHOLE_SHARE 255  // as net::kWholeShare
+
 struct choice {
   __u32 slots;
-  __u16 places[SLOTS_MAX];  // in the kernel's group; SLOTS_MAX: not eligible
+  __u16 places[SLOTS_MAX];  // in the kernel's group
+  __u8 shares[SLOTS_MAX];   // 0: not eligible; less than WHOLE_SHARE: not every time
 };
 
 struct {
@@ -59,12 +62,16 @@ struct search {
   __u32 first;
   __u32 best;
   __u32 fewest;
+  __u32 by_share;
 };
 
 static long look(__u32 step, struct search* search) {
   __u32 slot = search->first + step;
   if (slot >= search->choice->slots) slot -= search->choice->slots;
   if (slot >= SLOTS_MAX) return 1;
+  const __u32 share = search->choice->shares[slot];
+  if (share == 0) return 0;
+  if (search->by_share && share < WHOLE_SHARE && (bpf_get_prandom_u32() & 255) >= share) return 0;
   const __u32 place = search->choice->places[slot];
   if (place >= SLOTS_MAX) return 0;
   struct sock* sk = 0;
@@ -90,8 +97,13 @@ int choose_slot(struct sk_reuseport_md* connection) {
       .first = next < choice->slots ? next : 0,
       .best = SLOTS_MAX,
       .fewest = 0xffffffff,
+      .by_share = 1,
   };
   bpf_loop(choice->slots, look, &search, 0);
+  if (search.best >= SLOTS_MAX) {  // it was nobody's turn
+    search.by_share = 0;
+    bpf_loop(choice->slots, look, &search, 0);
+  }
   // Without a choice the kernel makes one, by a hash of the addresses.
   if (search.best >= SLOTS_MAX) return SK_PASS;
   next = search.best + 1;

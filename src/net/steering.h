@@ -23,6 +23,10 @@ constexpr std::size_t kSlotsMax = 1024;
 /// positive, and their sum fit 31 bits.
 SteeringProgram choose_at_random(std::span<const unsigned> weights);
 
+/// How often each slot is considered: 0 never (it is not eligible), kWholeShare every time.
+using Shares = std::vector<std::uint8_t>;
+constexpr std::uint8_t kWholeShare = 255;
+
 /// The slot of each bucket of client addresses.
 using BucketSlots = std::vector<std::uint16_t>;
 

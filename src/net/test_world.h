@@ -3,14 +3,23 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <net/if.h>
 #include <netinet/in.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/sys.h"
 #include "net/direct_host.h"
@@ -24,6 +33,28 @@ inline bool has_ipv6() {
   const auto address = to_sockaddr({"::1", 0});
   const OwnFd fd = sys::socket(AF_INET6, SOCK_STREAM, 0);
   return fd && sys::bind(fd.get(), address->get(), address->size) == 0;
+}
+
+/// Exits with 0 if `holds` in a network of this test's own, with a loopback interface and these
+/// settings of /proc/sys/net/ipv4, and with 77 where that is not allowed. For EXPECT_EXIT.
+[[noreturn]] inline void exit_from_own_network(
+    const std::vector<std::pair<std::string, std::string>>& settings,
+    const std::function<bool()>& holds) {
+  constexpr int kNotAllowed = 77;
+  if (::unshare(CLONE_NEWNET) == -1) std::exit(kNotAllowed);
+  ifreq loopback{};
+  std::string_view{"lo"}.copy(loopback.ifr_name, sizeof loopback.ifr_name);
+  loopback.ifr_flags = IFF_UP;
+  const OwnFd fd = sys::socket(AF_INET, SOCK_DGRAM, 0);
+  if (::ioctl(fd.get(), SIOCSIFFLAGS, &loopback) == -1) std::exit(kNotAllowed);
+  for (const auto& [name, value] : settings) {
+    std::ofstream file{"/proc/sys/net/ipv4/" + name};
+    if (!(file << value << std::flush)) std::exit(kNotAllowed);
+  }
+  std::exit(holds() ? 0 : 1);
+}
+inline bool holds_or_is_not_allowed(int status) {
+  return WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 77);
 }
 
 /// A directory for socket files, removed at the end.
