@@ -75,13 +75,20 @@ void Watch::start(std::shared_ptr<Wait>& slot, asio::posix::descriptor_base::wai
   wait->ready = std::move(ready);
   slot = wait;
   const auto io = loop_.context().get_executor();
-  descriptor_.async_wait(type, [wait, io, executor = loop_.executor()](auto) {
-    wait->complete(io);
-    asio::dispatch(executor, [wait] {
-      // Emptied by drop(): the Watch is gone, or waits no more.
+  // `ready` is emptied by drop(): the Watch is gone, or waits no more.
+  if (loop_.executor().target<Wait::Executor>() != nullptr) {
+    descriptor_.async_wait(type, [wait, io](auto) {
+      wait->complete(io);
       if (auto callback = std::exchange(wait->ready, nullptr)) callback();
     });
-  });
+  } else {
+    descriptor_.async_wait(type, [wait, io, executor = loop_.executor()](auto) {
+      wait->complete(io);
+      asio::dispatch(executor, [wait] {
+        if (auto callback = std::exchange(wait->ready, nullptr)) callback();
+      });
+    });
+  }
   if (!ref_) wait->give_back(io);
 }
 

@@ -190,7 +190,7 @@ void Channel::write_soon() {
 void Channel::write_now() {
   if (!watch_ || writable_wanted_) return;
   Outbox::Batch batch;
-  while (outbox_.next(batch))
+  while (!outbox_.empty() && outbox_.next(batch))
     if (!write_batch(batch)) return;
   if (closing_ && outbox_.empty()) end(std::nullopt);
 }

@@ -203,19 +203,29 @@ constexpr bool is_plain(char c) {
   return byte >= 0x20 && byte < 0x80 && c != '"' && c != '\\';
 }
 
-/// The length of the plain text from `begin` on: eight bytes at a time.
-std::size_t count_plain(const char* begin, const char* end) {
+/// Whether eight bytes may stand in a string as they are.
+bool are_plain(std::uint64_t word) {
   constexpr std::uint64_t kOnes = 0x0101010101010101;
   constexpr std::uint64_t kHighs = kOnes * 0x80;
+  const std::uint64_t quote = word ^ (kOnes * '"');
+  const std::uint64_t backslash = word ^ (kOnes * '\\');
+  // A high bit is left where a byte is above 0x7f, a quote, a backslash, or below 0x20 (and perhaps
+  // in bytes above one of these, which does not matter).
+  return ((word | (word - kOnes * 0x20) | (quote - kOnes) | (backslash - kOnes)) & kHighs) == 0;
+}
+
+/// The length of the plain text from `begin` on: eight bytes at a time.
+std::size_t count_plain(const char* begin, const char* end) {
   const char* p = begin;
+  std::uint64_t word;
   for (; end - p >= 8; p += 8) {
-    std::uint64_t word;
     std::memcpy(&word, p, 8);
-    const std::uint64_t quote = word ^ (kOnes * '"');
-    const std::uint64_t backslash = word ^ (kOnes * '\\');
-    // A high bit is left where a byte is above 0x7f, a quote, a backslash, or below 0x20 (and
-    // perhaps in bytes above one of these, which does not matter).
-    if ((word | (word - kOnes * 0x20) | (quote - kOnes) | (backslash - kOnes)) & kHighs) break;
+    if (!are_plain(word)) break;
+  }
+  if (end - p < 8) {
+    word = 0x2020202020202020;
+    std::memcpy(&word, p, static_cast<std::size_t>(end - p));
+    if (are_plain(word)) return static_cast<std::size_t>(end - begin);
   }
   while (p < end && is_plain(*p)) ++p;
   return static_cast<std::size_t>(p - begin);
@@ -259,7 +269,7 @@ void append_string(std::string_view text, std::string& out) {
   out += '"';
   for (std::size_t i = 0; i < text.size();) {
     const std::size_t plain = count_plain(text.data() + i, text.data() + text.size());
-    out.append(text, i, plain);
+    out.append(text.data() + i, plain);
     i += plain;
     if (i == text.size()) break;
     if (static_cast<unsigned char>(text[i]) < 0x80) {
