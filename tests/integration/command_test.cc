@@ -353,8 +353,9 @@ TEST_P(Udp, AFlowKeepsItsWorkerAndWhatWaitsWhenItDiesIsItsSuccessors) {
       socket.on('message', (text, from) =>
         socket.send(String(process.pid), from.port, from.address));
       socket.bind(Number(process.argv[2]), '127.0.0.1');)");
-  const std::string worker = std::string{GetParam()} == "cpp" ? helper("datagrams") : "udp.js";
-  auto program = run({"-w", "2", worker, std::to_string(port)});
+  auto program = std::string{GetParam()} == "cpp"
+                     ? run({"-w", "2", example("udp_echo"), "--port", std::to_string(port)})
+                     : run({"-w", "2", "udp.js", std::to_string(port)});
   ASSERT_TRUE(program->wait_for_error("all 2 workers listen")) << program->transcript();
   EXPECT_TRUE(program->wait_for_error("udp://localhost:" + std::to_string(port) + ": sticky"));
   const Flows flows{port};
