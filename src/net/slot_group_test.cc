@@ -1,11 +1,16 @@
 #include "net/slot_group.h"
 
 #include <arpa/inet.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include <chrono>
+#include <cstddef>
 #include <future>
 #include <numeric>
 #include <set>
@@ -373,6 +378,34 @@ TEST_F(ByQueues, OtherProgramsMayFollow) {
   Clients clients{group};
   clients.connect(4);
   EXPECT_EQ(waiting(group), (std::vector<unsigned>{0, 4}));
+}
+
+// As a container's seccomp profile, or a kernel that is too old, has it.
+TEST(ByQueuesDeathTest, ASystemThatRefusesIsAnErrorThatSaysWhatItTakes) {
+  const auto hint_if_bpf_fails = [](int errno_value) {
+    sock_filter steps[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_bpf, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(errno_value)),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    const sock_fprog program{std::size(steps), steps};
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
+        ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == -1)
+      std::exit(2);
+    const auto loaded = QueueSteering::load();
+    std::cerr << (loaded ? "loaded" : loaded.error().message());
+    SlotGroup group = group_of(2);
+    const std::vector<unsigned> weights{1, 1};
+    std::exit(!loaded && group.steer(choose_at_random(weights)) ? 0 : 1);
+  };
+  if (!QueueSteering::load() && QueueSteering::load().error().code.value() == ENOTSUP)
+    GTEST_SKIP() << "built without it";
+  for (const int refused : {EPERM, EACCES})
+    EXPECT_EXIT(hint_if_bpf_fails(refused), testing::ExitedWithCode(0),
+                "it needs CAP_BPF and CAP_PERFMON");
+  for (const int unknown : {ENOSYS, EINVAL})
+    EXPECT_EXIT(hint_if_bpf_fails(unknown), testing::ExitedWithCode(0),
+                "it needs Linux 5.17 with BTF");
 }
 
 TEST(ByQueuesDeathTest, IsAnErrorWithoutThePrivilege) {
