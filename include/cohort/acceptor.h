@@ -124,7 +124,7 @@ Connections on_connection(net::Host& host, const Address& address,
 ///
 /// Of an `Address::datagram` it is a bound UDP socket, under every policy. Under `adaptive`, `hash`
 /// and `sticky` each worker has its own: all datagrams from one address and port come to one
-/// worker, and what waits when it dies is its successor's.
+/// worker, until one is added, and what waits when it dies is its successor's.
 class Listener {
  public:
   /// Blocks until the descriptor is there: for a worker, until its primary answered. Call it at

@@ -192,8 +192,9 @@ class Cluster {
   /// queue is no longer than theirs: two for one of the slot of half its weight. Slot i is that of
   /// the i-th worker that listens on the port, and of its successors. Those that are not given have
   /// 1; 0 gets none while others can. The largest may be 255 times the smallest. A worker that
-  /// comes while others serve gets its share little by little, within `slow_start` (0: at once). At
-  /// any time, in the primary. By itself: all weigh the same, 1 s.
+  /// comes while others serve gets its share little by little, within `slow_start` (0: at once, as
+  /// where connections never move). At any time, in the primary. By itself: all weigh the same, 1
+  /// s.
   void set_weights(std::vector<unsigned> of_slots,
                    std::chrono::milliseconds slow_start = std::chrono::seconds{1});
 

@@ -246,7 +246,7 @@ void ForkedWorker::reply(const QueryServer& query, Value reply, int fd) {
   reply["ack"] = query.seq;
   reply["seq"] = owner_.next_seq();
   if (!channel_) return;
-  const bool datagram = query.type == SocketType::Udp4 || query.type == SocketType::Udp6;
+  const bool datagram = query.is_datagram();
   serves_ = serves_ || (!datagram && reply["errno"].int64_or(0) == 0);
   if (fd < 0) {
     std::ignore = channel_->send_own(reply, ipc::Lane::Control);

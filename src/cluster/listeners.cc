@@ -31,9 +31,12 @@ std::string lent_key(std::size_t index) { return std::string{kLent} + std::to_st
 // A socket that there is already: a descriptor of the primary's, or one that it was started with.
 // None: one has to be bound.
 Result<OwnFd> given_socket(const QueryServer& query) {
-  if (!query.fd)
-    return net::inherited_socket(query.listen_address(),
-                                 query.is_datagram() ? SOCK_DGRAM : SOCK_STREAM);
+  if (!query.fd) {
+    Address address = query.listen_address();
+    if (query.is_datagram() && address.host().empty())
+      address = Address::datagram(query.v6 ? "::" : "0.0.0.0", address.port());
+    return net::inherited_socket(address, query.is_datagram() ? SOCK_DGRAM : SOCK_STREAM);
+  }
   OwnFd fd = sys::duplicate(*query.fd);
   if (!fd || sys::set_nonblocking(fd.get(), true) == -1)
     return errno_error("listen on descriptor " + std::to_string(*query.fd));
@@ -178,6 +181,7 @@ Result<int> Listeners::join(HandoffPeer& worker, Entry& entry) {
 
 Result<Listeners::Lent> Listeners::lend(HandoffPeer& worker, std::size_t index,
                                         const Address& address) {
+  if (address.is_datagram()) return net::no_connections(address);
   const std::string key = lent_key(index) + to_string(address);
   Entry* entry = find(key);
   const bool is_new = entry == nullptr;
@@ -446,6 +450,7 @@ void Listeners::answer(int worker, const std::string& key, ConnectionId connecti
     if (entry->dispatcher.accepted(worker, connection)) entry->connections.erase(connection);
   } else if (entry->dispatcher.refused(worker, connection, Dispatcher::TimePoint::clock::now())) {
     entry->dispatcher.offer(connection);
+    if (entry->slots) entry->slots->wake();  // the next look finds who takes it
   }
   if (entry->slots)
     accept_ready(*entry);  // more may wait to be moved

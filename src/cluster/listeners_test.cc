@@ -257,6 +257,20 @@ TEST_F(ListenersTest, WhatWaitsBehindAWorkerThatTakesNothingIsHandedToOneThatHas
   EXPECT_FALSE(sys::accept(blocked.socket.get()));
 }
 
+// The queues are empty and all is quiet by then: the primary sleeps.
+TEST_F(ListenersTest, AHandOffThatIsRefusedLateIsMadeAgain) {
+  Listeners& ports = listeners(Policy::Adaptive);
+  Peer blocked{1}, free{2};
+  ports.query(blocked, query());
+  const OwnFd client = connect(blocked);
+  ports.query(free, query());
+  free.turns = [&] { ports.turns(2); };
+  EXPECT_TRUE(run_until([&] { return !free.handed.empty(); }));
+  run_until([] { return false; }, 1200ms);
+  ports.answer(2, free.key, free.handed.back(), false);
+  EXPECT_TRUE(run_until([&] { return free.handed.size() == 2; }));
+}
+
 // It still accepts: a port of the same number could not be opened beside it.
 TEST_F(ListenersTest, APortIsOpenUntilTheWorkerThatWasToldToEndClosedIt) {
   for (const Policy policy : {Policy::Adaptive, Policy::Shared}) {

@@ -23,7 +23,8 @@ std::size_t SlotBook::fill(int worker, TimePoint now) {
   if (slot == slots_.end()) slot = slots_.insert(slots_.end(), Slot{});
   slot->worker = worker;
   slot->came = now;
-  slot->starts_slowly = others_are_warm;
+  slot->starts_slowly = others_are_warm && rules_.rescue_after;  // else nobody observes
+  slot->moved_for = {};
   slot->stuck = false;
   slot->doubted.reset();
   slot->trusted_for = {};
@@ -77,6 +78,7 @@ SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const unsigned> wa
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
     const bool again = slot.stuck && now >= slot.tried_again;
+    if (again) slot.tried = now;
     if (again || waiting[i] == 0 || waiting[i] < slot.waiting || slot.waiting == 0) {
       slot.since = now;
       slot.doubted.reset();
@@ -85,7 +87,8 @@ SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const unsigned> wa
     if (shrank || waiting[i] == 0) slot.trusted_for = {};
     if (again || (shrank && rules_.only_workers_take)) slot.stuck = false;
     slot.waiting = waiting[i];
-    const bool is_free = slot.serves() && slot.waiting == 0 && !is_full(*slot.worker);
+    const bool is_free =
+        slot.serves() && slot.waiting == 0 && weight(i) > 0 && !is_full(*slot.worker);
     if (shrank || is_free) findings.any_moves = true;
     if (is_free && !slot.stuck) findings.targets.push_back(*slot.worker);
   }
@@ -111,9 +114,28 @@ SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const unsigned> wa
   return findings;
 }
 
-void SlotBook::moved(std::size_t slot, TimePoint now) {
-  slots_[slot].waiting = 0;
-  slots_[slot].tried_again = now + kStuckForIfMoved * *rules_.rescue_after;
+void SlotBook::moved(std::size_t at, TimePoint now) {
+  Slot& slot = slots_[at];
+  const bool again = now - slot.tried < 2 * slot.moved_for;
+  const auto longer = again ? 2 * slot.moved_for : kStuckForIfMoved * *rules_.rescue_after;
+  slot.moved_for = std::min<std::chrono::milliseconds>(longer, kStuckFor);
+  slot.waiting = 0;
+  slot.tried_again = now + slot.moved_for;
+}
+
+bool SlotBook::may_be_moved(std::size_t at) const {
+  const Slot& slot = slots_[at];
+  return !slot.worker || (rules_.only_workers_take && slot.serves() && slot.stuck);
+}
+
+bool SlotBook::unsettled(TimePoint now) const {
+  return std::any_of(slots_.begin(), slots_.end(), [&](const Slot& slot) {
+    return slot.serves() && (slot.stuck || starts(slot, now));
+  });
+}
+
+bool SlotBook::starts(const Slot& slot, TimePoint now) const {
+  return slot.starts_slowly && now - slot.came < weights_.slow_start;
 }
 
 // Every queue has connections: who is asked for a sign of life; and the workers not in doubt.
@@ -157,22 +179,24 @@ unsigned SlotBook::weight(std::size_t slot) const {
 
 net::Shares SlotBook::shares(TimePoint now) const {
   const std::vector<bool> among = eligible();
-  unsigned most = 0;
-  for (std::size_t i = 0; i < among.size(); ++i)
-    if (among[i]) most = std::max(most, weight(i));
-  net::Shares result(among.size());
+  bool any_weighs = false;
+  for (std::size_t i = 0; i < among.size(); ++i) any_weighs |= among[i] && weight(i) > 0;
+  std::vector<double> parts(among.size());
+  double most = 0;
   for (std::size_t i = 0; i < among.size(); ++i) {
     if (!among[i]) continue;
-    const double of_weight =
-        most > 0 ? double{net::kWholeShare} * weight(i) / most : net::kWholeShare;
-    // In steps: each is a program to attach, where chance chooses.
-    double step = kSlowStartSteps;
-    if (const auto since = now - slots_[i].came;
-        slots_[i].starts_slowly && since < weights_.slow_start)
-      step =
-          1 + std::floor((kSlowStartSteps - 1) * (Seconds{since} / Seconds{weights_.slow_start}));
-    result[i] = static_cast<std::uint8_t>(std::ceil(of_weight * step / kSlowStartSteps));
+    parts[i] = any_weighs ? weight(i) : 1;
+    if (starts(slots_[i], now)) {
+      // In steps: each is a program to attach, where chance chooses.
+      const double gone = Seconds{now - slots_[i].came} / Seconds{weights_.slow_start};
+      parts[i] *= (1 + std::floor((kSlowStartSteps - 1) * gone)) / kSlowStartSteps;
+    }
+    most = std::max(most, parts[i]);
   }
+  net::Shares result(among.size());
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    if (parts[i] > 0)
+      result[i] = static_cast<std::uint8_t>(std::ceil(net::kWholeShare * parts[i] / most));
   return result;
 }
 

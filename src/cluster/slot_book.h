@@ -72,9 +72,13 @@ class SlotBook {
                    const std::function<bool(int worker)>& is_full);
 
   /// What waited in the slot's queue went to other queues, its worker unasked: if that one is stuck
-  /// it is tried again soon, since nothing waits there any more that would shrink.
+  /// it is tried again soon, since nothing waits there any more that would shrink; if it takes none
+  /// again, after twice the time, up to a second.
   void moved(std::size_t slot, TimePoint now);
-  bool has_worker(std::size_t slot) const { return slots_[slot].worker.has_value(); }
+  /// Whether that may be done: it has no worker, or one that is stuck and cannot be asked.
+  bool may_be_moved(std::size_t slot) const;
+  /// Whether time alone changes what is eligible, or the shares: keep observing.
+  bool unsettled(TimePoint now) const;
 
   /// For each slot, whether it gets new connections. At least one does.
   std::vector<bool> eligible() const;
@@ -94,11 +98,14 @@ class SlotBook {
     std::chrono::milliseconds trusted_for{0};
     unsigned waiting = 0;
     TimePoint since{};        // when the queue was last seen to shrink, or empty
-    TimePoint tried_again{};  // if stuck
-    TimePoint came{};         // its worker
+    TimePoint tried_again{};  // if stuck: when it will be
+    TimePoint tried{};        // when it was
+    std::chrono::milliseconds moved_for{0};
+    TimePoint came{};  // its worker
     bool starts_slowly = false;
   };
   Slot* find(int worker);
+  bool starts(const Slot& slot, TimePoint now) const;
   unsigned weight(std::size_t slot) const;
   std::vector<int> doubt(TimePoint now, const std::function<bool(int worker)>& is_full,
                          Findings& findings);

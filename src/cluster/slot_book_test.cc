@@ -60,6 +60,22 @@ TEST(SlotBook, AWorkerWhoseConnectionsMovedIsTriedAgainSoonAndIsNotSeenToTakeThe
   EXPECT_EQ(watched.book.eligible(), (Bools{true, true})) << "tried again";
   watched.after(4, {1, 0});
   EXPECT_EQ(watched.after(4, {1, 0}).rescue, Slots{0}) << "it is still blocked";
+  EXPECT_TRUE(watched.book.may_be_moved(0));
+  watched.book.moved(0, watched.now);
+  watched.after(36, {0, 0});
+  EXPECT_TRUE(watched.book.unsettled(watched.now)) << "after twice the time";
+  watched.after(4, {0, 0});
+  EXPECT_EQ(watched.book.eligible(), (Bools{true, true}));
+  EXPECT_FALSE(watched.book.unsettled(watched.now));
+}
+
+TEST(SlotBook, WhatWaitsForAWorkerThatEndsAndStillAcceptsIsNotMovedUnasked) {
+  Watched watched{2, {.rescue_after = milliseconds{4}, .only_workers_take = true}};
+  watched.book.retire(1, true);
+  watched.after(4, {1, 0});
+  EXPECT_FALSE(watched.book.may_be_moved(0));
+  watched.book.vacate(1, true);
+  EXPECT_TRUE(watched.book.may_be_moved(0));
 }
 
 TEST(SlotBook, SlotsOfLessWeightHaveLessOfAShare) {
@@ -73,6 +89,18 @@ TEST(SlotBook, SlotsOfLessWeightHaveLessOfAShare) {
   EXPECT_EQ(watched.book.shares(watched.now), (net::Shares{0, 0, 255, 0})) << "there is no other";
 }
 
+TEST(SlotBook, OneOfTheSharesIsWhole) {
+  SlotBook book{kAdaptive};
+  SlotBook::TimePoint now{};
+  book.set_weights({.of_slots = {4, 1}});
+  book.fill(1, now);
+  book.fill(2, now);
+  now += milliseconds{5000};
+  book.vacate(1, true);
+  book.fill(3, now);
+  EXPECT_EQ(book.shares(now), (net::Shares{64, 255})) << "4/16 and 1";
+}
+
 TEST(SlotBook, AWorkerThatComesWhileOthersServeStartsSlowly) {
   SlotBook book{kAdaptive};
   SlotBook::TimePoint now{};
@@ -83,6 +111,7 @@ TEST(SlotBook, AWorkerThatComesWhileOthersServeStartsSlowly) {
   now += milliseconds{2000};
   book.fill(3, now);
   EXPECT_EQ(book.shares(now), (net::Shares{255, 255, 16}));
+  EXPECT_TRUE(book.unsettled(now));
   EXPECT_EQ(book.shares(now + milliseconds{500})[2], 128);
   EXPECT_EQ(book.shares(now + milliseconds{1000})[2], 255);
   book.set_weights({.of_slots = {}, .slow_start = milliseconds{0}});

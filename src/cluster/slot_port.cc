@@ -56,7 +56,7 @@ SlotPort::SlotPort(const Loop& loop, net::SlotGroup group, Choice choice, User u
       user_{std::move(user)},
       timer_{loop_.executor()} {
   by_queues_at_ = Clock::now() + kByQueuesAfter;
-  watch_queues();  // now, so that later no descriptor more is held
+  if (rules_.rescue_after) watch_queues();  // now, so that later no descriptor more is held
 }
 
 void SlotPort::decide() {
@@ -107,7 +107,7 @@ void SlotPort::workers_changed() {
 
 bool SlotPort::any_waiting(int worker) const {
   const auto slot = book_.slot_of(worker);
-  return slot && group_.waiting(*slot) > 0;
+  return slot && !choice_.datagrams && group_.waiting(*slot) > 0;
 }
 
 void SlotPort::turns(int worker) {
@@ -143,7 +143,8 @@ void SlotPort::steer() {
   } else {
     std::vector<unsigned> weights(shares.size());
     for (std::size_t slot = 0; slot < weights.size(); ++slot)
-      weights[group_.place(slot)] = shares[slot];
+      if (const std::size_t place = group_.place(slot); place < weights.size())
+        weights[place] = shares[slot];
     steered = group_.steer(net::choose_at_random(weights));
   }
   if (steered) steered_to_ = std::move(shares);
@@ -151,7 +152,7 @@ void SlotPort::steer() {
 
 void SlotPort::set_weights(const SlotBook::Weights& weights) {
   book_.set_weights(weights);
-  steer();
+  if (book_.size() > 0) workers_changed();
 }
 
 OwnFd SlotPort::next_waiting() {
@@ -166,7 +167,10 @@ OwnFd SlotPort::next_waiting() {
 
 // False if there are no descriptors for it; the next time there may be.
 bool SlotPort::watch_queues() {
-  if (!queues_) queues_ = sys::epoll_create();
+  if (!queues_) {
+    queues_ = sys::epoll_create();
+    watched_ = 0;
+  }
   for (; queues_ && watched_ < group_.size(); ++watched_)
     if (sys::epoll_add_readable(queues_.get(), group_.fd(watched_), watched_) == -1) return false;
   return static_cast<bool>(queues_);
@@ -229,13 +233,18 @@ void SlotPort::look_later() {
   }));
 }
 
-// The kernel moves what nobody else may take, and what no process would notice. Accepting, and a
-// hand-off, does the rest: a worker that just then accepts itself must not get EINVAL.
+// The kernel moves what nobody may take by hand, and what no process would notice. All else is
+// accepted and handed off: a worker that just then accepts itself must not get EINVAL.
 void SlotPort::migrate(std::vector<std::size_t>& slots, Clock::time_point now) {
-  if (!by_queues_) return;
+  group_.reopen();
   std::erase_if(slots, [&](std::size_t slot) {
-    const bool unnoticed = rules_.only_workers_take || !book_.has_worker(slot);
-    if (!unnoticed || !group_.migrate(slot)) return false;
+    if (!by_queues_ || !group_.can_migrate() || !book_.may_be_moved(slot)) return false;
+    if (!group_.migrate(slot)) {  // the kernel does not allow it any more
+      by_queues_ = false;
+      steered_to_.clear();
+      steer();
+      return false;
+    }
     book_.moved(slot, now);
     return true;
   });
@@ -261,7 +270,7 @@ void SlotPort::look() {
   // Without workers nothing can move; the next one wakes it.
   if (!book_.has_workers())
     awake_ = false;
-  else if (any_waits || now < awake_until_)
+  else if (any_waits || now < awake_until_ || book_.unsettled(now))
     look_later();
   else
     fall_asleep();

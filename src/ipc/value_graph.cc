@@ -40,6 +40,11 @@ void for_each_content(Internals::Node* node, Visit visit) {
   }
 }
 
+/// Whether it can be a part of a cycle.
+bool has_contents(Tag tag) {
+  return Internals::is_container(tag) && tag != Tag::RegExp && tag != Tag::Boxed;
+}
+
 }  // namespace
 
 void Value::Internals::take_contents(Node* node, std::vector<Value>& out) {
@@ -48,7 +53,7 @@ void Value::Internals::take_contents(Node* node, std::vector<Value>& out) {
 
 void Value::drop(Value&& value) {
   const Value root = std::move(value);
-  if (!Internals::is_container(root.tag())) return;
+  if (!has_contents(root.tag())) return;
   // References that come from within. If that is all of them, only cycles keep the nodes alive.
   std::unordered_map<Node*, std::uint32_t> inner{{root.rep_.plain.node, 1}};
   std::vector<Node*> pending{root.rep_.plain.node};
@@ -56,7 +61,7 @@ void Value::drop(Value&& value) {
     Node* node = pending.back();
     pending.pop_back();
     for_each_content(node, [&](Value& content) {
-      if (!Internals::is_container(content.tag())) return;
+      if (!has_contents(content.tag())) return;
       if (++inner[content.rep_.plain.node] == 1) pending.push_back(content.rep_.plain.node);
     });
   }

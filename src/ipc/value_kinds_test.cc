@@ -297,5 +297,20 @@ TEST(ValueKinds, DropFreesACircularValueThatNobodyElseHolds) {
   Value::drop("text");
 }
 
+TEST(ValueKinds, WhoHoldsAPartThatHasNoPartsDoesNotKeepTheRest) {
+  const auto witness = std::make_shared<const std::string>("alive");
+  Value value = {
+      {"bytes", Value::binary(Binary::Buffer, std::as_bytes(std::span(*witness)), witness)},
+      {"boxed", Value::boxed(1)},
+      {"pattern", Value::regexp("a", "g")}};
+  value["self"] = value;
+  const Value boxed = value["boxed"];
+  const Value pattern = value["pattern"];
+  Value::drop(value.clone());
+  Value::drop(std::move(value));
+  EXPECT_EQ(witness.use_count(), 1);
+  EXPECT_EQ(boxed.unboxed(), 1);
+}
+
 }  // namespace
 }  // namespace cohort

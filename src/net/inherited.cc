@@ -18,6 +18,7 @@ namespace cohort::net {
 namespace {
 
 constexpr int kFirstInherited = 3;
+constexpr int kInheritedMax = 1024;
 
 std::optional<int> number_in(const char* variable) {
   const char* const text = std::getenv(variable);
@@ -35,15 +36,13 @@ int option_of(int fd, int name) {
   return sys::getsockopt(fd, SOL_SOCKET, name, &value, size) == 0 ? value : -1;
 }
 
-std::vector<OwnFd> take_inherited() {
-  std::vector<OwnFd> sockets;
+std::vector<int> take_inherited() {
+  std::vector<int> sockets;
   if (number_in("LISTEN_PID") != ::getpid()) return sockets;
-  const int count = number_in("LISTEN_FDS").value_or(0);
+  const int count = std::min(number_in("LISTEN_FDS").value_or(0), kInheritedMax);
   for (const char* variable : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) ::unsetenv(variable);
-  for (int fd = kFirstInherited; fd - kFirstInherited < count; ++fd) {
-    if (sys::set_cloexec(fd, true) == -1) break;  // less than was said
-    sockets.emplace_back(fd);
-  }
+  for (int fd = kFirstInherited; fd - kFirstInherited < count; ++fd)
+    if (option_of(fd, SO_TYPE) != -1 && sys::set_cloexec(fd, true) == 0) sockets.push_back(fd);
   return sockets;
 }
 
@@ -67,10 +66,10 @@ bool is_at(int fd, const Address& address, int type) {
 }  // namespace
 
 OwnFd inherited_socket(const Address& address, int type) {
-  static const std::vector<OwnFd> sockets = take_inherited();
-  for (const OwnFd& socket : sockets) {
-    if (!is_at(socket.get(), address, type)) continue;
-    OwnFd copy = sys::duplicate(socket.get());
+  static const std::vector<int> sockets = take_inherited();
+  for (const int socket : sockets) {
+    if (!is_at(socket, address, type)) continue;
+    OwnFd copy = sys::duplicate(socket);
     if (copy) sys::set_nonblocking(copy.get(), true);
     return copy;
   }

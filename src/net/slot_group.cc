@@ -2,10 +2,11 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <tuple>
 
 #include "base/sys.h"
 #include "net/bind.h"
@@ -57,7 +58,7 @@ Result<void> SlotGroup::append(Result<OwnFd> bound) {
     if (auto listening = listen_on(bound->get(), *backlog_); !listening) return listening.error();
   // Where that is not allowed any more the next steering loads it again, or fails.
   if (by_queues_ && !by_queues_->set_socket(size(), bound->get())) by_queues_.reset();
-  places_.push_back(size());
+  order_.push_back(size());
   sockets_.push_back(std::move(*bound));
   return {};
 }
@@ -75,36 +76,56 @@ Result<void> SlotGroup::steer(const SteeringProgram& program) {
 
 Result<void> SlotGroup::steer_by_queues(const Shares& shares) {
   shares_ = shares;
-  if (by_queues_) return by_queues_->choose_among(shares_, places_);
+  if (by_queues_) return by_queues_->choose_among(shares_, places());
   auto steering = QueueSteering::load();
   if (!steering) return steering.error();
   for (std::size_t slot = 0; slot < size(); ++slot)
     if (auto set = steering->set_socket(slot, fd(slot)); !set) return set.error();
-  if (auto chosen = steering->choose_among(shares_, places_); !chosen) return chosen.error();
+  if (auto chosen = steering->choose_among(shares_, places()); !chosen) return chosen.error();
   if (auto attached = steering->attach(fd(0)); !attached) return attached.error();
   by_queues_ = std::move(*steering);
   return {};
 }
 
+std::size_t SlotGroup::place(std::size_t slot) const {
+  const auto found = std::find(order_.begin(), order_.end(), slot);
+  return found == order_.end() ? kSlotsMax : static_cast<std::size_t>(found - order_.begin());
+}
+
+std::vector<std::size_t> SlotGroup::places() const {
+  std::vector<std::size_t> result;
+  for (std::size_t slot = 0; slot < size(); ++slot) result.push_back(place(slot));
+  return result;
+}
+
+// The kernel fills the place of a socket that is shut down with the last one, and puts one that
+// listens again at the end.
 Result<void> SlotGroup::migrate(std::size_t slot) {
-  if (!by_queues_ || !backlog_ || size() < 2) return system_error(ENOTSUP, "move connections");
-  // ENOTCONN: it does not listen, since that failed the last time.
-  if (sys::shutdown(fd(slot), SHUT_RD) == -1 && errno != ENOTCONN)
-    return errno_error("move connections");
-  if (auto listening = listen_on(fd(slot), *backlog_); !listening) return listening.error();
-  // The last of the kernel's group took the place that was left, and this one is now the last.
-  const std::size_t last = size() - 1;
-  *std::find(places_.begin(), places_.end(), last) = places_[slot];
-  places_[slot] = last;
-  if (auto set = by_queues_->set_socket(slot, fd(slot)); !set) return set.error();
-  return by_queues_->choose_among(shares_, places_);
+  if (sys::shutdown(fd(slot), SHUT_RD) == -1) return errno_error("move connections");
+  order_[place(slot)] = order_.back();
+  order_.pop_back();
+  if (auto listening = listen_again(slot); !listening) {
+    if (place(slot) == kSlotsMax) closed_.push_back(slot);
+    return listening;
+  }
+  return by_queues_->choose_among(shares_, places());
+}
+
+Result<void> SlotGroup::listen_again(std::size_t slot) {
+  if (auto listening = listen_on(fd(slot), *backlog_); !listening) return listening;
+  order_.push_back(slot);
+  return by_queues_ ? by_queues_->set_socket(slot, fd(slot)) : Result<void>{};
+}
+
+void SlotGroup::reopen() {
+  std::erase_if(closed_, [&](std::size_t slot) {
+    std::ignore = listen_again(slot);
+    return place(slot) != kSlotsMax;
+  });
 }
 
 unsigned SlotGroup::waiting(std::size_t slot) const {
-  if (!backlog_) {
-    int count = 0;  // of bytes
-    return sys::bytes_readable(fd(slot), count) == 0 && count > 0 ? 1 : 0;
-  }
+  if (!backlog_) return sys::poll(fd(slot), POLLIN, 0) > 0 ? 1 : 0;
   tcp_info info{};
   socklen_t size = sizeof info;
   // Of a listening socket, these are the lengths of its queue: now, and at most.

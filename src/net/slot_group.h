@@ -38,25 +38,32 @@ class SlotGroup {
   /// as `QueueSteering::load`, at the first call. Not again after `steer`: the kernel takes its
   /// time to let go of what was attached.
   Result<void> steer_by_queues(const Shares& shares);
-  /// What a program answers to name the slot: its socket's place in the kernel's group. It is the
-  /// slot's number until `migrate`.
-  std::size_t place(std::size_t slot) const { return places_[slot]; }
+  /// What a program answers to name the slot: its socket's place in the kernel's group, which is
+  /// the slot's number until `migrate`. kSlotsMax while it is in none.
+  std::size_t place(std::size_t slot) const;
+  bool can_migrate() const { return by_queues_ && backlog_ && size() > 1; }
   /// Moves what waits in the slot's queue to the queues of slots that have a share, with the bytes
   /// that were received. Some 25 us, in which whoever accepts from that slot may get EINVAL. Only
-  /// while the queues steer, and with a second slot.
+  /// if `can_migrate`. On an error the queues may steer no more: `steer`. A slot that could not
+  /// listen again is in no place until `reopen`.
   Result<void> migrate(std::size_t slot);
+  /// Slots that could not listen again try to.
+  void reopen();
   /// Connections that wait to be accepted; whether datagrams wait.
   unsigned waiting(std::size_t slot) const;
 
  private:
   explicit SlotGroup(std::optional<int> backlog) : backlog_{backlog} {}
   Result<void> append(Result<OwnFd> bound);
+  Result<void> listen_again(std::size_t slot);
+  std::vector<std::size_t> places() const;
 
   std::optional<int> backlog_;  // none: datagrams
   std::optional<QueueSteering> by_queues_;
   Shares shares_;  // as `by_queues_` has them
   std::vector<OwnFd> sockets_;
-  std::vector<std::size_t> places_;
+  std::vector<std::size_t> order_;   // of the slots in the kernel's group
+  std::vector<std::size_t> closed_;  // slots that do not listen
 };
 
 }  // namespace cohort::net

@@ -361,13 +361,31 @@ TEST_F(ByQueues, WhoSleepsWakesForAConnectionThatMovedToHim) {
   EXPECT_TRUE(woken.get());
 }
 
-TEST_F(ByQueues, TheOnlySlotKeepsWhatWaits) {
+TEST_F(ByQueues, TheOnlySlotHasNowhereToMoveTo) {
   SlotGroup group = group_of(1);
   ASSERT_TRUE(group.steer_by_queues({kWholeShare}));
-  Clients clients{group};
-  clients.connect(2);
-  EXPECT_FALSE(group.migrate(0));
-  EXPECT_EQ(group.waiting(0), 2u);
+  EXPECT_FALSE(group.can_migrate());
+}
+
+TEST_F(ByQueues, ASlotThatCannotListenAgainIsInNoPlaceUntilItCan) {
+  SlotGroup group = group_of(3, {"", 0});
+  ASSERT_TRUE(group.steer_by_queues({kWholeShare, kWholeShare, kWholeShare}));
+  {
+    sys::FailNth failing{1, ENOMEM};
+    EXPECT_FALSE(group.migrate(0));
+    EXPECT_TRUE(failing.fired());
+  }
+  EXPECT_EQ(group.place(0), kSlotsMax);
+  group.reopen();
+  for (std::size_t slot = 0; slot < 3; ++slot) {
+    std::vector<unsigned> weights(3);
+    ASSERT_LT(group.place(slot), 3u);
+    weights[group.place(slot)] = 1;
+    ASSERT_TRUE(group.steer(choose_at_random(weights)));
+    Clients clients{group};
+    clients.connect(3);
+    EXPECT_EQ(group.waiting(slot), 3u);
+  }
 }
 
 TEST_F(ByQueues, OtherProgramsMayFollow) {
