@@ -468,7 +468,7 @@ class Datagrams : public testing::TestWithParam<const char*> {
  protected:
   static SlotGroup open() {
     const bool v6 = std::string{GetParam()} == "::1";
-    return std::move(SlotGroup::open_datagram({GetParam(), 0}, v6, false).value());
+    return SlotGroup::open_datagram({GetParam(), 0}, v6, false).value();
   }
 };
 INSTANTIATE_TEST_SUITE_P(Address, Datagrams, testing::Values("127.0.0.1", "::1"),
