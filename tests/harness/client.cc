@@ -44,10 +44,13 @@ std::string lower(std::string text) {
   return text;
 }
 
-bool wait_for(int fd, short events, Clock::time_point end) {
+bool wait_for(int fd, short events, Deadline& end) {
   pollfd waiting{fd, events, 0};
-  const auto left = std::chrono::duration_cast<milliseconds>(end - Clock::now());
-  return poll(&waiting, 1, static_cast<int>(std::max(left, milliseconds{0}).count())) > 0;
+  for (;;) {
+    const auto left = std::clamp(end.left(), milliseconds{0}, milliseconds{50});
+    if (poll(&waiting, 1, static_cast<int>(left.count())) > 0) return true;
+    if (left == milliseconds{0}) return false;
+  }
 }
 
 std::string serialize(const HttpRequest& request) {
@@ -104,8 +107,7 @@ bool can_bind(std::uint16_t port) {
 // Reads from the connection as much as is asked for; throws the reason if there is less.
 class Reader {
  public:
-  Reader(TcpClient& client, milliseconds deadline)
-      : client_{client}, end_{Clock::now() + deadline} {}
+  Reader(TcpClient& client, milliseconds deadline) : client_{client}, end_{deadline} {}
 
   std::string take(std::size_t size) {
     while (buffer_.size() < size) fill();
@@ -129,14 +131,13 @@ class Reader {
 
  private:
   void fill() {
-    const auto left = std::chrono::duration_cast<milliseconds>(end_ - Clock::now());
-    std::string more = client_.receive(left);
+    const std::string more = client_.receive(end_);
     if (more.empty()) throw std::runtime_error{client_.reason()};
     buffer_ += more;
   }
 
   TcpClient& client_;
-  Clock::time_point end_;
+  Deadline end_;
   std::string buffer_;
 };
 
@@ -179,7 +180,8 @@ std::string TcpClient::connect(std::uint16_t port, milliseconds deadline) {
   if (::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     error = errno;
     socklen_t size = sizeof error;
-    if (error == EINPROGRESS && !wait_for(fd_, POLLOUT, Clock::now() + deadline)) error = ETIMEDOUT;
+    Deadline end{deadline};
+    if (error == EINPROGRESS && !wait_for(fd_, POLLOUT, end)) error = ETIMEDOUT;
     if (error == EINPROGRESS) getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
   }
   if (error != 0) {
@@ -192,7 +194,7 @@ std::string TcpClient::connect(std::uint16_t port, milliseconds deadline) {
 }
 
 std::string TcpClient::send(std::string_view bytes) {
-  const auto end = Clock::now() + kPatience;
+  Deadline end{kPatience};
   while (!bytes.empty()) {
     const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent >= 0)
@@ -206,9 +208,14 @@ std::string TcpClient::send(std::string_view bytes) {
 }
 
 std::string TcpClient::receive(milliseconds deadline) {
+  Deadline end{deadline};
+  return receive(end);
+}
+
+std::string TcpClient::receive(Deadline& deadline) {
   char buffer[65536];
   reason_ = "timeout";
-  if (!wait_for(fd_, POLLIN, Clock::now() + deadline)) return {};
+  if (!wait_for(fd_, POLLIN, deadline)) return {};
   const ssize_t size = recv(fd_, buffer, sizeof buffer, 0);
   if (size <= 0) {
     reason_ = size == 0 ? "closed" : reason_of(errno);
@@ -218,10 +225,10 @@ std::string TcpClient::receive(milliseconds deadline) {
 }
 
 std::string TcpClient::receive_until(std::string_view marker, milliseconds deadline) {
-  const auto end = Clock::now() + deadline;
+  Deadline end{deadline};
   std::string text;
   while (text.find(marker) == std::string::npos) {
-    const std::string more = receive(std::chrono::duration_cast<milliseconds>(end - Clock::now()));
+    const std::string more = receive(end);
     if (more.empty()) break;
     text += more;
   }
@@ -229,10 +236,10 @@ std::string TcpClient::receive_until(std::string_view marker, milliseconds deadl
 }
 
 std::string TcpClient::receive_all(milliseconds deadline) {
-  const auto end = Clock::now() + deadline;
+  Deadline end{deadline};
   std::string text;
   for (;;) {
-    const std::string more = receive(std::chrono::duration_cast<milliseconds>(end - Clock::now()));
+    const std::string more = receive(end);
     if (more.empty()) return text;
     text += more;
   }

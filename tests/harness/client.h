@@ -31,6 +31,7 @@ class TcpClient {
   /// Reads what there is: empty at the end of the stream, on failure and at the deadline
   /// (`reason`).
   std::string receive(milliseconds deadline = kPatience);
+  std::string receive(Deadline& deadline);
   /// Reads until the received text contains `marker`, and returns all of it; shorter on failure.
   std::string receive_until(std::string_view marker, milliseconds deadline = kPatience);
   /// Reads to the end of the stream.

@@ -129,5 +129,13 @@ TEST(Load, DoesNotTakeAWrongBodyOrAClosedPortForSuccess) {
   EXPECT_EQ(LoadGenerator{options}.wait().reasons.at("another body"), 3);
 }
 
+TEST(Deadline, DoesNotCountTimeInWhichNobodyCouldAsk) {
+  Deadline deadline{milliseconds{150}};
+  std::this_thread::sleep_for(milliseconds{200});
+  EXPECT_FALSE(deadline.passed()) << "counts as 100";
+  std::this_thread::sleep_for(milliseconds{200});
+  EXPECT_TRUE(deadline.passed());
+}
+
 }  // namespace
 }  // namespace harness

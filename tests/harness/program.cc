@@ -16,6 +16,7 @@
 #include <set>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "harness/proc.h"
 
@@ -121,6 +122,12 @@ Plan make_plan(const std::vector<std::string>& argv, const ProgramOptions& optio
 }
 
 }  // namespace
+
+milliseconds Deadline::left() {
+  const auto now = Clock::now();
+  left_ -= std::min<Clock::duration>(now - std::exchange(asked_, now), milliseconds{100});
+  return std::chrono::ceil<milliseconds>(left_);
+}
 
 struct Program::State {
   pid_t pid = 0;
@@ -245,9 +252,9 @@ int Program::count(std::string_view line) const {
 testing::AssertionResult Program::wait_until(const std::string& what,
                                              const std::function<bool()>& done,
                                              milliseconds deadline) {
-  const auto end = Clock::now() + deadline;
+  Deadline end{deadline};
   while (!done()) {
-    if (Clock::now() >= end)
+    if (end.passed())
       return testing::AssertionFailure() << "waited in vain for " << what << '\n' << transcript();
     std::unique_lock lock{state_->mutex};
     state_->changed.wait_for(lock, milliseconds{10});
@@ -332,9 +339,9 @@ std::string Program::transcript() const {
 
 testing::AssertionResult eventually(const std::string& what, const std::function<bool()>& done,
                                     milliseconds deadline) {
-  const auto end = Clock::now() + deadline;
+  Deadline end{deadline};
   while (!done()) {
-    if (Clock::now() >= end) return testing::AssertionFailure() << "waited in vain for " << what;
+    if (end.passed()) return testing::AssertionFailure() << "waited in vain for " << what;
     std::this_thread::sleep_for(milliseconds{2});
   }
   return testing::AssertionSuccess();

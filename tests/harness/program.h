@@ -29,6 +29,20 @@ using std::chrono::milliseconds;
 /// test.
 inline constexpr milliseconds kPatience{20'000};
 
+/// How long somebody still waits. To be asked often: what lies between two answers counts as 100 ms
+/// at most, so that nobody's patience ends while the whole machine stands still (a virtual one that
+/// is paused: 35 s were seen).
+class Deadline {
+ public:
+  explicit Deadline(milliseconds time) : left_{time} {}
+  milliseconds left();
+  bool passed() { return left() <= milliseconds{0}; }
+
+ private:
+  Clock::duration left_;
+  Clock::time_point asked_ = Clock::now();
+};
+
 /// How a program ended: one of both is set.
 struct Ended {
   std::optional<int> code;
