@@ -12,6 +12,8 @@
 #include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/async_result.hpp>
 #include <csignal>
+#include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -50,6 +52,15 @@ class Process {
 
  private:
   std::shared_ptr<WorkerImpl> impl_;
+};
+
+/// What a worker's servers have under way, all of them together.
+struct WorkerLoad {
+  std::uint64_t accepted = 0;   ///< Connections taken from listening sockets, ever.
+  std::size_t connections = 0;  ///< Open now.
+  /// Of these, with something not answered: a request that arrives, is handled, or is being
+  /// answered. Of a `net::Server`, whose protocol is not known, all.
+  std::size_t in_flight = 0;
 };
 
 class Worker {
@@ -115,6 +126,10 @@ class Worker {
   /// in the worker), so that it need not be replaced. Set before the `disconnect` and `exit`
   /// events.
   bool exited_after_disconnect() const;
+  /// In the primary, of a worker that runs this library and has servers: as it is this moment, also
+  /// while the worker is blocked. Of a dead one, how it was at its end: `in_flight` is what was
+  /// lost with it, at most. A `cohort::Acceptor`'s connections are only counted in `accepted`.
+  std::optional<WorkerLoad> load() const;
 
   // Events. A handler stays for the life of the worker; several are called in the order of
   // addition.

@@ -131,6 +131,18 @@ bool ForkedWorker::kill(int signal_number) {
   return process_ && process_->alive() && process_->signal(signal_number).has_value();
 }
 
+std::optional<WorkerLoad> ForkedWorker::load() const {
+  if (loads_.empty()) return std::nullopt;
+  WorkerLoad sum;
+  for (const auto& [key, load] : loads_) {
+    const auto arriving = net::Load::get(load->arriving);
+    sum.accepted += net::Load::get(load->accepted);
+    sum.connections += net::Load::get(load->connections) + arriving;
+    sum.in_flight += net::Load::get(load->in_flight) + arriving;
+  }
+  return sum;
+}
+
 std::vector<std::string> ForkedWorker::last_stderr_lines(std::size_t count) const {
   return stderr_tail_ ? stderr_tail_->last_lines(count) : std::vector<std::string>{};
 }
@@ -188,6 +200,12 @@ void ForkedWorker::cluster_message(ipc::Incoming& incoming) {
     if (incoming.fd)
       owner_.listeners().take_back(std::string(message["key"].string_or("")),
                                    std::move(incoming.fd));
+  } else if (act == "load") {
+    const std::string key{message["key"].string_or("")};
+    const auto load = net::map_load(std::move(incoming.fd));
+    if (!load) return;  // no descriptor or no memory for it: nothing depends on it
+    loads_[key] = *load;
+    owner_.listeners().publishes(id_, key, *load);
   } else if (act == "exitedAfterDisconnect") {
     exiting_seq_ = message["seq"].int64_or(-1);
     handle(WorkerEvent::SaidExiting);

@@ -7,6 +7,7 @@
 
 #include <boost/asio/steady_timer.hpp>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@
 #include "cluster/listeners.h"
 #include "cluster/worker_impl.h"
 #include "cluster/worker_life.h"
+#include "net/load.h"
 #include "process/child_watch.h"
 #include "process/stdio_tail.h"
 
@@ -76,6 +78,7 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   void exit_process(int) override {}
   std::string describe() const override;
   int reply_id() const override { return id_; }
+  std::optional<WorkerLoad> load() const override;
 
   // HandoffPeer
   unsigned credits() const override;
@@ -131,7 +134,8 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   std::shared_ptr<ipc::Channel> channel_;  // shared with its own pending callbacks
   std::unique_ptr<process::StderrTail> stderr_tail_;
   std::vector<std::unique_ptr<OutputPipe>> outputs_;
-  std::deque<HandOff> hand_offs_;  // unanswered, oldest first
+  std::deque<HandOff> hand_offs_;                                  // unanswered, oldest first
+  std::map<std::string, std::shared_ptr<const net::Load>> loads_;  // published, by port
   // Arguments of the event that is being handled.
   std::optional<Error> error_;
   Address address_;

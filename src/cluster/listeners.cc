@@ -373,6 +373,12 @@ void Listeners::turns(int worker) {
   }
 }
 
+void Listeners::publishes(int worker, const std::string& key,
+                          std::shared_ptr<const net::Load> load) {
+  Entry* const entry = find(key);
+  if (entry != nullptr && entry->slots) entry->slots->publishes(worker, std::move(load));
+}
+
 void Listeners::accept_ready(Entry& entry) {
   for (auto room = entry.dispatcher.room(Dispatcher::TimePoint::clock::now()); room > 0; --room) {
     OwnFd fd = entry.slots ? entry.slots->next_waiting() : sys::accept(entry.watch->fd());

@@ -396,14 +396,15 @@ void OwnWorker::query_answered(const std::shared_ptr<Claim>& shared, const Value
       return fail(claim, net::error_for(address, listening.error().code.value()));
     }
     if (claim.defer_accept) net::defer_accept(fd.get());
-    if (!user)
-      claim.descriptor = std::move(fd);  // somebody accepts by himself
-    else
-      claim.accepting = net::SharedListener::start(loop_, std::move(fd), claim.user,
-                                                   reply["slot"].is_number()
-                                                       ? net::SharedListener::Sharing::Alone
-                                                       : net::SharedListener::Sharing::WithOthers);
+    if (!user) claim.descriptor = std::move(fd);  // somebody accepts by himself
   }
+  const auto load = user ? publish(claim) : nullptr;
+  if (fd)
+    claim.accepting = net::SharedListener::start(loop_, std::move(fd), claim.user,
+                                                 reply["slot"].is_number()
+                                                     ? net::SharedListener::Sharing::Alone
+                                                     : net::SharedListener::Sharing::WithOthers,
+                                                 load);
   if (!user && !claim.descriptor) return;  // nothing for one who accepts by himself
   claims_.emplace(claim.key, shared);
   if (user) user->listening(bound);
@@ -444,13 +445,28 @@ void OwnWorker::send_room(const Claim& claim) {
   send_cluster(std::move(message), ipc::Lane::Control);
 }
 
-void OwnWorker::give_back(const Claim& claim, OwnFd connection) {
-  Value message = cluster::cluster_message("giveBack");
+void OwnWorker::send_descriptor(const char* act, const Claim& claim, int fd) {
+  Value message = cluster::cluster_message(act);
   message["key"] = claim.key;
   message["seq"] = seq_++;
   if (!channel_) return;  // the primary is gone, and the port with it
-  std::ignore = channel_->send_descriptor(ipc::wrap_handle("net.Native", std::move(message)),
-                                          connection.get(), {}, ipc::Lane::Control);
+  std::ignore = channel_->send_descriptor(ipc::wrap_handle("net.Native", std::move(message)), fd,
+                                          {}, ipc::Lane::Control);
+}
+
+void OwnWorker::give_back(const Claim& claim, OwnFd connection) {
+  send_descriptor("giveBack", claim, connection.get());
+}
+
+// Null for a primary that would not know it, and without memory.
+std::shared_ptr<net::Load> OwnWorker::publish(const Claim& claim) {
+  const auto user = claim.user.lock();
+  if (!user || !of_cohort_) return nullptr;
+  auto shared = net::share_load();
+  if (!shared) return nullptr;
+  user->publish_to(shared->load);
+  send_descriptor("load", claim, shared->fd.get());
+  return shared->load;
 }
 
 void OwnWorker::release(Claim& claim) {

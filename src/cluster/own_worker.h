@@ -113,6 +113,8 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
   void send_close(const Claim& claim);
   void send_room(const Claim& claim);
   void give_back(const Claim& claim, OwnFd connection);
+  std::shared_ptr<net::Load> publish(const Claim& claim);
+  void send_descriptor(const char* act, const Claim& claim, int fd);
   void release(Claim& claim);
   std::int64_t send_cluster(Value message, ipc::Lane lane = ipc::Lane::Data);
   void close_servers();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace cohort::cluster {
 namespace {
@@ -28,6 +29,7 @@ std::size_t SlotBook::fill(int worker, TimePoint now) {
   slot->stuck = false;
   slot->doubted.reset();
   slot->trusted_for = {};
+  slot->taken.reset();
   slot->waiting = 0;  // what is there waits for this worker from now on
   return static_cast<std::size_t>(slot - slots_.begin());
 }
@@ -71,25 +73,27 @@ void SlotBook::turns(int worker) {
   }
 }
 
-SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const unsigned> waiting,
+SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const Queue> queues,
                                      const std::function<bool(int)>& is_full) {
   Findings findings;
   if (!rules_.rescue_after) return findings;
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
+    const auto [waiting, taken] = queues[i];
     const bool again = slot.stuck && now >= slot.tried_again;
     if (again) slot.tried = now;
-    if (again || waiting[i] == 0 || waiting[i] < slot.waiting || slot.waiting == 0) {
+    const bool shrank = waiting < slot.waiting;  // its worker took some, or others did
+    const bool took = taken ? taken != std::exchange(slot.taken, taken) : shrank;
+    if (again || waiting == 0 || took || slot.waiting == 0) {
       slot.since = now;
       slot.doubted.reset();
     }
-    const bool shrank = waiting[i] < slot.waiting;  // its worker took some, or others did
-    if (shrank || waiting[i] == 0) slot.trusted_for = {};
-    if (again || (shrank && rules_.only_workers_take)) slot.stuck = false;
-    slot.waiting = waiting[i];
+    if (took || waiting == 0) slot.trusted_for = {};
+    if (again || (took && (taken || rules_.only_workers_take))) slot.stuck = false;
+    slot.waiting = waiting;
     const bool is_free =
         slot.serves() && slot.waiting == 0 && weight(i) > 0 && !is_full(*slot.worker);
-    if (shrank || is_free) findings.any_moves = true;
+    if (took || shrank || is_free) findings.any_moves = true;
     if (is_free && !slot.stuck) findings.targets.push_back(*slot.worker);
   }
   const bool any_empty = !findings.targets.empty();

@@ -14,6 +14,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <span>
@@ -66,9 +67,15 @@ class SlotBook {
     std::vector<int> probe;           ///< Doubted or stuck since now: call `turns` once they do.
     bool any_moves = false;           ///< Some were taken, or a worker could take some.
   };
-  /// The length of every slot's queue, now, and whether a worker refuses connections. To be called
-  /// every `rescue_after`, or more often; less often while nothing happens.
-  Findings observe(TimePoint now, std::span<const unsigned> waiting,
+  struct Queue {
+    unsigned waiting = 0;
+    /// How many connections its worker ever took, if it says so: then what is taken is known, and
+    /// not seen only where the queue shrinks.
+    std::optional<std::uint64_t> taken{};
+  };
+  /// Every slot's queue, now, and whether a worker refuses connections. To be called every
+  /// `rescue_after`, or more often; less often while nothing happens.
+  Findings observe(TimePoint now, std::span<const Queue> queues,
                    const std::function<bool(int worker)>& is_full);
 
   /// What waited in the slot's queue went to other queues, its worker unasked: if that one is stuck
@@ -97,7 +104,8 @@ class SlotBook {
     std::optional<TimePoint> doubted;  // since when
     std::chrono::milliseconds trusted_for{0};
     unsigned waiting = 0;
-    TimePoint since{};        // when the queue was last seen to shrink, or empty
+    std::optional<std::uint64_t> taken;
+    TimePoint since{};        // when one was last seen to be taken, or the queue was empty
     TimePoint tried_again{};  // if stuck: when it will be
     TimePoint tried{};        // when it was
     std::chrono::milliseconds moved_for{0};

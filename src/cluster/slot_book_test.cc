@@ -20,15 +20,52 @@ struct Watched {
   explicit Watched(int workers, SlotBook::Rules rules = kAdaptive) : book{rules} {
     for (int worker = 1; worker <= workers; ++worker) book.fill(worker);
   }
-  SlotBook::Findings after(int ms, std::vector<unsigned> waiting) {
+  SlotBook::Findings after(int ms, const std::vector<unsigned>& waiting) {
+    std::vector<SlotBook::Queue> queues;
+    for (const unsigned count : waiting) queues.push_back({.waiting = count});
+    return see(ms, queues);
+  }
+  SlotBook::Findings see(int ms, const std::vector<SlotBook::Queue>& queues) {
     now += milliseconds{ms};
-    return book.observe(now, waiting, [this](int worker) { return worker == full; });
+    return book.observe(now, queues, [this](int worker) { return worker == full; });
   }
 
   SlotBook book;
   SlotBook::TimePoint now{};
   int full = 0;
 };
+
+TEST(SlotBook, AWorkerThatSaysWhatItTakesIsNotStuckWhileItDoes) {
+  Watched watched{2};
+  // As many come as are taken: its queue never shrinks, and is never seen empty.
+  for (std::uint64_t taken = 1; taken < 20; ++taken) {
+    const auto found = watched.see(4, {{1, taken}, {0, 5}});
+    EXPECT_TRUE(found.rescue.empty()) << taken;
+    EXPECT_TRUE(found.any_moves);
+  }
+  EXPECT_EQ(watched.see(4, {{1, 19}, {0, 5}}).rescue, Slots{0});
+  EXPECT_EQ(watched.book.eligible(), (Bools{false, true}));
+}
+
+TEST(SlotBook, WhatOthersTakeIsNoSignOfAWorkerThatSaysWhatItTakes) {
+  Watched watched{2};
+  watched.see(4, {{3, 7}, {0, 5}});
+  EXPECT_EQ(watched.see(4, {{3, 7}, {0, 5}}).rescue, Slots{0});
+  EXPECT_EQ(watched.see(4, {{1, 7}, {0, 6}}).rescue, Slots{0});
+  EXPECT_EQ(watched.book.eligible(), (Bools{false, true}));
+  watched.see(4, {{1, 8}, {0, 6}});
+  EXPECT_EQ(watched.book.eligible(), (Bools{true, true})) << "it took one itself";
+}
+
+TEST(SlotBook, ASuccessorsNumbersAreItsOwn) {
+  Watched watched{2};
+  watched.see(4, {{1, 7}, {0, 5}});
+  watched.book.vacate(1, true);
+  EXPECT_EQ(watched.book.fill(3), 0u);
+  watched.see(4, {{1, 7}, {0, 5}});
+  EXPECT_TRUE(watched.see(3, {{1, 7}, {0, 5}}).rescue.empty());
+  EXPECT_EQ(watched.see(1, {{1, 7}, {0, 5}}).rescue, Slots{0});
+}
 
 TEST(SlotBook, AWorkerFillsTheFirstEmptySlot) {
   Watched watched{3};

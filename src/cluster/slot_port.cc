@@ -84,8 +84,14 @@ Result<std::size_t> SlotPort::join(int worker) {
     }
   }
   while (buckets_.slots() < group_.size()) buckets_.add_slot();
+  loads_.resize(group_.size());
+  loads_[slot].reset();
   workers_changed();
   return slot;
+}
+
+void SlotPort::publishes(int worker, std::shared_ptr<const net::Load> load) {
+  if (const auto slot = book_.slot_of(worker)) loads_[*slot] = std::move(load);
 }
 
 void SlotPort::retire(int worker, bool successor_expected) {
@@ -176,17 +182,37 @@ bool SlotPort::watch_queues() {
   return static_cast<bool>(queues_);
 }
 
-std::vector<unsigned> SlotPort::queue_lengths() {
-  std::vector<unsigned> waiting(book_.size());
+std::vector<SlotBook::Queue> SlotPort::queues() {
+  std::vector<SlotBook::Queue> queues(book_.size());
+  for (std::size_t slot = 0; slot < queues.size(); ++slot)
+    if (const auto& load = loads_[slot]) queues[slot].taken = net::Load::get(load->accepted);
   std::vector<epoll_event> ready(group_.size());
   const int count = watch_queues() ? sys::epoll_ready(queues_.get(), ready) : -1;
   if (count == -1) {
-    for (std::size_t slot = 0; slot < group_.size(); ++slot) waiting[slot] = group_.waiting(slot);
-    return waiting;
+    for (std::size_t slot = 0; slot < queues.size(); ++slot)
+      queues[slot].waiting = group_.waiting(slot);
+    return queues;
   }
   ready.resize(static_cast<std::size_t>(count));
-  for (const epoll_event& event : ready) waiting[event.data.u64] = group_.waiting(event.data.u64);
-  return waiting;
+  for (const epoll_event& event : ready)
+    queues[event.data.u64].waiting = group_.waiting(event.data.u64);
+  return queues;
+}
+
+// What nobody publishes is 0 for all: else those who do would be given nothing.
+void SlotPort::tell_open() {
+  if (!by_queues_) return;
+  std::vector<std::uint32_t> open(group_.size());
+  const std::vector<bool> eligible = book_.eligible();
+  for (std::size_t slot = 0; slot < eligible.size(); ++slot) {
+    if (!eligible[slot]) continue;
+    if (!loads_[slot]) {
+      open.assign(open.size(), 0);
+      break;
+    }
+    open[slot] = net::Load::get(loads_[slot]->connections);
+  }
+  group_.set_open(open);
 }
 
 void SlotPort::fall_asleep() {
@@ -257,14 +283,15 @@ void SlotPort::look() {
     awake_ = false;
     return;
   }
-  const std::vector<unsigned> waiting = queue_lengths();
-  auto findings = book_.observe(now, waiting, user_.is_full);
+  const std::vector<SlotBook::Queue> seen = queues();
+  auto findings = book_.observe(now, seen, user_.is_full);
   const bool nothing_happens = !findings.any_moves && findings.rescue.empty();
   steer();
+  tell_open();
   migrate(findings.rescue, now);
   rescue_ = findings.rescue;
   const bool any_waits =
-      std::any_of(waiting.begin(), waiting.end(), [](unsigned count) { return count > 0; });
+      std::any_of(seen.begin(), seen.end(), [](const auto& queue) { return queue.waiting > 0; });
   idle_looks_ = nothing_happens ? std::min(idle_looks_ + 1, kIdleLooks * kHalvedAtMost) : 0;
   user_.found(findings);
   // Without workers nothing can move; the next one wakes it.

@@ -56,6 +56,8 @@ class SlotPort {
   void leave(int worker, bool successor_expected);
   /// Whether connections wait in the worker's queue.
   bool any_waiting(int worker) const;
+  /// The worker says what it takes from the port, and what it has open, there.
+  void publishes(int worker, std::shared_ptr<const net::Load> load);
   /// A worker that was probed answered.
   void turns(int worker);
   /// Of no effect under Hash and Sticky.
@@ -73,7 +75,8 @@ class SlotPort {
   void workers_changed();
   void steer();
   bool watch_queues();
-  std::vector<unsigned> queue_lengths();
+  std::vector<SlotBook::Queue> queues();
+  void tell_open();
   void fall_asleep();
   void wake_up();
   std::chrono::milliseconds look_every() const;
@@ -91,6 +94,7 @@ class SlotPort {
   net::BucketTable buckets_;
   net::Shares steered_to_;  // as the attached program has them
   User user_;
+  std::vector<std::shared_ptr<const net::Load>> loads_;  // by slot; null: its worker does not say
   std::vector<std::size_t> rescue_;
   boost::asio::steady_timer timer_;
   bool awake_ = false;

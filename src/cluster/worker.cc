@@ -48,6 +48,8 @@ void WorkerImpl::emit_message(const Value& message, Handle& handle) {
   on_handle(message, handle);
 }
 
+std::optional<WorkerLoad> Worker::load() const { return impl_->load(); }
+
 pid_t Process::pid() const { return impl_->pid(); }
 bool Process::connected() const { return impl_->connected(); }
 void Process::exit(int code) const { impl_->exit_process(code); }

@@ -61,6 +61,8 @@ class WorkerImpl : public std::enable_shared_from_this<WorkerImpl> {
   virtual std::string describe() const = 0;
   /// What `Reply::caller` says of calls from there.
   virtual int reply_id() const = 0;
+  /// As Worker::load.
+  virtual std::optional<WorkerLoad> load() const { return std::nullopt; }
 
   struct {
     Event<> online;

@@ -32,6 +32,7 @@ Connection::Connection(std::shared_ptr<ServerCore> server, OwnFd fd)
       number_{fd_.get()},
       parser_{server_->parser_limits()},
       since_{server_->now()} {
+  set_busy(true);  // it brings its first request
   server_->join(*this);
 }
 
@@ -46,6 +47,10 @@ void Connection::start(std::string_view head) {
   if (!head.empty()) take(head);
   receive();
   settle();
+}
+
+void Connection::set_busy(bool busy) {
+  if (std::exchange(busy_, busy) != busy) server_->count_in_flight(busy ? 1 : -1);
 }
 
 void Connection::attach() {
@@ -68,6 +73,7 @@ bool Connection::may_read() const {
 void Connection::arm() {
   if (fd_) attach();
   if (number_ < 0) return;
+  set_busy(answering_ || !output_.empty() || !input_.empty() || parser_.inside_request());
   if (!output_.empty() && !writing_) wait(Wait::wait_write, writing_, &Connection::settle);
   if (may_read()) {
     if (!reading_) wait(Wait::wait_read, reading_, &Connection::readable);
@@ -101,8 +107,10 @@ bool Connection::receive() {
     input_ended_ = true;
   else if (lingering_)
     discard(static_cast<std::size_t>(size));
-  else
+  else {
+    set_busy(true);
     take({buffer.data(), static_cast<std::size_t>(size)});
+  }
   return true;
 }
 

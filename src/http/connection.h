@@ -46,6 +46,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// Closes without a word to the user.
   void abandon();
   std::size_t index = 0;  ///< Its place in the server's list.
+  /// Whether it is one of those in flight.
+  void set_busy(bool busy);
 
   // For Request, while the handler runs.
   const RequestParser& parser() const { return parser_; }
@@ -101,7 +103,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::shared_ptr<ServerCore> server_;  // shared with the host and handles
   OwnFd fd_;                            // until attached
   Descriptor descriptor_;
-  int number_;  // of the descriptor, wherever it is; -1 when closed
+  int number_;         // of the descriptor, wherever it is; -1 when closed
+  bool busy_ = false;  // a request arrives, is being answered, or its answer is being sent
   bool reading_ = false;
   bool writing_ = false;
   bool watching_ = false;  // for a failure only

@@ -177,6 +177,7 @@ void ServerCore::join(Connection& connection) {
   connection.index = connections_.size();
   connections_.push_back(&connection);
   ++counters_.connections;
+  publish();
   if (!ticker_.expired()) return;
   const auto ticker = std::make_shared<Ticker>(*this, loop_);
   ticker_ = ticker;
@@ -187,7 +188,25 @@ void ServerCore::leave(Connection& connection) {
   connections_[connection.index] = connections_.back();
   connections_[connection.index]->index = connection.index;
   connections_.pop_back();
+  connection.set_busy(false);
+  publish();
   if (limit_ != 0 && state_ == State::Listening) listener_->resume();
+}
+
+void ServerCore::count_in_flight(int more) {
+  in_flight_ += more;
+  net::Load::set(load_->in_flight, in_flight_);
+}
+
+void ServerCore::publish_to(std::shared_ptr<net::Load> load) {
+  load_ = std::move(load);
+  count_in_flight(0);
+  publish();
+}
+
+void ServerCore::publish() {
+  net::Load::set(load_->connections, connections_.size());
+  net::Load::set(load_->arriving, 0);
 }
 
 void ServerCore::tick() {

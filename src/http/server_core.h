@@ -62,6 +62,7 @@ class ServerCore final : public net::ListenerUser, public std::enable_shared_fro
   bool takes_back() const { return listener_ && listener_->takes_back(); }
   void give_back(OwnFd connection) { listener_->give_back(std::move(connection)); }
   bool full() const override { return limit_ != 0 && connections_.size() >= limit_; }
+  void publish_to(std::shared_ptr<net::Load> load) override;
   void drain(std::function<void()> done) override { close(std::move(done)); }
   void abandon() override;
 
@@ -80,6 +81,8 @@ class ServerCore final : public net::ListenerUser, public std::enable_shared_fro
   /// Counts and lists it, until `leave`.
   void join(Connection& connection);
   void leave(Connection& connection);
+  /// So many more connections have something that is not answered, or fewer.
+  void count_in_flight(int more);
   /// The last connection may have left: tell whoever waits for it.
   void check_ended();
 
@@ -90,6 +93,7 @@ class ServerCore final : public net::ListenerUser, public std::enable_shared_fro
 
   void fail_later(Error error);
   void drop_listener();
+  void publish();
   void tick();
 
   net::Host& host_;
@@ -109,6 +113,8 @@ class ServerCore final : public net::ListenerUser, public std::enable_shared_fro
   std::weak_ptr<Ticker> ticker_;          // owned by its own wait
   std::uint32_t now_ = 0;
   ServerStats counters_;
+  int in_flight_ = 0;
+  std::shared_ptr<net::Load> load_ = std::make_shared<net::Load>();  // shared with its publisher
   DateLine date_;
   std::string keep_alive_line_;
   std::unique_ptr<std::array<char, 64 * 1024>> read_buffer_;

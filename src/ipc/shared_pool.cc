@@ -1,10 +1,5 @@
 #include "ipc/shared_pool.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-
-#include <cerrno>
 #include <cstring>
 #include <functional>
 #include <iterator>
@@ -12,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "base/sealed_memory.h"
 #include "base/sys.h"
 #include "ipc/framing.h"
 #include "ipc/outbox.h"
@@ -20,8 +16,6 @@ namespace cohort::ipc {
 namespace {
 
 constexpr std::size_t kPage = 4096;
-// No process can make it smaller or larger under the other's feet.
-constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
 std::size_t whole_pages(std::size_t size) { return (size + kPage - 1) / kPage * kPage; }
 
@@ -96,19 +90,19 @@ void Ranges::free_if_unused(Place taken) {
 // ---- SharedPool
 
 struct SharedPool::State {
-  State(std::byte* mapped, std::size_t mapped_size)
-      : memory{mapped}, size{mapped_size}, ranges{mapped_size} {}
-  ~State() { ::munmap(memory, size); }
+  State(std::shared_ptr<std::byte> mapped, std::size_t mapped_size)
+      : mapping{std::move(mapped)}, size{mapped_size}, ranges{mapped_size} {}
 
   /// Where in the memory; nothing if these bytes are not in it.
   std::optional<std::size_t> offset_of(std::span<const std::byte> bytes) const {
     const std::less_equal<> before;
+    std::byte* const memory = mapping.get();
     if (!before(memory, bytes.data()) || !before(bytes.data() + bytes.size(), memory + size))
       return std::nullopt;
     return static_cast<std::size_t>(bytes.data() - memory);
   }
 
-  std::byte* const memory;
+  const std::shared_ptr<std::byte> mapping;
   const std::size_t size;
   std::size_t backed = 0;  // from the beginning; what is beyond has no memory yet
   std::mutex mutex;
@@ -117,15 +111,12 @@ struct SharedPool::State {
 
 Result<std::unique_ptr<SharedPool>> SharedPool::create(std::size_t size) {
   size = whole_pages(size);
-  const std::string op = "share memory of " + std::to_string(size) + " bytes";
-  OwnFd fd = sys::memfd_create("cohort", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  if (!fd || sys::ftruncate(fd.get(), static_cast<off_t>(size)) == -1 ||
-      sys::add_seals(fd.get(), kSeals) == -1)
-    return errno_error(op);
-  void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
-  if (memory == MAP_FAILED) return errno_error(op);
-  return std::unique_ptr<SharedPool>(new SharedPool(
-      std::move(fd), std::make_shared<State>(static_cast<std::byte*>(memory), size)));
+  auto fd = create_sealed_memory(size);
+  if (!fd) return fd.error();
+  auto memory = map_sealed_memory(fd->get(), size, MemoryAccess::ReadWrite);
+  if (!memory) return memory.error();
+  return std::unique_ptr<SharedPool>(
+      new SharedPool(std::move(*fd), std::make_shared<State>(std::move(*memory), size)));
 }
 
 SharedPool::SharedPool(OwnFd fd, std::shared_ptr<State> state)
@@ -153,7 +144,7 @@ std::optional<std::size_t> SharedPool::take(std::size_t size) {
 std::shared_ptr<std::byte> SharedPool::allocate(std::size_t size) {
   const auto offset = take(size);
   if (!offset) return nullptr;
-  return {state_->memory + *offset, [state = state_, at = *offset](const std::byte*) {
+  return {state_->mapping.get() + *offset, [state = state_, at = *offset](const std::byte*) {
             const std::lock_guard lock{state->mutex};
             state->ranges.release(at);
           }};
@@ -190,10 +181,12 @@ void SharedPool::give_back(std::size_t offset) {
 // ---- SharedInbox
 
 struct SharedInbox::State {
-  State(const Loop& inbox_loop, const std::byte* mapped, std::size_t mapped_size,
+  State(const Loop& inbox_loop, std::shared_ptr<const std::byte> mapped, std::size_t mapped_size,
         std::function<void()> on_freed)
-      : loop{inbox_loop}, memory{mapped}, size{mapped_size}, freed{std::move(on_freed)} {}
-  ~State() { ::munmap(const_cast<std::byte*>(memory), size); }
+      : loop{inbox_loop},
+        mapping{std::move(mapped)},
+        size{mapped_size},
+        freed{std::move(on_freed)} {}
 
   /// Any thread.
   void give_back(std::size_t offset) {
@@ -204,7 +197,7 @@ struct SharedInbox::State {
   }
 
   std::optional<Loop> loop;  // not once the inbox is gone, for the loop may be
-  const std::byte* const memory;
+  const std::shared_ptr<const std::byte> mapping;
   const std::size_t size;
   std::mutex mutex;
   std::vector<std::size_t> offsets;
@@ -214,17 +207,14 @@ struct SharedInbox::State {
 Result<std::unique_ptr<SharedInbox>> SharedInbox::map(const Loop& loop, OwnFd fd, std::size_t size,
                                                       std::size_t size_max,
                                                       std::function<void()> freed) {
-  const std::string op = "map shared memory of " + std::to_string(size) + " bytes";
-  struct stat status{};
-  if (!fd || ::fstat(fd.get(), &status) == -1) return errno_error(op);
-  const int seals = sys::seals(fd.get());
-  if (size == 0 || size > whole_pages(size_max) || std::cmp_not_equal(status.st_size, size) ||
-      (seals & kSeals) != kSeals)
-    return make_error(Errc::MalformedMessage, op, "not a sealed memfd of that size");
-  void* memory = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd.get(), 0);
-  if (memory == MAP_FAILED) return errno_error(op);
-  return std::unique_ptr<SharedInbox>(new SharedInbox(std::make_shared<State>(
-      loop, static_cast<const std::byte*>(memory), size, std::move(freed))));
+  if (size > whole_pages(size_max))
+    return make_error(Errc::MalformedMessage,
+                      "map shared memory of " + std::to_string(size) + " bytes",
+                      "more than " + std::to_string(size_max));
+  auto memory = map_sealed_memory(fd.get(), size, MemoryAccess::Read);
+  if (!memory) return memory.error();
+  return std::unique_ptr<SharedInbox>(
+      new SharedInbox(std::make_shared<State>(loop, std::move(*memory), size, std::move(freed))));
 }
 
 SharedInbox::~SharedInbox() {
@@ -234,7 +224,7 @@ SharedInbox::~SharedInbox() {
 
 std::shared_ptr<const std::byte> SharedInbox::lend(std::size_t offset, std::size_t size) {
   if (offset > state_->size || size > state_->size - offset) return nullptr;
-  return {state_->memory + offset,
+  return {state_->mapping.get() + offset,
           [state = state_, offset](const std::byte*) { state->give_back(offset); }};
 }
 

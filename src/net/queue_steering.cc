@@ -1,7 +1,10 @@
 #include "net/queue_steering.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
@@ -58,6 +61,16 @@ bool turned_off() {
 
 }  // namespace
 
+// As in steering.bpf.c.
+struct QueueSteering::Loads {
+  struct Load {
+    std::atomic<std::uint32_t> open;
+    std::atomic<std::uint32_t> given;
+  };
+  std::atomic<std::uint32_t> enough;
+  std::array<Load, kSlotsMax> of;
+};
+
 Result<QueueSteering> QueueSteering::load() {
   if (turned_off()) return system_error(ENOTSUP, kWhat, "COHORT_EBPF=0");
   // What libbpf has to say about a kernel that refuses is a page of text.
@@ -73,7 +86,20 @@ Result<QueueSteering> QueueSteering::load() {
   steering.program_ = bpf_program__fd(bpf_object__find_program_by_name(object, "choose_slot"));
   steering.choices_ = bpf_object__find_map_fd_by_name(object, "choices");
   steering.sockets_ = bpf_object__find_map_fd_by_name(object, "sockets");
+  const int loads = bpf_object__find_map_fd_by_name(object, "all_loads");
+  void* const memory = ::mmap(nullptr, sizeof(Loads), PROT_READ | PROT_WRITE, MAP_SHARED, loads, 0);
+  if (memory == MAP_FAILED) return errno_error(kWhat);
+  steering.loads_ = {static_cast<Loads*>(memory),
+                     [](Loads* mapped) { ::munmap(mapped, sizeof(Loads)); }};
   return steering;
+}
+
+void QueueSteering::set_open(std::span<const std::uint32_t> of_slots) {
+  for (std::size_t slot = 0; slot < of_slots.size(); ++slot) {
+    loads_->of[slot].open.store(of_slots[slot], std::memory_order_relaxed);
+    loads_->of[slot].given.store(0, std::memory_order_relaxed);
+  }
+  loads_->enough.store(0, std::memory_order_relaxed);
 }
 
 Result<void> QueueSteering::set_socket(std::size_t slot, int fd) {
@@ -107,6 +133,7 @@ Result<void> QueueSteering::set_socket(std::size_t, int) { return {}; }
 Result<void> QueueSteering::choose_among(const Shares&, const std::vector<std::size_t>&) {
   return {};
 }
+void QueueSteering::set_open(std::span<const std::uint32_t>) {}
 Result<void> QueueSteering::attach(int) { return {}; }
 void QueueSteering::Close::operator()(bpf_object*) const {}
 #endif

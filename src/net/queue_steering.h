@@ -6,7 +6,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "cohort/error.h"
@@ -28,6 +30,9 @@ class QueueSteering {
   /// slots that have a share, in turns; at least one has. `places`: each slot's in the kernel's
   /// group.
   Result<void> choose_among(const Shares& shares, const std::vector<std::size_t>& places);
+  /// How many connections each slot's worker has open; of those whose queues are equally short, the
+  /// one with the fewest is next. Until the next call, what is given to a slot is added.
+  void set_open(std::span<const std::uint32_t> of_slots);
   /// For the group that the socket is in; instead of any other program.
   Result<void> attach(int fd);
 
@@ -35,12 +40,14 @@ class QueueSteering {
   struct Close {
     void operator()(bpf_object* object) const;
   };
+  struct Loads;
   explicit QueueSteering(bpf_object* object) : object_{object} {}
 
   std::unique_ptr<bpf_object, Close> object_;
   int program_ = -1;  // these three are the object's
   int choices_ = -1;
   int sockets_ = -1;
+  std::shared_ptr<Loads> loads_;  // the program's memory
 };
 
 }  // namespace cohort::net

@@ -20,6 +20,7 @@ ServerImpl::~ServerImpl() {
 
 void ServerImpl::abandon() {
   for (const auto& socket : std::exchange(sockets_, {})) socket->abandon();
+  publish();
   open_ = false;
   bound_.reset();
   on_connection_ = nullptr;
@@ -118,11 +119,25 @@ std::shared_ptr<SocketImpl> ServerImpl::add_socket(OwnFd fd) {
       loop_, std::move(fd), options_.allow_half_open,
       [this](const std::shared_ptr<SocketImpl>& gone) { socket_gone(gone); });
   sockets_.insert(socket);
+  publish();
   return socket;
+}
+
+void ServerImpl::publish_to(std::shared_ptr<Load> load) {
+  load_ = std::move(load);
+  publish();
+}
+
+// What a protocol that is not known here has under way: every connection may have something.
+void ServerImpl::publish() {
+  Load::set(load_->in_flight, sockets_.size());
+  Load::set(load_->connections, sockets_.size());
+  Load::set(load_->arriving, 0);
 }
 
 void ServerImpl::socket_gone(const std::shared_ptr<SocketImpl>& socket) {
   sockets_.erase(socket);
+  publish();
   if (open_ && limit_ != 0) listener_->resume();
   finish_if_idle();
 }

@@ -39,6 +39,7 @@ class ServerImpl final : public ListenerUser, public std::enable_shared_from_thi
   void listen_failed(const Error& error) override;
   bool connection(OwnFd& fd) override;
   bool full() const override { return limit_ != 0 && sockets_.size() >= limit_; }
+  void publish_to(std::shared_ptr<Load> load) override;
   void drain(std::function<void()> done) override { close(std::move(done)); }
   void abandon() override;
 
@@ -48,6 +49,7 @@ class ServerImpl final : public ListenerUser, public std::enable_shared_from_thi
   void fail_later(const Error& error);
   void socket_gone(const std::shared_ptr<SocketImpl>& socket);
   void finish_if_idle();
+  void publish();
 
   Host& host_;
   Loop loop_;
@@ -63,6 +65,7 @@ class ServerImpl final : public ListenerUser, public std::enable_shared_from_thi
   std::vector<std::function<void()>> closed_;
   std::unordered_set<std::shared_ptr<SocketImpl>> sockets_;  // shared with handles
   std::size_t limit_ = 0;
+  std::shared_ptr<Load> load_ = std::make_shared<Load>();  // shared with whoever publishes it
 };
 
 }  // namespace cohort::net

@@ -39,19 +39,20 @@ bool is_about_connection(int errno_value) {
 
 std::shared_ptr<SharedListener> SharedListener::start(const Loop& loop, OwnFd fd,
                                                       std::weak_ptr<ListenerUser> user,
-                                                      Sharing sharing) {
+                                                      Sharing sharing, std::shared_ptr<Load> load) {
   std::shared_ptr<SharedListener> listener{
-      new SharedListener{loop, std::move(fd), std::move(user), sharing}};
+      new SharedListener{loop, std::move(fd), std::move(user), sharing, std::move(load)}};
   listener->wait();
   return listener;
 }
 
 SharedListener::SharedListener(const Loop& loop, OwnFd fd, std::weak_ptr<ListenerUser> user,
-                               Sharing sharing)
+                               Sharing sharing, std::shared_ptr<Load> load)
     : loop_{loop},
       watch_{std::make_unique<Watch>(loop_, std::move(fd))},
       user_{std::move(user)},
       accepts_per_wake_{sharing == Sharing::Alone ? kAcceptsPerWakeAlone : 1},
+      load_{load ? std::move(load) : std::make_shared<Load>()},
       pause_{loop_.executor()} {}
 
 void SharedListener::close() {
@@ -77,11 +78,15 @@ void SharedListener::accept_ready() {
 bool SharedListener::accept_one() {
   const auto user = user_.lock();
   if (!watch_ || !user || user->full()) return false;
+  Load::set(load_->arriving, 1);
   if (OwnFd connection = sys::accept(watch_->fd())) {
+    Load::set(load_->accepted, Load::get(load_->accepted) + 1);
     // Closed here if it was refused: a user says so beforehand, by full(), if it wants it to wait.
     user->connection(connection);
+    Load::set(load_->arriving, 0);
     return true;
   }
+  Load::set(load_->arriving, 0);
   if (errno == EAGAIN) return false;
   if (is_about_connection(errno)) return true;
   pause(errno);

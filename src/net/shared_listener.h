@@ -21,9 +21,10 @@ class SharedListener : public std::enable_shared_from_this<SharedListener> {
 
   /// Starts to accept on `fd`, which is listening and non-blocking. Connections go to `user` until
   /// `close`, or until the user is gone. Without descriptors or memory to accept with it pauses for
-  /// 100 ms at a time, and says so on stderr once.
+  /// 100 ms at a time, and says so on stderr once. Counts what it accepts in `load`, if given.
   static std::shared_ptr<SharedListener> start(const Loop& loop, OwnFd fd,
-                                               std::weak_ptr<ListenerUser> user, Sharing sharing);
+                                               std::weak_ptr<ListenerUser> user, Sharing sharing,
+                                               std::shared_ptr<Load> load = {});
 
   /// Closes this process's descriptor; no connection is delivered any more. Idempotent.
   void close();
@@ -33,7 +34,8 @@ class SharedListener : public std::enable_shared_from_this<SharedListener> {
   int fd() const { return watch_ ? watch_->fd() : -1; }
 
  private:
-  SharedListener(const Loop& loop, OwnFd fd, std::weak_ptr<ListenerUser> user, Sharing sharing);
+  SharedListener(const Loop& loop, OwnFd fd, std::weak_ptr<ListenerUser> user, Sharing sharing,
+                 std::shared_ptr<Load> load);
   void wait();
   void accept_ready();
   bool accept_one();
@@ -43,6 +45,7 @@ class SharedListener : public std::enable_shared_from_this<SharedListener> {
   std::unique_ptr<Watch> watch_;
   std::weak_ptr<ListenerUser> user_;
   int accepts_per_wake_;
+  std::shared_ptr<Load> load_;  // shared with whoever publishes it
   boost::asio::steady_timer pause_;
   bool pausing_ = false;
   bool complained_ = false;

@@ -8,7 +8,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "cohort/error.h"
@@ -38,6 +40,10 @@ class SlotGroup {
   /// as `QueueSteering::load`, at the first call. Not again after `steer`: the kernel takes its
   /// time to let go of what was attached.
   Result<void> steer_by_queues(const Shares& shares);
+  /// While the queues steer: as QueueSteering::set_open.
+  void set_open(std::span<const std::uint32_t> of_slots) {
+    if (by_queues_) by_queues_->set_open(of_slots);
+  }
   /// What a program answers to name the slot: its socket's place in the kernel's group, which is
   /// the slot's number until `migrate`. kSlotsMax while it is in none.
   std::size_t place(std::size_t slot) const;

@@ -236,6 +236,36 @@ TEST_F(ByQueues, EqualsTakeTurnsAlsoWhenSomeAreNotEligible) {
   EXPECT_EQ(chosen, (std::vector<int>{100, 0, 100, 100}));
 }
 
+TEST_F(ByQueues, AmongEqualsTheOneWithTheFewestOpenIsChosen) {
+  SlotGroup group = group_of(4);
+  ASSERT_TRUE(group.steer_by_queues({kWholeShare, kWholeShare, kWholeShare, 0}));
+  Clients clients{group};
+  const auto given_to = [&](std::vector<std::uint32_t> open, int count) {
+    group.set_open(open);
+    for (int i = 0; i < count; ++i) {
+      clients.connect(1);
+      for (std::size_t slot = 0; slot < group.size(); ++slot)
+        while (sys::accept(group.fd(slot))) ++open[slot];
+    }
+    return open;
+  };
+  EXPECT_EQ(given_to({5, 1, 3, 0}, 9), (std::vector<std::uint32_t>{6, 6, 6, 0}));
+  EXPECT_EQ(given_to({0, 9, 9, 0}, 5), (std::vector<std::uint32_t>{5, 9, 9, 0})) << "it was told";
+  // The length of the queue comes first.
+  group.set_open(std::vector<std::uint32_t>{0, 9, 9, 0});
+  clients.connect(3);
+  EXPECT_EQ(waiting(group), (std::vector<unsigned>{1, 1, 1, 0}));
+}
+
+TEST_F(ByQueues, WhatIsOpenIsMeasuredByTheShares) {
+  SlotGroup group = group_of(2);
+  ASSERT_TRUE(group.steer_by_queues({kWholeShare, 51}));
+  group.set_open(std::vector<std::uint32_t>{50, 11});  // as 50 and 55
+  Clients clients{group};
+  clients.connect(1);
+  EXPECT_EQ(waiting(group), (std::vector<unsigned>{1, 0}));
+}
+
 TEST_F(ByQueues, SharesAreHowOftenASlotIsConsidered) {
   SlotGroup group = group_of(3);
   ASSERT_TRUE(group.steer_by_queues({kWholeShare, 64, 0}));

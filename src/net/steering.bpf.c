@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 // Which of an address's slots gets a new connection, decided in the kernel: the eligible one with
-// the fewest connections waiting, in turns. Also which one gets those that waited in the queue of a
+// the fewest connections waiting, then the one with the fewest open, in turns. Also which one gets those that waited in the queue of a
 // socket that was shut down. queue_steering.h loads it.
 //
 // The length of a queue is what the kernel says it is. Counted here (assigned, less accepted) it
-// would drift with every unfinished SYN, SYN cookie and kill.
+// would drift with every unfinished SYN, SYN cookie and kill. How many are open is what the workers
+// publish, copied here every few milliseconds; what is given in between is added, until the next
+// copy.
 #include <linux/bpf.h>
 
 #include <bpf/bpf_core_read.h>
@@ -54,14 +56,35 @@ struct {
   __type(value, __u64);
 } sockets SEC(".maps");
 
+struct load {
+  __u32 open;   // connections of the slot's worker, when that was copied
+  __u32 given;  // to the slot since
+};
+
+// The primary writes it as memory of its own.
+struct loads {
+  __u32 enough;  // a slot without a queue and with no larger load is as good as any
+  struct load of[SLOTS_MAX];
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct loads);
+} all_loads SEC(".maps");
+
 __u32 next;  // whose turn it is among equals
 
 struct search {
   struct sock_reuseport* group;
   const struct choice* choice;
+  struct loads* loads;
   __u32 first;
   __u32 best;
   __u32 fewest;
+  __u32 least;
   __u32 by_share;
 };
 
@@ -78,25 +101,31 @@ static long look(__u32 step, struct search* search) {
   struct sock_reuseport* group = search->group;
   bpf_probe_read_kernel(&sk, sizeof sk, &group->socks[place]);
   const __u32 waiting = BPF_CORE_READ(sk, sk_ack_backlog);
-  if (waiting < search->fewest) {
+  const struct load* of = &search->loads->of[slot];
+  const __u32 load = (of->open + of->given) * WHOLE_SHARE / share;
+  if (waiting < search->fewest || (waiting == search->fewest && load < search->least)) {
     search->fewest = waiting;
+    search->least = load;
     search->best = slot;
   }
-  return waiting == 0;
+  return waiting == 0 && load <= search->loads->enough;
 }
 
 SEC("sk_reuseport/migrate")
 int choose_slot(struct sk_reuseport_md* connection) {
   const __u32 zero = 0;
   const struct choice* choice = bpf_map_lookup_elem(&choices, &zero);
-  if (!choice || choice->slots == 0) return SK_PASS;
+  struct loads* loads = bpf_map_lookup_elem(&all_loads, &zero);
+  if (!choice || !loads || choice->slots == 0) return SK_PASS;
   struct sock* sk = BPF_CORE_READ((struct sk_reuseport_kern*)connection, sk);
   struct search search = {
       .group = BPF_CORE_READ(sk, sk_reuseport_cb),
       .choice = choice,
+      .loads = loads,
       .first = next < choice->slots ? next : 0,
       .best = SLOTS_MAX,
       .fewest = 0xffffffff,
+      .least = 0xffffffff,
       .by_share = 1,
   };
   bpf_loop(choice->slots, look, &search, 0);
@@ -105,8 +134,11 @@ int choose_slot(struct sk_reuseport_md* connection) {
     bpf_loop(choice->slots, look, &search, 0);
   }
   // Without a choice the kernel makes one, by a hash of the addresses.
-  if (search.best >= SLOTS_MAX) return SK_PASS;
-  next = search.best + 1;
-  bpf_sk_select_reuseport(connection, &sockets, &search.best, 0);
+  __u32 best = search.best;
+  if (best >= SLOTS_MAX) return SK_PASS;
+  next = best + 1;
+  loads->enough = search.least;
+  ++loads->of[best].given;
+  bpf_sk_select_reuseport(connection, &sockets, &best, 0);
   return SK_PASS;
 }

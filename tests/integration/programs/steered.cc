@@ -5,7 +5,8 @@
 //
 // A worker that dies is replaced at once. --replace: N times a successor is forked, and the oldest
 // worker told to disconnect once that one listens. --counts: so many workers, a second each.
-// Prints `listening ID PID` for each worker, and `done` after the last change.
+// Prints `listening ID PID` for each worker, `lost N` for one that died with so many requests in
+// flight, and `done` after the last change.
 #include <cohort/cohort.h>
 #include <time.h>
 
@@ -42,6 +43,7 @@ class Primary {
     });
     cluster.on_exit([this](cohort::Worker worker, const cohort::Exit&) {
       if (worker.exited_after_disconnect()) return;
+      if (const auto load = worker.load()) std::cout << "lost " << load->in_flight << '\n';
       --listening_;
       adjust();
     });
