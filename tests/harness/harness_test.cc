@@ -72,9 +72,12 @@ TEST(Program, FindsDescendantsThatLeftTheGroupAndTheParentAndKillsThem) {
   {
     Program program = shell("setsid sleep 100 & echo $!");
     EXPECT_TRUE(program.exits_with(0));
-    const std::vector<pid_t> left = program.descendants();
-    ASSERT_EQ(left.size(), 1U);
-    orphan = left[0];
+    // A process that has only just been forked, or becomes `sleep`, cannot be told yet.
+    ASSERT_TRUE(program.wait_until("it to sleep", [&] {
+      const std::vector<pid_t> left = program.descendants();
+      orphan = left.empty() ? 0 : left[0];
+      return left.size() == 1 && command_of(orphan).starts_with("sleep");
+    }));
     EXPECT_FALSE(program.leaves_no_process(20ms));
     EXPECT_TRUE(is_alive(orphan));
   }
