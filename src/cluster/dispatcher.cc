@@ -90,6 +90,7 @@ bool Dispatcher::accepted(int worker, ConnectionId connection) {
 bool Dispatcher::refused(int worker, ConnectionId connection, TimePoint now) {
   Worker* found = find(worker);
   if (!answer(found, connection)) return false;
+  if (found->full_until > now) return true;  // it refuses several at once
   found->full_for = std::clamp(found->full_for * 2, kFullMin, kFullMax);
   found->full_until = now + found->full_for;
   return true;

@@ -176,8 +176,11 @@ void ForkedWorker::cluster_message(ipc::Incoming& incoming) {
   const Value& message = std::as_const(incoming.value);
   const Value& act = message["act"];
   if (act.is_undefined()) {
-    if (message["accepted"].is_bool())
-      answered(message["ack"].int64_or(-1), message["accepted"].bool_or(false));
+    const Value& accepted = message["accepted"];
+    if (accepted.is_bool() || accepted.is_number())
+      answered(message["ack"].int64_or(-1),
+               static_cast<std::size_t>(
+                   std::max<std::int64_t>(accepted.int64_or(accepted.bool_or(false) ? 1 : 0), 0)));
   } else if (act == "online") {
     handle(WorkerEvent::SaidOnline);
   } else if (act == "listening") {
@@ -275,25 +278,30 @@ void ForkedWorker::reply(const QueryServer& query, Value reply, int fd) {
       ipc::Lane::Control);
 }
 
-void ForkedWorker::hand_off(const std::string& key, ConnectionId connection, int fd) {
+void ForkedWorker::hand_off(const std::string& key, std::span<const Offer> connections) {
   Value message = cluster::cluster_message("newconn");
   message["key"] = key;
   const std::int64_t seq = owner_.next_seq();
   message["seq"] = seq;
-  hand_offs_.push_back({seq, key, connection});
+  HandOff& hand_off = hand_offs_.emplace_back(HandOff{seq, key, {}});
+  std::vector<int> fds;
+  for (const Offer& offer : connections) {
+    hand_off.connections.push_back(offer.connection);
+    fds.push_back(offer.fd);
+  }
   // Once it has the descriptor, the worker answers by itself; if it ends, the listeners know.
   const auto delivered = [weak = weak_from_this(), this, seq](ipc::Channel::Delivery delivery) {
     const auto self = weak.lock();
-    if (self && delivery == ipc::Channel::Delivery::Refused) answered(seq, false);
+    if (self && delivery == ipc::Channel::Delivery::Refused) answered(seq, 0);
   };
-  auto sent = channel_
-                  ? channel_->send_descriptor(ipc::wrap_handle("net.Native", std::move(message)),
-                                              fd, delivered, ipc::Lane::Control)
-                  : Result<bool>(make_error(Errc::ChannelClosed, "hand-off"));
+  Value wrapped = ipc::wrap_descriptors(fds.size(), std::move(message));
+  auto sent =
+      channel_ ? channel_->send_descriptors(wrapped, std::move(fds), delivered, ipc::Lane::Control)
+               : Result<bool>(make_error(Errc::ChannelClosed, "hand-off"));
   if (sent) return;
   // Not now: the listeners are in the middle of handing off.
   loop_.post([weak = weak_from_this(), this, seq] {
-    if (const auto self = weak.lock()) answered(seq, false);
+    if (const auto self = weak.lock()) answered(seq, 0);
   });
 }
 
@@ -303,10 +311,12 @@ void ForkedWorker::probe() {
   const auto is_probe = [](const HandOff& hand_off) { return hand_off.key == kProbe; };
   if (std::any_of(hand_offs_.begin(), hand_offs_.end(), is_probe)) return;  // it answers that one
   OwnFd ends[2];
-  if (sys::socketpair(AF_UNIX, SOCK_STREAM, true, ends) == 0) hand_off(kProbe, 0, ends[0].get());
+  if (sys::socketpair(AF_UNIX, SOCK_STREAM, true, ends) == -1) return;
+  const Offer offer{0, ends[0].get()};
+  hand_off(kProbe, {&offer, 1});
 }
 
-void ForkedWorker::answered(std::int64_t seq, bool accepted) {
+void ForkedWorker::answered(std::int64_t seq, std::size_t accepted) {
   const auto found = std::find_if(hand_offs_.begin(), hand_offs_.end(),
                                   [seq](const HandOff& h) { return h.seq == seq; });
   if (found == hand_offs_.end()) return;
@@ -316,7 +326,8 @@ void ForkedWorker::answered(std::int64_t seq, bool accepted) {
     owner_.listeners().turns(id_);
     if (settling_ > 0) settle_on();
   } else {
-    owner_.listeners().answer(id_, done.key, done.connection, accepted);
+    owner_.listeners().answer(id_, done.key, done.connections,
+                              std::min(accepted, done.connections.size()));
   }
   send_disconnect_if_quiet();
 }

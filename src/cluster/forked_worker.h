@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -83,7 +84,7 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   // HandoffPeer
   unsigned credits() const override;
   void reply(const QueryServer& query, Value reply, int fd) override;
-  void hand_off(const std::string& key, ConnectionId connection, int fd) override;
+  void hand_off(const std::string& key, std::span<const Offer> connections) override;
   void probe() override;
 
   WorkerState state() const { return state_; }
@@ -93,7 +94,7 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   struct HandOff {
     std::int64_t seq;
     std::string key;
-    ConnectionId connection;
+    std::vector<ConnectionId> connections;
   };
   struct OutputPipe;
 
@@ -104,7 +105,7 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
 
   std::shared_ptr<ipc::Channel> channel() const override { return channel_; }
   void cluster_message(ipc::Incoming& incoming);
-  void answered(std::int64_t seq, bool accepted);
+  void answered(std::int64_t seq, std::size_t accepted);
   void send_cluster(Value message);
   void listens_by_itself();
   void settle();

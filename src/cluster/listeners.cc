@@ -328,8 +328,8 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& que
       if (auto listening = net::listen_on(fd.get(), query.backlog); !listening)
         return listening.error();
     if (auto local = net::local_address(fd.get())) entry->sockname = make_sockname(*local);
-    // So that there is something to see when it is accepted.
-    if (policy_.peek_size > 0 && !lent) net::defer_accept(fd.get());
+    // Then there is something to see, or to serve, when it is accepted.
+    if ((policy_.peek_size > 0 || query.defer_accept) && !lent) net::defer_accept(fd.get());
   }
   decided_(bound_to(fd.get(), query.listen_address()), entry->policy,
            why(query, entry->policy, given));
@@ -432,11 +432,12 @@ void Listeners::pump(Entry& entry) {
   // ends, as Node's does.
   if (entry.watch) entry.watch->set_ref(!entry.users.empty());
   const auto now = Dispatcher::TimePoint::clock::now();
-  while (const auto assignment = entry.dispatcher.next(now)) {
-    HandoffPeer* worker = entry.users.at(assignment->worker);
-    worker->hand_off(entry.key, assignment->connection,
-                     entry.connections.at(assignment->connection).get());
-  }
+  std::map<int, std::vector<HandoffPeer::Offer>> offers;  // by worker
+  while (const auto assignment = entry.dispatcher.next(now))
+    offers[assignment->worker].push_back(
+        {assignment->connection, entry.connections.at(assignment->connection).get()});
+  for (const auto& [worker, connections] : offers)
+    entry.users.at(worker)->hand_off(entry.key, connections);
   const bool room = entry.dispatcher.room(now) > 0;
   if (room && entry.watch && !entry.watch->waiting_readable())
     entry.watch->wait_readable([this, &entry] { accept_ready(entry); });
@@ -449,12 +450,15 @@ void Listeners::pump(Entry& entry) {
   }
 }
 
-void Listeners::answer(int worker, const std::string& key, ConnectionId connection, bool accepted) {
+void Listeners::answer(int worker, const std::string& key,
+                       std::span<const ConnectionId> connections, std::size_t accepted) {
   Entry* entry = find(key);
   if (entry == nullptr) return;
-  if (accepted) {
+  for (const ConnectionId connection : connections.first(accepted))
     if (entry->dispatcher.accepted(worker, connection)) entry->connections.erase(connection);
-  } else if (entry->dispatcher.refused(worker, connection, Dispatcher::TimePoint::clock::now())) {
+  const auto now = Dispatcher::TimePoint::clock::now();
+  for (const ConnectionId connection : connections.subspan(accepted)) {
+    if (!entry->dispatcher.refused(worker, connection, now)) continue;
     entry->dispatcher.offer(connection);
     if (entry->slots) entry->slots->wake();  // the next look finds who takes it
   }

@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 
 #include "base/loop.h"
@@ -41,8 +42,13 @@ class HandoffPeer {
   virtual unsigned credits() const = 0;
   /// Answers a query; `fd` goes with the reply if it is not -1 (the caller keeps it).
   virtual void reply(const QueryServer& query, Value reply, int fd) = 0;
-  /// Offers a connection. `Listeners::answer` follows, or the worker's end. The caller keeps `fd`.
-  virtual void hand_off(const std::string& key, ConnectionId connection, int fd) = 0;
+  struct Offer {
+    ConnectionId connection;
+    int fd;
+  };
+  /// Offers connections, no more than it has credits. `Listeners::answer` follows once for all of
+  /// them, or the worker's end. The caller keeps their descriptors.
+  virtual void hand_off(const std::string& key, std::span<const Offer> connections) = 0;
   /// Asks for a sign of life: `Listeners::turns` follows, when its loop turns.
   virtual void probe() = 0;
 
@@ -70,8 +76,10 @@ class Listeners {
   void set_weights(SlotBook::Weights weights);
   /// The worker closed its server.
   void close(int worker, const std::string& key);
-  /// The worker's answer to a hand-off; false from a worker that refused, or never got it.
-  void answer(int worker, const std::string& key, ConnectionId connection, bool accepted);
+  /// The worker's answer to a hand-off: how many of the connections, the first ones, it took. It
+  /// refused the others, or never got them.
+  void answer(int worker, const std::string& key, std::span<const ConnectionId> connections,
+              std::size_t accepted);
   /// The worker, which had refused, has room again (a cohort worker says so).
   void has_room(int worker, const std::string& key);
   /// The worker, which was probed, answered.

@@ -23,14 +23,15 @@ class Peer final : public HandoffPeer {
  public:
   explicit Peer(int id) : id_{id} {}
   int id() const override { return id_; }
-  unsigned credits() const override { return 1; }
+  unsigned credits() const override { return credit; }
   void reply(const QueryServer& /*query*/, Value reply, int fd) override {
     answer = std::move(reply);
     if (fd >= 0) socket = sys::duplicate(fd);
   }
-  void hand_off(const std::string& port_key, ConnectionId connection, int /*fd*/) override {
+  void hand_off(const std::string& port_key, std::span<const Offer> connections) override {
     key = port_key;
-    handed.push_back(connection);
+    for (const Offer& offer : connections) handed.push_back(offer.connection);
+    batches.push_back(connections.size());
   }
   void probe() override {
     ++probes;
@@ -41,6 +42,8 @@ class Peer final : public HandoffPeer {
   OwnFd socket;
   std::string key;
   std::vector<ConnectionId> handed;
+  std::vector<std::size_t> batches;
+  unsigned credit = 1;
   int probes = 0;
   std::function<void()> turns;  // if it answers probes
 
@@ -62,8 +65,9 @@ class ListenersTest : public testing::Test {
     query.address = "127.0.0.1";
     return query;
   }
-  OwnFd connect(const Peer& peer) {
-    const auto address = net::to_sockaddr(net::local_address(peer.socket.get()).value()).value();
+  OwnFd connect(const Peer& peer) { return connect(net::local_address(peer.socket.get()).value()); }
+  OwnFd connect(const Address& to) {
+    const auto address = net::to_sockaddr(to).value();
     OwnFd fd = sys::socket(AF_INET, SOCK_STREAM, 0);
     sys::set_nonblocking(fd.get(), false);
     EXPECT_EQ(sys::connect(fd.get(), address.get(), address.size), 0);
@@ -211,11 +215,31 @@ TEST_F(ListenersTest, WhatNobodyCanBeHandedIsNotKept) {
   ports.take_back(key, std::move(pair[0]));
   EXPECT_TRUE(run_until([&] { return !serves.handed.empty(); })) << "one can still be handed it";
   EXPECT_TRUE(accepts.handed.empty());
-  ports.answer(1, key, serves.handed[0], true);
+  ports.answer(1, key, serves.handed, 1);
   ports.lose(1);
   ASSERT_EQ(sys::socketpair(AF_UNIX, SOCK_STREAM, true, pair), 0);
   ports.take_back(key, std::move(pair[0]));
   EXPECT_NE(sys::poll(pair[1].get(), POLLIN, 0) & POLLHUP, 0) << "rather than kept for ever";
+}
+
+TEST_F(ListenersTest, AWorkerIsHandedSeveralConnectionsAtOnceAndTakesTheFirstOfThem) {
+  Listeners& ports = listeners(Policy::RoundRobin);
+  Peer one{1};
+  one.credit = 4;
+  ports.query(one, query());
+  const std::string key(one.answer["key"].string_or(""));
+  const auto port = static_cast<std::uint16_t>(one.answer["sockname"]["port"].int64_or(0));
+  std::vector<OwnFd> clients;
+  while (clients.size() < 6) clients.push_back(connect(Address{"127.0.0.1", port}));
+  using Connections = std::vector<ConnectionId>;
+  EXPECT_TRUE(run_until([&] { return one.handed == Connections{1, 2, 3, 4}; }));
+  EXPECT_EQ(one.batches, std::vector<std::size_t>{4});
+  ports.answer(1, key, one.handed, 2);
+  ports.has_room(1, key);
+  EXPECT_TRUE(run_until([&] { return one.handed == Connections{1, 2, 3, 4, 3, 4, 5, 6}; }));
+  ports.answer(1, key, std::span{one.handed}.last(4), 4);
+  run_until([] { return false; }, 50ms);
+  EXPECT_EQ(one.handed.size(), 8u);
 }
 
 TEST_F(ListenersTest, LendsNothingThatThePrimaryWouldHaveToHandOver) {
@@ -250,9 +274,9 @@ TEST_F(ListenersTest, WhatWaitsBehindAWorkerThatTakesNothingIsHandedToOneThatHas
   ports.turns(2);
   EXPECT_EQ(blocked.probes, 1);
   EXPECT_EQ(free.handed.size(), 1U) << "one at a time";
-  ports.answer(2, free.key, free.handed.back(), true);
+  ports.answer(2, free.key, std::span{free.handed}.last(1), 1);
   EXPECT_EQ(free.handed.size(), 2U);
-  ports.answer(2, free.key, free.handed.back(), true);
+  ports.answer(2, free.key, std::span{free.handed}.last(1), 1);
   EXPECT_EQ(free.handed.size(), 3U);
   EXPECT_FALSE(sys::accept(blocked.socket.get()));
 }
@@ -267,7 +291,7 @@ TEST_F(ListenersTest, AHandOffThatIsRefusedLateIsMadeAgain) {
   free.turns = [&] { ports.turns(2); };
   EXPECT_TRUE(run_until([&] { return !free.handed.empty(); }));
   run_until([] { return false; }, 1200ms);
-  ports.answer(2, free.key, free.handed.back(), false);
+  ports.answer(2, free.key, std::span{free.handed}.last(1), 0);
   EXPECT_TRUE(run_until([&] { return free.handed.size() == 2; }));
 }
 

@@ -61,6 +61,7 @@ QueryServer make_query(const net::ListenRequest& request, const Address& address
     if (!address.host().empty()) query.address = address.host();
   }
   query.ipv6_only = request.ipv6_only;
+  query.defer_accept = request.defer_accept;
   query.backlog = request.backlog;
   query.readable_all = request.readable_all;
   query.writable_all = request.writable_all;
@@ -112,7 +113,6 @@ class OwnWorker::Claim {
 
   std::weak_ptr<net::ListenerUser> user;  // servers_ keeps it alive
   QueryServer query;
-  bool defer_accept = false;
   std::string tuple;
   std::string key;                                 // empty until the primary answered
   std::shared_ptr<net::SharedListener> accepting;  // shared with its running callback
@@ -295,7 +295,7 @@ void OwnWorker::user_message(ipc::Incoming incoming) {
 void OwnWorker::cluster_message(ipc::Incoming& incoming) {
   const Value& message = std::as_const(incoming.value);
   const Value& act = message["act"];
-  if (act == "newconn") return new_connection(message, std::move(incoming.fd));
+  if (act == "newconn") return new_connections(incoming);
   if (act == "disconnect") {
     by_primary_ = true;
     on_purpose_ = true;
@@ -336,7 +336,6 @@ std::unique_ptr<net::Listener> OwnWorker::listen(const net::ListenRequest& reque
                                                       : literal(request.address);
   const auto claim =
       std::make_shared<Claim>(user, make_query(request, resolved ? *resolved : request.address));
-  claim->defer_accept = request.defer_accept;
   servers_.add(user);
   if (!resolved || ending_ != Ending::No) {
     loop_.post([user, resolved] {
@@ -395,7 +394,7 @@ void OwnWorker::query_answered(const std::shared_ptr<Claim>& shared, const Value
       send_close(claim);
       return fail(claim, net::error_for(address, listening.error().code.value()));
     }
-    if (claim.defer_accept) net::defer_accept(fd.get());
+    if (claim.query.defer_accept) net::defer_accept(fd.get());
     if (!user) claim.descriptor = std::move(fd);  // somebody accepts by himself
   }
   const auto load = user ? publish(claim) : nullptr;
@@ -420,15 +419,21 @@ void OwnWorker::fail(Claim& claim, const Error& error) {
   if (const auto user = claim.user.lock()) user->listen_failed(error);
 }
 
-void OwnWorker::new_connection(const Value& message, OwnFd fd) {
+// Of several, the answer is how many were taken: those behind one that is refused are, too.
+void OwnWorker::new_connections(ipc::Incoming& incoming) {
+  const Value& message = std::as_const(incoming.value);
+  const bool are_several = !incoming.several.empty();
+  if (incoming.fd) incoming.several.push_back(std::move(incoming.fd));
   const auto claim = claims_.find(std::string(message["key"].string_or("")));
-  bool accepted = false;
-  if (claim != claims_.end() && fd) {
-    if (const auto user = claim->second->user.lock()) accepted = user->connection(fd);
+  const auto user = claim != claims_.end() ? claim->second->user.lock() : nullptr;
+  int accepted = 0;
+  for (OwnFd& fd : incoming.several) {
+    if (!user || !user->connection(fd)) break;
+    ++accepted;
   }
   Value answer = cluster::cluster_message();
   answer["ack"] = message["seq"];
-  answer["accepted"] = accepted;
+  answer["accepted"] = are_several ? Value(accepted) : Value(accepted > 0);
   send_cluster(std::move(answer), ipc::Lane::Control);
 }
 
@@ -484,7 +489,6 @@ Result<int> OwnWorker::listening_descriptor(const net::ListenRequest& request) {
   const auto resolved = literal(request.address);
   if (!resolved) return resolved.error();
   const auto claim = std::make_shared<Claim>(nullptr, make_query(request, *resolved));
-  claim->defer_accept = request.defer_accept;
   const std::int64_t seq = ask(claim);
   blocking_for_ = seq;
   const auto deadline = std::chrono::steady_clock::now() + kQueryTimeout;

@@ -106,7 +106,7 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
   void keep(std::deque<ipc::Incoming>& for_later, ipc::Incoming incoming);
   std::deque<ipc::Incoming> take(std::deque<ipc::Incoming>& kept);
   void cluster_message(ipc::Incoming& incoming);
-  void new_connection(const Value& message, OwnFd fd);
+  void new_connections(ipc::Incoming& incoming);
   std::int64_t ask(const std::shared_ptr<Claim>& claim);
   void query_answered(const std::shared_ptr<Claim>& claim, const Value& reply, OwnFd fd);
   void fail(Claim& claim, const Error& error);

@@ -92,6 +92,7 @@ Result<QueryServer> parse_query_server(const Value& message) {
   const std::int64_t backlog = message["backlog"].int64_or(0);  // `false` counts as 0
   query.backlog = backlog > 0 && backlog < 1 << 20 ? static_cast<int>(backlog) : 0;
   query.accepts_only = message["acceptsOnly"].bool_or(false);
+  query.defer_accept = message["deferAccept"].bool_or(false);
   query.readable_all = message["readableAll"].bool_or(false);
   query.writable_all = message["writableAll"].bool_or(false);
   return query;
@@ -107,6 +108,7 @@ Value make_query_server(const QueryServer& query) {
   message["flags"] = query.ipv6_only ? kFlagIpv6Only : 0;
   message["backlog"] = query.backlog;
   if (query.accepts_only) message["acceptsOnly"] = true;
+  if (query.defer_accept) message["deferAccept"] = true;
   if (query.readable_all) message["readableAll"] = true;
   if (query.writable_all) message["writableAll"] = true;
   return message;

@@ -31,6 +31,7 @@ struct QueryServer {
   bool readable_all = false;
   bool writable_all = false;
   bool accepts_only = false;  ///< Ours only: it cannot be handed a connection.
+  bool defer_accept = false;  ///< Ours only: connections are to come with their first data.
 
   /// Workers with the same key share one socket. The form of Node 26: only where several sockets
   /// may have one address (port 0, UDP) does the index tell them apart. A worker of Node 20 raises

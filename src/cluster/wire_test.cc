@@ -40,13 +40,16 @@ TEST(Wire, ReadsTheQueryOfAUnixSocket) {
   EXPECT_EQ(q.key(), "/tmp/s:-1:-1:undefined");
 }
 
-TEST(Wire, SaysOfAWorkerOfOursThatItOnlyAccepts) {
+TEST(Wire, SaysOfAWorkerOfOursWhatANodeWorkerDoesNot) {
   QueryServer asked;
   EXPECT_FALSE(make_query_server(asked).contains("acceptsOnly"));
+  EXPECT_FALSE(make_query_server(asked).contains("deferAccept"));
   asked.accepts_only = true;
+  asked.defer_accept = true;
   Value message = make_query_server(asked);
   message["seq"] = 1;
   EXPECT_TRUE(parse_query_server(message).value().accepts_only);
+  EXPECT_TRUE(parse_query_server(message).value().defer_accept);
 }
 
 TEST(Wire, ReadsTheQueryOfAnInheritedDescriptor) {

@@ -62,6 +62,14 @@ Value wrap_handle(std::string_view type, Value message) {
   return {{"cmd", kHandle}, {"type", type}, {"msg", std::move(message)}};
 }
 
+Value wrap_descriptors(std::size_t count, Value message) {
+  if (count <= 1) return wrap_handle("net.Native", std::move(message));
+  Value wrapped = wrap_handle("cohort.Several", std::move(message));
+  Value& heads = wrapped["heads"] = Value::array();
+  for (std::size_t i = 0; i < count; ++i) heads.push_back("");
+  return wrapped;
+}
+
 Value handle_answer(bool arrived) { return {{"cmd", arrived ? kHandleAck : kHandleNack}}; }
 
 Value cohort_message(std::string_view key, Value value) {

@@ -83,6 +83,8 @@ Incoming classify(Value message);
 /// `message` to be sent along with a descriptor. Add `key` or `dgramType` where the type has them,
 /// and `heads`, one for each, where there are several.
 Value wrap_handle(std::string_view type, Value message);
+/// The same for `count` descriptors; more than one only to a peer of cohort.
+Value wrap_descriptors(std::size_t count, Value message);
 /// The answer to a NODE_HANDLE: whether the descriptor arrived.
 Value handle_answer(bool arrived);
 

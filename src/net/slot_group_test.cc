@@ -48,6 +48,10 @@ class Clients {
     }
   }
 
+  void send_from_first(int count) {
+    for (auto client = connections_.begin(); client != connections_.begin() + count; ++client)
+      ASSERT_EQ(sys::send(client->get(), "x", 1), 1);
+  }
   void send_from_last(int count) {
     for (auto client = connections_.end() - count; client != connections_.end(); ++client)
       ASSERT_EQ(sys::send(client->get(), "x", 1), 1);
@@ -339,6 +343,39 @@ TEST_F(ByQueues, WhatWaitsMovesToTheEligibleWithTheBytesThatArrived) {
     while (OwnFd connection = sys::accept(group.fd(slot))) {
       char byte = 0;
       EXPECT_EQ(sys::recv(connection.get(), &byte, 1, 0), 1);
+    }
+  }
+}
+
+// A client whose first data has not come is half open here: it belongs to the socket, not to its
+// queue.
+TEST_F(ByQueues, HalfOpenConnectionsStayWithTheSlotThatMovesAndMoveTheNextTime) {
+  for (const Address& address : {Address{"127.0.0.1", 0}, Address{"::1", 0}, Address{"", 0}}) {
+    SlotGroup group = group_of(3, address);
+    for (std::size_t slot = 0; slot < 3; ++slot) defer_accept(group.fd(slot));
+    ASSERT_TRUE(group.steer_by_queues({kWholeShare, 0, 0}));
+    Clients clients{group};
+    clients.connect(20);
+    clients.send_from_last(5);
+    EXPECT_EQ(waiting(group), (std::vector<unsigned>{5, 0, 0}));
+    ASSERT_TRUE(group.steer_by_queues({0, kWholeShare, kWholeShare}));
+    ASSERT_TRUE(group.migrate(0));
+    EXPECT_EQ(group.waiting(0), 0u);
+    EXPECT_EQ(group.waiting(1) + group.waiting(2), 5u);
+    clients.send_from_first(15);
+    EXPECT_EQ(group.waiting(0), 15u);
+    ASSERT_TRUE(group.migrate(0));
+    EXPECT_EQ(group.waiting(1) + group.waiting(2), 20u);
+    // What the socket counts of them does not go wrong: it takes as many new ones as before.
+    ASSERT_TRUE(group.steer_by_queues({kWholeShare, 0, 0}));
+    clients.connect(100);
+    clients.send_from_last(100);
+    EXPECT_EQ(group.waiting(0), 100u) << address;
+    for (std::size_t slot = 0; slot < 3; ++slot) {
+      while (OwnFd connection = sys::accept(group.fd(slot))) {
+        char byte = 0;
+        EXPECT_EQ(sys::recv(connection.get(), &byte, 1, 0), 1);
+      }
     }
   }
 }

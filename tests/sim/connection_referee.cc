@@ -84,7 +84,7 @@ void ConnectionReferee::answered(int listener, int worker, ConnectionId connecti
     connections_.erase(connection);
     member.refusals = 0;
     member.alone_until = {};
-  } else {
+  } else if (member.alone_until <= now) {  // else it refuses several at once
     const auto delay = std::min(5ms * (1 << std::min(member.refusals, 6)), 320ms);
     ++member.refusals;
     member.alone_until = now + delay;
