@@ -7,9 +7,11 @@
 namespace cohort::cli {
 namespace {
 
-std::string count_of_workers(std::size_t count) {
-  return std::to_string(count) + (count == 1 ? " worker" : " workers");
+std::string count_of(std::size_t count, const std::string& what) {
+  return std::to_string(count) + ' ' + what + (count == 1 ? "" : "s");
 }
+
+std::string count_of_workers(std::size_t count) { return count_of(count, "worker"); }
 
 std::string worker_name(int worker, pid_t pid) {
   return "worker " + std::to_string(worker) + " (pid " + std::to_string(pid) + ")";
@@ -164,7 +166,8 @@ Narrator::Reports Narrator::policy(const Address& address, Policy policy, std::s
            .fields = std::move(fields)}};
 }
 
-Narrator::Reports Narrator::exited(int worker, const Exit& exit, bool asked) {
+Narrator::Reports Narrator::exited(int worker, const Exit& exit, bool asked,
+                                   const std::optional<WorkerLoad>& load) {
   const auto found = lives_.find(worker);
   if (found == lives_.end()) return {};
   const Life life = found->second;
@@ -175,11 +178,17 @@ Narrator::Reports Narrator::exited(int worker, const Exit& exit, bool asked) {
   fields["core_dumped"] = exit.core_dumped();
   fields["listened"] = life.listens;
   const std::string name = worker_name(worker, life.pid);
+  std::string lost;
+  if (load) {
+    fields["in_flight"] = load->in_flight;
+    if (load->in_flight > 0)
+      lost = ", with " + count_of(load->in_flight, "connection") + " in flight";
+  }
   if (stopping_) {
     if (ended_as_told(exit)) return {};
     if (exit.signal() == SIGKILL) {
       return {{.event = "killed",
-               .text = name + " was killed before it had finished",
+               .text = name + " was killed before it had finished" + lost,
                .tone = Tone::Bad,
                .fields = std::move(fields)}};
     }
@@ -193,7 +202,7 @@ Narrator::Reports Narrator::exited(int worker, const Exit& exit, bool asked) {
   std::string what = exit.success() ? " ended" : " died";
   if (ever_listened() && !life.listens) what += " before it listened";
   return {{.event = "died",
-           .text = name + what + ": " + reason(exit),
+           .text = name + what + ": " + reason(exit) + lost,
            .tone = Tone::Bad,
            .fields = std::move(fields)}};
 }

@@ -19,6 +19,7 @@
 #include "cohort/cluster.h"
 #include "cohort/exit.h"
 #include "cohort/value.h"
+#include "cohort/worker.h"
 
 namespace cohort::cli {
 
@@ -53,8 +54,10 @@ class Narrator {
   Reports listening(int worker, const Address& address);
   /// How connections come to the workers: once for each address.
   Reports policy(const Address& address, Policy policy, std::string_view why);
-  /// `asked`: the worker was told to end, or told us that it would.
-  Reports exited(int worker, const Exit& exit, bool asked);
+  /// `asked`: the worker was told to end, or told us that it would. `load`: what it published, if
+  /// it did.
+  Reports exited(int worker, const Exit& exit, bool asked,
+                 const std::optional<WorkerLoad>& load = {});
   /// It could not be started (`pid` is 0), or it broke the protocol.
   Report failed(int worker, const std::string& error) const;
   /// The program's port is bound by `holder`, so that its workers cannot share it.

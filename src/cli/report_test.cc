@@ -104,6 +104,20 @@ TEST(Narrator, ADeathSaysWhyAndTheSuccessorSaysWhomItReplaces) {
   EXPECT_EQ(replaced[0].fields, (Value{{"worker", 5}, {"pid", 105}, {"replaces", 3}}));
 }
 
+TEST(Narrator, WhatTheDeadHadInFlightIsToldIfItIsKnown) {
+  Narrator narrator = running(3);
+  const auto two = narrator.exited(1, Exit::killed(SIGSEGV), false, WorkerLoad{.in_flight = 2});
+  EXPECT_EQ(texts(two), Texts{"worker 1 (pid 101) died: killed by SIGSEGV, with 2 connections in "
+                              "flight"});
+  EXPECT_EQ(two[0].fields["in_flight"], 2);
+  const auto one = narrator.exited(2, Exit::exited(1), false, WorkerLoad{.in_flight = 1});
+  EXPECT_EQ(texts(one), Texts{"worker 2 (pid 102) died: exited with code 1, with 1 connection in "
+                              "flight"});
+  const auto none = narrator.exited(3, Exit::exited(1), false, WorkerLoad{.connections = 7});
+  EXPECT_EQ(texts(none), Texts{"worker 3 (pid 103) died: exited with code 1"});
+  EXPECT_EQ(none[0].fields["in_flight"], 0);
+}
+
 TEST(Narrator, TheUsageOfTheDeadIsNotPartOfTheLine) {
   Narrator narrator = running(1);
   const Exit exit = Exit::exited(3).with_usage(1s, 1s, 1 << 20);

@@ -198,7 +198,8 @@ void Runner::on_exit(const Worker& worker, const Exit& exit) {
   const bool early =
       life != lives_.end() && !life->second.listens && Clock::now() - life->second.since < kEarly;
   lives_.erase(worker.id());
-  const auto reports = narrator_.exited(worker.id(), exit, worker.exited_after_disconnect());
+  const auto reports =
+      narrator_.exited(worker.id(), exit, worker.exited_after_disconnect(), worker.load());
   if (!verdict_) say(reports);
   // What a refused wrapper had just started, and did not live to pass the end on to.
   if (verdict_) sys::kill(-worker.process().pid(), SIGTERM);

@@ -153,9 +153,8 @@ void Listeners::query(HandoffPeer& worker, const QueryServer& query) {
     if (!opened) return refuse(worker, query, wire_errno(opened.error()));
     entry = entries_.emplace(key, std::move(opened).value()).first->second.get();
   }
-  const auto fd = join(worker, *entry);
+  const auto fd = join(worker, *entry, query.accepts_only);
   if (!fd) return refuse(worker, query, wire_errno(fd.error()));
-  if (query.accepts_only) entry->only_accept.insert(worker.id());
   Value answer = cluster_message();
   if (entry->slots) answer["slot"] = entry->slots->slot_of(worker.id());
   reply(worker, *entry, query, std::move(answer), *fd);
@@ -167,15 +166,16 @@ void Listeners::query(HandoffPeer& worker, const QueryServer& query) {
 }
 
 // The worker is a user. What it accepts from; -1 if the primary does.
-Result<int> Listeners::join(HandoffPeer& worker, Entry& entry) {
+Result<int> Listeners::join(HandoffPeer& worker, Entry& entry, bool only_accepts) {
   int fd = entry.policy == Policy::Shared ? entry.shared.get() : -1;
   if (entry.slots) {
-    const auto slot = entry.slots->join(worker.id());
+    const auto slot = entry.slots->join(worker.id(), only_accepts);
     if (!slot) return slot.error();
     fd = entry.slots->fd(*slot);
   }
   entry.released = false;
   entry.users[worker.id()] = &worker;
+  if (only_accepts) entry.only_accept.insert(worker.id());
   return fd;
 }
 
@@ -194,9 +194,8 @@ Result<Listeners::Lent> Listeners::lend(HandoffPeer& worker, std::size_t index,
     if (!opened) return opened.error();
     entry = entries_.emplace(key, std::move(opened).value()).first->second.get();
   }
-  const auto fd = join(worker, *entry);
+  const auto fd = join(worker, *entry, true);
   if (!fd) return fd.error();
-  entry->only_accept.insert(worker.id());
   // As systemd gives them, and as programs that know nothing of O_NONBLOCK need them. But not one
   // with which others are at work.
   if (is_new || entry->slots) sys::set_nonblocking(*fd, false);
@@ -257,14 +256,13 @@ std::string Listeners::why(const QueryServer& query, Policy policy, bool given) 
 }
 
 // Fails with NoDescriptor where the kernel does not steer.
-Result<void> Listeners::open_slots(Entry& entry, const QueryServer& query, bool only_workers_take) {
+Result<void> Listeners::open_slots(Entry& entry, const QueryServer& query) {
   auto group = query.is_datagram() ? net::SlotGroup::open_datagram(query.listen_address(), query.v6,
                                                                    query.ipv6_only)
                                    : net::SlotGroup::open(listen_request(query));
   if (!group) return group.error();
   const SlotPort::Choice choice{.policy = entry.policy,
                                 .rescue_after = policy_.rescue_after,
-                                .only_workers_take = only_workers_take,
                                 .datagrams = query.is_datagram()};
   SlotPort::User user;
   user.is_full = [&entry](int worker) {
@@ -303,7 +301,7 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& que
   }
 
   if (!given && entry->policy != Policy::RoundRobin && entry->policy != Policy::Shared) {
-    const auto opened = open_slots(*entry, query, lent || query.accepts_only);
+    const auto opened = open_slots(*entry, query);
     if (opened) {
       entry->address = query.listen_address();
       return entry;

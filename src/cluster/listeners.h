@@ -106,9 +106,9 @@ class Listeners {
   Entry* find(const std::string& key);
   Entry* find_lent(int worker, int fd);
   Result<std::unique_ptr<Entry>> open(const QueryServer& query, std::string key, bool lent = false);
-  Result<int> join(HandoffPeer& worker, Entry& entry);
+  Result<int> join(HandoffPeer& worker, Entry& entry, bool only_accepts);
   void refuse(HandoffPeer& worker, const QueryServer& query, int negative_errno);
-  Result<void> open_slots(Entry& entry, const QueryServer& query, bool only_workers_take);
+  Result<void> open_slots(Entry& entry, const QueryServer& query);
   Policy policy_for(const QueryServer& query, bool given) const;
   std::string why(const QueryServer& query, Policy policy, bool given) const;
   void reply(HandoffPeer& worker, Entry& entry, const QueryServer& query, Value message, int fd);

@@ -15,7 +15,7 @@ constexpr int kTrustedMax = 25;  // times `rescue_after`
 
 }  // namespace
 
-std::size_t SlotBook::fill(int worker, TimePoint now) {
+std::size_t SlotBook::fill(int worker, TimePoint now, bool only_accepts) {
   const bool others_are_warm = std::any_of(slots_.begin(), slots_.end(), [&](const Slot& slot) {
     return slot.serves() && now - slot.came >= weights_.slow_start;
   });
@@ -23,6 +23,7 @@ std::size_t SlotBook::fill(int worker, TimePoint now) {
                            [](const Slot& candidate) { return !candidate.worker; });
   if (slot == slots_.end()) slot = slots_.insert(slots_.end(), Slot{});
   slot->worker = worker;
+  slot->only_accepts = only_accepts;
   slot->came = now;
   slot->starts_slowly = others_are_warm && rules_.rescue_after;  // else nobody observes
   slot->moved_for = {};
@@ -77,6 +78,9 @@ SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const Queue> queue
                                      const std::function<bool(int)>& is_full) {
   Findings findings;
   if (!rules_.rescue_after) return findings;
+  const bool only_workers_take = std::all_of(slots_.begin(), slots_.end(), [](const Slot& slot) {
+    return !slot.serves() || slot.only_accepts;
+  });
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
     const auto [waiting, taken] = queues[i];
@@ -89,7 +93,7 @@ SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const Queue> queue
       slot.doubted.reset();
     }
     if (took || waiting == 0) slot.trusted_for = {};
-    if (again || (took && (taken || rules_.only_workers_take))) slot.stuck = false;
+    if (again || (took && (taken || only_workers_take))) slot.stuck = false;
     slot.waiting = waiting;
     const bool is_free =
         slot.serves() && slot.waiting == 0 && weight(i) > 0 && !is_full(*slot.worker);
@@ -129,7 +133,7 @@ void SlotBook::moved(std::size_t at, TimePoint now) {
 
 bool SlotBook::may_be_moved(std::size_t at) const {
   const Slot& slot = slots_[at];
-  return !slot.worker || (rules_.only_workers_take && slot.serves() && slot.stuck);
+  return !slot.worker || (slot.only_accepts && slot.serves() && slot.stuck);
 }
 
 bool SlotBook::unsettled(TimePoint now) const {

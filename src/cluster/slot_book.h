@@ -34,8 +34,6 @@ class SlotBook {
     /// How long connections wait before they are moved; none: they never are. Those of a worker
     /// that ended, or is stuck, wait so long only where nothing is steered around.
     std::optional<std::chrono::milliseconds> rescue_after;
-    /// What is found to be moved is not: a queue that shrinks shows that its worker turns.
-    bool only_workers_take = false;
   };
 
   struct Weights {
@@ -47,7 +45,9 @@ class SlotBook {
   void set_weights(Weights weights) { weights_ = std::move(weights); }
 
   /// Its slot: the first one without a worker, or a new one, number `size()` until now.
-  std::size_t fill(int worker, TimePoint now = {});
+  /// `only_accepts`: the worker can neither be asked nor handed anything. Where all are like that,
+  /// nothing but they takes connections, and a queue that shrinks shows that its worker turns.
+  std::size_t fill(int worker, TimePoint now = {}, bool only_accepts = false);
   /// The worker ends: it gets no more connections, but still accepts those that wait. Where nothing
   /// is steered around, what arrives waits for its successor, if one is `expected`.
   void retire(int worker, bool successor_expected);
@@ -98,6 +98,7 @@ class SlotBook {
     bool serves() const { return worker && !retired; }
 
     std::optional<int> worker;
+    bool only_accepts = false;
     bool retired = false;
     bool awaited = false;  // by a successor that is expected
     bool stuck = false;

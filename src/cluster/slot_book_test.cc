@@ -17,8 +17,9 @@ constexpr SlotBook::Rules kSticky{.steer_around = false, .rescue_after = {}};
 
 // A book whose clock is moved by hand.
 struct Watched {
-  explicit Watched(int workers, SlotBook::Rules rules = kAdaptive) : book{rules} {
-    for (int worker = 1; worker <= workers; ++worker) book.fill(worker);
+  explicit Watched(int workers, SlotBook::Rules rules = kAdaptive, bool only_accept = false)
+      : book{rules} {
+    for (int worker = 1; worker <= workers; ++worker) book.fill(worker, {}, only_accept);
   }
   SlotBook::Findings after(int ms, const std::vector<unsigned>& waiting) {
     std::vector<SlotBook::Queue> queues;
@@ -57,6 +58,17 @@ TEST(SlotBook, WhatOthersTakeIsNoSignOfAWorkerThatSaysWhatItTakes) {
   EXPECT_EQ(watched.book.eligible(), (Bools{true, true})) << "it took one itself";
 }
 
+TEST(SlotBook, WhereSomeCanBeHandedConnectionsAQueueThatShrinksIsNoSignOfItsWorker) {
+  Watched watched{1, kAdaptive, true};
+  watched.book.fill(2);
+  watched.after(4, {3, 0});
+  EXPECT_EQ(watched.after(4, {3, 0}).rescue, Slots{0});
+  EXPECT_TRUE(watched.book.may_be_moved(0));
+  EXPECT_FALSE(watched.book.may_be_moved(1));
+  watched.after(4, {1, 0});
+  EXPECT_EQ(watched.book.eligible(), (Bools{false, true})) << "the other may have been handed them";
+}
+
 TEST(SlotBook, ASuccessorsNumbersAreItsOwn) {
   Watched watched{2};
   watched.see(4, {{1, 7}, {0, 5}});
@@ -87,7 +99,7 @@ TEST(SlotBook, ASlotWithoutAWorkerGetsNothingWhileOthersCan) {
 }
 
 TEST(SlotBook, AWorkerWhoseConnectionsMovedIsTriedAgainSoonAndIsNotSeenToTakeThem) {
-  Watched watched{2, {.rescue_after = milliseconds{4}, .only_workers_take = true}};
+  Watched watched{2, kAdaptive, true};
   watched.after(4, {2, 0});
   EXPECT_EQ(watched.after(4, {2, 0}).rescue, Slots{0});
   watched.book.moved(0, watched.now);
@@ -107,7 +119,7 @@ TEST(SlotBook, AWorkerWhoseConnectionsMovedIsTriedAgainSoonAndIsNotSeenToTakeThe
 }
 
 TEST(SlotBook, WhatWaitsForAWorkerThatEndsAndStillAcceptsIsNotMovedUnasked) {
-  Watched watched{2, {.rescue_after = milliseconds{4}, .only_workers_take = true}};
+  Watched watched{2, kAdaptive, true};
   watched.book.retire(1, true);
   watched.after(4, {1, 0});
   EXPECT_FALSE(watched.book.may_be_moved(0));
@@ -243,7 +255,7 @@ TEST(SlotBook, NothingMovesToAWorkerThatRefuses) {
 
 TEST(SlotBook, AShrinkingQueueIsASignOfLifeIfOnlyItsWorkerTakesFromIt) {
   for (const bool only : {false, true}) {
-    Watched watched{2, {.rescue_after = milliseconds{4}, .only_workers_take = only}};
+    Watched watched{2, kAdaptive, only};
     watched.after(4, {0, 5});
     watched.after(4, {0, 5});
     ASSERT_EQ(watched.book.eligible(), (Bools{true, false}));

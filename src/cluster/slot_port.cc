@@ -25,9 +25,7 @@ constexpr std::chrono::milliseconds kByQueuesAfter{250};
 
 SlotBook::Rules rules_of(const SlotPort::Choice& choice) {
   const bool sticky = choice.policy == Policy::Sticky;
-  SlotBook::Rules rules{.steer_around = !sticky,
-                        .rescue_after = choice.rescue_after,
-                        .only_workers_take = choice.only_workers_take};
+  SlotBook::Rules rules{.steer_around = !sticky, .rescue_after = choice.rescue_after};
   if (choice.datagrams) rules.rescue_after.reset();
   if (!rules.rescue_after && !sticky) rules.rescue_after = kRescueAfter;
   if (rules.rescue_after && *rules.rescue_after <= std::chrono::milliseconds::zero())
@@ -75,8 +73,8 @@ void SlotPort::decide() {
                 (why.detail.empty() ? "" : ", " + why.detail) + ')');
 }
 
-Result<std::size_t> SlotPort::join(int worker) {
-  const std::size_t slot = book_.fill(worker, Clock::now());
+Result<std::size_t> SlotPort::join(int worker, bool only_accepts) {
+  const std::size_t slot = book_.fill(worker, Clock::now(), only_accepts);
   if (slot == group_.size()) {
     if (auto added = group_.add(); !added) {
       book_.vacate(worker, false);

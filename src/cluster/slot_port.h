@@ -33,8 +33,6 @@ class SlotPort {
   struct Choice {
     Policy policy;
     std::optional<std::chrono::milliseconds> rescue_after;  ///< As `Cluster::set_policy`.
-    /// Nothing is taken from the queues but by the workers, who are never probed.
-    bool only_workers_take = false;
     /// Of UDP: a flow is a client of its own. Under Policy::Sticky.
     bool datagrams = false;
   };
@@ -45,8 +43,8 @@ class SlotPort {
   SlotPort(const SlotPort&) = delete;
   SlotPort& operator=(const SlotPort&) = delete;
 
-  /// The slot that the worker fills from now on.
-  Result<std::size_t> join(int worker);
+  /// The slot that the worker fills from now on; `only_accepts` as SlotBook::fill.
+  Result<std::size_t> join(int worker, bool only_accepts);
   int fd(std::size_t slot) const { return group_.fd(slot); }
   /// Of a worker that joined.
   std::size_t slot_of(int worker) const { return book_.slot_of(worker).value(); }
