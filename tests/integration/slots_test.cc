@@ -352,5 +352,17 @@ TEST_P(Server, WithALoopOfItsOwnServesWhereThereIsADescriptor) {
   EXPECT_TRUE(program.ends_on_interrupt());
 }
 
+TEST_P(Server, OfNodeServesUnmodified) {
+  const std::string folder = std::filesystem::path{node20()}.parent_path();
+  Program program{{command(), "run", "-b", GetParam(), "-w", "2", source("examples/node/hello.js"),
+                   std::to_string(port)},
+                  {.env = {{"PATH", folder + ':' + ::getenv("PATH")}}}};
+  ASSERT_TRUE(program.wait_for_error("all 2 workers listen"));
+  LoadOptions options{.port = port, .connections = 4, .requests = 100};
+  options.request.keep_alive = false;
+  EXPECT_EQ(LoadGenerator{options}.wait().ok, 100);
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
 }  // namespace
 }  // namespace harness
