@@ -12,9 +12,9 @@ set(COHORT_NODE20 ${PROJECT_SOURCE_DIR}/.peers/node20/bin/node CACHE FILEPATH "N
 set(COHORT_NODE26 ${PROJECT_SOURCE_DIR}/.peers/node26/bin/node CACHE FILEPATH "Node.js 26")
 
 # Seconds that one test may take; sanitizers make everything several times slower.
-set(COHORT_TEST_TIMEOUT 60)
+set(COHORT_TEST_TIMEOUT 180)
 if(COHORT_SANITIZE)
-  set(COHORT_TEST_TIMEOUT 240)
+  set(COHORT_TEST_TIMEOUT 360)
 endif()
 
 # Tests are read more often than they run.

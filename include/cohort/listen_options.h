@@ -17,8 +17,10 @@ struct ListenOptions {
   bool readable_all = false;
   bool writable_all = false;
   /// TCP_DEFER_ACCEPT: a connection arrives with its first data, or after about a second without.
-  /// Not for servers that speak first. Only in a worker that accepts from its primary's socket:
-  /// that one stays open when this server closes, and loses no connection that has not arrived.
+  /// Not for servers that speak first. Only in a worker of a cluster: its primary's socket stays
+  /// open when this server closes, and loses no connection that has not arrived. Where the primary
+  /// accepts, the first worker that listens on an address decides, and sockets that are given
+  /// (systemd) are left as they are.
   /// Default: true for `http::Server`, false for others.
   std::optional<bool> defer_accept{};
 };

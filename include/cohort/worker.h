@@ -56,11 +56,13 @@ class Process {
 
 /// What a worker's servers have under way, all of them together.
 struct WorkerLoad {
-  std::uint64_t accepted = 0;   ///< Connections taken from listening sockets, ever.
-  std::size_t connections = 0;  ///< Open now.
+  std::uint64_t accepted = 0;  ///< Connections taken from listening sockets, ever.
+  /// Open now; not known if one of the servers does not own its connections (`cohort::Acceptor`,
+  /// `on_connection`).
+  std::optional<std::size_t> connections{};
   /// Of these, with something not answered: a request that arrives, is handled, or is being
   /// answered. Of a `net::Server`, whose protocol is not known, all.
-  std::size_t in_flight = 0;
+  std::optional<std::size_t> in_flight{};
 };
 
 class Worker {
@@ -127,8 +129,8 @@ class Worker {
   /// events.
   bool exited_after_disconnect() const;
   /// In the primary, of a worker that runs this library and has servers: as it is this moment, also
-  /// while the worker is blocked. Of a dead one, how it was at its end: `in_flight` is what was
-  /// lost with it, at most. A `cohort::Acceptor`'s connections are only counted in `accepted`.
+  /// while the worker is blocked. Of a dead one, how it was at its end: `in_flight` were lost with
+  /// it, and what it had not yet read from other connections.
   std::optional<WorkerLoad> load() const;
 
   // Events. A handler stays for the life of the worker; several are called in the order of

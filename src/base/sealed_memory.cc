@@ -29,7 +29,9 @@ Result<std::shared_ptr<std::byte>> map_sealed_memory(int fd, std::size_t size,
   const std::string op = "map shared memory of " + std::to_string(size) + " bytes";
   struct stat status{};
   if (::fstat(fd, &status) == -1) return errno_error(op);
-  if (size == 0 || std::cmp_not_equal(status.st_size, size) || (sys::seals(fd) & kSeals) != kSeals)
+  const int seals = sys::seals(fd);  // -1: a file that knows none
+  const bool is_sealed = seals != -1 && (seals & kSeals) == kSeals;
+  if (size == 0 || std::cmp_not_equal(status.st_size, size) || !is_sealed)
     return make_error(Errc::MalformedMessage, op, "not a sealed memfd of that size");
   const int protection = access == MemoryAccess::Read ? PROT_READ : PROT_READ | PROT_WRITE;
   void* const memory = ::mmap(nullptr, size, protection, MAP_SHARED, fd, 0);

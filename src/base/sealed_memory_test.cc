@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 
 #include "base/sys.h"
@@ -33,6 +34,17 @@ TEST(SealedMemory, CannotBeMadeSmallerOrLarger) {
 
 TEST(SealedMemory, RefusesWhatCouldBeMadeSmaller) {
   const OwnFd fd = sys::memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  ASSERT_EQ(sys::ftruncate(fd.get(), kSize), 0);
+  const auto mapped = map_sealed_memory(fd.get(), kSize, MemoryAccess::Read);
+  ASSERT_FALSE(mapped);
+  EXPECT_EQ(mapped.error().code, Errc::MalformedMessage);
+}
+
+TEST(SealedMemory, RefusesAFileThatKnowsNoSeals) {
+  char name[] = "/tmp/sealed_memory_test.XXXXXX";
+  const OwnFd fd{::mkstemp(name)};
+  ASSERT_TRUE(fd);
+  ASSERT_EQ(sys::unlink(name), 0);
   ASSERT_EQ(sys::ftruncate(fd.get(), kSize), 0);
   const auto mapped = map_sealed_memory(fd.get(), kSize, MemoryAccess::Read);
   ASSERT_FALSE(mapped);

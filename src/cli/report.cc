@@ -179,10 +179,10 @@ Narrator::Reports Narrator::exited(int worker, const Exit& exit, bool asked,
   fields["listened"] = life.listens;
   const std::string name = worker_name(worker, life.pid);
   std::string lost;
-  if (load) {
-    fields["in_flight"] = load->in_flight;
-    if (load->in_flight > 0)
-      lost = ", with " + count_of(load->in_flight, "connection") + " in flight";
+  if (load && load->in_flight) {
+    fields["in_flight"] = *load->in_flight;
+    if (*load->in_flight > 0)
+      lost = ", with " + count_of(*load->in_flight, "connection") + " in flight";
   }
   if (stopping_) {
     if (ended_as_told(exit)) return {};

@@ -106,14 +106,17 @@ TEST(Narrator, ADeathSaysWhyAndTheSuccessorSaysWhomItReplaces) {
 
 TEST(Narrator, WhatTheDeadHadInFlightIsToldIfItIsKnown) {
   Narrator narrator = running(3);
-  const auto two = narrator.exited(1, Exit::killed(SIGSEGV), false, WorkerLoad{.in_flight = 2});
+  const auto two = narrator.exited(1, Exit::killed(SIGSEGV), false,
+                                   WorkerLoad{.connections = 5, .in_flight = 2});
   EXPECT_EQ(texts(two), Texts{"worker 1 (pid 101) died: killed by SIGSEGV, with 2 connections in "
                               "flight"});
   EXPECT_EQ(two[0].fields["in_flight"], 2);
-  const auto one = narrator.exited(2, Exit::exited(1), false, WorkerLoad{.in_flight = 1});
+  const auto one =
+      narrator.exited(2, Exit::exited(1), false, WorkerLoad{.connections = 5, .in_flight = 1});
   EXPECT_EQ(texts(one), Texts{"worker 2 (pid 102) died: exited with code 1, with 1 connection in "
                               "flight"});
-  const auto none = narrator.exited(3, Exit::exited(1), false, WorkerLoad{.connections = 7});
+  const auto none =
+      narrator.exited(3, Exit::exited(1), false, WorkerLoad{.connections = 7, .in_flight = 0});
   EXPECT_EQ(texts(none), Texts{"worker 3 (pid 103) died: exited with code 1"});
   EXPECT_EQ(none[0].fields["in_flight"], 0);
 }

@@ -132,15 +132,35 @@ bool ForkedWorker::kill(int signal_number) {
 }
 
 std::optional<WorkerLoad> ForkedWorker::load() const {
-  if (loads_.empty()) return std::nullopt;
-  WorkerLoad sum;
-  for (const auto& [key, load] : loads_) {
-    const auto arriving = net::Load::get(load->arriving);
-    sum.accepted += net::Load::get(load->accepted);
-    sum.connections += net::Load::get(load->connections) + arriving;
-    sum.in_flight += net::Load::get(load->in_flight) + arriving;
-  }
+  if (loads_.empty() && closed_loads_.empty()) return std::nullopt;
+  WorkerLoad sum{.accepted = accepted_before_, .connections = 0, .in_flight = 0};
+  const auto add = [&sum](const net::Load& load) {
+    sum.accepted += net::Load::get(load.accepted);
+    if (!sum.connections || net::Load::get(load.counts_open) == 0) {
+      sum.connections.reset();
+      sum.in_flight.reset();
+      return;
+    }
+    const auto arriving = net::Load::get(load.arriving);
+    *sum.connections += net::Load::get(load.connections) + arriving;
+    *sum.in_flight += net::Load::get(load.in_flight) + arriving;
+  };
+  for (const auto& [key, load] : loads_) add(*load);
+  for (const auto& load : closed_loads_) add(*load);
   return sum;
+}
+
+void ForkedWorker::port_closed(const std::string& key) {
+  owner_.listeners().close(id_, key);
+  if (const auto found = loads_.find(key); found != loads_.end()) {
+    closed_loads_.push_back(found->second);
+    loads_.erase(found);
+  }
+  std::erase_if(closed_loads_, [this](const auto& load) {
+    if (net::Load::get(load->connections) > 0) return false;
+    accepted_before_ += net::Load::get(load->accepted);
+    return true;
+  });
 }
 
 std::vector<std::string> ForkedWorker::last_stderr_lines(std::size_t count) const {
@@ -196,7 +216,7 @@ void ForkedWorker::cluster_message(ipc::Incoming& incoming) {
     failed["ack"] = message["seq"];
     send_cluster(std::move(failed));
   } else if (act == "close") {
-    owner_.listeners().close(id_, std::string(message["key"].string_or("")));
+    port_closed(std::string(message["key"].string_or("")));
   } else if (act == "room") {
     owner_.listeners().has_room(id_, std::string(message["key"].string_or("")));
   } else if (act == "giveBack") {
@@ -206,9 +226,9 @@ void ForkedWorker::cluster_message(ipc::Incoming& incoming) {
   } else if (act == "load") {
     const std::string key{message["key"].string_or("")};
     const auto load = net::map_load(std::move(incoming.fd));
-    if (!load) return;  // no descriptor or no memory for it: nothing depends on it
+    // No descriptor or no memory for it, or it closed the port already: nothing depends on it.
+    if (!load || !owner_.listeners().publishes(id_, key, *load)) return;
     loads_[key] = *load;
-    owner_.listeners().publishes(id_, key, *load);
   } else if (act == "exitedAfterDisconnect") {
     exiting_seq_ = message["seq"].int64_or(-1);
     handle(WorkerEvent::SaidExiting);
@@ -279,6 +299,10 @@ void ForkedWorker::reply(const QueryServer& query, Value reply, int fd) {
 }
 
 void ForkedWorker::hand_off(const std::string& key, std::span<const Offer> connections) {
+  if (connections.size() > 1 && one_at_a_time_) {
+    for (std::size_t i = 0; i < connections.size(); ++i) hand_off(key, connections.subspan(i, 1));
+    return;
+  }
   Value message = cluster::cluster_message("newconn");
   message["key"] = key;
   const std::int64_t seq = owner_.next_seq();
@@ -292,7 +316,9 @@ void ForkedWorker::hand_off(const std::string& key, std::span<const Offer> conne
   // Once it has the descriptor, the worker answers by itself; if it ends, the listeners know.
   const auto delivered = [weak = weak_from_this(), this, seq](ipc::Channel::Delivery delivery) {
     const auto self = weak.lock();
-    if (self && delivery == ipc::Channel::Delivery::Refused) answered(seq, 0);
+    if (!self || delivery != ipc::Channel::Delivery::Refused) return;
+    one_at_a_time_ = true;
+    answered(seq, 0);
   };
   Value wrapped = ipc::wrap_descriptors(fds.size(), std::move(message));
   auto sent =
@@ -322,6 +348,7 @@ void ForkedWorker::answered(std::int64_t seq, std::size_t accepted) {
   if (found == hand_offs_.end()) return;
   const HandOff done = std::move(*found);
   hand_offs_.erase(found);
+  if (accepted > 0) one_at_a_time_ = false;
   if (done.key == kProbe) {
     owner_.listeners().turns(id_);
     if (settling_ > 0) settle_on();

@@ -106,6 +106,7 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   std::shared_ptr<ipc::Channel> channel() const override { return channel_; }
   void cluster_message(ipc::Incoming& incoming);
   void answered(std::int64_t seq, std::size_t accepted);
+  void port_closed(const std::string& key);
   void send_cluster(Value message);
   void listens_by_itself();
   void settle();
@@ -137,6 +138,9 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   std::vector<std::unique_ptr<OutputPipe>> outputs_;
   std::deque<HandOff> hand_offs_;                                  // unanswered, oldest first
   std::map<std::string, std::shared_ptr<const net::Load>> loads_;  // published, by port
+  std::vector<std::shared_ptr<const net::Load>> closed_loads_;     // whose connections go on
+  std::uint64_t accepted_before_ = 0;                              // by those that are gone
+  bool one_at_a_time_ = false;  // it had no descriptors for several connections
   // Arguments of the event that is being handled.
   std::optional<Error> error_;
   Address address_;

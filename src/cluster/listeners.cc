@@ -327,7 +327,9 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& que
         return listening.error();
     if (auto local = net::local_address(fd.get())) entry->sockname = make_sockname(*local);
     // Then there is something to see, or to serve, when it is accepted.
-    if ((policy_.peek_size > 0 || query.defer_accept) && !lent) net::defer_accept(fd.get());
+    // (A socket that is given keeps the option when this service has ended.)
+    if (!lent && (policy_.peek_size > 0 || (query.defer_accept && !given)))
+      net::defer_accept(fd.get());
   }
   decided_(bound_to(fd.get(), query.listen_address()), entry->policy,
            why(query, entry->policy, given));
@@ -371,10 +373,12 @@ void Listeners::turns(int worker) {
   }
 }
 
-void Listeners::publishes(int worker, const std::string& key,
+bool Listeners::publishes(int worker, const std::string& key,
                           std::shared_ptr<const net::Load> load) {
   Entry* const entry = find(key);
-  if (entry != nullptr && entry->slots) entry->slots->publishes(worker, std::move(load));
+  if (entry == nullptr || !entry->users.contains(worker)) return false;
+  if (entry->slots) entry->slots->publishes(worker, std::move(load));
+  return true;
 }
 
 void Listeners::accept_ready(Entry& entry) {

@@ -84,8 +84,8 @@ class Listeners {
   void has_room(int worker, const std::string& key);
   /// The worker, which was probed, answered.
   void turns(int worker);
-  /// What the worker has under way on the port is to be seen there.
-  void publishes(int worker, const std::string& key, std::shared_ptr<const net::Load> load);
+  /// What the worker has under way on the port is to be seen there. False: it does not use it.
+  bool publishes(int worker, const std::string& key, std::shared_ptr<const net::Load> load);
   /// Whether connections wait that the worker would accept, other than from the primary.
   bool any_waiting(int worker) const;
   /// The worker gets no more connections; what it holds unanswered it still answers. `release`: its

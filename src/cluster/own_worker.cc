@@ -427,14 +427,23 @@ void OwnWorker::new_connections(ipc::Incoming& incoming) {
   const auto claim = claims_.find(std::string(message["key"].string_or("")));
   const auto user = claim != claims_.end() ? claim->second->user.lock() : nullptr;
   int accepted = 0;
-  for (OwnFd& fd : incoming.several) {
-    if (!user || !user->connection(fd)) break;
+  const auto answer = [&] {
+    Value said = cluster::cluster_message();
+    said["ack"] = message["seq"];
+    said["accepted"] = are_several ? Value(accepted) : Value(accepted > 0);
+    send_cluster(std::move(said), ipc::Lane::Control);
+  };
+  try {
+    for (OwnFd& fd : incoming.several) {
+      if (!user || !user->connection(fd)) break;
+      ++accepted;
+    }
+  } catch (...) {  // of the user's handler, who has this connection
     ++accepted;
+    answer();
+    throw;
   }
-  Value answer = cluster::cluster_message();
-  answer["ack"] = message["seq"];
-  answer["accepted"] = are_several ? Value(accepted) : Value(accepted > 0);
-  send_cluster(std::move(answer), ipc::Lane::Control);
+  answer();
 }
 
 void OwnWorker::send_close(const Claim& claim) {

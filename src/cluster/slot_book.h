@@ -2,14 +2,15 @@
 // them the connections that wait are moved to others. Pure.
 //
 // A slot is *stuck* when connections have waited in its queue for `rescue_after` and none was
-// taken, while the queue of another is empty: its worker is blocked, stopped or full. It is steered
-// around until its worker is known to turn, or, since not every worker can say so, for a second.
+// taken (as its worker says, or as the queue shows by shrinking), while the queue of another is
+// empty: its worker is blocked, stopped or full. It is steered around until its worker is known to
+// turn, or, since not every worker can say so, for a second.
 //
 // While no queue is empty, a queue that does not shrink may be as long as ever because as many came
-// as were taken. So its worker is *doubted*, and asked, after that time; stuck, if it has not
-// answered, after twice that; and the others, which are not in doubt, take what waits there. While
-// every worker is in doubt nothing moves. One that answers and still takes none (it is full) is
-// asked again after a time that doubles, up to 25 times as long.
+// as were taken, by a worker that does not say so. So its worker is *doubted*, and asked, after
+// that time; stuck, if it has not answered, after twice that; and the others, which are not in
+// doubt, take what waits there. While every worker is in doubt nothing moves. One that answers and
+// still takes none (it is full) is asked again after a time that doubles, up to 25 times as long.
 #pragma once
 
 #include <chrono>

@@ -75,6 +75,7 @@ void SlotPort::decide() {
 
 Result<std::size_t> SlotPort::join(int worker, bool only_accepts) {
   const std::size_t slot = book_.fill(worker, Clock::now(), only_accepts);
+  loads_.resize(book_.size());
   if (slot == group_.size()) {
     if (auto added = group_.add(); !added) {
       book_.vacate(worker, false);
@@ -82,8 +83,6 @@ Result<std::size_t> SlotPort::join(int worker, bool only_accepts) {
     }
   }
   while (buckets_.slots() < group_.size()) buckets_.add_slot();
-  loads_.resize(group_.size());
-  loads_[slot].reset();
   workers_changed();
   return slot;
 }
@@ -98,7 +97,9 @@ void SlotPort::retire(int worker, bool successor_expected) {
 }
 
 void SlotPort::leave(int worker, bool successor_expected) {
-  if (!book_.slot_of(worker)) return;
+  const auto slot = book_.slot_of(worker);
+  if (!slot) return;
+  loads_[*slot].reset();
   book_.vacate(worker, successor_expected);
   workers_changed();
 }
@@ -187,7 +188,7 @@ std::vector<SlotBook::Queue> SlotPort::queues() {
   std::vector<epoll_event> ready(group_.size());
   const int count = watch_queues() ? sys::epoll_ready(queues_.get(), ready) : -1;
   if (count == -1) {
-    for (std::size_t slot = 0; slot < queues.size(); ++slot)
+    for (std::size_t slot = 0; slot < group_.size(); ++slot)
       queues[slot].waiting = group_.waiting(slot);
     return queues;
   }
@@ -197,14 +198,14 @@ std::vector<SlotBook::Queue> SlotPort::queues() {
   return queues;
 }
 
-// What nobody publishes is 0 for all: else those who do would be given nothing.
+// What one does not publish is 0 for all: else those who do would be given nothing.
 void SlotPort::tell_open() {
   if (!by_queues_) return;
   std::vector<std::uint32_t> open(group_.size());
   const std::vector<bool> eligible = book_.eligible();
-  for (std::size_t slot = 0; slot < eligible.size(); ++slot) {
+  for (std::size_t slot = 0; slot < open.size(); ++slot) {
     if (!eligible[slot]) continue;
-    if (!loads_[slot]) {
+    if (!loads_[slot] || net::Load::get(loads_[slot]->counts_open) == 0) {
       open.assign(open.size(), 0);
       break;
     }

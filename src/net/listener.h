@@ -52,7 +52,8 @@ class ListenerUser {
   /// Asked before a connection is accepted: if true, it waits in the kernel's queue, for this
   /// process or another, until `Listener::resume`.
   virtual bool full() const { return false; }
-  /// Before `listening`: what it has open is to be counted there from now on, if it counts.
+  /// Before `listening`: what it has open is to be counted there from now on (`Load::counts_open`),
+  /// by a server that knows it.
   virtual void publish_to(std::shared_ptr<Load> /*load*/) {}
   /// The process wants to end: stop listening (`Listener::close`), let connections finish, then
   /// call `done` exactly once. Called at most once per listen.

@@ -1,8 +1,8 @@
 // What a worker has under way on one of its ports, published: in memory that its primary reads at
 // any moment, while the worker is blocked, and after it was killed.
 //
-// One writer, the worker's loop; each number is right by itself, the four together need not be. A
-// Load is of one server's time on one port: nobody inherits a dead worker's numbers.
+// One writer, the worker's loop; each number is right by itself, all together need not be. A Load
+// is of one server's time on one port: nobody inherits a dead worker's numbers.
 #pragma once
 
 #include <atomic>
@@ -16,6 +16,7 @@ namespace cohort::net {
 
 struct Load {
   std::atomic<std::uint64_t> accepted{0};     ///< Taken from the listening socket, ever.
+  std::atomic<std::uint32_t> counts_open{0};  ///< 1: those that follow are kept.
   std::atomic<std::uint32_t> arriving{0};     ///< 1 from before `accept` until they are counted.
   std::atomic<std::uint32_t> connections{0};  ///< Open.
   std::atomic<std::uint32_t> in_flight{0};    ///< Of these, with something not yet answered.

@@ -67,9 +67,12 @@ struct QueueSteering::Loads {
     std::atomic<std::uint32_t> open;
     std::atomic<std::uint32_t> given;
   };
+  std::atomic<std::uint32_t> told;
   std::atomic<std::uint32_t> enough;
   std::array<Load, kSlotsMax> of;
 };
+
+void QueueSteering::Unmap::operator()(Loads* loads) const { ::munmap(loads, sizeof *loads); }
 
 Result<QueueSteering> QueueSteering::load() {
   if (turned_off()) return system_error(ENOTSUP, kWhat, "COHORT_EBPF=0");
@@ -89,8 +92,7 @@ Result<QueueSteering> QueueSteering::load() {
   const int loads = bpf_object__find_map_fd_by_name(object, "all_loads");
   void* const memory = ::mmap(nullptr, sizeof(Loads), PROT_READ | PROT_WRITE, MAP_SHARED, loads, 0);
   if (memory == MAP_FAILED) return errno_error(kWhat);
-  steering.loads_ = {static_cast<Loads*>(memory),
-                     [](Loads* mapped) { ::munmap(mapped, sizeof(Loads)); }};
+  steering.loads_.reset(static_cast<Loads*>(memory));
   return steering;
 }
 
@@ -100,6 +102,7 @@ void QueueSteering::set_open(std::span<const std::uint32_t> of_slots) {
     loads_->of[slot].given.store(0, std::memory_order_relaxed);
   }
   loads_->enough.store(0, std::memory_order_relaxed);
+  loads_->told.store(1, std::memory_order_relaxed);
 }
 
 Result<void> QueueSteering::set_socket(std::size_t slot, int fd) {
@@ -126,6 +129,7 @@ Result<void> QueueSteering::attach(int fd) {
 
 void QueueSteering::Close::operator()(bpf_object* object) const { bpf_object__close(object); }
 #else
+void QueueSteering::Unmap::operator()(Loads*) const {}
 Result<QueueSteering> QueueSteering::load() {
   return system_error(ENOTSUP, "steer by queue lengths", "built without clang or libbpf");
 }

@@ -27,11 +27,12 @@ class QueueSteering {
   /// The listening socket of the slot. One that was shut down has to be set again.
   Result<void> set_socket(std::size_t slot, int fd);
   /// New connections, and those of a socket that is shut down, go to the shortest queue among the
-  /// slots that have a share, in turns; at least one has. `places`: each slot's in the kernel's
+  /// slots that have a share, then to the fewest open connections if those are told, in turns; at
+  /// least one has. `places`: each slot's in the kernel's
   /// group.
   Result<void> choose_among(const Shares& shares, const std::vector<std::size_t>& places);
-  /// How many connections each slot's worker has open; of those whose queues are equally short, the
-  /// one with the fewest is next. Until the next call, what is given to a slot is added.
+  /// How many connections each slot's worker has open. Until the next call, what is given to a slot
+  /// is added: whoever calls this once calls it again and again.
   void set_open(std::span<const std::uint32_t> of_slots);
   /// For the group that the socket is in; instead of any other program.
   Result<void> attach(int fd);
@@ -41,13 +42,16 @@ class QueueSteering {
     void operator()(bpf_object* object) const;
   };
   struct Loads;
+  struct Unmap {
+    void operator()(Loads* loads) const;
+  };
   explicit QueueSteering(bpf_object* object) : object_{object} {}
 
   std::unique_ptr<bpf_object, Close> object_;
   int program_ = -1;  // these three are the object's
   int choices_ = -1;
   int sockets_ = -1;
-  std::shared_ptr<Loads> loads_;  // the program's memory
+  std::unique_ptr<Loads, Unmap> loads_;  // the program's memory
 };
 
 }  // namespace cohort::net

@@ -36,7 +36,7 @@ class SlotGroup {
 
   /// From now on the program chooses. Takes some 10 us; connections that wait stay where they are.
   Result<void> steer(const SteeringProgram& program);
-  /// From now on new connections go to the shortest queue among the slots that have a share. Errors
+  /// From now on new connections go as `QueueSteering::choose_among` says. Errors
   /// as `QueueSteering::load`, at the first call. Not again after `steer`: the kernel takes its
   /// time to let go of what was attached.
   Result<void> steer_by_queues(const Shares& shares);

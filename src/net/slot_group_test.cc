@@ -261,6 +261,41 @@ TEST_F(ByQueues, AmongEqualsTheOneWithTheFewestOpenIsChosen) {
   EXPECT_EQ(waiting(group), (std::vector<unsigned>{1, 1, 1, 0}));
 }
 
+TEST_F(ByQueues, WhoHasFewerCatchesUpAlsoAfterAQueueOfHis) {
+  SlotGroup group = group_of(4);
+  ASSERT_TRUE(group.steer_by_queues({kWholeShare, kWholeShare, kWholeShare, kWholeShare}));
+  group.set_open(std::vector<std::uint32_t>{100, 100, 100, 0});
+  Clients clients{group};
+  clients.connect(2);  // one waits with him: the other goes elsewhere
+  EXPECT_EQ(group.waiting(3), 1u);
+  for (std::size_t slot = 0; slot < 4; ++slot)
+    while (sys::accept(group.fd(slot))) continue;
+  for (int i = 0; i < 20; ++i) {
+    clients.connect(1);
+    EXPECT_TRUE(sys::accept(group.fd(3))) << i;
+  }
+}
+
+// Nobody tells what is open: then it does not count who was given how many, ever.
+TEST_F(ByQueues, ANewSlotOnlyTakesItsTurns) {
+  SlotGroup group = group_of(2);
+  ASSERT_TRUE(group.steer_by_queues({kWholeShare, kWholeShare}));
+  Clients clients{group};
+  std::vector<int> chosen(3);
+  const auto connect = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      clients.connect(1);
+      for (std::size_t slot = 0; slot < group.size(); ++slot)
+        while (sys::accept(group.fd(slot))) ++chosen[slot];
+    }
+  };
+  connect(60);
+  ASSERT_TRUE(group.add());
+  ASSERT_TRUE(group.steer_by_queues({kWholeShare, kWholeShare, kWholeShare}));
+  connect(30);
+  EXPECT_EQ(chosen, (std::vector<int>{40, 40, 10}));
+}
+
 TEST_F(ByQueues, WhatIsOpenIsMeasuredByTheShares) {
   SlotGroup group = group_of(2);
   ASSERT_TRUE(group.steer_by_queues({kWholeShare, 51}));

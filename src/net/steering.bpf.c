@@ -5,8 +5,8 @@
 //
 // The length of a queue is what the kernel says it is. Counted here (assigned, less accepted) it
 // would drift with every unfinished SYN, SYN cookie and kill. How many are open is what the workers
-// publish, copied here every few milliseconds; what is given in between is added, until the next
-// copy.
+// publish, copied here whenever the primary looks (every few milliseconds while connections wait);
+// what is given since is added.
 #include <linux/bpf.h>
 
 #include <bpf/bpf_core_read.h>
@@ -63,7 +63,8 @@ struct load {
 
 // The primary writes it as memory of its own.
 struct loads {
-  __u32 enough;  // a slot without a queue and with no larger load is as good as any
+  __u32 told;    // not 0: what follows is kept up to date
+  __u32 enough;  // nobody's load is smaller
   struct load of[SLOTS_MAX];
 };
 
@@ -85,6 +86,7 @@ struct search {
   __u32 best;
   __u32 fewest;
   __u32 least;
+  __u32 minimum;
   __u32 by_share;
 };
 
@@ -94,6 +96,10 @@ static long look(__u32 step, struct search* search) {
   if (slot >= SLOTS_MAX) return 1;
   const __u32 share = search->choice->shares[slot];
   if (share == 0) return 0;
+  const struct load* of = &search->loads->of[slot];
+  __u32 load = 0;
+  if (search->loads->told) load = (of->open + of->given) * WHOLE_SHARE / share;
+  if (load < search->minimum) search->minimum = load;
   if (search->by_share && share < WHOLE_SHARE && (bpf_get_prandom_u32() & 255) >= share) return 0;
   const __u32 place = search->choice->places[slot];
   if (place >= SLOTS_MAX) return 0;
@@ -101,8 +107,6 @@ static long look(__u32 step, struct search* search) {
   struct sock_reuseport* group = search->group;
   bpf_probe_read_kernel(&sk, sizeof sk, &group->socks[place]);
   const __u32 waiting = BPF_CORE_READ(sk, sk_ack_backlog);
-  const struct load* of = &search->loads->of[slot];
-  const __u32 load = (of->open + of->given) * WHOLE_SHARE / share;
   if (waiting < search->fewest || (waiting == search->fewest && load < search->least)) {
     search->fewest = waiting;
     search->least = load;
@@ -126,9 +130,12 @@ int choose_slot(struct sk_reuseport_md* connection) {
       .best = SLOTS_MAX,
       .fewest = 0xffffffff,
       .least = 0xffffffff,
+      .minimum = 0xffffffff,
       .by_share = 1,
   };
-  bpf_loop(choice->slots, look, &search, 0);
+  const long looked_at = bpf_loop(choice->slots, look, &search, 0);
+  // Loads only grow until the next copy: this stays true.
+  if (looked_at == choice->slots) loads->enough = search.minimum;
   if (search.best >= SLOTS_MAX) {  // it was nobody's turn
     search.by_share = 0;
     bpf_loop(choice->slots, look, &search, 0);
@@ -137,7 +144,6 @@ int choose_slot(struct sk_reuseport_md* connection) {
   __u32 best = search.best;
   if (best >= SLOTS_MAX) return SK_PASS;
   next = best + 1;
-  loads->enough = search.least;
   ++loads->of[best].given;
   bpf_sk_select_reuseport(connection, &sockets, &best, 0);
   return SK_PASS;

@@ -79,6 +79,8 @@ std::vector<pid_t> processes_marked(std::string_view entry) {
 
 bool is_zombie(pid_t pid) { return stat_of(pid).state == 'Z'; }
 
+bool is_asleep(pid_t pid) { return stat_of(pid).state == 'S'; }
+
 bool is_alive(pid_t pid) {
   const char state = stat_of(pid).state;
   return state != 'Z' && state != 'X';

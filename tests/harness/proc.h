@@ -19,6 +19,8 @@ std::vector<pid_t> processes_marked(std::string_view entry);
 bool is_zombie(pid_t pid);
 /// Whether it exists and is no zombie.
 bool is_alive(pid_t pid);
+/// It waits for something.
+bool is_asleep(pid_t pid);
 std::string command_of(pid_t pid);
 
 /// Descriptor number -> what it is, as in /proc/PID/fd: `socket:[123]`, `/dev/null`.

@@ -132,6 +132,8 @@ TEST_P(Steered, WhatAWorkerHadInFlightIsKnownAfterItsEnd) {
   LoadReport before = LoadGenerator{{.port = port, .connections = 4, .requests = 40}}.wait();
   EXPECT_EQ(before.failed, 0) << before.text();
   const pid_t idle = listening().back();
+  // Its last answer has arrived, but it may be about to note that.
+  EXPECT_TRUE(program.wait_until("it to sleep", [&] { return is_asleep(idle); }));
   ASSERT_EQ(kill(idle, SIGKILL), 0);
   EXPECT_TRUE(program.wait_until("its end", [&] { return lost() == std::vector<int>{0}; }));
   EXPECT_TRUE(program.wait_until("a successor", [&] { return listening().back() != idle; }));

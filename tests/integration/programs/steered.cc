@@ -43,7 +43,7 @@ class Primary {
     });
     cluster.on_exit([this](cohort::Worker worker, const cohort::Exit&) {
       if (worker.exited_after_disconnect()) return;
-      if (const auto load = worker.load()) std::cout << "lost " << load->in_flight << '\n';
+      if (const auto load = worker.load()) std::cout << "lost " << load->in_flight.value() << '\n';
       --listening_;
       adjust();
     });
