@@ -15,17 +15,21 @@
 namespace cohort::net {
 namespace {
 
-// What a process finds that is started with one TCP socket at `given`. In a child of its own: the
-// sockets are taken once.
+OwnFd listening_at(const Address& given) {
+  ListenRequest request;
+  request.address = given;
+  OwnFd socket = bind_socket(request).value();
+  EXPECT_TRUE(listen_on(socket.get(), 7));
+  return socket;
+}
+
+// What a process finds that is started with this socket, or one of TCP at `given`. In a child of
+// its own: the sockets are taken once.
 class Started {
  public:
-  explicit Started(const Address& given) {
-    ListenRequest request;
-    request.address = given;
-    socket_ = bind_socket(request).value();
-    EXPECT_TRUE(listen_on(socket_.get(), 7));
-    address = local_address(socket_.get()).value();
-  }
+  explicit Started(const Address& given) : Started{listening_at(given)} {}
+  explicit Started(OwnFd socket)
+      : address{local_address(socket.get()).value()}, socket_{std::move(socket)} {}
 
   // Its exit code: 0 if `finds` holds there.
   void expect(const std::function<bool()>& finds, const std::string& pid = {}) const {
@@ -70,6 +74,32 @@ TEST(InheritedDeathTest, AnyAddressIsAnyAddress) {
     const OwnFd fd = inherited_socket({"", started.address.port()}, SOCK_STREAM);
     return static_cast<bool>(fd);
   });
+}
+
+TEST(InheritedDeathTest, SoAreThoseOfIPv6AndUnix) {
+  if (test::has_ipv6()) {
+    const Started started{{"::1", 0}};
+    started.expect([&] { return found(started.address); });
+    started.expect([&] { return !found({"127.0.0.1", started.address.port()}); });
+  }
+  const test::TemporaryDirectory folder;
+  const Started started{Address::from_path(folder.file("socket"))};
+  started.expect([&] { return found(started.address); });
+  started.expect([&] { return !found(Address::from_path(folder.file("other"))); });
+}
+
+TEST(InheritedDeathTest, AUdpSocketIsFoundAsOne) {
+  const Started started{
+      bind_datagram(Address::datagram("127.0.0.1", 0), false, false, false).value()};
+  started.expect([&] { return found(started.address, SOCK_DGRAM); });
+  started.expect([&] { return !found(started.address); });
+}
+
+TEST(InheritedDeathTest, OneThatDoesNotListenIsNot) {
+  ListenRequest request;
+  request.address = {"127.0.0.1", 0};
+  const Started started{bind_socket(request).value()};
+  started.expect([&] { return !found(started.address); });
 }
 
 TEST(InheritedDeathTest, WhatIsForAnotherProcessIsNotTaken) {

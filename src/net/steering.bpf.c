@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 // Which of an address's slots gets a new connection, decided in the kernel: the eligible one with
-// the fewest connections waiting, then the one with the fewest open, in turns. Also which one gets those that waited in the queue of a
-// socket that was shut down. queue_steering.h loads it.
+// the fewest connections waiting, then the one with the fewest open, in turns. Also which one gets
+// those that waited in the queue of a socket that was shut down. queue_steering.h loads it.
 //
 // The length of a queue is what the kernel says it is. Counted here (assigned, less accepted) it
 // would drift with every unfinished SYN, SYN cookie and kill. How many are open is what the workers
