@@ -395,10 +395,11 @@ void OwnWorker::query_answered(const std::shared_ptr<Claim>& shared, const Value
       return fail(claim, net::error_for(address, listening.error().code.value()));
     }
     if (claim.query.defer_accept) net::defer_accept(fd.get());
-    if (!user) claim.descriptor = std::move(fd);  // somebody accepts by himself
   }
   const auto load = user ? publish(claim) : nullptr;
-  if (fd)
+  if (fd && !user)
+    claim.descriptor = std::move(fd);  // somebody accepts by himself
+  else if (fd)
     claim.accepting = net::SharedListener::start(loop_, std::move(fd), claim.user,
                                                  reply["slot"].is_number()
                                                      ? net::SharedListener::Sharing::Alone

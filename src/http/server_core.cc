@@ -198,8 +198,8 @@ void ServerCore::count_in_flight(int more) {
   net::Load::set(load_->in_flight, in_flight_);
 }
 
-void ServerCore::publish_to(std::shared_ptr<net::Load> load) {
-  load_ = std::move(load);  // there are no connections: it was idle
+void ServerCore::publish_to(const std::shared_ptr<net::Load>& load) {
+  load_ = load;  // there are no connections: it was idle
   net::Load::set(load_->counts_open, 1);
   count_in_flight(0);
   publish();

@@ -62,7 +62,7 @@ class ServerCore final : public net::ListenerUser, public std::enable_shared_fro
   bool takes_back() const { return listener_ && listener_->takes_back(); }
   void give_back(OwnFd connection) { listener_->give_back(std::move(connection)); }
   bool full() const override { return limit_ != 0 && connections_.size() >= limit_; }
-  void publish_to(std::shared_ptr<net::Load> load) override;
+  void publish_to(const std::shared_ptr<net::Load>& load) override;
   void drain(std::function<void()> done) override { close(std::move(done)); }
   void abandon() override;
 

@@ -100,6 +100,53 @@ TEST_F(HttpServerTest, AnswersRequestAfterRequestOnOneConnection) {
   EXPECT_EQ(server->stats().connections, 1U);
 }
 
+TEST_F(HttpServerTest, PublishesWhatIsOpenAndInFlight) {
+  net::test::PublishingHost host{world.host};
+  const net::Load& load = *host.load;
+  const auto open = [&] { return net::Load::get(load.connections); };
+  const auto in_flight = [&] { return net::Load::get(load.in_flight); };
+  std::uint32_t during = 0;
+  std::optional<Response> kept;
+  const auto handler = [&](const Request& req, Response& res) {
+    during = in_flight();
+    if (req.url() == "/later")
+      kept = res;
+    else
+      res.end("hello");
+  };
+  server.emplace(create_server(host, handler));
+  server->listen({"127.0.0.1", 0});
+  EXPECT_TRUE(world.run_until([&] { return server->listening(); }));
+  EXPECT_EQ(net::Load::get(load.counts_open), 1u);
+  const auto client = connect();
+  const auto idle = connect();
+  EXPECT_TRUE(world.run_until([&] { return open() == 2; }));
+  world.turn();
+  EXPECT_EQ(in_flight(), 0u) << "nothing was asked";
+  EXPECT_EQ(ask(*client), "hello");
+  EXPECT_EQ(during, 1u);
+  world.turn();
+  EXPECT_EQ(in_flight(), 0u);
+  EXPECT_TRUE(client->send("GET /later HT"));
+  EXPECT_TRUE(world.run_until([&] { return in_flight() == 1; })) << "it arrives";
+  EXPECT_TRUE(client->send("TP/1.1\r\nHost: a\r\n\r\n"));
+  EXPECT_TRUE(world.run_until([&] { return kept.has_value(); }));
+  world.turn();
+  EXPECT_EQ(in_flight(), 1u) << "it is being answered";
+  kept->end("late");
+  EXPECT_EQ(read_answer(*client).body, "late");
+  world.turn();
+  EXPECT_EQ(in_flight(), 0u);
+  EXPECT_TRUE(client->send("GET /later HTTP/1.1\r\nHost: a\r\n\r\n"));
+  EXPECT_TRUE(world.run_until([&] { return in_flight() == 1; }));
+  client->abort();
+  EXPECT_TRUE(world.run_until([&] { return open() == 1; }));
+  EXPECT_EQ(in_flight(), 0u) << "nobody waits for it";
+  idle->close();
+  EXPECT_TRUE(world.run_until([&] { return open() == 0; }));
+  server.reset();
+}
+
 TEST_F(HttpServerTest, ShowsTheRequestToTheHandler) {
   std::string seen;
   const auto client = serve([&](const Request& req, Response& res) {

@@ -54,7 +54,7 @@ class ListenerUser {
   virtual bool full() const { return false; }
   /// Before `listening`: what it has open is to be counted there from now on (`Load::counts_open`),
   /// by a server that knows it.
-  virtual void publish_to(std::shared_ptr<Load> /*load*/) {}
+  virtual void publish_to(const std::shared_ptr<Load>& /*load*/) {}
   /// The process wants to end: stop listening (`Listener::close`), let connections finish, then
   /// call `done` exactly once. Called at most once per listen.
   virtual void drain(std::function<void()> done) = 0;

@@ -123,11 +123,11 @@ std::shared_ptr<SocketImpl> ServerImpl::add_socket(OwnFd fd) {
   return socket;
 }
 
-void ServerImpl::publish_to(std::shared_ptr<Load> load) {
+void ServerImpl::publish_to(const std::shared_ptr<Load>& load) {
   // Connections of an earlier listen go on, and are counted here now.
   Load::set(load_->in_flight, 0);
   Load::set(load_->connections, 0);
-  load_ = std::move(load);
+  load_ = load;
   Load::set(load_->counts_open, 1);
   publish();
 }

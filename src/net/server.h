@@ -39,7 +39,7 @@ class ServerImpl final : public ListenerUser, public std::enable_shared_from_thi
   void listen_failed(const Error& error) override;
   bool connection(OwnFd& fd) override;
   bool full() const override { return limit_ != 0 && sockets_.size() >= limit_; }
-  void publish_to(std::shared_ptr<Load> load) override;
+  void publish_to(const std::shared_ptr<Load>& load) override;
   void drain(std::function<void()> done) override { close(std::move(done)); }
   void abandon() override;
 

@@ -52,6 +52,30 @@ TEST_F(ServerTest, ListensOnAPortWithoutAHost) {
   EXPECT_EQ(client.read(1), "x");
 }
 
+TEST_F(ServerTest, PublishesItsConnectionsWhereItListensNow) {
+  test::PublishingHost host{world.host};
+  const auto first = host.load;
+  const Server server = create_server(host, echo);
+  const auto listen = [&] {
+    server.listen(Address{"127.0.0.1", 0});
+    EXPECT_TRUE(world.run_until([&] { return server.listening(); }));
+  };
+  listen();
+  test::Client client{world, server.address()};
+  EXPECT_TRUE(world.run_until([&] { return Load::get(first->connections) == 1; }));
+  EXPECT_EQ(Load::get(first->in_flight), 1u);
+  server.close();
+  host.load = std::make_shared<Load>();
+  listen();
+  EXPECT_EQ(Load::get(first->connections), 0u);
+  EXPECT_EQ(Load::get(host.load->connections), 1u);
+  client.end();
+  EXPECT_TRUE(world.run_until([&] { return Load::get(host.load->connections) == 0; }));
+  EXPECT_EQ(Load::get(host.load->in_flight), 0u);
+  server.close();
+  world.turn();
+}
+
 TEST_F(ServerTest, ServesAUnixSocket) {
   test::TemporaryDirectory directory;
   const auto address = Address::from_path(directory.file("s"));

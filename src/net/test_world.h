@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -99,6 +100,29 @@ struct World {
     if (io.stopped()) io.restart();
     for (int i = 0; i < 20; ++i) io.poll();
   }
+};
+
+/// A DirectHost whose servers publish what they have under way, each in the `load` of its listen.
+class PublishingHost final : public Host {
+ public:
+  explicit PublishingHost(DirectHost& direct) : direct_{direct} {}
+  const Loop& loop() const override { return direct_.loop(); }
+  std::unique_ptr<Listener> listen(const ListenRequest& request,
+                                   std::shared_ptr<ListenerUser> user) override {
+    user->publish_to(load);
+    return direct_.listen(request, std::move(user));
+  }
+  std::unique_ptr<Listener> adopt(OwnFd listening, std::shared_ptr<ListenerUser> user) override {
+    return direct_.adopt(std::move(listening), std::move(user));
+  }
+  Result<int> listening_descriptor(const ListenRequest& request) override {
+    return direct_.listening_descriptor(request);
+  }
+
+  std::shared_ptr<Load> load = std::make_shared<Load>();
+
+ private:
+  DirectHost& direct_;
 };
 
 class Client {
