@@ -112,7 +112,7 @@ class Connections {
   std::shared_ptr<ConnectionsImpl> impl_;  // shared by handles and the host
 };
 
-/// Calls `adopt` with every connection: non-blocking, close-on-exec, TCP_NODELAY. `shutdown` it
+/// Calls `adopt` with every connection: non-blocking, close-on-exec. `shutdown` it
 /// before you close it: a primary that handed it over may hold a copy for a moment. What becomes of
 /// it is yours: when the process is told to end it stops listening and waits for nothing.
 Connections on_connection(net::Host& host, const Address& address,

@@ -2,6 +2,7 @@
 // `Acceptor`, `on_connection` and `Listener`. Node: the options of `server.listen`.
 #pragma once
 
+#include <chrono>
 #include <optional>
 
 namespace cohort {
@@ -23,6 +24,17 @@ struct ListenOptions {
   /// (systemd) are left as they are.
   /// Default: true for `http::Server`, false for others.
   std::optional<bool> defer_accept{};
+  /// TCP_NODELAY of the connections. Node's `noDelay`, whose default is false.
+  bool no_delay = true;
+  /// SO_KEEPALIVE of the connections: a peer that says nothing for so long is probed, 0: never.
+  /// Node's `keepAlive` and `keepAliveInitialDelay`. Of both: where workers accept from one socket
+  /// (`shared`) the last that listens decides for all, and a socket that was given is left as it
+  /// is.
+  std::chrono::seconds keep_alive{0};
+  /// SO_REUSEPORT, as Node's `reusePort`: this process binds for itself, beside any other of the
+  /// same user that does so, and the kernel divides the connections. A worker does not ask its
+  /// primary, which then knows nothing of the port: policies and rescue are not for it.
+  bool reuse_port = false;
 };
 
 }  // namespace cohort

@@ -105,13 +105,15 @@ ParentChannel take_parent_channel() {
 // One call of `listen`, until its Listener is closed.
 class OwnWorker::Claim {
  public:
-  Claim(const std::shared_ptr<net::ListenerUser>& listener_user, QueryServer listener_query)
-      : user{listener_user}, query{std::move(listener_query)} {
+  Claim(const std::shared_ptr<net::ListenerUser>& listener_user,
+        const net::ListenRequest& listen_request, QueryServer listener_query)
+      : user{listener_user}, request{listen_request}, query{std::move(listener_query)} {
     query.accepts_only = !listener_user;
     tuple = query.key();  // of index 0: equal queries
   }
 
   std::weak_ptr<net::ListenerUser> user;  // servers_ keeps it alive
+  const net::ListenRequest request;
   QueryServer query;
   std::string tuple;
   std::string key;                                 // empty until the primary answered
@@ -331,11 +333,11 @@ void OwnWorker::channel_closed(std::optional<Error> why) {
 
 std::unique_ptr<net::Listener> OwnWorker::listen(const net::ListenRequest& request,
                                                  std::shared_ptr<net::ListenerUser> user) {
-  if (!is_cluster_worker()) return direct_.listen(request, std::move(user));
+  if (!is_cluster_worker() || request.reuse_port) return direct_.listen(request, std::move(user));
   const auto resolved = request.address.is_datagram() ? net::no_connections(request.address)
                                                       : literal(request.address);
-  const auto claim =
-      std::make_shared<Claim>(user, make_query(request, resolved ? *resolved : request.address));
+  const auto claim = std::make_shared<Claim>(
+      user, request, make_query(request, resolved ? *resolved : request.address));
   servers_.add(user);
   if (!resolved || ending_ != Ending::No) {
     loop_.post([user, resolved] {
@@ -388,13 +390,17 @@ void OwnWorker::query_answered(const std::shared_ptr<Claim>& shared, const Value
   }
   if (fd) {
     sys::set_nonblocking(fd.get(), true);
-    const auto listening =
-        address.is_datagram() ? Result<void>{} : net::listen_on(fd.get(), claim.query.backlog);
-    if (!listening) {
+    const auto prepared = [&]() -> Result<void> {
+      if (address.is_datagram()) return {};
+      if (const auto listening = net::listen_on(fd.get(), claim.query.backlog); !listening)
+        return net::error_for(address, listening.error().code.value());
+      if (claim.request.defer_accept) net::defer_accept(fd.get());
+      return net::set_connection_options(fd.get(), claim.request);
+    }();
+    if (!prepared) {
       send_close(claim);
-      return fail(claim, net::error_for(address, listening.error().code.value()));
+      return fail(claim, prepared.error());
     }
-    if (claim.query.defer_accept) net::defer_accept(fd.get());
   }
   const auto load = user ? publish(claim) : nullptr;
   if (fd && !user)
@@ -420,6 +426,14 @@ void OwnWorker::fail(Claim& claim, const Error& error) {
   if (const auto user = claim.user.lock()) user->listen_failed(error);
 }
 
+// What a connection has from the socket that it was accepted from: a cohort primary's has the
+// defaults, a Node primary's has none.
+void OwnWorker::inherit_options(const Claim& claim, int fd) const {
+  const bool has_them =
+      of_cohort_ && claim.request.no_delay && claim.request.keep_alive.count() <= 0;
+  if (!has_them) std::ignore = net::set_connection_options(fd, claim.request);
+}
+
 // Of several, the answer is how many were taken: those behind one that is refused are, too.
 void OwnWorker::new_connections(ipc::Incoming& incoming) {
   const Value& message = std::as_const(incoming.value);
@@ -436,6 +450,7 @@ void OwnWorker::new_connections(ipc::Incoming& incoming) {
   };
   try {
     for (OwnFd& fd : incoming.several) {
+      if (user) inherit_options(*claim->second, fd.get());
       if (!user || !user->connection(fd)) break;
       ++accepted;
     }
@@ -495,10 +510,10 @@ void OwnWorker::release(Claim& claim) {
 }
 
 Result<int> OwnWorker::listening_descriptor(const net::ListenRequest& request) {
-  if (!is_cluster_worker()) return direct_.listening_descriptor(request);
+  if (!is_cluster_worker() || request.reuse_port) return direct_.listening_descriptor(request);
   const auto resolved = literal(request.address);
   if (!resolved) return resolved.error();
-  const auto claim = std::make_shared<Claim>(nullptr, make_query(request, *resolved));
+  const auto claim = std::make_shared<Claim>(nullptr, request, make_query(request, *resolved));
   const std::int64_t seq = ask(claim);
   blocking_for_ = seq;
   const auto deadline = std::chrono::steady_clock::now() + kQueryTimeout;

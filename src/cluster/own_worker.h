@@ -107,6 +107,7 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
   std::deque<ipc::Incoming> take(std::deque<ipc::Incoming>& kept);
   void cluster_message(ipc::Incoming& incoming);
   void new_connections(ipc::Incoming& incoming);
+  void inherit_options(const Claim& claim, int fd) const;
   std::int64_t ask(const std::shared_ptr<Claim>& claim);
   void query_answered(const std::shared_ptr<Claim>& claim, const Value& reply, OwnFd fd);
   void fail(Claim& claim, const Error& error);

@@ -56,7 +56,7 @@ void Connection::set_busy(bool busy) {
 void Connection::attach() {
   // Later answers must not wait for the acknowledgement of earlier ones. Most listeners pass it on
   // to their connections; a Node primary's do not. Fails on Unix sockets, which need none.
-  sys::set_int_option(number_, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (server_->no_delay()) sys::set_int_option(number_, IPPROTO_TCP, TCP_NODELAY, 1);
   boost::system::error_code error;
   descriptor_.assign(number_, error);
   if (error)

@@ -80,6 +80,7 @@ void ServerCore::listen(const net::ListenRequest& request, std::function<void()>
     return;
   }
   state_ = State::Starting;
+  no_delay_ = request.no_delay;
   first_listening_ = std::move(on_listening);
   listener_ = host_.listen(request, shared_from_this());
 }

@@ -71,6 +71,7 @@ class ServerCore final : public net::ListenerUser, public std::enable_shared_fro
   const Handler& handler() const { return handler_; }
   const ParserLimits& parser_limits() const { return parser_limits_; }
   const Ticks& ticks() const { return ticks_; }
+  bool no_delay() const { return no_delay_; }
   /// The clock of timeouts: counts the loop's time, not that of a blocked loop.
   std::uint32_t now() const { return now_; }
   bool ending() const { return state_ == State::Ending; }
@@ -108,6 +109,7 @@ class ServerCore final : public net::ListenerUser, public std::enable_shared_fro
   Handlers<const Error&> on_error_;
   std::function<void()> first_listening_;  // the callback of this listen()
   std::size_t limit_ = 0;
+  bool no_delay_ = true;
   std::vector<std::function<void()>> ended_;
   std::vector<Connection*> connections_;  // each leaves before it dies
   std::weak_ptr<Ticker> ticker_;          // owned by its own wait

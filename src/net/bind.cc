@@ -73,6 +73,8 @@ OwnFd bind_one(const SockAddr& sockaddr, const ListenRequest& request) {
   const bool tcp = sockaddr.family() != AF_UNIX;
   bool ok = !tcp || set_tcp_options(fd.get()) == 0;
   ok = ok && set_ipv6_only(fd.get(), sockaddr.family(), request.ipv6_only) == 0;
+  if (tcp && request.reuse_port)
+    ok = ok && sys::set_int_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1) == 0;
   ok = ok && sys::bind(fd.get(), sockaddr.get(), sockaddr.size) == 0;
   if (ok && !tcp && open_to_all(request.address.path(), request) == -1) {
     const int failure = errno;
@@ -140,6 +142,19 @@ void defer_accept(int fd) {
   // The kernel counts in resent SYN-ACKs: after the first one, about a second, it waits no more.
   constexpr int kSeconds = 1;
   sys::set_int_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, kSeconds);
+}
+
+Result<void> set_connection_options(int fd, const ListenRequest& request) {
+  if (request.address.is_unix()) return {};
+  if (sys::set_int_option(fd, IPPROTO_TCP, TCP_NODELAY, request.no_delay ? 1 : 0) == -1)
+    return error_for(request.address, errno);
+  if (request.keep_alive.count() <= 0) return {};
+  constexpr std::chrono::seconds kIdleMax{32767};  // the kernel's
+  const auto idle = static_cast<int>(std::min(request.keep_alive, kIdleMax).count());
+  if (sys::set_int_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle) == -1 ||
+      sys::set_int_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1) == -1)
+    return error_for(request.address, errno);
+  return {};
 }
 
 void remove_socket_file(const Address& address) {

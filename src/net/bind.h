@@ -35,6 +35,10 @@ Result<void> listen_on(int fd, int backlog);
 /// seconds without. Nothing for other sockets.
 void defer_accept(int fd);
 
+/// The request's `no_delay` and `keep_alive`: of a TCP connection, or of those that a listening
+/// socket accepts from now on. Nothing for Unix sockets.
+Result<void> set_connection_options(int fd, const ListenRequest& request);
+
 /// A server of connections was given an address of datagrams.
 Error no_connections(const Address& address);
 

@@ -26,6 +26,7 @@ Result<OwnFd> open_datagram_port(const ListenRequest& request) {
 Result<OwnFd> open_port(const ListenRequest& request) {
   auto fd = bind_socket(request);
   if (!fd) return fd;
+  if (auto set = set_connection_options(fd->get(), request); !set) return set.error();
   if (auto listening = listen_on(fd->get(), request.backlog); !listening) {
     remove_socket_file(request.address);
     Error error = listening.error();

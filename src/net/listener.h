@@ -5,6 +5,7 @@
 // Everything here runs on the host's executor.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 
@@ -24,6 +25,9 @@ struct ListenRequest {
   bool readable_all = false;  ///< Unix sockets: everybody may connect to read.
   bool writable_all = false;  ///< Unix sockets: everybody may connect to write.
   bool defer_accept = false;  ///< TCP: connections arrive with their first data.
+  bool no_delay = true;       ///< TCP: of connections, as the next one.
+  std::chrono::seconds keep_alive{0};
+  bool reuse_port = false;  ///< TCP: this process binds for itself, beside others.
 };
 
 inline ListenRequest make_request(const Address& address, const ListenOptions& options) {
@@ -32,7 +36,10 @@ inline ListenRequest make_request(const Address& address, const ListenOptions& o
           options.ipv6_only,
           options.readable_all,
           options.writable_all,
-          options.defer_accept.value_or(false)};
+          options.defer_accept.value_or(false),
+          options.no_delay,
+          options.keep_alive,
+          options.reuse_port};
 }
 
 /// What a server implements. The host keeps it alive from `listen` until the Listener that it gave

@@ -327,6 +327,35 @@ TEST_P(Server, OfOursServes) {
   EXPECT_TRUE(program.ends_on_interrupt());
 }
 
+TEST_P(Server, GivesItsConnectionsTheOptionsOfTheListener) {
+  Program program{{helper("listen_options"), "--port", std::to_string(port), "--workers", "2"},
+                  {.env = {{"NODE_CLUSTER_SCHED_POLICY", GetParam()}}}};
+  ASSERT_TRUE(program.wait_for_line("listening", 2));
+  for (int i = 0; i < 6; ++i) {
+    TcpClient client;
+    ASSERT_EQ(client.connect(port), "");
+    EXPECT_EQ(client.receive_all(), "nodelay 0 keepalive 1 after 7\n");
+  }
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+// Two programs of one user, and none of their primaries knows.
+TEST_P(Server, WithAPortThatIsItsOwnAffairSharesItWithOthers) {
+  const std::vector<std::string> command{
+      helper("listen_options"), "--port", std::to_string(port), "--workers", "2", "--reuse-port"};
+  const ProgramOptions options{.env = {{"NODE_CLUSTER_SCHED_POLICY", GetParam()}}};
+  Program one{command, options};
+  Program other{command, options};
+  ASSERT_TRUE(one.wait_for_line("listening", 2));
+  ASSERT_TRUE(other.wait_for_line("listening", 2));
+  EXPECT_TRUE(one.ends_on_interrupt());
+  TcpClient client;
+  ASSERT_EQ(client.connect(port), "");
+  EXPECT_EQ(client.receive_all(), "nodelay 0 keepalive 1 after 7\n");
+  EXPECT_TRUE(other.ends_on_interrupt());
+  EXPECT_EQ(other.errors(), "");
+}
+
 TEST_P(Server, OnAsioServes) {
   Program program = start("asio_echo");
   ASSERT_TRUE(accepts(port));
