@@ -123,8 +123,7 @@ Plan make_plan(const std::vector<std::string>& argv, const ProgramOptions& optio
 
 }  // namespace
 
-milliseconds Deadline::left() {
-  const auto now = Clock::now();
+milliseconds Deadline::left(Clock::time_point now) {
   left_ -= std::min<Clock::duration>(now - std::exchange(asked_, now), milliseconds{100});
   return std::chrono::ceil<milliseconds>(left_);
 }

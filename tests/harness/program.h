@@ -34,13 +34,14 @@ inline constexpr milliseconds kPatience{60'000};
 /// is paused: 35 s were seen).
 class Deadline {
  public:
-  explicit Deadline(milliseconds time) : left_{time} {}
-  milliseconds left();
+  explicit Deadline(milliseconds time, Clock::time_point now = Clock::now())
+      : left_{time}, asked_{now} {}
+  milliseconds left(Clock::time_point now = Clock::now());
   bool passed() { return left() <= milliseconds{0}; }
 
  private:
   Clock::duration left_;
-  Clock::time_point asked_ = Clock::now();
+  Clock::time_point asked_;
 };
 
 /// How a program ended: one of both is set.
