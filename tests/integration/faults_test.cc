@@ -279,17 +279,22 @@ TEST_P(Ports, ConnectionsLeaveNoDescriptorBehindInAnyProcess) {
     for (pid_t worker : program.descendants()) sum += fds_of(worker).size();
     return sum;
   };
+  const auto at_rest = [&] {
+    std::size_t last = 0;
+    EXPECT_TRUE(eventually("rest", [&] {
+      const std::size_t earlier = std::exchange(last, descriptors());
+      std::this_thread::sleep_for(100ms);
+      return earlier == last && last == descriptors();
+    }));
+    return last;
+  };
   ASSERT_TRUE(accepts(port));
-  load();  // whatever is opened once is open now
-  std::size_t before = 0;
-  ASSERT_TRUE(eventually("rest", [&] {
-    const std::size_t earlier = std::exchange(before, descriptors());
-    std::this_thread::sleep_for(100ms);
-    return earlier == before && before == descriptors();
-  }));
-  load();
-  EXPECT_TRUE(eventually("as many descriptors as before", [&] { return descriptors() <= before; }))
-      << descriptors() << " instead of " << before;
+  // Until all workers listen, and what is opened once (the steering program after 250 ms) is open.
+  EXPECT_TRUE(eventually("a load that leaves no more descriptors than there were", [&] {
+    const std::size_t before = at_rest();
+    load();
+    return eventually("as many as before", [&] { return descriptors() <= before; }, 2s) == true;
+  })) << descriptors();
   EXPECT_TRUE(program.ends_on_interrupt());
 }
 
