@@ -106,8 +106,7 @@ struct Listeners::Entry {
   std::map<int, HandoffPeer*> users;
   std::set<int> only_accept;  // those of them that cannot be handed a connection
   std::set<int> retired;      // workers that end, and may still accept: the port is theirs too
-  std::set<int>
-      targets;  // workers that are given what waits elsewhere, once they show that they turn
+  std::set<int> targets;      // are given what waits elsewhere, once they show that they turn
   std::size_t next_target = 0;
   Dispatcher dispatcher;
   std::unordered_map<ConnectionId, OwnFd> connections;  // waiting or unanswered: our copies
