@@ -1,5 +1,6 @@
 #include "net/shared_listener.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <iostream>
@@ -12,7 +13,8 @@ namespace cohort::net {
 namespace {
 
 // Enough that a burst costs one wake-up, few enough that connections are served in between.
-constexpr int kAcceptsPerWakeAlone = 64;
+constexpr int kAtOnceMaxAlone = 64;
+constexpr int kGrowsAfter = 4;  // batches that were full
 constexpr std::chrono::milliseconds kPause{100};
 
 // Failures of the connection, not of the listener: accept(2), "Error handling".
@@ -51,7 +53,7 @@ SharedListener::SharedListener(const Loop& loop, OwnFd fd, std::weak_ptr<Listene
     : loop_{loop},
       watch_{std::make_unique<Watch>(loop_, std::move(fd))},
       user_{std::move(user)},
-      accepts_per_wake_{sharing == Sharing::Alone ? kAcceptsPerWakeAlone : 1},
+      at_once_max_{sharing == Sharing::Alone ? kAtOnceMaxAlone : 1},
       load_{load ? std::move(load) : std::make_shared<Load>()},
       pause_{loop_.executor()} {}
 
@@ -67,10 +69,19 @@ void SharedListener::wait() {
   watch_->wait_readable([this] { accept_ready(); });
 }
 
+// An accept that finds nothing is dear, since the kernel makes a socket first. So it stops at as
+// many as there were the last time, and now and then tries for more.
 void SharedListener::accept_ready() {
   const auto self = shared_from_this();  // a connection's handler may drop the listener
-  for (int i = 0; i < accepts_per_wake_; ++i)
-    if (!accept_one()) break;
+  int taken = 0;
+  while (taken < at_once_ && accept_one()) ++taken;
+  full_batches_ = taken == at_once_ ? full_batches_ + 1 : 0;
+  if (full_batches_ == 0) {
+    at_once_ = std::max(taken, 1);
+  } else if (full_batches_ == kGrowsAfter) {
+    at_once_ = std::min(2 * at_once_, at_once_max_);
+    full_batches_ = 0;
+  }
   wait();
 }
 

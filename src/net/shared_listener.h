@@ -44,7 +44,9 @@ class SharedListener : public std::enable_shared_from_this<SharedListener> {
   Loop loop_;  // before what refers to it
   std::unique_ptr<Watch> watch_;
   std::weak_ptr<ListenerUser> user_;
-  int accepts_per_wake_;
+  const int at_once_max_;  // accepted in one wake-up
+  int at_once_ = 1;
+  int full_batches_ = 0;        // since one was not, or `at_once_` grew
   std::shared_ptr<Load> load_;  // shared with whoever publishes it
   boost::asio::steady_timer pause_;
   bool pausing_ = false;
