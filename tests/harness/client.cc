@@ -262,6 +262,11 @@ testing::AssertionResult accepts(std::uint16_t port) {
                     [&] { return TcpClient{}.connect(port).empty(); });
 }
 
+testing::AssertionResult is_closed(std::uint16_t port) {
+  return eventually("port " + std::to_string(port) + " to be closed",
+                    [&] { return TcpClient{}.connect(port) == "connect: refused"; });
+}
+
 HttpResponse exchange(TcpClient& client, const HttpRequest& request, milliseconds deadline) {
   HttpResponse response;
   response.error = client.send(serialize(request));

@@ -53,6 +53,9 @@ class TcpClient {
 
 /// Waits until the port takes a connection.
 testing::AssertionResult accepts(std::uint16_t port);
+/// Waits until nobody listens on the port. A process that is killed closes its descriptors a moment
+/// after the memory by which it is known.
+testing::AssertionResult is_closed(std::uint16_t port);
 
 struct HttpRequest {
   std::string method = "GET";
