@@ -90,10 +90,13 @@ struct Listeners::Entry {
   Address address;
   Value data;
   Policy policy = Policy::Shared;  // RoundRobin, Shared, or one that has slots
+  bool given = false;              // by whoever may have it longer than this service
   Value sockname;
   std::unique_ptr<SlotPort> slots;
   OwnFd shared;                  // which the workers accept from
   std::unique_ptr<Watch> watch;  // which the primary does
+  bool ends_with_the_service() const { return !given && !address.is_datagram(); }
+  int one_socket() const { return watch ? watch->fd() : shared.get(); }
   /// Whether a worker can be handed connections.
   bool takes(int worker) const { return !only_accept.contains(worker); }
   /// There are workers, and none can.
@@ -288,6 +291,7 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& que
   entry->key = std::move(key);
   entry->data = query.data;
   entry->policy = policy_for(query, given);
+  entry->given = given;
   const Policy without_slots = lent || query.is_datagram() ? Policy::Shared : Policy::RoundRobin;
   if (lent && entry->policy == Policy::RoundRobin) {
     if (policy_.policy == Policy::RoundRobin || policy_.policy == Policy::Own)
@@ -497,6 +501,30 @@ bool Listeners::have_users() const {
 bool Listeners::any_waiting(int worker) const {
   return std::any_of(entries_.begin(), entries_.end(), [worker](const auto& entry) {
     return entry.second->slots && entry.second->slots->any_waiting(worker);
+  });
+}
+
+bool Listeners::stop_arrivals() {
+  bool any = false;
+  for (const auto& [key, entry] : entries_) {
+    if (!entry->ends_with_the_service()) continue;
+    any = true;
+    if (entry->slots)
+      entry->slots->stop_arrivals();
+    else if (entry->address.is_unix())
+      net::remove_socket_file(std::exchange(entry->address, {}));  // a successor's may follow
+    else
+      net::stop_arrivals(entry->one_socket());
+  }
+  return any;
+}
+
+bool Listeners::any_waiting() const {
+  return std::any_of(entries_.begin(), entries_.end(), [](const auto& found) {
+    const Entry& entry = *found.second;
+    if (!entry.ends_with_the_service()) return false;
+    if (entry.dispatcher.waiting() > 0) return true;
+    return entry.slots ? entry.slots->any_waiting() : sys::poll(entry.one_socket(), POLLIN, 0) > 0;
   });
 }
 

@@ -88,6 +88,11 @@ class Listeners {
   bool publishes(int worker, const std::string& key, std::shared_ptr<const net::Load> load);
   /// Whether connections wait that the worker would accept, other than from the primary.
   bool any_waiting(int worker) const;
+  /// The service ends: as net::stop_arrivals for every port that ends with it. What has arrived
+  /// still comes to the workers. False: there is no such port.
+  bool stop_arrivals();
+  /// Whether connections wait at those ports.
+  bool any_waiting() const;
   /// The worker gets no more connections; what it holds unanswered it still answers. `release`: its
   /// ports are closed if nobody else uses them.
   void retire(int worker, bool release);

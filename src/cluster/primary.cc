@@ -15,6 +15,11 @@ namespace cohort::cluster {
 namespace {
 
 constexpr std::size_t kLastLines = 10;
+// At the end of the service: how long handshakes under way have to complete, how often the queues
+// are looked at from then on, and until when.
+constexpr std::chrono::milliseconds kArrivalsMin{100};
+constexpr std::chrono::milliseconds kArrivalsLook{10};
+constexpr std::chrono::milliseconds kArrivalsMax{2000};
 
 Policy policy_from_environment() {
   const char* value = std::getenv("NODE_CLUSTER_SCHED_POLICY");
@@ -30,7 +35,8 @@ Primary::Primary(const Loop& loop, std::shared_ptr<Calls> calls, bool may_fork,
       may_fork_{may_fork},
       finish_{std::move(finish)},
       policy_{.policy = policy_from_environment()},
-      timer_{loop.context()} {}
+      timer_{loop.context()},
+      arrivals_timer_{loop.context()} {}
 
 Primary::~Primary() {
   for (const auto& [id, entry] : workers_) entry.worker->abandon();
@@ -207,16 +213,11 @@ void Primary::carry_out(const SupervisorAction& action) {
   if (const auto* fork_action = std::get_if<action::Fork>(&action)) {
     fork_worker({}, fork_action->place);
   } else if (std::holds_alternative<action::DisconnectAll>(action)) {
-    for (const auto& [id, entry] : std::map(workers_)) {
-      // One that serves nothing has nothing to finish that we know of, and may not even speak the
-      // protocol: it is told as any program is. (A Node script that only sends messages would
-      // crash at its next one if nothing but its channel were closed.)
-      const WorkerState state = entry.worker->state();
-      if ((state == WorkerState::Spawned || state == WorkerState::Online) &&
-          !entry.worker->ends_by_signal())
-        entry.worker->kill(SIGTERM);
-      entry.worker->disconnect();
-    }
+    if (!arrivals_until_) arrivals_until_ = std::chrono::steady_clock::now() + kArrivalsMax;
+    if (listeners_ && listeners_->stop_arrivals())
+      let_arrivals_in(kArrivalsMin);
+    else
+      disconnect_all();
   } else if (std::holds_alternative<action::KillAll>(action)) {
     for (const auto& [id, entry] : workers_) entry.worker->kill(SIGKILL);
   } else if (std::holds_alternative<action::GiveUp>(action)) {
@@ -224,6 +225,31 @@ void Primary::carry_out(const SupervisorAction& action) {
   } else if (std::holds_alternative<action::Finish>(action)) {
     if (listeners_) listeners_->release_all();
     loop_.post(callbacks_.wrap([this] { finish_(exit_code_); }));
+  }
+}
+
+// A port that is closed resets what waits in its queue. So first nothing more comes, and the
+// workers go on until they have taken all that has.
+void Primary::let_arrivals_in(std::chrono::milliseconds time) {
+  arrivals_timer_.expires_after(time);
+  arrivals_timer_.async_wait(callbacks_.wrap([this](boost::system::error_code error) {
+    if (error || supervisor_.phase != Supervisor::Phase::Draining) return;
+    const bool late = std::chrono::steady_clock::now() >= *arrivals_until_;
+    if (listeners_->any_waiting() && !late) return let_arrivals_in(kArrivalsLook);
+    loop_.run_here(callbacks_.wrap([this] { disconnect_all(); }));
+  }));
+}
+
+void Primary::disconnect_all() {
+  for (const auto& [id, entry] : std::map(workers_)) {
+    // One that serves nothing has nothing to finish that we know of, and may not even speak the
+    // protocol: it is told as any program is. (A Node script that only sends messages would
+    // crash at its next one if nothing but its channel were closed.)
+    const WorkerState state = entry.worker->state();
+    if ((state == WorkerState::Spawned || state == WorkerState::Online) &&
+        !entry.worker->ends_by_signal())
+      entry.worker->kill(SIGTERM);
+    entry.worker->disconnect();
   }
 }
 

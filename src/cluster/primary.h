@@ -82,6 +82,8 @@ class Primary final : private ForkedWorkerOwner {
   void all_gone();
   void tell(const SupervisorEvent& event);
   void carry_out(const SupervisorAction& action);
+  void let_arrivals_in(std::chrono::milliseconds time);
+  void disconnect_all();
   void arm_timer();
   void give_up();
 
@@ -99,6 +101,8 @@ class Primary final : private ForkedWorkerOwner {
   std::int64_t seq_ = 0;
   Supervisor supervisor_;
   boost::asio::steady_timer timer_;
+  boost::asio::steady_timer arrivals_timer_;
+  std::optional<std::chrono::steady_clock::time_point> arrivals_until_;
   std::vector<std::function<void()>> disconnect_waiters_;
   std::optional<LastDeath> last_death_;
   int exit_code_ = 0;

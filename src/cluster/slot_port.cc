@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/sys.h"
+#include "net/bind.h"
 
 namespace cohort::cluster {
 namespace {
@@ -113,6 +114,16 @@ void SlotPort::workers_changed() {
 bool SlotPort::any_waiting(int worker) const {
   const auto slot = book_.slot_of(worker);
   return slot && !choice_.datagrams && group_.waiting(*slot) > 0;
+}
+
+bool SlotPort::any_waiting() const {
+  for (std::size_t slot = 0; slot < group_.size(); ++slot)
+    if (group_.waiting(slot) > 0) return true;
+  return false;
+}
+
+void SlotPort::stop_arrivals() {
+  for (std::size_t slot = 0; slot < group_.size(); ++slot) net::stop_arrivals(group_.fd(slot));
 }
 
 void SlotPort::turns(int worker) {

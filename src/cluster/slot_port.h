@@ -52,8 +52,11 @@ class SlotPort {
   void retire(int worker, bool successor_expected);
   /// It accepts no more.
   void leave(int worker, bool successor_expected);
-  /// Whether connections wait in the worker's queue.
+  /// Whether connections wait in the worker's queue; in any queue.
   bool any_waiting(int worker) const;
+  bool any_waiting() const;
+  /// As net::stop_arrivals.
+  void stop_arrivals();
   /// The worker says what it takes from the port, and what it has open, there.
   void publishes(int worker, std::shared_ptr<const net::Load> load);
   /// A worker that was probed answered.

@@ -1,10 +1,13 @@
 #include "net/bind.h"
 
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <cstdint>
+#include <iterator>
 
 #include "base/sys.h"
 #include "net/sockaddr.h"
@@ -142,6 +145,20 @@ void defer_accept(int fd) {
   // The kernel counts in resent SYN-ACKs: after the first one, about a second, it waits no more.
   constexpr int kSeconds = 1;
   sys::set_int_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, kSeconds);
+}
+
+// A socket filter; accepted connections inherit it, but get no SYN.
+void stop_arrivals(int fd) {
+  constexpr std::uint32_t kFlags = 13;  // in the TCP header
+  constexpr std::uint32_t kSyn = 0x02, kAck = 0x10;
+  constexpr std::uint32_t kDrop = 0, kTakeAll = ~0U;
+  sock_filter unless_syn[] = {
+      {BPF_LD | BPF_B | BPF_ABS, 0, 0, kFlags}, {BPF_ALU | BPF_AND | BPF_K, 0, 0, kSyn | kAck},
+      {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, kSyn},  {BPF_RET | BPF_K, 0, 0, kDrop},
+      {BPF_RET | BPF_K, 0, 0, kTakeAll},
+  };
+  const sock_fprog filter{std::size(unless_syn), unless_syn};
+  sys::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
 }
 
 Result<void> set_connection_options(int fd, const ListenRequest& request) {

@@ -35,6 +35,11 @@ Result<void> listen_on(int fd, int backlog);
 /// seconds without. Nothing for other sockets.
 void defer_accept(int fd);
 
+/// From now on nobody can connect to the listening TCP socket: a SYN gets no answer, and its client
+/// tries again a second later. What has arrived, handshakes under way included, can be accepted
+/// until the socket is closed; closed with more in its queue it would reset them.
+void stop_arrivals(int fd);
+
 /// The request's `no_delay` and `keep_alive`: of a TCP connection, or of those that a listening
 /// socket accepts from now on. Nothing for Unix sockets.
 Result<void> set_connection_options(int fd, const ListenRequest& request);

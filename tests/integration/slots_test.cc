@@ -291,6 +291,21 @@ TEST_P(Steered, IdleConnectionsOutliveTheirWorkers) {
   EXPECT_TRUE(program.ends_on_interrupt());
 }
 
+// Who had connected is answered; who had not is refused, or was not heard and tries again.
+TEST_P(Steered, AStopUnderLoadLosesNoRequest) {
+  for (int i = 0; i < of(10); ++i) {
+    Program& program = start({});
+    LoadGenerator generator{load(16, false)};
+    EXPECT_TRUE(eventually("load", [&] { return generator.ok() > 500; }));
+    program.signal(SIGTERM);
+    EXPECT_TRUE(program.exits_with(0));
+    const LoadReport report = generator.stop();
+    const auto refused = report.reasons.find("connect: refused");
+    EXPECT_EQ(report.failed, refused == report.reasons.end() ? 0 : refused->second)
+        << report.text();
+  }
+}
+
 TEST_P(Steered, MoreAndFewerWorkersLoseNoRequest) {
   Program& program = start({"--counts", "8,2,5"}, 1);
   LoadGenerator generator{load(16, false)};
