@@ -1,11 +1,11 @@
 // For servers that exist already: three ways to give them a cluster's connections.
 //
-//   asio::awaitable<void> serve(cohort::Acceptor acceptor);         // an Asio server: one line
-//   changes asio::co_spawn(io, serve(cohort::Acceptor{cluster, {"::", 8080}}), asio::detached);
-//
-//   cohort::on_connection(cluster, {"::", 50051}, adopt);           // takes connected descriptors
-//   int fd = cohort::Listener{cluster, {"::", 8080}}.native_handle();   // takes a listening
-//   descriptor
+//   // An Asio server, awaitable<void> serve(cohort::Acceptor): one line changes.
+//   asio::co_spawn(io, serve(cohort::Acceptor{cluster, {"::", 8080}}), asio::detached);
+//   // One that takes connected descriptors.
+//   cohort::on_connection(cluster, {"::", 50051}, adopt);
+//   // One that takes a listening descriptor.
+//   int fd = cohort::Listener{cluster, {"::", 8080}}.native_handle();
 //
 // A `Cluster` converts to the host. Everything is called on the cluster's executor, unless it says
 // otherwise; none of it may outlive the io_context.

@@ -45,7 +45,7 @@ enum class Policy {
   Auto,        ///< Adaptive for TCP, RoundRobin for Unix sockets. The default.
   RoundRobin,  ///< The primary accepts and hands each connection to a free worker (Node's
                ///< SCHED_RR).
-  Shared,      ///< The workers accept from one socket (Node's SCHED_NONE). UDP under every policy.
+  Shared,      ///< The workers accept from one socket (Node's SCHED_NONE).
   Adaptive,    ///< Each worker accepts from a queue of its own; the kernel chooses among those that
                ///< are not blocked, and what waits behind one that is blocked moves to others.
   Hash,        ///< As Adaptive, but chosen by the client's address: the same client comes to the
@@ -53,11 +53,15 @@ enum class Policy {
   Sticky,      ///< As Hash, and waits for its worker, or for its worker's successor.
   Own,         ///< As RoundRobin, but a function of the user's picks the worker.
 };
+
 /// A connection that has arrived, as a policy of the user's own sees it.
 struct Arrival {
-  Address client;  ///< Nothing for a Unix socket.
+  /// Nothing for a Unix socket. IPv4 clients of a port of `::` (`listen(8000)`) are
+  /// `::ffff:192.0.2.1`. Behind a proxy this is the proxy.
+  Address client;
   Address local;   ///< Where it arrived.
-  /// Its first bytes, as many as were asked for and have come. They stay in the connection.
+  /// Its first bytes, as many as were asked for and have come: what a client sends in two packets
+  /// may be here in part. They stay in the connection.
   std::string_view head;
 };
 /// `round-robin`, `shared`, ...: as the command, the environment and the docs have it.
@@ -178,7 +182,8 @@ class Cluster {
   /// move to others (the primary looks as often while any wait, or every 20 ms; up to 16 times less
   /// often while every worker is full). 0: they never move. Default: 6 ms; never for
   /// Sticky, whose dead workers leave their queue to a successor for as long. Round-robin and
-  /// shared have no such queues. Ignored once decided.
+  /// shared have no such queues. Changes nothing once decided, and says so on stderr. Throws
+  /// std::invalid_argument for Policy::Own, which is the other one's.
   void set_policy(Policy policy, std::optional<std::chrono::milliseconds> rescue_after = {});
   /// A policy of your own: `pick` returns the id of the worker that the connection is for, or 0 for
   /// any. It waits for that worker while that one serves the port, and goes to another otherwise.
@@ -191,7 +196,8 @@ class Cluster {
   /// Under Adaptive: how many of the new connections a slot gets, beside the others, while its
   /// queue is no longer than theirs: two for one of the slot of half its weight. Slot i is that of
   /// the i-th worker that listens on the port, and of its successors. Those that are not given have
-  /// 1; 0 gets none while others can. The largest may be 255 times the smallest. A worker that
+  /// 1; 0 gets none while others can (all 0: all weigh the same). The largest counts for at most
+  /// 255 times the smallest. Of no effect under the other policies. A worker that
   /// comes while others serve gets its share little by little, within `slow_start` (0: at once, as
   /// where connections never move). At any time, in the primary. By itself: all weigh the same, 1
   /// s.

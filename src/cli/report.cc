@@ -251,8 +251,8 @@ Report Narrator::silent(bool online) const {
     text += " runs, but does not listen yet: its port opens when it calls listen()";
   } else {
     text +=
-        " runs, but does not speak Node's cluster channel: its workers are replaced when they "
-        "die, but share no port; " +
+        " runs, but has said nothing on Node's cluster channel: unless it starts slowly, its "
+        "workers are replaced when they die, but share no port; " +
         kWhoShares;
   }
   return {

@@ -250,7 +250,7 @@ TEST(Narrator, SilenceIsExplained) {
   const Narrator narrator{"x", 1};
   EXPECT_EQ(narrator.silent(true).text,
             "x runs, but does not listen yet: its port opens when it calls listen()");
-  EXPECT_NE(narrator.silent(false).text.find("does not speak Node's cluster channel"),
+  EXPECT_NE(narrator.silent(false).text.find("has said nothing on Node's cluster channel"),
             std::string::npos);
 }
 

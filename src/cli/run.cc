@@ -18,6 +18,7 @@
 #include "base/sys.h"
 #include "cli/report.h"
 #include "cli/wrapper_check.h"
+#include "cluster/supervisor.h"
 #include "cohort/parallelism.h"
 
 namespace cohort::cli {
@@ -63,6 +64,7 @@ bool is_permanent(const Error& error) {
     case ENFILE:
     case ETXTBSY:
     case EIO:
+    case EADDRINUSE:
       return false;
     default:
       return true;
@@ -107,6 +109,7 @@ class Runner {
   std::map<int, Life> lives_;
   std::optional<Timer> next_look_;
   bool explained_silence_ = false;
+  std::optional<Clock::time_point> stopping_since_;
   int signals_seen_ = 0;
   int last_signal_ = 0;
   std::optional<int> verdict_;  ///< The exit code, once we know that it cannot work.
@@ -188,8 +191,9 @@ void Runner::on_error(const Worker& worker, const Error& error) {
   text << error;
   say(narrator_.failed(worker.id(), text.str()));
   if (worker.process().pid() != 0) return;  // It broke the protocol; its exit follows.
-  if (narrator_.ever_listened() || !is_permanent(error)) return;
-  verdict_ = kExitPermanent;
+  const bool busy = error.code == boost::system::errc::address_in_use;
+  if (narrator_.ever_listened() || (!busy && !is_permanent(error))) return;
+  verdict_ = busy ? kExitTemporary : kExitPermanent;
   stop();
 }
 
@@ -217,6 +221,9 @@ void Runner::await_signal() {
 }
 
 void Runner::on_signal(int number) {
+  const auto now = Clock::now();
+  if (stopping_since_ && now - *stopping_since_ < cluster::kOneWish) return;
+  if (!stopping_since_) stopping_since_ = now;
   last_signal_ = number;
   if (next_look_) next_look_->cancel();
   if (++signals_seen_ > 1) {

@@ -133,7 +133,9 @@ struct Cluster::Impl {
   }
 
   void terminate(int signal_number) {
-    terminating = true;
+    const auto now = std::chrono::steady_clock::now();
+    if (terminating && now - *terminating < cluster::kOneWish) return;
+    if (!terminating) terminating = now;
     own_worker->terminate(signal_number, drain_timeout);
     if (!is_worker) primary.terminate();
   }
@@ -207,7 +209,7 @@ struct Cluster::Impl {
   std::vector<std::weak_ptr<Timer::Impl>> timers;
   std::chrono::milliseconds drain_timeout{std::chrono::seconds{25}};
   bool waits_for_signals = false;
-  bool terminating = false;
+  std::optional<std::chrono::steady_clock::time_point> terminating;  // since when
   bool own_over = false;
   bool primary_over = false;
   int exit_code = 0;
@@ -233,6 +235,8 @@ void Cluster::keep(unsigned count) {
   if (is_primary()) impl_->primary.keep(count);
 }
 void Cluster::set_policy(Policy policy, std::optional<std::chrono::milliseconds> rescue_after) {
+  if (policy == Policy::Own)
+    throw std::invalid_argument{"Policy::Own needs a function that picks: set_policy(pick)"};
   impl_->primary.set_policy({.policy = policy, .rescue_after = rescue_after});
 }
 void Cluster::set_policy(std::function<int(const Arrival&)> pick, std::size_t peek_size) {

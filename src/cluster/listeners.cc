@@ -58,6 +58,9 @@ Address within_reach(const Address& address) {
 Address bound_to(int fd, const Address& asked) {
   const auto local = net::local_address(fd);
   if (!local) return asked;
+  const bool any = local->host() == "::" || local->host() == "0.0.0.0";
+  if (any && asked.host().empty() && !asked.is_unix() && !asked.is_datagram())
+    return {"", local->port()};
   return asked.is_datagram() ? Address::datagram(local->host(), local->port()) : *local;
 }
 
@@ -334,7 +337,8 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& que
     if (!lent && (policy_.peek_size > 0 || (query.defer_accept && !given)))
       net::defer_accept(fd.get());
   }
-  decided_(bound_to(fd.get(), query.listen_address()), entry->policy,
+  const bool picked = policy_.pick && entry->policy == Policy::RoundRobin;
+  decided_(bound_to(fd.get(), query.listen_address()), picked ? Policy::Own : entry->policy,
            why(query, entry->policy, given));
   if (entry->policy == Policy::RoundRobin)
     entry->watch = std::make_unique<Watch>(loop_, std::move(fd));

@@ -529,8 +529,9 @@ Result<int> OwnWorker::listening_descriptor(const net::ListenRequest& request) {
   if (!claim->descriptor) {
     send_close(*claim);
     return make_error(Errc::NoDescriptor, op,
-                      "the primary accepts, under round-robin; use another policy (shared for a "
-                      "Unix socket), or cohort::Acceptor, which works under every policy");
+                      "the primary accepts, under round-robin; use adaptive, hash, sticky or "
+                      "shared (for a Unix socket: shared), or cohort::Acceptor, which works under "
+                      "every policy");
   }
   descriptors_.push_back(claim);
   return claim->descriptor.get();

@@ -21,9 +21,16 @@ constexpr std::chrono::milliseconds kArrivalsMin{100};
 constexpr std::chrono::milliseconds kArrivalsLook{10};
 constexpr std::chrono::milliseconds kArrivalsMax{2000};
 
-Policy policy_from_environment() {
+// Node takes a word that it does not know for none.
+Policy policy_from_environment(bool may_complain) {
   const char* value = std::getenv("NODE_CLUSTER_SCHED_POLICY");
-  return policy_from(value != nullptr ? value : "").value_or(Policy::Auto);
+  if (value == nullptr || *value == '\0') return Policy::Auto;
+  const auto policy = policy_from(value);
+  if (!policy && may_complain)
+    std::cerr << "cohort: NODE_CLUSTER_SCHED_POLICY=" << value
+              << ": not a policy; going on with auto (others: adaptive, hash, sticky, round-robin, "
+                 "shared)\n";
+  return policy.value_or(Policy::Auto);
 }
 
 }  // namespace
@@ -34,7 +41,7 @@ Primary::Primary(const Loop& loop, std::shared_ptr<Calls> calls, bool may_fork,
       calls_{std::move(calls)},
       may_fork_{may_fork},
       finish_{std::move(finish)},
-      policy_{.policy = policy_from_environment()},
+      policy_{.policy = policy_from_environment(may_fork)},
       timer_{loop.context()},
       arrivals_timer_{loop.context()} {}
 
@@ -60,7 +67,12 @@ void Primary::setup(const Settings& settings) {
 }
 
 void Primary::set_policy(ChosenPolicy chosen) {
-  if (!set_up_) policy_ = std::move(chosen);
+  if (!set_up_)
+    policy_ = std::move(chosen);
+  else if (may_fork_)
+    std::cerr << "cohort: set_policy(" << to_string(chosen.policy)
+              << ") comes too late and changes nothing: the policy was decided ("
+              << to_string(policy_.policy) << ") at the first setup_primary, fork or keep\n";
 }
 
 void Primary::set_weights(SlotBook::Weights weights) {

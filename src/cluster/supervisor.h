@@ -24,6 +24,10 @@ inline constexpr Duration kHealthyAfter = std::chrono::seconds{10};
 /// Deaths without any worker ever ready after which the cluster gives up.
 inline constexpr int kTriesMax = 5;
 
+/// Two signals to end within this time are one wish: timeout(1) and npm send theirs to a program
+/// and to the process group that it is in.
+inline constexpr Duration kOneWish = std::chrono::milliseconds{100};
+
 struct Supervisor {
   enum class Phase : std::uint8_t {
     Running,

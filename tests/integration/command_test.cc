@@ -218,7 +218,7 @@ TEST_F(Command, AProgramThatDoesNotExistIsOneLine) {
 TEST_F(Command, AProgramWithoutTheChannelIsToldWhatHappens) {
   auto program = run({"-w", "2", "sleep", "1000"});
   EXPECT_TRUE(program->wait_for_error(
-      "^cohort: sleep 1000 runs, but does not speak Node's cluster channel"));
+      "^cohort: sleep 1000 runs, but has said nothing on Node's cluster channel"));
   program->signal(SIGTERM);  // reads no channel: must not wait for the drain's end
   EXPECT_TRUE(program->exits_with(0, 10s));
   EXPECT_EQ(count_errors(*program, "died|left|killed"), 0) << program->transcript();
@@ -228,7 +228,9 @@ TEST_F(Command, AProgramThatBindsItsPortByItselfCannotShareIt) {
   const std::string port = std::to_string(free_port());
   auto program = run({"-w", "2", helper("plain_server"), port});
   EXPECT_TRUE(program->exits_with(100));
-  EXPECT_EQ(count_errors(*program, "plain_server " + port + " binds port " + port + " by itself"),
+  // On a slow machine it is first seen alone, and said to bind by itself.
+  EXPECT_EQ(count_errors(*program, "plain_server " + port + " binds port " + port +
+                                       " by itself \\(pid [0-9]+\\), so its workers cannot share"),
             1)
       << program->transcript();
   EXPECT_TRUE(program->leaves_no_process());
@@ -411,17 +413,14 @@ TEST_F(Command, ASocketThatItWasStartedWithIsTheOneThatItServes) {
 }
 
 TEST_F(Command, AnAddressThatProgramsCannotBeGivenIsAnErrorAtOnce) {
-  const auto says = [this](const Arguments& arguments, const std::string& text) {
-    auto program = run(arguments);
-    EXPECT_TRUE(program->exits_with(100)) << program->transcript();
-    EXPECT_EQ(count_errors(*program, text), 1) << program->transcript();
-  };
   const std::uint16_t port = free_port();
   auto other = run({"-w", "1", helper("plain_server"), std::to_string(port)});
   ASSERT_TRUE(eventually("it to listen", [&] { return TcpClient{}.connect(port).empty(); }));
   const std::string address = "127.0.0.1:" + std::to_string(port);
-  says({"--listen", address, helper("socket_taker")},
-       "listen " + address + ": address already in use");
+  auto busy = run({"--listen", address, helper("socket_taker")});
+  EXPECT_TRUE(busy->exits_with(111)) << busy->transcript();  // it may be free again
+  EXPECT_EQ(count_errors(*busy, "listen " + address + ": address already in use"), 1)
+      << busy->transcript();
   auto rr = run({"--listen", "0", helper("socket_taker")},
                 {.env = {{"NODE_CLUSTER_SCHED_POLICY", "rr"}}});
   EXPECT_TRUE(rr->exits_with(100)) << rr->transcript();
