@@ -1,22 +1,25 @@
-// A policy of one's own: requests for /shard/N go to worker N, which alone holds that shard; all
-// others to whoever is free. Answers with the worker's id.
+// A policy of one's own: requests for /shard/N go to the worker in slot N, which alone holds that
+// shard, and so does whoever comes in its place; all others to whoever is free. Answers with the
+// slot and the worker's id.
 //
 //   own_policy [--port N] [--workers N]
 #include <cohort/cohort.h>
 
 #include <charconv>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "flags.h"
 
-// The number in `GET /shard/2 HTTP/1.1`; 0: none.
-int shard_of(std::string_view request) {
+// The number in `GET /shard/2 HTTP/1.1`.
+std::optional<std::size_t> shard_of(std::string_view request) {
   constexpr std::string_view kShard = "GET /shard/";
-  int shard = 0;
-  if (request.starts_with(kShard))
-    std::from_chars(request.data() + kShard.size(), request.data() + request.size(), shard);
-  return shard;
+  if (!request.starts_with(kShard)) return std::nullopt;
+  std::size_t shard = 0;
+  const char* const end = request.data() + request.size();
+  const auto parsed = std::from_chars(request.data() + kShard.size(), end, shard);
+  return parsed.ec == std::errc{} ? std::optional{shard} : std::nullopt;
 }
 
 int main(int argc, char** argv) {
@@ -27,10 +30,11 @@ int main(int argc, char** argv) {
     constexpr std::size_t kPeek = 64;
     cluster.set_policy([](const cohort::Arrival& arrival) { return shard_of(arrival.head); },
                        kPeek);
-    const unsigned count = flags.number("--workers", 3);
-    for (unsigned i = 0; i < count; ++i) cluster.fork();
+    cluster.keep(flags.number("--workers", 3));
   } else {
-    const std::string body = "worker " + std::to_string(cluster.worker().id()) + '\n';
+    const cohort::Worker self = cluster.worker();
+    const std::string body = "slot " + std::to_string(self.slot().value()) + ", worker " +
+                             std::to_string(self.id()) + '\n';
     cohort::http::create_server(cluster, [body](const auto& /*req*/, auto& res) {
       res.set_header("Connection", "close");
       res.end(body);

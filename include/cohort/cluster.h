@@ -59,7 +59,7 @@ struct Arrival {
   /// Nothing for a Unix socket. IPv4 clients of a port of `::` (`listen(8000)`) are
   /// `::ffff:192.0.2.1`. Behind a proxy this is the proxy.
   Address client;
-  Address local;   ///< Where it arrived.
+  Address local;  ///< Where it arrived.
   /// Its first bytes, as many as were asked for and have come: what a client sends in two packets
   /// may be here in part. They stay in the connection.
   std::string_view head;
@@ -185,17 +185,19 @@ class Cluster {
   /// shared have no such queues. Changes nothing once decided, and says so on stderr. Throws
   /// std::invalid_argument for Policy::Own, which is the other one's.
   void set_policy(Policy policy, std::optional<std::chrono::milliseconds> rescue_after = {});
-  /// A policy of your own: `pick` returns the id of the worker that the connection is for, or 0 for
-  /// any. It waits for that worker while that one serves the port, and goes to another otherwise.
+  /// A policy of your own: `pick` returns the slot of the worker that the connection is for
+  /// (`Worker::slot`), or nothing for any. It waits for that worker while that one serves the port,
+  /// and goes to another otherwise: also until a successor of one that died listens.
   /// `peek_size`: how many bytes of it `pick` wants to see (the head of a request, a TLS
   /// ClientHello); connections are then accepted with their first data, or after about a second
   /// without. Called in the primary, for each connection: it must not block. What it throws ends
   /// `run()`; the connection goes to any worker. Ignored once decided.
-  void set_policy(std::function<int(const Arrival&)> pick, std::size_t peek_size = 0);
+  void set_policy(std::function<std::optional<std::size_t>(const Arrival&)> pick,
+                  std::size_t peek_size = 0);
   Policy policy() const;
   /// Under Adaptive: how many of the new connections a slot gets, beside the others, while its
-  /// queue is no longer than theirs: two for one of the slot of half its weight. Slot i is that of
-  /// the i-th worker that listens on the port, and of its successors. Those that are not given have
+  /// queue is no longer than theirs: two for one of the slot of half its weight. `of_slots`: by
+  /// `Worker::slot`; a successor has that of its slot. Those that are not given have
   /// 1; 0 gets none while others can (all 0: all weigh the same). The largest counts for at most
   /// 255 times the smallest. Of no effect under the other policies. A worker that
   /// comes while others serve gets its share little by little, within `slow_start` (0: at once, as

@@ -71,6 +71,11 @@ class Worker {
 
   /// 1, 2, 3... in the order of the forks, never used again. 0 in a process that no cluster forked.
   int id() const;
+  /// The place that it fills, from 0: at its fork the first one that no living process had, so that
+  /// N workers are in slots 0 to N-1, and who comes instead of one that died is in the same. None
+  /// in a process that no cohort cluster forked. Workers that are no cohort programs have it in
+  /// COHORT_SLOT.
+  std::optional<std::size_t> slot() const;
   Process process() const;
 
   /// Sends a message to the other side, where `on_message` receives it. Never blocks. Messages

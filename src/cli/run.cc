@@ -288,7 +288,8 @@ void Runner::refuse(const PortHolder& holder) {
 
 int run(const RunOptions& options) {
   // This is a primary, also when a Node program started it with a channel.
-  for (const char* name : {"NODE_CHANNEL_FD", "NODE_UNIQUE_ID", "COHORT_WORKERS"}) ::unsetenv(name);
+  for (const char* name : {"NODE_CHANNEL_FD", "NODE_UNIQUE_ID", "COHORT_WORKERS", "COHORT_SLOT"})
+    ::unsetenv(name);
   return Runner{options}.run();
 }
 

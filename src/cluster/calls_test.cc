@@ -22,6 +22,7 @@ class Peer final : public WorkerImpl {
   Peer(const Loop& loop, std::shared_ptr<Calls> calls, int id)
       : WorkerImpl{loop, std::move(calls)}, id_{id} {}
   int id() const override { return id_; }
+  std::optional<std::size_t> slot_if_known() const override { return std::nullopt; }
   pid_t pid() const override { return 0; }
   bool connected() const override { return true; }
   bool is_dead() const override { return false; }

@@ -239,7 +239,8 @@ void Cluster::set_policy(Policy policy, std::optional<std::chrono::milliseconds>
     throw std::invalid_argument{"Policy::Own needs a function that picks: set_policy(pick)"};
   impl_->primary.set_policy({.policy = policy, .rescue_after = rescue_after});
 }
-void Cluster::set_policy(std::function<int(const Arrival&)> pick, std::size_t peek_size) {
+void Cluster::set_policy(std::function<std::optional<std::size_t>(const Arrival&)> pick,
+                         std::size_t peek_size) {
   impl_->primary.set_policy(
       {.policy = Policy::Own, .pick = std::move(pick), .peek_size = peek_size});
 }

@@ -62,10 +62,12 @@ struct ForkedWorker::OutputPipe {
 };
 
 ForkedWorker::ForkedWorker(const Loop& loop, std::shared_ptr<Calls> calls, ForkedWorkerOwner& owner,
-                           int id, Serialization serialization, const ipc::ChannelLimits& limits)
+                           int id, std::size_t slot, Serialization serialization,
+                           const ipc::ChannelLimits& limits)
     : WorkerImpl{loop, std::move(calls)},
       owner_{owner},
       id_{id},
+      slot_{slot},
       serialization_{serialization},
       limits_{limits},
       settle_timer_{loop.executor()} {}

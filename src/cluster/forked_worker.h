@@ -53,7 +53,7 @@ class ForkedWorkerOwner {
 class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::ChannelUser {
  public:
   ForkedWorker(const Loop& loop, std::shared_ptr<Calls> calls, ForkedWorkerOwner& owner, int id,
-               Serialization serialization, const ipc::ChannelLimits& limits);
+               std::size_t slot, Serialization serialization, const ipc::ChannelLimits& limits);
   ~ForkedWorker() override;
 
   /// The process runs. `tail` reads its stderr, if the primary does.
@@ -70,6 +70,8 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
 
   // WorkerImpl
   int id() const override { return id_; }
+  std::size_t slot() const override { return slot_; }
+  std::optional<std::size_t> slot_if_known() const override { return slot_; }
   pid_t pid() const override { return pid_; }
   bool connected() const override { return sender_->is_open(); }
   bool is_dead() const override { return state_ == WorkerState::Dead; }
@@ -120,6 +122,7 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
 
   ForkedWorkerOwner& owner_;  // not once Dead
   const int id_;
+  const std::size_t slot_;
   const Serialization serialization_;
   const ipc::ChannelLimits limits_;
   pid_t pid_ = 0;

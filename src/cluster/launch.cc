@@ -26,7 +26,7 @@ constexpr std::string_view kChannelVariables[] = {
     "NODE_CHANNEL_FD", "NODE_CHANNEL_SERIALIZATION_MODE",
     "NODE_UNIQUE_ID",  "COHORT_LIFELINE_FD",
     "LISTEN_FDS",      "LISTEN_FDNAMES",
-    "LISTEN_PID"};
+    "LISTEN_PID",      "COHORT_SLOT"};
 
 std::vector<std::string> own_arguments() {
   std::ifstream file{"/proc/self/cmdline", std::ios::binary};

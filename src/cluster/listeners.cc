@@ -142,8 +142,7 @@ Listeners::Entry* Listeners::find(const std::string& key) {
 void Listeners::query(HandoffPeer& worker, const QueryServer& query) {
   // Node's `listen({fd: 3})`, of a descriptor that the worker was started with.
   if (Entry* const lent = find_lent(worker.id(), query.fd.value_or(-1))) {
-    const int fd =
-        lent->slots ? lent->slots->fd(lent->slots->slot_of(worker.id())) : lent->shared.get();
+    const int fd = lent->slots ? lent->slots->fd(worker.slot()) : lent->shared.get();
     sys::set_nonblocking(fd, true);
     return reply(worker, *lent, query, cluster_message(), fd);
   }
@@ -161,7 +160,7 @@ void Listeners::query(HandoffPeer& worker, const QueryServer& query) {
   const auto fd = join(worker, *entry, query.accepts_only);
   if (!fd) return refuse(worker, query, wire_errno(fd.error()));
   Value answer = cluster_message();
-  if (entry->slots) answer["slot"] = entry->slots->slot_of(worker.id());
+  if (entry->slots) answer["slot"] = worker.slot();
   reply(worker, *entry, query, std::move(answer), *fd);
   // With slots the next look tells who takes connections.
   if (entry->slots) return;
@@ -174,9 +173,9 @@ void Listeners::query(HandoffPeer& worker, const QueryServer& query) {
 Result<int> Listeners::join(HandoffPeer& worker, Entry& entry, bool only_accepts) {
   int fd = entry.policy == Policy::Shared ? entry.shared.get() : -1;
   if (entry.slots) {
-    const auto slot = entry.slots->join(worker.id(), only_accepts);
-    if (!slot) return slot.error();
-    fd = entry.slots->fd(*slot);
+    const auto joined = entry.slots->join(worker.slot(), worker.id(), only_accepts);
+    if (!joined) return joined.error();
+    fd = entry.slots->fd(worker.slot());
   }
   entry.released = false;
   entry.users[worker.id()] = &worker;
@@ -417,7 +416,7 @@ void Listeners::accept_ready(Entry& entry) {
   pump(entry);
 }
 
-// The worker that the user's own policy wants; 0: any.
+// The worker in the slot that the user's own policy wants; 0: any.
 int Listeners::pick(const Entry& entry, int fd) {
   if (!policy_.pick || entry.slots) return 0;
   std::string head(policy_.peek_size, '\0');
@@ -426,7 +425,11 @@ int Listeners::pick(const Entry& entry, int fd) {
   const auto client = net::peer_address(fd);
   const auto local = net::local_address(fd);
   try {
-    return policy_.pick({client ? *client : Address{}, local ? *local : Address{}, head});
+    const auto slot =
+        policy_.pick({client ? *client : Address{}, local ? *local : Address{}, head});
+    const auto filled = std::find_if(entry.users.begin(), entry.users.end(),
+                                     [&](const auto& user) { return user.second->slot() == slot; });
+    return filled == entry.users.end() ? 0 : filled->first;
   } catch (...) {
     // It leaves the loop in a turn of its own; the connection goes to any worker.
     loop_.post([thrown = std::current_exception()] { std::rethrow_exception(thrown); });

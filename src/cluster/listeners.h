@@ -30,7 +30,7 @@ namespace cohort::cluster {
 struct ChosenPolicy {
   Policy policy = Policy::Auto;
   std::optional<std::chrono::milliseconds> rescue_after{};
-  std::function<int(const Arrival&)> pick{};  // Policy::Own
+  std::function<std::optional<std::size_t>(const Arrival&)> pick{};  // Policy::Own
   std::size_t peek_size = 0;
 };
 
@@ -38,6 +38,8 @@ struct ChosenPolicy {
 class HandoffPeer {
  public:
   virtual int id() const = 0;
+  /// Of those that live, no other has it.
+  virtual std::size_t slot() const = 0;
   /// How many connections it may hold unanswered.
   virtual unsigned credits() const = 0;
   /// Answers a query; `fd` goes with the reply if it is not -1 (the caller keeps it).

@@ -21,8 +21,10 @@ using namespace std::chrono_literals;
 // A worker that answers nothing by itself.
 class Peer final : public HandoffPeer {
  public:
-  explicit Peer(int id) : id_{id} {}
+  explicit Peer(int id) : Peer{id, static_cast<std::size_t>(id - 1)} {}
+  Peer(int id, std::size_t slot) : id_{id}, slot_{slot} {}
   int id() const override { return id_; }
+  std::size_t slot() const override { return slot_; }
   unsigned credits() const override { return credit; }
   void reply(const QueryServer& /*query*/, Value reply, int fd) override {
     answer = std::move(reply);
@@ -49,6 +51,7 @@ class Peer final : public HandoffPeer {
 
  private:
   int id_;
+  std::size_t slot_;
 };
 
 class ListenersTest : public testing::Test {
@@ -184,7 +187,7 @@ TEST_F(ListenersTest, WorkersAreLentSlotsThatBlockAndNothingIsHandedToThem) {
     ports.close(2, std::string(two.answer["key"].string_or("")));
   }
   ports.lose(1);
-  Peer successor{3};
+  Peer successor{3, 0};
   EXPECT_EQ(ports.lend(successor, 0, Address{"127.0.0.1", 0}).value().fd, lent->fd);
 }
 
@@ -254,7 +257,7 @@ TEST_F(ListenersTest, LendsNothingThatThePrimaryWouldHaveToHandOver) {
 
 TEST_F(ListenersTest, ASuccessorHasTheSlotOfTheDeadWithAllThatWaitsThere) {
   Listeners& ports = listeners(Policy::Adaptive);
-  Peer one{1}, successor{2};
+  Peer one{1}, successor{2, 0};
   ports.query(one, query());
   const OwnFd client = connect(one);
   ports.lose(1);

@@ -80,6 +80,7 @@ ParentChannel take_parent_channel() {
   const auto fd_text = take_variable("NODE_CHANNEL_FD");
   const auto mode = take_variable("NODE_CHANNEL_SERIALIZATION_MODE");
   const auto id_text = take_variable("NODE_UNIQUE_ID");
+  const auto slot_text = take_variable("COHORT_SLOT");
   ParentChannel parent;
   if (!fd_text || fd_text->empty()) return parent;
   const auto fd = to_int(*fd_text);
@@ -99,6 +100,8 @@ ParentChannel take_parent_channel() {
   sys::set_nonblocking(*fd, true);
   parent.of_cohort = of_cohort;
   if (id_text) parent.worker_id = to_int(*id_text).value_or(0);
+  if (id_text && slot_text)
+    if (const auto slot = to_int(*slot_text); slot && *slot >= 0) parent.slot = *slot;
   return parent;
 }
 
@@ -168,6 +171,7 @@ OwnWorker::OwnWorker(const Loop& loop, std::shared_ptr<Calls> calls, ParentChann
       direct_{loop} {
   if (!parent.socket) return;
   id_ = parent.worker_id.value_or(0);
+  slot_ = parent.slot;
   of_cohort_ = parent.of_cohort;
   channel_ =
       std::make_shared<ipc::Channel>(loop_, std::move(parent.socket), parent.serialization,

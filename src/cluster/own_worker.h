@@ -26,8 +26,9 @@ namespace cohort::cluster {
 /// What the parent says in the environment. Reading it takes it out, so that children of this
 /// process do not take it for theirs.
 struct ParentChannel {
-  OwnFd socket;                  ///< None: no channel.
-  std::optional<int> worker_id;  ///< A worker of a cluster.
+  OwnFd socket;                     ///< None: no channel.
+  std::optional<int> worker_id;     ///< A worker of a cluster.
+  std::optional<std::size_t> slot;  ///< Its slot, in a cluster of ours.
   Serialization serialization = Serialization::Json;
   bool of_cohort = false;  ///< The parent is one of ours.
 };
@@ -51,6 +52,7 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
 
   // WorkerImpl
   int id() const override { return id_; }
+  std::optional<std::size_t> slot_if_known() const override { return slot_; }
   pid_t pid() const override;
   bool connected() const override { return sender_->is_open(); }
   bool is_dead() const override { return false; }
@@ -126,6 +128,7 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
   std::function<void()> when_disconnected_;
   std::function<bool()> also_waits_;
   int id_ = 0;
+  std::optional<std::size_t> slot_;
   std::shared_ptr<ipc::Channel> channel_;  // shared with its own pending callbacks
   bool on_purpose_ = false;
   bool by_primary_ = false;  // the primary asked: no handshake

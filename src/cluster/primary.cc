@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <iostream>
+#include <set>
 #include <sstream>
 
 #include "base/sys.h"
@@ -92,7 +93,7 @@ std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
                                                    std::optional<std::size_t> place) {
   setup({});
   const auto worker = std::make_shared<ForkedWorker>(
-      loop_, calls_, static_cast<ForkedWorkerOwner&>(*this), ++last_id_,
+      loop_, calls_, static_cast<ForkedWorkerOwner&>(*this), ++last_id_, free_slot(place),
       settings_.serialization.value_or(Serialization::Json), channel_limits(settings_));
   workers_.emplace(worker->id(), Entry{worker});
   tell(event::Forked{worker->id(), place});
@@ -102,6 +103,16 @@ std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
   }
   loop_.post(callbacks_.wrap([this, worker] { on_fork.emit(loop_, Worker{worker}); }));
   return worker;
+}
+
+// One that no living process has: the wanted one, else the first.
+std::size_t Primary::free_slot(std::optional<std::size_t> wanted) const {
+  std::set<std::size_t> taken;
+  for (const auto& [id, entry] : workers_) taken.insert(entry.worker->slot());
+  if (wanted && !taken.contains(*wanted)) return *wanted;
+  std::size_t slot = 0;
+  while (taken.contains(slot)) ++slot;
+  return slot;
 }
 
 Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool keep_stderr) {
@@ -114,7 +125,9 @@ Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool k
     addresses.push_back(lent->address);
     listening.push_back(lent->fd);
   }
-  auto launch = prepare_launch(settings_, env, worker.id(), keep_stderr, listening);
+  Environment with_slot = env;
+  with_slot.emplace_back("COHORT_SLOT", std::to_string(worker.slot()));
+  auto launch = prepare_launch(settings_, with_slot, worker.id(), keep_stderr, listening);
   if (!launch) return launch.error();
   auto child = process::spawn(launch->request);
   if (!child) return child.error();

@@ -77,6 +77,7 @@ class Primary final : private ForkedWorkerOwner {
 
   std::shared_ptr<ForkedWorker> fork_worker(const Environment& env,
                                             std::optional<std::size_t> place);
+  std::size_t free_slot(std::optional<std::size_t> wanted) const;
   Result<void> start(ForkedWorker& worker, const Environment& env, bool keep_stderr);
   void gone(ForkedWorker& worker);
   void all_gone();

@@ -15,13 +15,12 @@ constexpr int kTrustedMax = 25;  // times `rescue_after`
 
 }  // namespace
 
-std::size_t SlotBook::fill(int worker, TimePoint now, bool only_accepts) {
+void SlotBook::fill(std::size_t at, int worker, TimePoint now, bool only_accepts) {
   const bool others_are_warm = std::any_of(slots_.begin(), slots_.end(), [&](const Slot& slot) {
     return slot.serves() && now - slot.came >= weights_.slow_start;
   });
-  auto slot = std::find_if(slots_.begin(), slots_.end(),
-                           [](const Slot& candidate) { return !candidate.worker; });
-  if (slot == slots_.end()) slot = slots_.insert(slots_.end(), Slot{});
+  if (at >= slots_.size()) slots_.resize(at + 1);
+  Slot* const slot = &slots_[at];
   slot->worker = worker;
   slot->only_accepts = only_accepts;
   slot->came = now;
@@ -32,7 +31,6 @@ std::size_t SlotBook::fill(int worker, TimePoint now, bool only_accepts) {
   slot->trusted_for = {};
   slot->taken.reset();
   slot->waiting = 0;  // what is there waits for this worker from now on
-  return static_cast<std::size_t>(slot - slots_.begin());
 }
 
 void SlotBook::retire(int worker, bool successor_expected) {

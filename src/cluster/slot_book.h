@@ -45,10 +45,11 @@ class SlotBook {
   explicit SlotBook(Rules rules) : rules_{rules} {}
   void set_weights(Weights weights) { weights_ = std::move(weights); }
 
-  /// Its slot: the first one without a worker, or a new one, number `size()` until now.
-  /// `only_accepts`: the worker can neither be asked nor handed anything. Where all are like that,
-  /// nothing but they takes connections, and a queue that shrinks shows that its worker turns.
-  std::size_t fill(int worker, TimePoint now = {}, bool only_accepts = false);
+  /// The slot is the worker's from now on. Those before it that never had one get no connections
+  /// while others can. `only_accepts`: the worker can neither be asked nor handed anything. Where
+  /// all are like that, nothing but they takes connections, and a queue that shrinks shows that its
+  /// worker turns.
+  void fill(std::size_t slot, int worker, TimePoint now = {}, bool only_accepts = false);
   /// The worker ends: it gets no more connections, but still accepts those that wait. Where nothing
   /// is steered around, what arrives waits for its successor, if one is `expected`.
   void retire(int worker, bool successor_expected);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <random>
 
 namespace cohort::cluster {
@@ -19,7 +20,10 @@ constexpr SlotBook::Rules kSticky{.steer_around = false, .rescue_after = {}};
 struct Watched {
   explicit Watched(int workers, SlotBook::Rules rules = kAdaptive, bool only_accept = false)
       : book{rules} {
-    for (int worker = 1; worker <= workers; ++worker) book.fill(worker, {}, only_accept);
+    for (int worker = 1; worker <= workers; ++worker) {
+      const auto slot = static_cast<std::size_t>(worker - 1);
+      book.fill(slot, worker, {}, only_accept);
+    }
   }
   SlotBook::Findings after(int ms, const std::vector<unsigned>& waiting) {
     std::vector<SlotBook::Queue> queues;
@@ -60,7 +64,7 @@ TEST(SlotBook, WhatOthersTakeIsNoSignOfAWorkerThatSaysWhatItTakes) {
 
 TEST(SlotBook, WhereSomeCanBeHandedConnectionsAQueueThatShrinksIsNoSignOfItsWorker) {
   Watched watched{1, kAdaptive, true};
-  watched.book.fill(2);
+  watched.book.fill(1, 2);
   watched.after(4, {3, 0});
   EXPECT_EQ(watched.after(4, {3, 0}).rescue, Slots{0});
   EXPECT_TRUE(watched.book.may_be_moved(0));
@@ -73,20 +77,24 @@ TEST(SlotBook, ASuccessorsNumbersAreItsOwn) {
   Watched watched{2};
   watched.see(4, {{1, 7}, {0, 5}});
   watched.book.vacate(1, true);
-  EXPECT_EQ(watched.book.fill(3), 0u);
+  watched.book.fill(0, 3);
   watched.see(4, {{1, 7}, {0, 5}});
   EXPECT_TRUE(watched.see(3, {{1, 7}, {0, 5}}).rescue.empty());
   EXPECT_EQ(watched.see(1, {{1, 7}, {0, 5}}).rescue, Slots{0});
 }
 
-TEST(SlotBook, AWorkerFillsTheFirstEmptySlot) {
-  Watched watched{3};
-  EXPECT_EQ(watched.book.size(), 3u);
-  watched.book.vacate(2, true);
-  EXPECT_EQ(watched.book.fill(4), 1u);
-  EXPECT_EQ(watched.book.fill(5), 3u);
-  EXPECT_EQ(watched.book.slot_of(4), 1u);
-  EXPECT_EQ(watched.book.slot_of(2), std::nullopt);
+TEST(SlotBook, ASlotBelowThatNobodyFilledYetGetsNothing) {
+  for (const auto& rules : {kAdaptive, kSticky}) {
+    Watched watched{2, rules};
+    watched.book.vacate(2, false);
+    EXPECT_EQ(watched.book.slot_of(2), std::nullopt);
+    watched.book.fill(3, 4);
+    EXPECT_EQ(watched.book.size(), 4u);
+    EXPECT_EQ(watched.book.slot_of(4), 3u);
+    EXPECT_EQ(watched.book.eligible(), (Bools{true, false, false, true}));
+    watched.book.fill(2, 5);
+    EXPECT_EQ(watched.book.eligible(), (Bools{true, false, true, true}));
+  }
 }
 
 TEST(SlotBook, ASlotWithoutAWorkerGetsNothingWhileOthersCan) {
@@ -142,23 +150,23 @@ TEST(SlotBook, OneOfTheSharesIsWhole) {
   SlotBook book{kAdaptive};
   SlotBook::TimePoint now{};
   book.set_weights({.of_slots = {4, 1}});
-  book.fill(1, now);
-  book.fill(2, now);
+  book.fill(0, 1, now);
+  book.fill(1, 2, now);
   now += milliseconds{5000};
   book.vacate(1, true);
-  book.fill(3, now);
+  book.fill(0, 3, now);
   EXPECT_EQ(book.shares(now), (net::Shares{64, 255})) << "4/16 and 1";
 }
 
 TEST(SlotBook, AWorkerThatComesWhileOthersServeStartsSlowly) {
   SlotBook book{kAdaptive};
   SlotBook::TimePoint now{};
-  book.fill(1, now);
+  book.fill(0, 1, now);
   now += milliseconds{100};
-  book.fill(2, now);
+  book.fill(1, 2, now);
   EXPECT_EQ(book.shares(now), (net::Shares{255, 255})) << "both are new";
   now += milliseconds{2000};
-  book.fill(3, now);
+  book.fill(2, 3, now);
   EXPECT_EQ(book.shares(now), (net::Shares{255, 255, 16}));
   EXPECT_TRUE(book.unsettled(now));
   EXPECT_EQ(book.shares(now + milliseconds{500})[2], 128);
@@ -280,10 +288,10 @@ TEST(SlotBook, TheSlotOfARetiredWorkerIsFreeOnceItAcceptsNoMore) {
   EXPECT_EQ(watched.book.eligible(), (Bools{true, false}));
   EXPECT_EQ(watched.book.slot_of(2), 1u);
   EXPECT_EQ(watched.after(4, {0, 7}).rescue, Slots{1});
-  EXPECT_EQ(watched.book.fill(3), 2u);
+  watched.book.fill(2, 3);
   watched.book.vacate(2, true);
   EXPECT_EQ(watched.book.slot_of(2), std::nullopt);
-  EXPECT_EQ(watched.book.fill(4), 1u);
+  watched.book.fill(1, 4);
   EXPECT_EQ(watched.book.eligible(), (Bools{true, true, true}));
 }
 
@@ -291,7 +299,7 @@ TEST(SlotBook, TheQueueOfTheOnlyWorkerWaitsForItsSuccessor) {
   Watched watched{1};
   watched.book.vacate(1, true);
   EXPECT_EQ(watched.after(4, {7}).rescue, Slots{});
-  EXPECT_EQ(watched.book.fill(2), 0u);
+  watched.book.fill(0, 2);
   EXPECT_EQ(watched.after(4, {7}).rescue, Slots{});
 }
 
@@ -338,6 +346,7 @@ TEST(SlotBook, HoldsItsPromisesInAnyOrderOfEvents) {
     const auto below = [&](unsigned limit) { return static_cast<unsigned>(random() % limit); };
     Watched watched{1, seed % 3 == 0 ? kSticky : kAdaptive};
     int last_worker = 1;
+    std::array<int, 8> slots{1};
     for (int step = 0; step < 300; ++step) {
       const int worker = static_cast<int>(below(static_cast<unsigned>(last_worker))) + 1;
       switch (below(7)) {
@@ -351,7 +360,9 @@ TEST(SlotBook, HoldsItsPromisesInAnyOrderOfEvents) {
           watched.book.retire(worker, below(2) == 0);
           break;
         case 3:
-          if (watched.book.size() < 8) watched.book.fill(++last_worker);
+          if (const std::size_t slot = below(8);
+              slots[slot] == 0 || !watched.book.slot_of(slots[slot]))
+            watched.book.fill(slot, slots[slot] = ++last_worker);
           break;
         default: {
           std::vector<unsigned> waiting(watched.book.size());

@@ -61,6 +61,7 @@ void Process::on_stderr(std::function<void(std::string_view)> handler) const {
 }
 
 int Worker::id() const { return impl_->id(); }
+std::optional<std::size_t> Worker::slot() const { return impl_->slot_if_known(); }
 Process Worker::process() const { return Process{impl_}; }
 SendResult Worker::send(const Value& message) const { return impl_->send(message, {}); }
 SendResult Worker::send(const Value& message,

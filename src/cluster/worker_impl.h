@@ -25,6 +25,7 @@ class WorkerImpl : public std::enable_shared_from_this<WorkerImpl> {
   virtual ~WorkerImpl() = default;
 
   virtual int id() const = 0;
+  virtual std::optional<std::size_t> slot_if_known() const = 0;
   virtual pid_t pid() const = 0;
   virtual bool connected() const = 0;
   virtual bool is_dead() const = 0;

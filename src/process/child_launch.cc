@@ -24,7 +24,8 @@ constexpr std::size_t kStandardCount = 3;
 
 // What a child must not take for its own.
 constexpr std::string_view kChannelVariables[] = {
-    "NODE_CHANNEL_FD", "NODE_CHANNEL_SERIALIZATION_MODE", "NODE_UNIQUE_ID", "COHORT_LIFELINE_FD"};
+    "NODE_CHANNEL_FD", "NODE_CHANNEL_SERIALIZATION_MODE", "NODE_UNIQUE_ID", "COHORT_LIFELINE_FD",
+    "COHORT_SLOT"};
 
 // The one place that knows which formats the channel speaks.
 const char* mode_name(Serialization serialization) {

@@ -12,6 +12,7 @@
 #include "harness/client.h"
 #include "harness/load.h"
 #include "harness/places.h"
+#include "harness/proc.h"
 #include "harness/program.h"
 
 namespace harness {
@@ -288,19 +289,30 @@ TEST(Failing, PrintsExactlyFiveLinesWhenEveryCpuIsBusy) {
 
 // --- own_policy
 
-TEST(OwnPolicy, ARequestForAShardComesToItsWorkerAndAnyOtherToAnybody) {
+TEST(OwnPolicy, ARequestForAShardComesToItsWorkerOrItsSuccessorAndAnyOtherToAnybody) {
   const std::uint16_t port = free_port();
   Program program{{example("own_policy"), "--port", std::to_string(port)}};
   const auto asked = [port](const std::string& path) { return http_get(port, path).body; };
   // Until its worker listens, others answer for a shard.
-  for (const std::string worker : {"1", "2", "3"})
-    ASSERT_TRUE(eventually("worker " + worker,
-                           [&] { return asked("/shard/" + worker) == "worker " + worker + '\n'; }));
-  for (int i = 0; i < 10; ++i)
-    for (const std::string worker : {"3", "1", "2"})
-      EXPECT_EQ(asked("/shard/" + worker), "worker " + worker + '\n');
-  EXPECT_TRUE(asked("/").starts_with("worker "));
-  EXPECT_TRUE(asked("/shard/9").starts_with("worker ")) << "nobody has that number";
+  const auto each_comes_to = [&](const std::vector<std::string>& workers) {
+    for (std::size_t slot = 0; slot < workers.size(); ++slot) {
+      const std::string path = "/shard/" + std::to_string(slot);
+      const std::string answer =
+          "slot " + std::to_string(slot) + ", worker " + workers[slot] + '\n';
+      EXPECT_TRUE(eventually(answer, [&] { return asked(path) == answer; }));
+      for (int i = 0; i < 10; ++i) EXPECT_EQ(asked(path), answer);
+    }
+  };
+  each_comes_to({"1", "2", "3"});
+  EXPECT_TRUE(asked("/").starts_with("slot "));
+  EXPECT_TRUE(asked("/shard/9").starts_with("slot ")) << "nobody has that number";
+  EXPECT_TRUE(asked("/shard/x").starts_with("slot "));
+  const auto ours = program.descendants();
+  for (const pid_t pid : processes_marked("COHORT_SLOT=1")) {
+    if (std::count(ours.begin(), ours.end(), pid) == 0) continue;
+    EXPECT_EQ(kill(pid, SIGKILL), 0);
+  }
+  each_comes_to({"1", "4", "3"});
   EXPECT_TRUE(program.ends_on_interrupt());
 }
 

@@ -387,7 +387,7 @@ TEST_P(Server, OnAsioServes) {
 TEST_P(Server, WithALoopOfItsOwnServesWhereThereIsADescriptor) {
   Program program = start("epoll_server");
   if (std::string_view{GetParam()} == "round-robin") {
-    EXPECT_TRUE(program.wait_for_error("under round-robin; use another policy"));
+    EXPECT_TRUE(program.wait_for_error("under round-robin; use adaptive, hash, sticky or shared"));
     EXPECT_TRUE(program.exits_with(1));
     return;
   }
