@@ -33,7 +33,8 @@ int main(int argc, char** argv) {
     cluster.keep(flags.number("--workers", 3));
   } else {
     const cohort::Worker self = cluster.worker();
-    const std::string body = "slot " + std::to_string(self.slot().value()) + ", worker " +
+    const auto slot = self.slot();  // none under a primary of Node's
+    const std::string body = "slot " + (slot ? std::to_string(*slot) : "none") + ", worker " +
                              std::to_string(self.id()) + '\n';
     cohort::http::create_server(cluster, [body](const auto& /*req*/, auto& res) {
       res.set_header("Connection", "close");

@@ -186,12 +186,13 @@ class Cluster {
   /// std::invalid_argument for Policy::Own, which is the other one's.
   void set_policy(Policy policy, std::optional<std::chrono::milliseconds> rescue_after = {});
   /// A policy of your own: `pick` returns the slot of the worker that the connection is for
-  /// (`Worker::slot`), or nothing for any. It waits for that worker while that one serves the port,
-  /// and goes to another otherwise: also until a successor of one that died listens.
+  /// (`Worker::slot`, from 0), or nothing for any. It waits for that worker while that one serves
+  /// the port, and goes to another otherwise: also until a successor of one that died listens.
   /// `peek_size`: how many bytes of it `pick` wants to see (the head of a request, a TLS
   /// ClientHello); connections are then accepted with their first data, or after about a second
   /// without. Called in the primary, for each connection: it must not block. What it throws ends
-  /// `run()`; the connection goes to any worker. Ignored once decided.
+  /// `run()`; the connection goes to any worker. As above once decided. Throws
+  /// std::invalid_argument for an empty function.
   void set_policy(std::function<std::optional<std::size_t>(const Arrival&)> pick,
                   std::size_t peek_size = 0);
   Policy policy() const;

@@ -64,7 +64,6 @@ bool is_permanent(const Error& error) {
     case ENFILE:
     case ETXTBSY:
     case EIO:
-    case EADDRINUSE:
       return false;
     default:
       return true;
@@ -89,7 +88,7 @@ class Runner {
   void on_fork(const Worker& worker);
   void on_error(const Worker& worker, const Error& error);
   void on_exit(const Worker& worker, const Exit& exit);
-  void on_signal(int number);
+  void on_signal();
   void await_signal();
   void look_after(Clock::duration delay);
   void look();
@@ -109,9 +108,8 @@ class Runner {
   std::map<int, Life> lives_;
   std::optional<Timer> next_look_;
   bool explained_silence_ = false;
-  std::optional<Clock::time_point> stopping_since_;
+  cluster::StopWishes stop_wishes_;
   int signals_seen_ = 0;
-  int last_signal_ = 0;
   std::optional<int> verdict_;  ///< The exit code, once we know that it cannot work.
 };
 
@@ -162,7 +160,7 @@ int Runner::run() {
     worker.on_error([this, worker](const Error& error) { on_error(worker, error); });
   const int code = cluster_.run();
   if (verdict_) return *verdict_;
-  if (signals_seen_ > 1) return 128 + last_signal_;
+  if (code >= 128) return code;          // A second signal.
   if (code != 0) return kExitTemporary;  // The library has said why.
   say(narrator_.stopped());
   return 0;
@@ -213,18 +211,15 @@ void Runner::on_exit(const Worker& worker, const Exit& exit) {
 }
 
 void Runner::await_signal() {
-  signals_.async_wait([this](const boost::system::error_code& error, int number) {
+  signals_.async_wait([this](const boost::system::error_code& error, int) {
     if (error) return;
-    on_signal(number);
+    on_signal();
     await_signal();
   });
 }
 
-void Runner::on_signal(int number) {
-  const auto now = Clock::now();
-  if (stopping_since_ && now - *stopping_since_ < cluster::kOneWish) return;
-  if (!stopping_since_) stopping_since_ = now;
-  last_signal_ = number;
+void Runner::on_signal() {
+  if (!stop_wishes_.is_one(Clock::now())) return;
   if (next_look_) next_look_->cancel();
   if (++signals_seen_ > 1) {
     if (!verdict_ && signals_seen_ == 2)

@@ -129,13 +129,11 @@ struct Cluster::Impl {
   void side_over(bool& side, int code) {
     side = true;
     exit_code = std::max(exit_code, code);
-    if (is_worker || !terminating || (own_over && primary_over)) io.stop();
+    if (is_worker || !stop_wishes.any() || (own_over && primary_over)) io.stop();
   }
 
   void terminate(int signal_number) {
-    const auto now = std::chrono::steady_clock::now();
-    if (terminating && now - *terminating < cluster::kOneWish) return;
-    if (!terminating) terminating = now;
+    if (!stop_wishes.is_one(std::chrono::steady_clock::now())) return;
     own_worker->terminate(signal_number, drain_timeout);
     if (!is_worker) primary.terminate();
   }
@@ -209,7 +207,7 @@ struct Cluster::Impl {
   std::vector<std::weak_ptr<Timer::Impl>> timers;
   std::chrono::milliseconds drain_timeout{std::chrono::seconds{25}};
   bool waits_for_signals = false;
-  std::optional<std::chrono::steady_clock::time_point> terminating;  // since when
+  cluster::StopWishes stop_wishes;
   bool own_over = false;
   bool primary_over = false;
   int exit_code = 0;
@@ -241,6 +239,7 @@ void Cluster::set_policy(Policy policy, std::optional<std::chrono::milliseconds>
 }
 void Cluster::set_policy(std::function<std::optional<std::size_t>(const Arrival&)> pick,
                          std::size_t peek_size) {
+  if (!pick) throw std::invalid_argument{"set_policy: the function that picks is empty"};
   impl_->primary.set_policy(
       {.policy = Policy::Own, .pick = std::move(pick), .peek_size = peek_size});
 }

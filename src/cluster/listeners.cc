@@ -86,7 +86,7 @@ int wire_errno(const Error& error) {
 struct Listeners::Entry {
   explicit Entry(const Loop& loop) : retry{loop.executor()} {}
   ~Entry() {
-    if (address.is_unix()) net::remove_socket_file(address);
+    if (address.is_unix() && !arrivals_stopped) net::remove_socket_file(address);
   }
 
   std::string key;
@@ -120,6 +120,7 @@ struct Listeners::Entry {
   boost::asio::steady_timer retry;
   bool complained = false;  // of having no descriptors, since the last connection
   bool released = false;    // closed as soon as nothing is unanswered
+  bool arrivals_stopped = false;
 };
 
 Listeners::Listeners(const Loop& loop, ChosenPolicy policy, Decided decided)
@@ -140,9 +141,11 @@ Listeners::Entry* Listeners::find(const std::string& key) {
 }
 
 void Listeners::query(HandoffPeer& worker, const QueryServer& query) {
+  if (ends_) return;  // as one that comes when its worker was told to end
   // Node's `listen({fd: 3})`, of a descriptor that the worker was started with.
   if (Entry* const lent = find_lent(worker.id(), query.fd.value_or(-1))) {
-    const int fd = lent->slots ? lent->slots->fd(worker.slot()) : lent->shared.get();
+    const int fd =
+        lent->slots ? lent->slots->fd(lent->slots->slot_of(worker.id())) : lent->shared.get();
     sys::set_nonblocking(fd, true);
     return reply(worker, *lent, query, cluster_message(), fd);
   }
@@ -160,7 +163,7 @@ void Listeners::query(HandoffPeer& worker, const QueryServer& query) {
   const auto fd = join(worker, *entry, query.accepts_only);
   if (!fd) return refuse(worker, query, wire_errno(fd.error()));
   Value answer = cluster_message();
-  if (entry->slots) answer["slot"] = worker.slot();
+  if (entry->slots) answer["slot"] = entry->slots->slot_of(worker.id());
   reply(worker, *entry, query, std::move(answer), *fd);
   // With slots the next look tells who takes connections.
   if (entry->slots) return;
@@ -173,9 +176,9 @@ void Listeners::query(HandoffPeer& worker, const QueryServer& query) {
 Result<int> Listeners::join(HandoffPeer& worker, Entry& entry, bool only_accepts) {
   int fd = entry.policy == Policy::Shared ? entry.shared.get() : -1;
   if (entry.slots) {
-    const auto joined = entry.slots->join(worker.slot(), worker.id(), only_accepts);
-    if (!joined) return joined.error();
-    fd = entry.slots->fd(worker.slot());
+    const auto slot = entry.slots->join(worker.slot(), worker.id(), only_accepts);
+    if (!slot) return slot.error();
+    fd = entry.slots->fd(*slot);
   }
   entry.released = false;
   entry.users[worker.id()] = &worker;
@@ -186,6 +189,7 @@ Result<int> Listeners::join(HandoffPeer& worker, Entry& entry, bool only_accepts
 Result<Listeners::Lent> Listeners::lend(HandoffPeer& worker, std::size_t index,
                                         const Address& address) {
   if (address.is_datagram()) return net::no_connections(address);
+  if (ends_) return system_error(ECANCELED, "listen " + to_string(address), "the service ends");
   const std::string key = lent_key(index) + to_string(address);
   Entry* entry = find(key);
   const bool is_new = entry == nullptr;
@@ -513,13 +517,15 @@ bool Listeners::any_waiting(int worker) const {
 
 bool Listeners::stop_arrivals() {
   bool any = false;
+  ends_ = true;
   for (const auto& [key, entry] : entries_) {
     if (!entry->ends_with_the_service()) continue;
     any = true;
+    entry->arrivals_stopped = true;
     if (entry->slots)
       entry->slots->stop_arrivals();
     else if (entry->address.is_unix())
-      net::remove_socket_file(std::exchange(entry->address, {}));  // a successor's may follow
+      net::remove_socket_file(entry->address);  // the next one may be a successor's
     else
       net::stop_arrivals(entry->one_socket());
   }
@@ -529,9 +535,10 @@ bool Listeners::stop_arrivals() {
 bool Listeners::any_waiting() const {
   return std::any_of(entries_.begin(), entries_.end(), [](const auto& found) {
     const Entry& entry = *found.second;
-    if (!entry.ends_with_the_service()) return false;
+    if (!entry.arrivals_stopped || entry.users.empty()) return false;
     if (entry.dispatcher.waiting() > 0) return true;
-    return entry.slots ? entry.slots->any_waiting() : sys::poll(entry.one_socket(), POLLIN, 0) > 0;
+    if (entry.slots) return entry.slots->any_waiting();
+    return (sys::poll(entry.one_socket(), POLLIN, 0) & POLLIN) != 0;
   });
 }
 

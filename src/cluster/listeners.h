@@ -90,8 +90,8 @@ class Listeners {
   bool publishes(int worker, const std::string& key, std::shared_ptr<const net::Load> load);
   /// Whether connections wait that the worker would accept, other than from the primary.
   bool any_waiting(int worker) const;
-  /// The service ends: as net::stop_arrivals for every port that ends with it. What has arrived
-  /// still comes to the workers. False: there is no such port.
+  /// The service ends: as net::stop_arrivals for every port that ends with it, and no port is
+  /// opened any more. What has arrived still comes to the workers. False: there is no such port.
   bool stop_arrivals();
   /// Whether connections wait at those ports.
   bool any_waiting() const;
@@ -131,6 +131,7 @@ class Listeners {
   SlotBook::Weights weights_;
   std::map<std::string, std::unique_ptr<Entry>> entries_;
   bool complained_ = false;  // of a kernel that does not steer
+  bool ends_ = false;
 };
 
 }  // namespace cohort::cluster

@@ -100,7 +100,7 @@ ParentChannel take_parent_channel() {
   sys::set_nonblocking(*fd, true);
   parent.of_cohort = of_cohort;
   if (id_text) parent.worker_id = to_int(*id_text).value_or(0);
-  if (id_text && slot_text)
+  if (of_cohort && id_text && slot_text)
     if (const auto slot = to_int(*slot_text); slot && *slot >= 0) parent.slot = *slot;
   return parent;
 }

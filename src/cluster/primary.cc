@@ -22,16 +22,9 @@ constexpr std::chrono::milliseconds kArrivalsMin{100};
 constexpr std::chrono::milliseconds kArrivalsLook{10};
 constexpr std::chrono::milliseconds kArrivalsMax{2000};
 
-// Node takes a word that it does not know for none.
-Policy policy_from_environment(bool may_complain) {
+std::string policy_of_environment() {
   const char* value = std::getenv("NODE_CLUSTER_SCHED_POLICY");
-  if (value == nullptr || *value == '\0') return Policy::Auto;
-  const auto policy = policy_from(value);
-  if (!policy && may_complain)
-    std::cerr << "cohort: NODE_CLUSTER_SCHED_POLICY=" << value
-              << ": not a policy; going on with auto (others: adaptive, hash, sticky, round-robin, "
-                 "shared)\n";
-  return policy.value_or(Policy::Auto);
+  return value != nullptr ? value : "";
 }
 
 }  // namespace
@@ -42,9 +35,9 @@ Primary::Primary(const Loop& loop, std::shared_ptr<Calls> calls, bool may_fork,
       calls_{std::move(calls)},
       may_fork_{may_fork},
       finish_{std::move(finish)},
-      policy_{.policy = policy_from_environment(may_fork)},
+      policy_{.policy = policy_from(policy_of_environment()).value_or(Policy::Auto)},
       timer_{loop.context()},
-      arrivals_timer_{loop.context()} {}
+      arrivals_timer_{loop.executor()} {}
 
 Primary::~Primary() {
   for (const auto& [id, entry] : workers_) entry.worker->abandon();
@@ -54,6 +47,12 @@ Primary::~Primary() {
 
 void Primary::setup(const Settings& settings) {
   if (!set_up_) {
+    // Node takes a word that it does not know for none.
+    const std::string word = policy_of_environment();
+    if (!policy_chosen_ && may_fork_ && !word.empty() && !policy_from(word))
+      std::cerr << "cohort: NODE_CLUSTER_SCHED_POLICY=" << word
+                << ": not a policy; going on with auto (others: adaptive, hash, sticky, "
+                   "round-robin, shared)\n";
     // In a turn of its own: the listeners are in the middle of something.
     const auto decided = [this](const Address& address, Policy policy, const std::string& why) {
       loop_.post(callbacks_.wrap(
@@ -68,9 +67,10 @@ void Primary::setup(const Settings& settings) {
 }
 
 void Primary::set_policy(ChosenPolicy chosen) {
-  if (!set_up_)
+  if (!set_up_) {
     policy_ = std::move(chosen);
-  else if (may_fork_)
+    policy_chosen_ = true;
+  } else if (may_fork_)
     std::cerr << "cohort: set_policy(" << to_string(chosen.policy)
               << ") comes too late and changes nothing: the policy was decided ("
               << to_string(policy_.policy) << ") at the first setup_primary, fork or keep\n";
@@ -108,7 +108,8 @@ std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
 // One that no living process has: the wanted one, else the first.
 std::size_t Primary::free_slot(std::optional<std::size_t> wanted) const {
   std::set<std::size_t> taken;
-  for (const auto& [id, entry] : workers_) taken.insert(entry.worker->slot());
+  for (const auto& [id, entry] : workers_)
+    if (!entry.worker->is_dead()) taken.insert(entry.worker->slot());
   if (wanted && !taken.contains(*wanted)) return *wanted;
   std::size_t slot = 0;
   while (taken.contains(slot)) ++slot;
@@ -238,11 +239,15 @@ void Primary::carry_out(const SupervisorAction& action) {
   if (const auto* fork_action = std::get_if<action::Fork>(&action)) {
     fork_worker({}, fork_action->place);
   } else if (std::holds_alternative<action::DisconnectAll>(action)) {
-    if (!arrivals_until_) arrivals_until_ = std::chrono::steady_clock::now() + kArrivalsMax;
-    if (listeners_ && listeners_->stop_arrivals())
-      let_arrivals_in(kArrivalsMin);
-    else
+    if (letting_in_) return;  // who came since is told with the others
+    if (!arrivals_until_ && listeners_ && listeners_->stop_arrivals()) {
+      const auto drain =
+          std::chrono::duration_cast<std::chrono::milliseconds>(supervisor_.drain_timeout);
+      arrivals_until_ = std::chrono::steady_clock::now() + std::min(kArrivalsMax, drain / 2);
+      let_arrivals_in(std::min(kArrivalsMin, drain / 4));
+    } else {
       disconnect_all();
+    }
   } else if (std::holds_alternative<action::KillAll>(action)) {
     for (const auto& [id, entry] : workers_) entry.worker->kill(SIGKILL);
   } else if (std::holds_alternative<action::GiveUp>(action)) {
@@ -256,12 +261,14 @@ void Primary::carry_out(const SupervisorAction& action) {
 // A port that is closed resets what waits in its queue. So first nothing more comes, and the
 // workers go on until they have taken all that has.
 void Primary::let_arrivals_in(std::chrono::milliseconds time) {
+  letting_in_ = true;
   arrivals_timer_.expires_after(time);
   arrivals_timer_.async_wait(callbacks_.wrap([this](boost::system::error_code error) {
     if (error || supervisor_.phase != Supervisor::Phase::Draining) return;
     const bool late = std::chrono::steady_clock::now() >= *arrivals_until_;
     if (listeners_->any_waiting() && !late) return let_arrivals_in(kArrivalsLook);
-    loop_.run_here(callbacks_.wrap([this] { disconnect_all(); }));
+    letting_in_ = false;
+    disconnect_all();
   }));
 }
 

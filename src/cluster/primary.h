@@ -94,6 +94,7 @@ class Primary final : private ForkedWorkerOwner {
   std::function<void(int)> finish_;
   Settings settings_;
   bool set_up_ = false;
+  bool policy_chosen_ = false;  // not by the environment
   ChosenPolicy policy_;
   SlotBook::Weights weights_;
   std::unique_ptr<Listeners> listeners_;  // before the workers, which use it
@@ -104,6 +105,7 @@ class Primary final : private ForkedWorkerOwner {
   boost::asio::steady_timer timer_;
   boost::asio::steady_timer arrivals_timer_;
   std::optional<std::chrono::steady_clock::time_point> arrivals_until_;
+  bool letting_in_ = false;
   std::vector<std::function<void()>> disconnect_waiters_;
   std::optional<LastDeath> last_death_;
   int exit_code_ = 0;

@@ -15,12 +15,18 @@ constexpr int kTrustedMax = 25;  // times `rescue_after`
 
 }  // namespace
 
-void SlotBook::fill(std::size_t at, int worker, TimePoint now, bool only_accepts) {
+std::size_t SlotBook::fill(std::size_t number, int worker, TimePoint now, bool only_accepts) {
   const bool others_are_warm = std::any_of(slots_.begin(), slots_.end(), [&](const Slot& slot) {
     return slot.serves() && now - slot.came >= weights_.slow_start;
   });
-  if (at >= slots_.size()) slots_.resize(at + 1);
-  Slot* const slot = &slots_[at];
+  const auto find_empty = [&](auto is_meant) {
+    return std::find_if(slots_.begin(), slots_.end(),
+                        [&](const Slot& slot) { return !slot.worker && is_meant(slot); });
+  };
+  auto slot = find_empty([&](const Slot& candidate) { return candidate.number == number; });
+  if (slot == slots_.end()) slot = find_empty([](const Slot&) { return true; });
+  if (slot == slots_.end()) slot = slots_.insert(slots_.end(), Slot{});
+  slot->number = number;
   slot->worker = worker;
   slot->only_accepts = only_accepts;
   slot->came = now;
@@ -31,6 +37,7 @@ void SlotBook::fill(std::size_t at, int worker, TimePoint now, bool only_accepts
   slot->trusted_for = {};
   slot->taken.reset();
   slot->waiting = 0;  // what is there waits for this worker from now on
+  return static_cast<std::size_t>(slot - slots_.begin());
 }
 
 void SlotBook::retire(int worker, bool successor_expected) {
@@ -180,7 +187,8 @@ std::vector<bool> SlotBook::eligible() const {
 }
 
 unsigned SlotBook::weight(std::size_t slot) const {
-  return slot < weights_.of_slots.size() ? weights_.of_slots[slot] : 1;
+  const std::size_t number = slots_[slot].number;
+  return number < weights_.of_slots.size() ? weights_.of_slots[number] : 1;
 }
 
 net::Shares SlotBook::shares(TimePoint now) const {

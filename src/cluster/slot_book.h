@@ -38,18 +38,18 @@ class SlotBook {
   };
 
   struct Weights {
-    std::vector<unsigned> of_slots;              ///< 1 for those that are not given.
+    std::vector<unsigned> of_slots;              ///< As `Cluster::set_weights`.
     std::chrono::milliseconds slow_start{1000};  ///< As `Cluster::set_weights`.
   };
 
   explicit SlotBook(Rules rules) : rules_{rules} {}
   void set_weights(Weights weights) { weights_ = std::move(weights); }
 
-  /// The slot is the worker's from now on. Those before it that never had one get no connections
-  /// while others can. `only_accepts`: the worker can neither be asked nor handed anything. Where
-  /// all are like that, nothing but they takes connections, and a queue that shrinks shows that its
-  /// worker turns.
-  void fill(std::size_t slot, int worker, TimePoint now = {}, bool only_accepts = false);
+  /// Where the worker is from now on: where one of its slot (Worker::slot) was, else at the first
+  /// place without a worker, else at a new one, number `size()` until now.
+  /// `only_accepts`: the worker can neither be asked nor handed anything. Where all are like that,
+  /// nothing but they takes connections, and a queue that shrinks shows that its worker turns.
+  std::size_t fill(std::size_t slot, int worker, TimePoint now = {}, bool only_accepts = false);
   /// The worker ends: it gets no more connections, but still accepts those that wait. Where nothing
   /// is steered around, what arrives waits for its successor, if one is `expected`.
   void retire(int worker, bool successor_expected);
@@ -99,6 +99,7 @@ class SlotBook {
   struct Slot {
     bool serves() const { return worker && !retired; }
 
+    std::size_t number = 0;  // of its worker's slot: not every worker uses every port
     std::optional<int> worker;
     bool only_accepts = false;
     bool retired = false;

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <array>
 #include <random>
 
 namespace cohort::cluster {
@@ -83,18 +82,24 @@ TEST(SlotBook, ASuccessorsNumbersAreItsOwn) {
   EXPECT_EQ(watched.see(1, {{1, 7}, {0, 5}}).rescue, Slots{0});
 }
 
-TEST(SlotBook, ASlotBelowThatNobodyFilledYetGetsNothing) {
-  for (const auto& rules : {kAdaptive, kSticky}) {
-    Watched watched{2, rules};
-    watched.book.vacate(2, false);
-    EXPECT_EQ(watched.book.slot_of(2), std::nullopt);
-    watched.book.fill(3, 4);
-    EXPECT_EQ(watched.book.size(), 4u);
-    EXPECT_EQ(watched.book.slot_of(4), 3u);
-    EXPECT_EQ(watched.book.eligible(), (Bools{true, false, false, true}));
-    watched.book.fill(2, 5);
-    EXPECT_EQ(watched.book.eligible(), (Bools{true, false, true, true}));
-  }
+TEST(SlotBook, AWorkerIsWhereOneOfItsSlotWasElseInTheFirstEmptyPlace) {
+  Watched watched{3};
+  EXPECT_EQ(watched.book.size(), 3u);
+  watched.book.vacate(2, true);
+  watched.book.vacate(3, true);
+  EXPECT_EQ(watched.book.fill(2, 4), 2u) << "of slot 2";
+  EXPECT_EQ(watched.book.fill(7, 5), 1u);
+  EXPECT_EQ(watched.book.fill(1, 6), 3u) << "slots that do not use the port have none there";
+  EXPECT_EQ(watched.book.slot_of(4), 2u);
+  EXPECT_EQ(watched.book.slot_of(2), std::nullopt);
+}
+
+TEST(SlotBook, WeightsAreOfTheWorkersSlots) {
+  SlotBook book{kAdaptive};
+  book.set_weights({.of_slots = {1, 1, 4}});
+  book.fill(2, 1);
+  book.fill(0, 2);
+  EXPECT_EQ(book.shares({}), (net::Shares{255, 64}));
 }
 
 TEST(SlotBook, ASlotWithoutAWorkerGetsNothingWhileOthersCan) {
@@ -346,7 +351,6 @@ TEST(SlotBook, HoldsItsPromisesInAnyOrderOfEvents) {
     const auto below = [&](unsigned limit) { return static_cast<unsigned>(random() % limit); };
     Watched watched{1, seed % 3 == 0 ? kSticky : kAdaptive};
     int last_worker = 1;
-    std::array<int, 8> slots{1};
     for (int step = 0; step < 300; ++step) {
       const int worker = static_cast<int>(below(static_cast<unsigned>(last_worker))) + 1;
       switch (below(7)) {
@@ -360,9 +364,7 @@ TEST(SlotBook, HoldsItsPromisesInAnyOrderOfEvents) {
           watched.book.retire(worker, below(2) == 0);
           break;
         case 3:
-          if (const std::size_t slot = below(8);
-              slots[slot] == 0 || !watched.book.slot_of(slots[slot]))
-            watched.book.fill(slot, slots[slot] = ++last_worker);
+          if (watched.book.size() < 8) watched.book.fill(below(8), ++last_worker);
           break;
         default: {
           std::vector<unsigned> waiting(watched.book.size());

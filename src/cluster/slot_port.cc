@@ -74,14 +74,18 @@ void SlotPort::decide() {
                 (why.detail.empty() ? "" : ", " + why.detail) + ')');
 }
 
-Result<void> SlotPort::join(std::size_t slot, int worker, bool only_accepts) {
-  while (group_.size() <= slot)
-    if (auto added = group_.add(); !added) return added.error();
-  book_.fill(slot, worker, Clock::now(), only_accepts);
+Result<std::size_t> SlotPort::join(std::size_t number, int worker, bool only_accepts) {
+  const std::size_t slot = book_.fill(number, worker, Clock::now(), only_accepts);
   loads_.resize(book_.size());
+  if (slot == group_.size()) {
+    if (auto added = group_.add(); !added) {
+      book_.vacate(worker, false);
+      return added.error();
+    }
+  }
   while (buckets_.slots() < group_.size()) buckets_.add_slot();
   workers_changed();
-  return {};
+  return slot;
 }
 
 void SlotPort::publishes(int worker, std::shared_ptr<const net::Load> load) {

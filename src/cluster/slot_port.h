@@ -43,8 +43,8 @@ class SlotPort {
   SlotPort(const SlotPort&) = delete;
   SlotPort& operator=(const SlotPort&) = delete;
 
-  /// As SlotBook::fill.
-  Result<void> join(std::size_t slot, int worker, bool only_accepts);
+  /// As SlotBook::fill. No worker has two slots of a port.
+  Result<std::size_t> join(std::size_t slot, int worker, bool only_accepts);
   int fd(std::size_t slot) const { return group_.fd(slot); }
   /// Of a worker that joined.
   std::size_t slot_of(int worker) const { return book_.slot_of(worker).value(); }

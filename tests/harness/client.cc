@@ -262,9 +262,10 @@ testing::AssertionResult accepts(std::uint16_t port) {
                     [&] { return TcpClient{}.connect(port).empty(); });
 }
 
-testing::AssertionResult is_closed(std::uint16_t port) {
-  return eventually("port " + std::to_string(port) + " to be closed",
-                    [&] { return TcpClient{}.connect(port) == "connect: refused"; });
+testing::AssertionResult is_closed(std::uint16_t port, milliseconds deadline) {
+  return eventually(
+      "port " + std::to_string(port) + " to be closed",
+      [&] { return TcpClient{}.connect(port) == "connect: refused"; }, deadline);
 }
 
 HttpResponse exchange(TcpClient& client, const HttpRequest& request, milliseconds deadline) {

@@ -55,7 +55,7 @@ class TcpClient {
 testing::AssertionResult accepts(std::uint16_t port);
 /// Waits until nobody listens on the port. A process that is killed closes its descriptors a moment
 /// after the memory by which it is known.
-testing::AssertionResult is_closed(std::uint16_t port);
+testing::AssertionResult is_closed(std::uint16_t port, milliseconds deadline = kPatience);
 
 struct HttpRequest {
   std::string method = "GET";

@@ -249,7 +249,7 @@ TEST_P(Orphans, NoWorkerIsLeftOneSecondAfterItsPrimaryWasKilled) {
   ASSERT_FALSE(program.descendants().empty());
   program.signal(SIGKILL);
   EXPECT_TRUE(program.leaves_no_process(1s));
-  EXPECT_TRUE(is_closed(port));
+  EXPECT_TRUE(is_closed(port, 1s));
 }
 
 // --- descriptors

@@ -231,6 +231,24 @@ TEST_P(Steered, KillingWorkersLosesOnlyWhatTheyHadAccepted) {
   EXPECT_TRUE(program.ends_on_interrupt());
 }
 
+TEST_P(Steered, WhoIsForkedAsOneDiesIsInItsSlot) {
+  Program& program = start({});
+  const std::vector<pid_t> first = listening();
+  for (std::size_t i = 0; i < 3; ++i) {
+    ASSERT_EQ(kill(first[i], SIGKILL), 0);
+    EXPECT_TRUE(program.wait_until("a successor", [&] { return listening().size() > 4 + i; }));
+    const auto of = [&](pid_t pid) {
+      const std::string middle = ' ' + std::to_string(pid) + " slot ";
+      for (const std::string& line : program.lines())
+        if (const auto at = line.find(middle); at != line.npos)
+          return line.substr(at + middle.size());
+      return std::string{"none"};
+    };
+    EXPECT_EQ(of(listening().back()), of(first[i]));
+  }
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
 TEST_P(Steered, ReplacingEveryWorkerLosesNoRequest) {
   for (const bool keep_alive : {false, true}) {
     if (keep_alive && of_node()) continue;  // it closes its idle connections: docs/policies.md
@@ -289,6 +307,16 @@ TEST_P(Steered, IdleConnectionsOutliveTheirWorkers) {
   fresh.clear();
   used.clear();
   EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+// Its workers are told to end before the time for that is over.
+TEST_P(Steered, AStopWithLittleTimeStillLetsARequestFinish) {
+  Program& program = start({"--drain", "400"});
+  Blocking request{port, 250ms};
+  EXPECT_TRUE(request.waits());
+  program.signal(SIGTERM);
+  EXPECT_TRUE(program.exits_with(0));
+  EXPECT_TRUE(request.answered());
 }
 
 // Who had connected is answered; who had not is refused, or was not heard and tries again.

@@ -266,7 +266,7 @@ TEST_P(Guest, IsGoneOneSecondAfterItsPrimaryWasKilled) {
         primary.wait_for_line("listening " + std::to_string(id) + ' ' + std::to_string(port)));
   primary.signal(SIGKILL);
   EXPECT_TRUE(primary.leaves_no_process(1s));
-  EXPECT_TRUE(is_closed(port));
+  EXPECT_TRUE(is_closed(port, 1s));
 }
 
 // --- without a cluster

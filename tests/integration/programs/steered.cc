@@ -2,6 +2,7 @@
 // `/block/MS` after MS milliseconds in which the worker does nothing else.
 //
 //   steered --port N [--workers N] [--replace N] [--counts N,N,...] [--exec SCRIPT] [--uid N]
+//           [--drain MS]
 //
 // A worker that dies is replaced at once. --replace: N times a successor is forked, and the oldest
 // worker told to disconnect once that one listens. --counts: so many workers, a second each.
@@ -36,8 +37,11 @@ class Primary {
     cohort::Settings settings{.exec = flags.text("--exec", "")};
     if (const auto uid = flags.number("--uid", 0); uid != 0) settings.uid = uid;
     cluster.setup_primary(settings);
+    if (const auto drain = flags.number("--drain", 0); drain != 0)
+      cluster.set_drain_timeout(std::chrono::milliseconds{drain});
     cluster.on_listening([this](cohort::Worker worker, const cohort::Address&) {
-      std::cout << "listening " << worker.id() << ' ' << worker.process().pid() << '\n';
+      std::cout << "listening " << worker.id() << ' ' << worker.process().pid() << " slot "
+                << worker.slot().value() << '\n';
       ++listening_;
       if (replacing_ && worker.id() == successor_) replaced();
     });
