@@ -239,9 +239,9 @@ class Cluster {
   Timer set_timeout(std::chrono::milliseconds delay, std::function<void()> task);
 
   /// Runs the loop until nothing is left to do, and returns the exit code. TERM and INT drain:
-  /// workers finish what they serve, for `drain_timeout` at most; a second one kills at once. An
-  /// exception that escapes a handler ends the process as in Node: message on stderr, messages
-  /// flushed, 1.
+  /// workers finish what they serve, for `drain_timeout` at most; a second one, 100 ms later or
+  /// more, kills at once. An exception that escapes a handler ends the process as in Node: message
+  /// on stderr, messages flushed, 1.
   int run();
   /// How long a drain may take before the workers are killed. Default: 25 s.
   void set_drain_timeout(std::chrono::milliseconds timeout);

@@ -47,7 +47,7 @@ class StopWishes {
 struct Supervisor {
   enum class Phase : std::uint8_t {
     Running,
-    Draining,  ///< Workers were asked to end.
+    Draining,  ///< Workers are asked to end, or will be once nothing waits for them.
     Killing,   ///< Workers were killed; their exits are awaited.
     Over,      ///< The loop may end. Terminal.
   };
@@ -97,7 +97,7 @@ namespace action {
 struct Fork {
   std::size_t place;
 };  ///< Fork a worker for it, then report `Forked`.
-struct DisconnectAll {};  ///< Ask every live worker to end.
+struct DisconnectAll {};  ///< Ask every live worker to end, when it has taken what arrived for it.
 struct KillAll {};        ///< SIGKILL every live worker.
 struct GiveUp {};         ///< No worker was ever ready: say why. `Finish` follows.
 struct Finish {};         ///< Stop the loop.

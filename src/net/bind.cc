@@ -147,7 +147,7 @@ void defer_accept(int fd) {
   sys::set_int_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, kSeconds);
 }
 
-// A socket filter; accepted connections inherit it, but get no SYN.
+// A socket filter; accepted connections inherit it, and expect no SYN.
 void stop_arrivals(int fd) {
   constexpr std::uint32_t kFlags = 13;  // in the TCP header
   constexpr std::uint32_t kSyn = 0x02, kAck = 0x10;
