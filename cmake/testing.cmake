@@ -7,9 +7,11 @@ if(COHORT_BUILD_TESTS)
   include(GoogleTest)
 endif()
 
-# The real Node binaries of the interop tests; `scripts/setup test` puts them there.
+# The real Node binaries of the interop tests, and what Node programs use: node_modules/ of tests/interop/frameworks,
+# and next_app/, built. `scripts/setup test` puts them there.
 set(COHORT_NODE20 ${PROJECT_SOURCE_DIR}/.peers/node20/bin/node CACHE FILEPATH "Node.js 20")
 set(COHORT_NODE26 ${PROJECT_SOURCE_DIR}/.peers/node26/bin/node CACHE FILEPATH "Node.js 26")
+set(COHORT_FRAMEWORKS ${PROJECT_SOURCE_DIR}/.peers/frameworks CACHE PATH "Express, Next.js...")
 
 # Seconds that one test may take; sanitizers make everything several times slower.
 set(COHORT_TEST_TIMEOUT 180)

@@ -29,6 +29,7 @@ std::string source(std::string_view path) {
 
 std::string node20() { return from_environment("COHORT_NODE20", COHORT_NODE20); }
 std::string node26() { return from_environment("COHORT_NODE26", COHORT_NODE26); }
+std::string frameworks() { return from_environment("COHORT_FRAMEWORKS", COHORT_FRAMEWORKS); }
 
 TempDir::TempDir() {
   std::string pattern = std::filesystem::temp_directory_path() / "cohort-test-XXXXXX";

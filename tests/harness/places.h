@@ -21,6 +21,10 @@ std::string source(std::string_view path);
 /// Real Node binaries: $COHORT_NODE20, else where `scripts/setup` put them.
 std::string node20();
 std::string node26();
+/// Express, Fastify, Next.js... of tests/interop/frameworks: $COHORT_FRAMEWORKS, else where
+/// `scripts/setup` put them. NODE_PATH=.../node_modules lets a script require() them from anywhere;
+/// next_app/ is built, and served by `node_modules/next/dist/bin/next start next_app`.
+std::string frameworks();
 
 /// A folder that is removed with the object.
 class TempDir {
