@@ -21,7 +21,7 @@ _cohort() {
     -b | --balance) mapfile -t COMPREPLY < <(compgen -W 'auto adaptive hash sticky round-robin shared' -- "$current") ;;
     *)
       if [[ $current == -* && $previous != -- ]]; then
-        mapfile -t COMPREPLY < <(compgen -W '--workers --balance --listen --json --help --' -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W '--workers --balance --listen --json --help --version --' -- "$current")
       else
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -fc -- "$current" | sort -u)

@@ -54,7 +54,10 @@ boost::system::error_code make_error_code(Errc code) noexcept {
 }
 
 std::string Error::message() const {
-  std::string reason = code.message();
+  // The C library's "Connection timed out" is wrong of a child or a call.
+  const bool timed_out =
+      code.category() == boost::system::system_category() && code.value() == ETIMEDOUT;
+  std::string reason = timed_out ? "timed out" : code.message();
   // The C library writes "Permission denied"; within a sentence it is lower case.
   if (reason.size() > 1 && std::islower(static_cast<unsigned char>(reason[1])))
     reason[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(reason[0])));

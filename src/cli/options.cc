@@ -11,9 +11,11 @@ namespace {
 
 constexpr unsigned kWorkersMax = 1024;
 
+constexpr const char* kVersion = "cohort " COHORT_VERSION "\n";
+
 constexpr const char* kHelp =
     R"(Usage: cohort run [OPTION...] PROGRAM [ARG...]
-       cohort run --help | --version
+       cohort --help | --version
 
 cohort runs one server on every core: a primary process owns the port, workers
 share it, and those that die are replaced.
@@ -57,6 +59,7 @@ Options:
                           descriptors 3, 4... Not with round-robin.
       --json              Events on stderr as JSON objects, one on each line.
   -h, --help              This text.
+  -V, --version           The version of cohort.
 
 Examples:
   cohort run server.js                      one worker for each CPU
@@ -112,7 +115,7 @@ std::variant<RunOptions, Answer> parse_run(const std::vector<std::string>& argum
   app.set_help_flag();
   std::string workers = "auto", policy;
   std::vector<std::string> listen;
-  bool json = false, help = false;
+  bool json = false, help = false, version = false;
   const auto last = CLI::MultiOptionPolicy::TakeLast;
   const CLI::Option* workers_option =
       app.add_option("-w,--workers", workers)->multi_option_policy(last);
@@ -122,16 +125,18 @@ std::variant<RunOptions, Answer> parse_run(const std::vector<std::string>& argum
   app.add_option("--listen", listen)->type_size(1)->allow_extra_args(false);
   app.add_flag("--json", json);
   app.add_flag("-h,--help", help);
+  app.add_flag("-V,--version", version);
   try {
     app.parse(std::vector<std::string>{arguments.rbegin(), arguments.rend()});
   } catch (const CLI::ArgumentMismatch&) {
     return usage_error(arguments.back() + " needs a value", kTryRunHelp);
   } catch (const CLI::ConversionError&) {
-    return usage_error("--json and --help take no value", kTryRunHelp);
+    return usage_error("--json, --help and --version take no value", kTryRunHelp);
   } catch (const CLI::ParseError& error) {
     return usage_error(error.what(), kTryRunHelp);
   }
   if (help) return Answer{0, kRunHelp};
+  if (version) return Answer{0, kVersion};
 
   std::vector<std::string> rest = app.remaining();
   if (!rest.empty() && rest.front() == "--") {
@@ -180,7 +185,7 @@ std::variant<RunOptions, Answer> parse_command_line(const std::vector<std::strin
   const std::string& command = arguments.front();
   if (command == "run") return parse_run({arguments.begin() + 1, arguments.end()});
   if (command == "--help" || command == "-h" || command == "help") return Answer{0, kHelp};
-  if (command == "--version" || command == "-V") return Answer{0, "cohort " COHORT_VERSION "\n"};
+  if (command == "--version" || command == "-V") return Answer{0, kVersion};
   if (command.front() == '-') {
     return usage_error(in_quotes(command) + " is not an option of cohort", "Try: cohort --help");
   }

@@ -185,7 +185,12 @@ TEST(CommandLine, TheVersionIsOneLine) {
   const Answer said = answer({"--version"});
   EXPECT_EQ(said.code, 0);
   EXPECT_EQ(said.text, "cohort " COHORT_VERSION "\n");
-  EXPECT_EQ(answer({"-V"}).text, said.text);
+  for (const Arguments& arguments :
+       {Arguments{"-V"}, Arguments{"run", "--version"}, Arguments{"run", "-w", "2", "-V"}}) {
+    EXPECT_EQ(answer(arguments).text, said.text);
+    EXPECT_EQ(answer(arguments).code, 0);
+  }
+  EXPECT_EQ(run_options({"run", "server.js", "--version"}).args, Arguments{"--version"});
 }
 
 }  // namespace

@@ -161,9 +161,9 @@ Narrator::Reports Narrator::policy(const Address& address, Policy policy, std::s
   Value fields = address_fields(address);
   fields["policy"] = to_string(policy);
   fields["why"] = why;
-  return {{.event = "policy",
-           .text = url(address) + ": " + to_string(policy) + ", " + std::string{why},
-           .fields = std::move(fields)}};
+  std::string text = url(address) + ": " + to_string(policy);
+  if (explained_.emplace(policy, why).second) text += ", " + std::string{why};
+  return {{.event = "policy", .text = std::move(text), .fields = std::move(fields)}};
 }
 
 Narrator::Reports Narrator::exited(int worker, const Exit& exit, bool asked,

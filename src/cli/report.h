@@ -12,6 +12,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cli/wrapper_check.h"
@@ -52,7 +53,7 @@ class Narrator {
   Report started(Policy policy, pid_t pid) const;
   Reports forked(int worker, pid_t pid);
   Reports listening(int worker, const Address& address);
-  /// How connections come to the workers: once for each address.
+  /// How connections come to the workers: once for each address; why so, once for all.
   Reports policy(const Address& address, Policy policy, std::string_view why);
   /// `asked`: the worker was told to end, or told us that it would. `load`: what it published, if
   /// it did.
@@ -91,6 +92,7 @@ class Narrator {
   bool ambiguous_ = false;           ///< Who replaces whom of them.
   std::set<std::string> announced_;  ///< Addresses.
   std::set<std::string> decided_;    ///< Those whose policy was told.
+  std::set<std::pair<Policy, std::string>> explained_;
   bool complete_ = false;
   bool stopping_ = false;
 };

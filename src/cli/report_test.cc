@@ -246,6 +246,19 @@ TEST(Narrator, TellsOnceForEachAddressHowConnectionsComeToTheWorkers) {
   EXPECT_EQ(narrator.policy(Address::from_path("/a"), Policy::RoundRobin, "why").size(), 1u);
 }
 
+TEST(Narrator, SaysWhyAPolicyIsTakenOnceForAllItsAddresses) {
+  Narrator narrator{"server.js", 2};
+  const auto text = [&](std::uint16_t port, Policy policy, std::string_view why) {
+    const auto reports = narrator.policy({"", port}, policy, why);
+    EXPECT_EQ(reports.front().fields["why"], why) << "each object is whole";
+    return reports.front().text;
+  };
+  EXPECT_EQ(text(80, Policy::Adaptive, "by eBPF"), "http://localhost: adaptive, by eBPF");
+  EXPECT_EQ(text(81, Policy::Adaptive, "by eBPF"), "http://localhost:81: adaptive");
+  EXPECT_EQ(text(82, Policy::Shared, "by eBPF"), "http://localhost:82: shared, by eBPF");
+  EXPECT_EQ(text(83, Policy::Adaptive, "at random"), "http://localhost:83: adaptive, at random");
+}
+
 TEST(Narrator, SilenceIsExplained) {
   const Narrator narrator{"x", 1};
   EXPECT_EQ(narrator.silent(true).text,

@@ -103,7 +103,7 @@ TEST_F(CallsTest, AMissingMethodIsItsOwnError) {
 TEST_F(CallsTest, TimeIsLimited) {
   call(*one, {.timeout = 5ms});
   io.run();
-  EXPECT_EQ(outcomes, (Lines{"call add: connection timed out (no answer in 5 ms)"}));
+  EXPECT_EQ(outcomes, (Lines{"call add: timed out (no answer in 5 ms)"}));
   EXPECT_EQ(one->sent.size(), 2U) << "the call, and that it is cancelled";
 }
 

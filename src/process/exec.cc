@@ -21,10 +21,11 @@ namespace {
 // One child, and what it prints. Kept by the child's handlers until `close`.
 class Collector : public std::enable_shared_from_this<Collector> {
  public:
-  Collector(const Loop& loop, const std::string& op, std::size_t size_max, OnOutput done)
+  Collector(const Loop& loop, const std::string& op, const SpawnOptions& options, OnOutput done)
       : child_{std::make_shared<ChildImpl>(loop)},
         op_{op},
-        size_max_{size_max},
+        size_max_{options.max_buffer},
+        timeout_{options.timeout},
         done_{std::move(done)} {}
 
   void start(LaunchKind kind, const std::string& file, const std::vector<std::string>& args,
@@ -44,6 +45,13 @@ class Collector : public std::enable_shared_from_this<Collector> {
   const std::shared_ptr<ChildImpl>& child() const { return child_; }
 
  private:
+  std::string how_timed_out(const Exit& exit) const {
+    const std::string after = "after " + std::to_string(timeout_.count()) + " ms, ";
+    if (exit.signal() != 0) return after + "killed with " + exit.signal_name();
+    // It has a handler, or had just ended.
+    return after + "ended with code " + std::to_string(exit.code());
+  }
+
   void append(std::size_t index, std::string_view data) {
     std::string& text = texts_[index];
     const std::size_t room = size_max_ - std::min(size_max_, text.size());
@@ -67,7 +75,7 @@ class Collector : public std::enable_shared_from_this<Collector> {
     output_.stderr_ = take(2);
     for (std::size_t i = 3; i < texts_.size(); ++i) output_.more.push_back(take(i));
     if (!output_.error && exit.cause() == ExitCause::Timeout)
-      output_.error = system_error(ETIMEDOUT, op_);
+      output_.error = system_error(ETIMEDOUT, op_, how_timed_out(exit));
     if (!output_.error && exit.cause() == ExitCause::Cancelled)
       output_.error = system_error(ECANCELED, op_);
     if (done_) std::exchange(done_, nullptr)(output_);
@@ -76,6 +84,7 @@ class Collector : public std::enable_shared_from_this<Collector> {
   const std::shared_ptr<ChildImpl> child_;  // shared with the loop
   const std::string op_;
   const std::size_t size_max_;
+  const std::chrono::milliseconds timeout_;
   OnOutput done_;
   std::vector<std::string> texts_;
   Output output_;
@@ -116,8 +125,7 @@ std::shared_ptr<ChildImpl> collect(const LoopRef& loop, const std::string& op,
     fail_unless_success(op, output);
     if (done) done(output);
   };
-  const auto collector =
-      std::make_shared<Collector>(loop.loop(), op, options.max_buffer, std::move(judged));
+  const auto collector = std::make_shared<Collector>(loop.loop(), op, options, std::move(judged));
   collector->start(LaunchKind::Spawn, file, args, with_pipes(options));
   return collector->child();
 }
@@ -129,7 +137,7 @@ Output run_sync(const std::string& op, const std::string& file,
   const Loop loop{io, io.get_executor()};
   Output result;
   const auto collector = std::make_shared<Collector>(
-      loop, op, options.max_buffer, [&result](const Output& output) { result = output; });
+      loop, op, options, [&result](const Output& output) { result = output; });
   collector->start(LaunchKind::Sync, file, args, options);
   collector->child()->stream(0).end(options.input);
   io.run();

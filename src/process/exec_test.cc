@@ -107,7 +107,8 @@ TEST_F(Exec, EndsACommandThatSaysMoreThanMaxBuffer) {
 TEST_F(Exec, EndsACommandThatTakesTooLong) {
   const Output output = output_of_exec("exec sleep 600", {.timeout = 20ms});
   EXPECT_EQ(output.error->code.value(), ETIMEDOUT);
-  EXPECT_EQ(output.error->op, "exec exec sleep 600");
+  EXPECT_EQ(output.error->message(),
+            "exec exec sleep 600: timed out (after 20 ms, killed with SIGTERM)");
   EXPECT_EQ(output.exit.signal(), SIGTERM);
   EXPECT_EQ(output.exit.cause(), ExitCause::Timeout);
   EXPECT_EQ(output.stdout_ + output.stderr_, "");
@@ -120,6 +121,13 @@ TEST_F(Exec, EndsItWithTheKillSignalAndWaitsForNobodyElse) {
       output_of_exec("echo first; sleep 5 & wait", {.timeout = 200ms, .kill_signal = SIGKILL});
   EXPECT_EQ(output.exit.signal(), SIGKILL);
   EXPECT_EQ(output.stdout_, "first\n");
+  end_orphans();
+}
+
+TEST_F(Exec, SaysHowAChildEndedThatCatchesTheSignalOfItsTimeout) {
+  const Output output = output_of_exec("trap 'exit 7' TERM; sleep 5 & wait", {.timeout = 200ms});
+  EXPECT_EQ(output.error->message(),
+            "exec trap 'exit 7' TERM; sleep 5 & wait: timed out (after 200 ms, ended with code 7)");
   end_orphans();
 }
 

@@ -68,14 +68,21 @@ Found find_file(const std::string& name, const std::vector<fs::path>& directorie
   return found;
 }
 
+std::string working_directory_text() {
+  std::error_code error;
+  const fs::path here = fs::current_path(error);
+  if (!error) return ' ' + here.string();
+  return error == std::errc::no_such_file_or_directory ? ", which was removed"
+                                                       : ", which cannot be read";
+}
+
 Error not_found(const std::string& name, const Found& found) {
   const std::string op = "spawn " + name;
   if (found.unusable) {
     const char* reason = is_script(name) ? " cannot be read" : " is not executable";
     return system_error(EACCES, op, *found.unusable + reason);
   }
-  std::error_code error;
-  const std::string here = "the working directory " + fs::current_path(error).string();
+  const std::string here = "the working directory" + working_directory_text();
   if (name.starts_with("/")) return system_error(ENOENT, op);
   if (names_a_place(name)) return system_error(ENOENT, op, "looked in " + here);
   const bool in_path = name.find('/') == std::string::npos;

@@ -99,6 +99,21 @@ TEST_F(ProgramTest, ThatIsAScriptRunsUnderNode) {
   }
 }
 
+TEST_F(ProgramTest, IsSoughtInPathWhenTheWorkingDirectoryWasRemoved) {
+  const std::string in_path = script(path_, "tool");
+  const fs::path gone = here_.path() + "/gone";
+  fs::create_directory(gone);
+  fs::current_path(gone);
+  fs::remove(gone);
+  EXPECT_EQ(resolve_program("tool").value().file, in_path);
+  EXPECT_EQ(error("missing"),
+            "spawn missing: no such file or directory (looked beside the running program and in "
+            "the working directory, which was removed, then in PATH)");
+  EXPECT_EQ(error("./missing"),
+            "spawn ./missing: no such file or directory (looked in the working directory, which "
+            "was removed)");
+}
+
 TEST_F(ProgramTest, ThatIsAScriptNeedsNode) {
   const std::string worker = script(here_, "worker.js", 0644);
   EXPECT_EQ(error("worker.js"), "spawn node: no such file or directory (it runs " + worker +

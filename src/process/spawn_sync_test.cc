@@ -73,6 +73,7 @@ TEST_F(SpawnSync, SendsTheKillSignalAtTheTimeout) {
   const Output output = spawn_sync("sleep", {"600"}, {.timeout = 20ms, .kill_signal = SIGKILL});
   EXPECT_EQ(output.exit.signal(), SIGKILL);
   EXPECT_EQ(output.error->code.value(), ETIMEDOUT);
+  EXPECT_EQ(output.error->message(), "spawn sleep: timed out (after 20 ms, killed with SIGKILL)");
 }
 
 // test-child-process-spawnsync-maxbuf

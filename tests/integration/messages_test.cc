@@ -107,7 +107,7 @@ TEST_P(Calling, PrimaryAndWorkersAnswerPublishAndBroadcast) {
                                       "3", "broadcast to 2", "primary: from the primary",
                                       "heard: [ 'from a worker', 'from the primary', 'hello' ]",
                                       "heard: [ 'from a worker', 'from the primary', 'hello' ]",
-                                      "call wait: connection timed out (no answer in 20 ms)",
+                                      "call wait: timed out (no answer in 20 ms)",
                                       "call wait: channel closed (worker 2 (pid "}))
       << program.transcript();
 }
