@@ -138,6 +138,14 @@ class Timer {
   std::shared_ptr<Impl> impl_;
 };
 
+/// Something that whoever runs the program should know, and that is nobody's event: accepting
+/// failed, `keep` gave up.
+struct Notice {
+  std::string code;  ///< One stable word: `gave_up`. docs/errors.md lists them, with their fields.
+  std::string text;  ///< One line for people, without an end of line.
+  Value fields;  ///< An object. `lines`, if there: what another program wrote, to be shown below.
+};
+
 class Cluster {
  public:
   /// With a loop of its own: `run()` runs it.
@@ -173,8 +181,8 @@ class Cluster {
 
   /// Keeps `count` workers running: forks them, replaces the dead after 100 ms, doubling to 10 s
   /// while a place keeps failing and starting over after 10 s of health. If no worker was ever
-  /// ready (listening, or alive for 10 s) after five tries, `run()` returns 1 and the reason is on
-  /// stderr, with the last lines that the worker wrote there. Does nothing in a worker.
+  /// ready (listening, or alive for 10 s) after five tries, `run()` returns 1 and the reason is a
+  /// notice, with the last lines that the worker wrote to stderr. Does nothing in a worker.
   void keep(unsigned count);
 
   /// Auto unless NODE_CLUSTER_SCHED_POLICY names another (`rr` and `none` as in Node).
@@ -182,7 +190,7 @@ class Cluster {
   /// move to others (the primary looks as often while any wait, or every 20 ms; up to 16 times less
   /// often while every worker is full). 0: they never move. Default: 6 ms; never for
   /// Sticky, whose dead workers leave their queue to a successor for as long. Round-robin and
-  /// shared have no such queues. Changes nothing once decided, and says so on stderr. Throws
+  /// shared have no such queues. Changes nothing once decided, but for a notice. Throws
   /// std::invalid_argument for Policy::Own, which is the other one's.
   void set_policy(Policy policy, std::optional<std::chrono::milliseconds> rescue_after = {});
   /// A policy of your own: `pick` returns the slot of the worker that the connection is for
@@ -266,6 +274,9 @@ class Cluster {
   void on_message(std::function<void(Worker, const Value&, Handle&)> handler);
   void on_disconnect(std::function<void(Worker)> handler);
   void on_exit(std::function<void(Worker, const Exit&)> handler);
+  /// Beyond Node, on either side: what the library has to say, from anything that runs on this
+  /// loop. Without a handler it is written to stderr, as `cohort: TEXT`, which never blocks.
+  void on_notice(std::function<void(const Notice&)> handler);
 
  private:
   struct Impl;

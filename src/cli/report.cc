@@ -4,6 +4,8 @@
 #include <csignal>
 #include <sstream>
 
+#include "base/notices.h"
+
 namespace cohort::cli {
 namespace {
 
@@ -56,13 +58,15 @@ const std::string kWhoShares =
 }  // namespace
 
 std::string to_line(const Report& report, bool colour) {
-  std::string text = report.text;
-  for (char& c : text)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  if (!colour) return "cohort: " + text + '\n';
-  const std::string prefix = "\x1b[2mcohort:\x1b[0m ";
-  if (report.tone == Tone::Plain) return prefix + text + '\n';
-  return prefix + (report.tone == Tone::Good ? "\x1b[32m" : "\x1b[31m") + text + "\x1b[0m\n";
+  const std::string text = printable(report.text);
+  std::string line = colour ? "\x1b[2mcohort:\x1b[0m " : "cohort: ";
+  if (!colour || report.tone == Tone::Plain)
+    line += text;
+  else
+    line += (report.tone == Tone::Good ? "\x1b[32m" : "\x1b[31m") + text + "\x1b[0m";
+  line += '\n';
+  for (const std::string& quoted : report.lines) line += "  " + quoted + '\n';
+  return line;
 }
 
 std::string to_json_line(const Report& report, std::string_view time) {
@@ -278,6 +282,15 @@ Report Narrator::stopping_at_once(std::string_view why) const {
 
 Report Narrator::stopped() const {
   return {.event = "stopped", .text = "stopped", .fields = Value::object()};
+}
+
+Report Narrator::notice(const Notice& notice) const {
+  Report report{.event = "notice", .text = notice.text, .tone = Tone::Bad};
+  for (const auto& [name, value] : notice.fields.members()) report.fields[name] = value;
+  report.fields["code"] = notice.code;
+  for (const Value& line : std::as_const(notice.fields)["lines"].elements())
+    report.lines.emplace_back(line.string_or(""));
+  return report;
 }
 
 }  // namespace cohort::cli

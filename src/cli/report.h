@@ -32,6 +32,8 @@ struct Report {
   std::string text = {};  ///< One line, without `cohort: ` and without the line's end.
   Tone tone = Tone::Plain;
   Value fields = Value::object();
+  /// What another program wrote: for people, below the text.
+  std::vector<std::string> lines = {};
 };
 
 /// `cohort: TEXT\n`; with escape sequences if `colour`. Control characters in the text are
@@ -71,6 +73,8 @@ class Narrator {
   /// A second signal, or a stop that nobody has to wait for.
   Report stopping_at_once(std::string_view why) const;
   Report stopped() const;
+  /// What the library had to say.
+  Report notice(const Notice& notice) const;
 
   /// Whether any worker ever listened.
   bool ever_listened() const { return !announced_.empty(); }

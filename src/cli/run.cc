@@ -139,6 +139,7 @@ Runner::Runner(const RunOptions& options)
     say(narrator_.policy(address, policy, why));
   });
   cluster_.on_exit([this](const Worker& worker, const Exit& exit) { on_exit(worker, exit); });
+  cluster_.on_notice([this](const Notice& notice) { say(narrator_.notice(notice)); });
 }
 
 int Runner::run() {

@@ -11,6 +11,7 @@
 #include <iostream>
 
 #include "base/callback_scope.h"
+#include "base/notices.h"
 #include "cluster/own_worker.h"
 #include "cluster/primary.h"
 #include "cluster/topics.h"
@@ -30,6 +31,13 @@ constexpr const char* kBroadcast = "cohort.broadcast";
 bool workers_part_here() {
   const char* value = std::getenv("COHORT_WORKERS");
   return value != nullptr && std::string_view(value) == "0";
+}
+
+Value to_value(const auto& detail) { return detail; }
+Value to_value(const std::vector<std::string>& lines) {
+  Value array = Value::array({});
+  for (const std::string& line : lines) array.push_back(line);
+  return array;
 }
 
 // The Cluster of each loop, for `run(io)`; kept in the loop itself.
@@ -101,6 +109,7 @@ struct Cluster::Impl {
         topics{*calls, is_worker ? own_worker.get() : nullptr},
         signals{io} {
     asio::use_service<ClusterOfLoop>(io).cluster = &owner;
+    Notices::of(io).run_on(loop);
     // Whoever read our output may leave: that is an error of the write, as in Node, not the end.
     struct sigaction ignore{};
     ignore.sa_handler = SIG_IGN;
@@ -119,6 +128,7 @@ struct Cluster::Impl {
 
   ~Impl() {
     asio::use_service<ClusterOfLoop>(io).cluster = nullptr;
+    Notices::of(io).clear();
     own_worker->flush();
     calls->abandon();
     own_worker->abandon();
@@ -319,6 +329,14 @@ void Cluster::on_disconnect(std::function<void(Worker)> handler) {
 }
 void Cluster::on_exit(std::function<void(Worker, const Exit&)> handler) {
   impl_->primary.on_exit.on(std::move(handler));
+}
+void Cluster::on_notice(std::function<void(const Notice&)> handler) {
+  Notices::of(impl_->io).on([handler = std::move(handler)](const Remark& remark) {
+    Value fields = Value::object();
+    for (const auto& [name, detail] : remark.fields)
+      fields[name] = std::visit([](const auto& value) { return to_value(value); }, detail);
+    handler({remark.code, remark.text, std::move(fields)});
+  });
 }
 
 int run(asio::io_context& io) {

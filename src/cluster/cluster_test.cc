@@ -64,6 +64,21 @@ TEST_F(ClusterTest, AProcessThatNobodyForkedIsAPrimaryWhoseOwnWorkerIsNotConnect
   EXPECT_EQ(cluster.run(), 0) << "nothing keeps the loop running";
 }
 
+TEST_F(ClusterTest, NoticesGoToWhoeverAsksForThem) {
+  Cluster cluster;
+  std::vector<Notice> notices;
+  cluster.on_notice([&](const Notice& notice) { notices.push_back(notice); });
+  testing::internal::CaptureStderr();
+  cluster.setup_primary();
+  cluster.set_policy(Policy::Sticky);
+  cluster.run();
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  ASSERT_EQ(notices.size(), 1U);
+  EXPECT_EQ(notices[0].code, "policy_too_late");
+  EXPECT_TRUE(notices[0].text.starts_with("set_policy(sticky) comes too late"));
+  EXPECT_EQ(to_json(notices[0].fields), R"({"given":"sticky","policy":"auto"})");
+}
+
 TEST_F(ClusterTest, ChannelVariablesAreTakenOutOfTheEnvironment) {
   become_child("3");
   Cluster cluster;

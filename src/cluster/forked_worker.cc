@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <iostream>
 
+#include "base/notices.h"
 #include "base/sys.h"
 
 namespace cohort::cluster {
@@ -462,7 +462,8 @@ std::string ForkedWorker::describe() const {
 }
 
 void ForkedWorker::report(const Error& reported) {
-  if (!events.error.has_listener()) std::cerr << "cohort: " << reported << '\n';
+  if (!events.error.has_listener())
+    say(loop_, {"worker_error", reported.message(), {{"worker", std::int64_t{id_}}}});
   events.error.emit(loop_, reported);
 }
 

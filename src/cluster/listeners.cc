@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
-#include <iostream>
 #include <iterator>
 #include <unordered_map>
 
+#include "base/notices.h"
 #include "base/sys.h"
 #include "cluster/untouched.h"
 #include "net/bind.h"
@@ -317,8 +317,11 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& que
     }
     if (opened.error().code != Errc::NoDescriptor) return opened.error();
     if (!std::exchange(complained_, true))
-      std::cerr << "cohort: policy " << to_string(entry->policy) << ": " << opened.error().detail
-                << "; going on with " << to_string(without_slots) << '\n';
+      say(loop_, {"policy_unavailable",
+                  std::string{"policy "} + to_string(entry->policy) + ": " + opened.error().detail +
+                      "; going on with " + to_string(without_slots),
+                  {{"wanted", std::string{to_string(entry->policy)}},
+                   {"policy", std::string{to_string(without_slots)}}}});
     entry->policy = without_slots;
   }
   if (!given) {
@@ -398,10 +401,11 @@ void Listeners::accept_ready(Entry& entry) {
       if (entry.slots) break;
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         if (!std::exchange(entry.complained, true))
-          std::cerr << "cohort: "
-                    << errno_error("accept " + to_string(entry.address),
-                                   "connections wait; trying again every 100 ms")
-                    << '\n';
+          say(loop_, {"accept_failed",
+                      errno_error("accept " + to_string(entry.address),
+                                  "connections wait; trying again every 100 ms")
+                          .message(),
+                      {{"errno", std::int64_t{errno}}}});
         entry.retry.expires_after(std::chrono::milliseconds{100});
         entry.retry.async_wait([this, key = entry.key](boost::system::error_code error) {
           if (Entry* found = error ? nullptr : find(key)) pump(*found);

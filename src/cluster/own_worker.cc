@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "base/notices.h"
 #include "base/sys.h"
 #include "net/bind.h"
 #include "net/shared_listener.h"
@@ -85,8 +86,8 @@ ParentChannel take_parent_channel() {
   if (!fd_text || fd_text->empty()) return parent;
   const auto fd = to_int(*fd_text);
   if (!fd || *fd < 0 || !is_socket(*fd)) {
-    std::cerr << "cohort: NODE_CHANNEL_FD=" << *fd_text << " is not a channel: descriptor "
-              << *fd_text << " is not an open socket; going on without a primary\n";
+    parent.problem = "NODE_CHANNEL_FD=" + *fd_text + " is not a channel: descriptor " + *fd_text +
+                     " is not an open socket; going on without a primary";
     return parent;
   }
   if (mode && !mode->empty() && *mode != "json" && *mode != "advanced") {
@@ -169,6 +170,9 @@ OwnWorker::OwnWorker(const Loop& loop, std::shared_ptr<Calls> calls, ParentChann
       leave_{std::move(leave)},
       deadline_{loop.context()},
       direct_{loop} {
+  // In a turn: by then the user has had the time to listen for it.
+  if (!parent.problem.empty())
+    loop_.post([loop, problem = parent.problem] { say(loop, {"not_a_channel", problem}); });
   if (!parent.socket) return;
   id_ = parent.worker_id.value_or(0);
   slot_ = parent.slot;
@@ -324,7 +328,7 @@ void OwnWorker::cluster_message(ipc::Incoming& incoming) {
 void OwnWorker::channel_closed(std::optional<Error> why) {
   sender_->close();
   channel_.reset();
-  if (why) std::cerr << "cohort: the primary's channel: " << *why << '\n';
+  if (why) say(loop_, {"channel_failed", "the primary's channel: " + why->message()});
   const bool was_worker = id_ != 0;
   events.disconnect.emit(loop_);
   end_events();

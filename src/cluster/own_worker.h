@@ -31,6 +31,7 @@ struct ParentChannel {
   std::optional<std::size_t> slot;  ///< Its slot, in a cluster of ours.
   Serialization serialization = Serialization::Json;
   bool of_cohort = false;  ///< The parent is one of ours.
+  std::string problem;     ///< Why there is none, though the environment names one.
 };
 /// Exits with 100 and a message if the parent asks for a serialization that nobody knows.
 ParentChannel take_parent_channel();

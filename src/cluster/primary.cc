@@ -4,10 +4,10 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <iostream>
 #include <set>
 #include <sstream>
 
+#include "base/notices.h"
 #include "base/sys.h"
 #include "cluster/launch.h"
 #include "process/spawn.h"
@@ -50,9 +50,11 @@ void Primary::setup(const Settings& settings) {
     // Node takes a word that it does not know for none.
     const std::string word = policy_of_environment();
     if (!policy_chosen_ && may_fork_ && !word.empty() && !policy_from(word))
-      std::cerr << "cohort: NODE_CLUSTER_SCHED_POLICY=" << word
-                << ": not a policy; going on with auto (others: adaptive, hash, sticky, "
-                   "round-robin, shared)\n";
+      say(loop_, {"unknown_policy",
+                  "NODE_CLUSTER_SCHED_POLICY=" + word +
+                      ": not a policy; going on with auto (others: adaptive, hash, sticky, "
+                      "round-robin, shared)",
+                  {{"given", word}}});
     // In a turn of its own: the listeners are in the middle of something.
     const auto decided = [this](const Address& address, Policy policy, const std::string& why) {
       loop_.post(callbacks_.wrap(
@@ -71,9 +73,12 @@ void Primary::set_policy(ChosenPolicy chosen) {
     policy_ = std::move(chosen);
     policy_chosen_ = true;
   } else if (may_fork_)
-    std::cerr << "cohort: set_policy(" << to_string(chosen.policy)
-              << ") comes too late and changes nothing: the policy was decided ("
-              << to_string(policy_.policy) << ") at the first setup_primary, fork or keep\n";
+    say(loop_, {"policy_too_late",
+                std::string{"set_policy("} + to_string(chosen.policy) +
+                    ") comes too late and changes nothing: the policy was decided (" +
+                    to_string(policy_.policy) + ") at the first setup_primary, fork or keep",
+                {{"given", std::string{to_string(chosen.policy)}},
+                 {"policy", std::string{to_string(policy_.policy)}}}});
 }
 
 void Primary::set_weights(SlotBook::Weights weights) {
@@ -299,12 +304,18 @@ void Primary::arm_timer() {
 
 void Primary::give_up() {
   exit_code_ = 1;
-  std::cerr << "cohort: no worker was ever ready after " << kTriesMax << " tries; giving up\n";
-  if (!last_death_) return;
-  std::cerr << "cohort: the last one: " << last_death_->how << '\n';
-  if (last_death_->stderr_lines.empty()) return;
-  std::cerr << "cohort: its last lines on stderr:\n";
-  for (const auto& line : last_death_->stderr_lines) std::cerr << "  " << line << '\n';
+  Remark reason{"gave_up",
+                "no worker was ever ready after " + std::to_string(kTriesMax) + " tries; giving up",
+                {{"tries", std::int64_t{kTriesMax}}}};
+  if (last_death_) {
+    reason.text += "; the last one: " + last_death_->how;
+    reason.fields.emplace_back("last", last_death_->how);
+    if (!last_death_->stderr_lines.empty()) {
+      reason.text += "; its last lines on stderr:";
+      reason.fields.emplace_back("lines", last_death_->stderr_lines);
+    }
+  }
+  say(loop_, std::move(reason));
 }
 
 }  // namespace cohort::cluster

@@ -7,8 +7,8 @@
 #include <boost/asio/error.hpp>
 #include <cerrno>
 #include <exception>
-#include <iostream>
 
+#include "base/notices.h"
 #include "base/sys.h"
 #include "http/text.h"
 #include "net/sockaddr.h"
@@ -186,9 +186,10 @@ void Connection::dispatch() {
 void Connection::handler_failed(const char* what) {
   ++server_->counters().handler_failures;
   const RequestHead& head = parser_.head();
-  // One write: workers share the stream. Method and URL have no control characters.
-  std::cerr << "http: " + std::string{head.method} + ' ' + std::string{head.url} +
-                   ": handler failed: " + what + '\n';
+  const std::string method{head.method}, url{head.url};
+  say(server_->loop(), {"handler_failed",
+                        method + ' ' + url + ": handler failed: " + what,
+                        {{"method", method}, {"url", url}, {"what", std::string{what}}}});
   if (!answering_) return;  // after its end()
   if (reply_.head_written()) {
     cut();

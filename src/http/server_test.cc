@@ -217,7 +217,7 @@ TEST_F(HttpServerTest, AHandlerThatThrowsIsAnswered500AndTheServiceGoesOn) {
   testing::internal::CaptureStderr();
   client->send("GET /it HTTP/1.1\r\nHost: a\r\n\r\n");
   const Answer answer = read_answer(*client);
-  EXPECT_EQ(testing::internal::GetCapturedStderr(), "http: GET /it: handler failed: broken\n");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "cohort: GET /it: handler failed: broken\n");
   EXPECT_EQ(status(answer), 500);
   EXPECT_EQ(answer.head.find("X-Half"), std::string::npos);
   throws = false;

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <iostream>
 
+#include "base/notices.h"
 #include "base/sys.h"
 #include "net/bind.h"
 #include "net/sockaddr.h"
@@ -110,7 +110,9 @@ void SharedListener::pause(int errno_value) {
     const auto address = local_address(watch_->fd());
     Error error = error_for(address ? *address : Address{}, errno_value);
     error.op.replace(0, std::string_view{"listen"}.size(), "accept");
-    std::cerr << "cohort: " + error.message() + "; connections wait\n";
+    say(loop_, {"accept_failed",
+                error.message() + "; connections wait",
+                {{"errno", std::int64_t{errno_value}}}});
     complained_ = true;
   }
   pausing_ = true;

@@ -5,9 +5,9 @@
 #include <boost/asio/strand.hpp>
 #include <boost/throw_exception.hpp>
 #include <cerrno>
-#include <iostream>
 #include <stdexcept>
 
+#include "base/notices.h"
 #include "base/sys.h"
 #include "process/tree.h"
 
@@ -248,7 +248,8 @@ void ChildImpl::channel_closed(std::optional<Error> why) {
     kill(SIGKILL);
     const std::string name = file_ + " (pid " + std::to_string(pid_) + ")";
     const Error error{why->code, name, "it was killed"};
-    if (!events.error.has_listener()) std::cerr << "cohort: " << error << '\n';
+    if (!events.error.has_listener())
+      say(loop_, {"child_error", error.message(), {{"file", file_}, {"pid", std::int64_t{pid_}}}});
     events.error.emit(loop_, error);
   }
   emit_disconnect();

@@ -460,6 +460,16 @@ TEST_F(Command, EventsMayBeJsonObjects) {
   EXPECT_EQ(count_errors(*program, R"("event":"listening","url":"http://localhost:[0-9]+",)"), 1);
 }
 
+TEST_F(Command, TheReasonOfGivingUpIsAJsonObjectToo) {
+  auto program = run({"-w", "1", "--json", "sh", "-c", "echo no database >&2; exit 3"});
+  EXPECT_TRUE(program->exits_with(111));
+  for (const std::string& line : program->error_lines())
+    EXPECT_TRUE(line == "no database" || line.starts_with(R"({"time":)")) << line;
+  EXPECT_EQ(count_errors(*program, R"re("event":"notice",.*"tries":5,.*"code":"gave_up",)re"), 1)
+      << program->transcript();
+  EXPECT_EQ(count_errors(*program, R"re("lines":\["no database"\],)re"), 1);
+}
+
 TEST_F(Command, ColoursAreForTerminalsOnly) {
   folder_.write("quiet.js", "setInterval(() => {}, 1000000)");
   const Arguments arguments{"-w", "1", "quiet.js"};
