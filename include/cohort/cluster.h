@@ -113,6 +113,13 @@ struct Settings {
   std::vector<Address> listen{};
   std::optional<uid_t> uid{};
   std::optional<gid_t> gid{};
+  /// How a program is asked to end when the service ends (docs/signals.md): SIGINT for programs
+  /// written for pm2. A program that handles INT or TERM, but not this one, gets the one that it
+  /// handles. Default: SIGTERM.
+  std::optional<int> stop_signal{};
+  /// Whether workers that run under Node load a file of this library first (NODE_OPTIONS), which
+  /// tells what they handle, and answers `Connection: close` at the end. Default: true.
+  std::optional<bool> preload{};
   std::optional<Serialization> serialization{};  ///< Default: Json.
   /// The largest message either way, in bytes of the wire. A larger `send` fails; a worker that
   /// sends a larger one is killed. Most callers leave this. Default: 256 MiB.
@@ -251,7 +258,8 @@ class Cluster {
   /// more, kills at once. An exception that escapes a handler ends the process as in Node: message
   /// on stderr, messages flushed, 1.
   int run();
-  /// How long a drain may take before the workers are killed. Default: 25 s.
+  /// The grace time: how long the end of the service may take before the workers are killed. At any
+  /// time before that. Default: 25 s.
   void set_drain_timeout(std::chrono::milliseconds timeout);
   boost::asio::io_context& io_context();
 

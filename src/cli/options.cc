@@ -4,7 +4,10 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <charconv>
+#include <csignal>
 #include <cstdint>
+
+#include "process/signals.h"
 
 namespace cohort::cli {
 namespace {
@@ -29,8 +32,7 @@ Examples:
 )";
 
 constexpr const char* kRunHelp =
-    R"(Usage: cohort run [-w N] [-b POLICY] [--listen ADDRESS]... [--json]
-                  PROGRAM [ARG...]
+    R"(Usage: cohort run [OPTION...] PROGRAM [ARG...]
 
 Runs several workers of PROGRAM behind one port and replaces those that die.
 PROGRAM is an executable, or a script that ends in .js, .mjs or .cjs: it runs
@@ -57,6 +59,12 @@ Options:
                           worker starts with one on 8000, HOST:8000,
                           [::1]:8000 or /run/a.sock. May be repeated: they are
                           descriptors 3, 4... Not with round-robin.
+      --grace SECONDS     How long a stop may take; who is left then is killed.
+                          Default: 25. Docker's own patience is 10.
+      --stop-signal NAME  How the workers are asked to end: TERM (the default);
+                          INT for programs written for pm2.
+      --no-preload        Nothing is loaded into Node workers. Then busy keep-alive
+                          connections are cut at the end of the grace time.
       --json              Events on stderr as JSON objects, one on each line.
   -h, --help              This text.
   -V, --version           The version of cohort.
@@ -68,7 +76,7 @@ Examples:
   cohort run --listen 8000 python3 app.py   app.py accepts from descriptor 3
 
 Ctrl-C (or SIGTERM) stops gracefully: requests that are being served finish,
-for 25 s at most. A second one stops at once.
+then the program's own handler for the signal runs. A second one stops at once.
 
 Exit codes: 0 stopped when asked to, 100 the command line or PROGRAM is wrong,
 111 the workers never got ready, 128+N stopped at once by signal N.
@@ -109,13 +117,30 @@ std::optional<Address> read_address(const std::string& text) {
   return Address{host == "*" ? "" : host, port};
 }
 
+std::optional<std::chrono::milliseconds> read_seconds(const std::string& text) {
+  constexpr double kMin = 0.1, kMax = 86400;
+  double seconds = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, seconds);
+  if (error != std::errc{} || rest != end || !(seconds >= kMin && seconds <= kMax))
+    return std::nullopt;
+  return std::chrono::milliseconds{static_cast<std::int64_t>(seconds * 1000)};
+}
+
+std::optional<int> read_signal(const std::string& text) {
+  const auto number = process::signal_number(text);
+  if (number == SIGKILL || number == SIGSTOP) return std::nullopt;
+  return number;
+}
+
 std::variant<RunOptions, Answer> parse_run(const std::vector<std::string>& arguments) {
   CLI::App app;
   app.prefix_command();  // The first word that is no option, and all that follow, are left alone.
   app.set_help_flag();
   std::string workers = "auto", policy;
   std::vector<std::string> listen;
-  bool json = false, help = false, version = false;
+  std::string grace, stop_signal;
+  bool json = false, help = false, version = false, no_preload = false;
   const auto last = CLI::MultiOptionPolicy::TakeLast;
   const CLI::Option* workers_option =
       app.add_option("-w,--workers", workers)->multi_option_policy(last);
@@ -123,6 +148,9 @@ std::variant<RunOptions, Answer> parse_run(const std::vector<std::string>& argum
       app.add_option("-b,--balance", policy)->multi_option_policy(last);
   // One value each time: the words behind it are the program's.
   app.add_option("--listen", listen)->type_size(1)->allow_extra_args(false);
+  app.add_option("--grace", grace)->multi_option_policy(last);
+  app.add_option("--stop-signal", stop_signal)->multi_option_policy(last);
+  app.add_flag("--no-preload", no_preload);
   app.add_flag("--json", json);
   app.add_flag("-h,--help", help);
   app.add_flag("-V,--version", version);
@@ -131,7 +159,7 @@ std::variant<RunOptions, Answer> parse_run(const std::vector<std::string>& argum
   } catch (const CLI::ArgumentMismatch&) {
     return usage_error(arguments.back() + " needs a value", kTryRunHelp);
   } catch (const CLI::ConversionError&) {
-    return usage_error("--json, --help and --version take no value", kTryRunHelp);
+    return usage_error("--json, --no-preload, --help and --version take no value", kTryRunHelp);
   } catch (const CLI::ParseError& error) {
     return usage_error(error.what(), kTryRunHelp);
   }
@@ -156,6 +184,14 @@ std::variant<RunOptions, Answer> parse_run(const std::vector<std::string>& argum
     return usage_error(
         "-b takes auto, adaptive, hash, sticky, round-robin or shared; not " + in_quotes(policy),
         kTryRunHelp);
+  options.preload = !no_preload;
+  if (!grace.empty() && !(options.grace = read_seconds(grace)))
+    return usage_error("--grace takes seconds, from 0.1 to 86400; not " + in_quotes(grace),
+                       kTryRunHelp);
+  if (!stop_signal.empty() && !(options.stop_signal = read_signal(stop_signal)))
+    return usage_error("--stop-signal takes the name of a signal that a program can handle, as "
+                       "TERM or INT; not " + in_quotes(stop_signal),
+                       kTryRunHelp);
   for (const std::string& text : listen) {
     const auto address = read_address(text);
     if (!address)

@@ -4,6 +4,7 @@
 // whatever it looks like.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <variant>
@@ -23,6 +24,9 @@ struct RunOptions {
   std::optional<Policy> policy = {};     ///< Nothing: the library's default.
   std::vector<Address> listen = {};      ///< For programs that take LISTEN_FDS.
   bool json = false;                     ///< Events as JSON objects.
+  std::optional<std::chrono::milliseconds> grace = {};  ///< Nothing: the library's default.
+  std::optional<int> stop_signal = {};
+  bool preload = true;  ///< Of Node workers.
   std::string program = {};
   std::vector<std::string> args = {};
 };

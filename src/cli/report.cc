@@ -27,10 +27,11 @@ std::string reason(const Exit& exit) {
   return text.str();
 }
 
-/// By the signal itself, or with the exit code that stands for it.
-bool ended_as_told(const Exit& exit) {
-  return exit.success() || exit.signal() == SIGTERM || exit.signal() == SIGINT ||
-         (exit.signal() == 0 && (exit.code() == 128 + SIGTERM || exit.code() == 128 + SIGINT));
+/// By a signal that it was sent, or with the exit code that stands for it.
+bool ended_as_told(const Exit& exit, int stop_signal) {
+  if (exit.success()) return true;
+  const int number = exit.signal() != 0 ? exit.signal() : exit.code() - 128;
+  return number == stop_signal || number == SIGTERM || number == SIGINT;
 }
 
 bool is_local(const std::string& host) {
@@ -88,8 +89,8 @@ std::string url(const Address& address) {
   return "http://" + host + (address.port() == 80 ? "" : ':' + std::to_string(address.port()));
 }
 
-Narrator::Narrator(std::string program, unsigned count)
-    : program_{std::move(program)}, count_{count} {}
+Narrator::Narrator(std::string program, unsigned count, int stop_signal)
+    : program_{std::move(program)}, count_{count}, stop_signal_{stop_signal} {}
 
 Report Narrator::started(Policy policy, pid_t pid) const {
   return {.event = "start",
@@ -189,7 +190,7 @@ Narrator::Reports Narrator::exited(int worker, const Exit& exit, bool asked,
       lost = ", with " + count_of(*load->in_flight, "connection") + " in flight";
   }
   if (stopping_) {
-    if (ended_as_told(exit)) return {};
+    if (ended_as_told(exit, stop_signal_)) return {};
     if (exit.signal() == SIGKILL) {
       return {{.event = "killed",
                .text = name + " was killed before it had finished" + lost,

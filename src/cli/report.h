@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include <csignal>
 #include <map>
 #include <optional>
 #include <set>
@@ -48,8 +49,8 @@ std::string url(const Address& address);
 
 class Narrator {
  public:
-  /// `program`: as the user named it.
-  Narrator(std::string program, unsigned count);
+  /// `program`: as the user named it. An end by `stop_signal` is one that was asked for.
+  Narrator(std::string program, unsigned count, int stop_signal = SIGTERM);
 
   using Reports = std::vector<Report>;
   Report started(Policy policy, pid_t pid) const;
@@ -91,6 +92,7 @@ class Narrator {
 
   std::string program_;
   unsigned count_;
+  int stop_signal_;
   std::map<int, Life> lives_;        ///< Workers that have not exited.
   std::vector<int> unreplaced_;      ///< The dead whose places are empty.
   bool ambiguous_ = false;           ///< Who replaces whom of them.

@@ -123,7 +123,7 @@ Runner::Runner(const RunOptions& options)
     : options_{options},
       program_{command_text(words_of(options))},
       count_{options.workers.value_or(available_parallelism())},
-      narrator_{program_, count_} {
+      narrator_{program_, count_, options.stop_signal.value_or(SIGTERM)} {
   cluster_.on_fork([this](const Worker& worker) { on_fork(worker); });
   cluster_.on_online([this](const Worker& worker) {
     if (const auto life = lives_.find(worker.id()); life != lives_.end())
@@ -145,8 +145,12 @@ Runner::Runner(const RunOptions& options)
 int Runner::run() {
   // In this order: setup_primary decides the policy.
   if (options_.policy) cluster_.set_policy(*options_.policy);
-  cluster_.setup_primary(
-      {.exec = options_.program, .args = options_.args, .listen = options_.listen});
+  if (options_.grace) cluster_.set_drain_timeout(*options_.grace);
+  cluster_.setup_primary({.exec = options_.program,
+                          .args = options_.args,
+                          .listen = options_.listen,
+                          .stop_signal = options_.stop_signal,
+                          .preload = options_.preload});
   say(narrator_.started(cluster_.policy(), ::getpid()));
   // When the library listens for them too: one that came earlier would not stop it.
   boost::asio::post(cluster_.io_context(), [this] {

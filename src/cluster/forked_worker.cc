@@ -5,6 +5,7 @@
 
 #include "base/notices.h"
 #include "base/sys.h"
+#include "process/proc_view.h"
 
 namespace cohort::cluster {
 namespace {
@@ -22,6 +23,8 @@ constexpr const char* kProbe = "";
 constexpr std::chrono::milliseconds kSettleMin{100};
 constexpr std::chrono::milliseconds kSettleMax{2000};
 constexpr int kTurnsToSettle = 2;
+// So long a connection without a request stays open at the end, for one that is on its way.
+constexpr std::int64_t kQuietMs = 500;
 // One that was started with its listening descriptors, and says nothing, is taken for ready.
 constexpr std::chrono::seconds kSilentUntilReady{1};
 
@@ -120,6 +123,7 @@ void ForkedWorker::failed_to_start(Error error) {
 void ForkedWorker::abandon() {
   end_events();
   settle_timer_.cancel();
+  end_.reset();
   if (channel_) channel_->abandon();
   sender_->close();
   state_ = WorkerState::Dead;
@@ -207,6 +211,7 @@ void ForkedWorker::cluster_message(ipc::Incoming& incoming) {
     handle(WorkerEvent::SaidOnline);
   } else if (act == "listening") {
     address_ = parse_listening(message);
+    listening_.push_back(address_);
     handle(WorkerEvent::SaidListening);
   } else if (act == "queryServer") {
     if (on_purpose_ || state_ == WorkerState::Disconnected)
@@ -234,6 +239,8 @@ void ForkedWorker::cluster_message(ipc::Incoming& incoming) {
   } else if (act == "exitedAfterDisconnect") {
     exiting_seq_ = message["seq"].int64_or(-1);
     handle(WorkerEvent::SaidExiting);
+  } else if (node_.take(message)) {
+    if (end_) end_->look();
   }
 }
 
@@ -268,6 +275,7 @@ void ForkedWorker::process_ended(const Exit& exit) {
   outputs_.clear();
   exit_ = exit;
   settle_timer_.cancel();
+  end_.reset();
   handle(WorkerEvent::Exited);
   end_events();
 }
@@ -358,7 +366,7 @@ void ForkedWorker::answered(std::int64_t seq, std::size_t accepted) {
     owner_.listeners().answer(id_, done.key, done.connections,
                               std::min(accepted, done.connections.size()));
   }
-  send_disconnect_if_quiet();
+  settled();
 }
 
 // A Node worker that is told to disconnect resets connections that it was just handed, or accepted,
@@ -370,7 +378,7 @@ void ForkedWorker::settle() {
     probe();
     after(kSettleMax - kSettleMin, [this] {
       settling_ = 0;
-      send_disconnect_if_quiet();
+      settled();
     });
   });
 }
@@ -392,6 +400,12 @@ void ForkedWorker::settle_on() {
   if (settling_ > 0) probe();
 }
 
+// Perhaps: who waited for that looks again.
+void ForkedWorker::settled() {
+  if (end_) end_->look();
+  send_disconnect_if_quiet();
+}
+
 void ForkedWorker::send_disconnect_if_quiet() {
   if (!disconnect_pending_ || settling_ > 0 || !hand_offs_.empty()) return;
   disconnect_pending_ = false;
@@ -400,10 +414,78 @@ void ForkedWorker::send_disconnect_if_quiet() {
     return;
   }
   settle_timer_.cancel();
+  send_disconnect();
+}
+
+void ForkedWorker::send_disconnect() {
+  if (std::exchange(told_to_disconnect_, true)) return;
   Value message = cluster::cluster_message("disconnect");
   if (channel_ && channel_->peer_is_cohort() && owner_.goes_on()) message["takesBack"] = true;
   send_cluster(std::move(message));
   if (channel_) channel_->hurry();
+}
+
+// The end of the service.
+
+void ForkedWorker::end(const EndingRules& rules) {
+  if (end_ || is_dead()) return;
+  const auto self = shared_from_this();
+  end_ = std::make_unique<WorkerEnd>(
+      loop_, rules,
+      WorkerEnd::Hands{
+          .facts = [this, signal = rules.stop_signal] { return ending_facts(signal); },
+          .act = [this](EndingAct act) { carry_out(act); }});
+  handle(WorkerEvent::DisconnectAsked);
+  if (end_) end_->look();
+}
+
+EndingFacts ForkedWorker::ending_facts(int stop_signal) {
+  using Channel = EndingFacts::Channel;
+  using Handler = EndingFacts::Handler;
+  EndingFacts facts;
+  facts.serves = serves_ || !lent_.empty() || !listening_.empty();
+  facts.channel = !speaks_ ? Channel::None : connected() ? Channel::Open : Channel::Closed;
+  facts.settled = settling_ == 0 && hand_offs_.empty();
+  end_signal_ = stop_signal;
+  if (node_.there) {
+    const auto handles = [this](int number) { return node_.signals.contains(number); };
+    end_signal_ = signal_for(stop_signal, handles);
+    facts.handler = handles(end_signal_) ? Handler::Yes : Handler::No;
+    facts.drains = true;
+    facts.requests = node_.requests;
+    facts.connections = node_.connections;
+    facts.minds_disconnect = node_.minds_disconnect;
+  } else if (channel_ && channel_->peer_is_cohort()) {
+    facts.handler = Handler::No;  // it ends by its channel, and then heeds the signal
+  } else {
+    const std::vector<Address>& listening = listening_.empty() ? lent_ : listening_;
+    const process::ProcView view = process::look_at(pid_, listening);
+    end_signal_ = signal_for(stop_signal, [&](int number) { return view.handles(number); });
+    facts.connections = view.connections;
+    if (view.handled_signals && !view.handles(end_signal_)) facts.handler = Handler::No;
+    // Node and its like handle both natively, whatever the program does.
+    else if (view.handled_signals && facts.channel == Channel::None)
+      facts.handler = Handler::Yes;
+  }
+  return facts;
+}
+
+void ForkedWorker::carry_out(EndingAct act) {
+  switch (act) {
+    case EndingAct::Drain: {
+      Value message = cluster::cluster_message("drain");
+      message["quiet"] = kQuietMs;
+      message["goodbye"] = !node_.signals.contains(end_signal_);
+      send_cluster(std::move(message));
+      break;
+    }
+    case EndingAct::Disconnect:
+      send_disconnect();
+      break;
+    case EndingAct::Signal:
+      kill(end_signal_);
+      break;
+  }
 }
 
 // Life.
@@ -428,7 +510,7 @@ void ForkedWorker::carry_out(std::uint16_t actions) {
     if (channel_) channel_->hurry();  // it waits for this, not for what it never reads
   }
   if (actions & kSendDisconnect) {
-    disconnect_pending_ = true;
+    disconnect_pending_ = !end_;
     if (serves_ && speaks_ && channel_ && !channel_->peer_is_cohort()) settle();
     send_disconnect_if_quiet();
   }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "cluster/listeners.h"
+#include "cluster/worker_end.h"
 #include "cluster/worker_impl.h"
 #include "cluster/worker_life.h"
 #include "net/load.h"
@@ -65,6 +66,8 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   /// It is one of those, and has said nothing: it is asked to end as any program is.
   bool ends_by_signal() const { return !lent_.empty() && !speaks_; }
   void failed_to_start(Error error);
+  /// The service ends: as docs/signals.md has it. Once.
+  void end(const EndingRules& rules);
   /// Its owner ends: kills the process and waits for its end. Nothing is called back.
   void abandon();
 
@@ -115,6 +118,10 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   void settle_on();
   void after(std::chrono::milliseconds time, std::function<void()> task);
   void send_disconnect_if_quiet();
+  void send_disconnect();
+  void settled();
+  EndingFacts ending_facts(int stop_signal);
+  void carry_out(EndingAct act);
   void process_ended(const Exit& exit);
   void handle(WorkerEvent event);
   void carry_out(std::uint16_t actions);
@@ -132,6 +139,11 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   bool serves_ = false;  // it listens for connections
   bool speaks_ = false;  // it said something
   std::vector<Address> lent_;
+  std::vector<Address> listening_;  // where it said that it listens
+  NodeReport node_;
+  std::unique_ptr<WorkerEnd> end_;
+  int end_signal_ = 0;
+  bool told_to_disconnect_ = false;
   int settling_ = 0;  // so many turns more before it is told to disconnect
   std::chrono::steady_clock::time_point settle_earliest_;
   boost::asio::steady_timer settle_timer_;

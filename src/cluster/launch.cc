@@ -145,6 +145,8 @@ Settings merged(Settings settings, const Settings& changes) {
   take_optional(settings.silent, changes.silent);
   take_optional(settings.uid, changes.uid);
   take_optional(settings.gid, changes.gid);
+  take_optional(settings.stop_signal, changes.stop_signal);
+  take_optional(settings.preload, changes.preload);
   take_optional(settings.serialization, changes.serialization);
   take_optional(settings.message_size_max, changes.message_size_max);
   take_optional(settings.queue_size_max, changes.queue_size_max);

@@ -247,8 +247,14 @@ Policy Listeners::policy_for(const QueryServer& query, bool given) const {
   if (query.is_datagram())
     return has_slots && !query.reuse_address ? Policy::Sticky : Policy::Shared;
   if (policy == Policy::Shared) return policy;
-  if (!has_slots || query.type == SocketType::Unix) return Policy::RoundRobin;
+  if (!has_slots || query.type == SocketType::Unix || is_limited(query)) return Policy::RoundRobin;
   return policy == Policy::Auto ? Policy::Adaptive : policy;
+}
+
+// A Node worker closes what exceeds its limit, while others may have room: so it is asked first.
+bool Listeners::is_limited(const QueryServer& query) const {
+  const bool free_to_choose = policy_.policy == Policy::Auto || policy_.policy == Policy::Adaptive;
+  return query.connections_max > 0 && free_to_choose;
 }
 
 // Where the primary's own choice was not the user's.
@@ -258,6 +264,7 @@ std::string Listeners::why(const QueryServer& query, Policy policy, bool given) 
   std::string why = policy == Policy::Shared ? "the workers accept from one queue"
                                              : "the primary hands each one to a free worker";
   if (policy == policy_.policy) return why;
+  if (is_limited(query)) return "it has maxConnections: the primary finds a worker that has room";
   if (complained_) return "this kernel does not steer: " + why;
   if (!given) return "a Unix socket has one queue: " + why;
   return (query.fd ? "a descriptor has one queue: " : "an inherited socket has one queue: ") + why;

@@ -117,6 +117,7 @@ class Listeners {
   void refuse(HandoffPeer& worker, const QueryServer& query, int negative_errno);
   Result<void> open_slots(Entry& entry, const QueryServer& query);
   Policy policy_for(const QueryServer& query, bool given) const;
+  bool is_limited(const QueryServer& query) const;
   std::string why(const QueryServer& query, Policy policy, bool given) const;
   void reply(HandoffPeer& worker, Entry& entry, const QueryServer& query, Value message, int fd);
   void slots_found(Entry& entry, const SlotBook::Findings& findings);

@@ -595,6 +595,7 @@ void OwnWorker::servers_closed() {
 void OwnWorker::finish_ending() {
   if (ending_ == Ending::Done) return;
   ending_ = Ending::Done;
+  deadline_.cancel();  // in a primary, the workers' own one goes on
   exiting_seq_.reset();
   if (channel_)
     channel_->close();  // channel_closed follows

@@ -10,6 +10,7 @@
 #include "base/notices.h"
 #include "base/sys.h"
 #include "cluster/launch.h"
+#include "cluster/node_launch.h"
 #include "process/spawn.h"
 
 namespace cohort::cluster {
@@ -135,6 +136,7 @@ Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool k
   with_slot.emplace_back("COHORT_SLOT", std::to_string(worker.slot()));
   auto launch = prepare_launch(settings_, with_slot, worker.id(), keep_stderr, listening);
   if (!launch) return launch.error();
+  prepare_for_node(launch->request, worker.slot());
   auto child = process::spawn(launch->request);
   if (!child) return child.error();
   std::unique_ptr<process::StderrTail> tail;
@@ -145,6 +147,21 @@ Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool k
   if (!addresses.empty()) worker.lent(std::move(addresses));
   for (auto& [index, pipe] : launch->outputs) worker.read_output(index, std::move(pipe));
   return {};
+}
+
+void Primary::prepare_for_node(process::SpawnRequest& request, std::size_t slot) {
+  const NodeLaunch node = prepare_node(request, slot, settings_.preload.value_or(true));
+  if (node.no_preload && !std::exchange(without_preload_, true))
+    std::cerr << "cohort: Node workers start without the preload (docs/signals.md): "
+              << *node.no_preload << '\n';
+  if (!node.debugger || !debuggers_.emplace(slot, *node.debugger).second) return;
+  // One line for all that are started in this turn.
+  loop_.post(callbacks_.wrap([this, known = debuggers_.size()] {
+    if (known != debuggers_.size()) return;
+    std::cerr << "cohort: debuggers:";
+    for (const auto& [of_slot, where] : debuggers_) std::cerr << ' ' << where;
+    std::cerr << '\n';
+  }));
 }
 
 std::vector<Worker> Primary::workers() const {
@@ -251,7 +268,7 @@ void Primary::carry_out(const SupervisorAction& action) {
       arrivals_until_ = std::chrono::steady_clock::now() + std::min(kArrivalsMax, drain / 2);
       let_arrivals_in(std::min(kArrivalsMin, drain / 4));
     } else {
-      disconnect_all();
+      end_all();
     }
   } else if (std::holds_alternative<action::KillAll>(action)) {
     for (const auto& [id, entry] : workers_) entry.worker->kill(SIGKILL);
@@ -273,21 +290,16 @@ void Primary::let_arrivals_in(std::chrono::milliseconds time) {
     const bool late = std::chrono::steady_clock::now() >= *arrivals_until_;
     if (listeners_->any_waiting() && !late) return let_arrivals_in(kArrivalsLook);
     letting_in_ = false;
-    disconnect_all();
+    end_all();
   }));
 }
 
-void Primary::disconnect_all() {
-  for (const auto& [id, entry] : std::map(workers_)) {
-    // One that serves nothing has nothing to finish that we know of, and may not even speak the
-    // protocol: it is told as any program is. (A Node script that only sends messages would
-    // crash at its next one if nothing but its channel were closed.)
-    const WorkerState state = entry.worker->state();
-    if ((state == WorkerState::Spawned || state == WorkerState::Online) &&
-        !entry.worker->ends_by_signal())
-      entry.worker->kill(SIGTERM);
-    entry.worker->disconnect();
-  }
+void Primary::end_all() {
+  const auto grace = supervisor_.drain_timeout;
+  const auto start = supervisor_.deadline ? *supervisor_.deadline - grace
+                                          : std::chrono::steady_clock::now();
+  const EndingRules rules{settings_.stop_signal.value_or(SIGTERM), start, grace};
+  for (const auto& [id, entry] : std::map(workers_)) entry.worker->end(rules);
 }
 
 void Primary::arm_timer() {

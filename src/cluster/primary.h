@@ -17,6 +17,7 @@
 #include "cluster/listeners.h"
 #include "cluster/supervisor.h"
 #include "cohort/cluster.h"
+#include "process/spawn.h"
 
 namespace cohort::cluster {
 
@@ -84,7 +85,8 @@ class Primary final : private ForkedWorkerOwner {
   void tell(const SupervisorEvent& event);
   void carry_out(const SupervisorAction& action);
   void let_arrivals_in(std::chrono::milliseconds time);
-  void disconnect_all();
+  void end_all();
+  void prepare_for_node(process::SpawnRequest& request, std::size_t slot);
   void arm_timer();
   void give_up();
 
@@ -109,6 +111,8 @@ class Primary final : private ForkedWorkerOwner {
   std::vector<std::function<void()>> disconnect_waiters_;
   std::optional<LastDeath> last_death_;
   int exit_code_ = 0;
+  std::map<std::size_t, std::string> debuggers_;  // where they listen, by slot
+  bool without_preload_ = false;                  // and it was said
   bool disconnecting_ = false;  // all of them
   CallbackScope callbacks_;
 };

@@ -93,6 +93,7 @@ Result<QueryServer> parse_query_server(const Value& message) {
   query.backlog = backlog > 0 && backlog < 1 << 20 ? static_cast<int>(backlog) : 0;
   query.accepts_only = message["acceptsOnly"].bool_or(false);
   query.defer_accept = message["deferAccept"].bool_or(false);
+  query.connections_max = message["maxConnections"].int64_or(0);
   query.readable_all = message["readableAll"].bool_or(false);
   query.writable_all = message["writableAll"].bool_or(false);
   return query;

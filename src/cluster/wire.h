@@ -32,6 +32,8 @@ struct QueryServer {
   bool writable_all = false;
   bool accepts_only = false;  ///< Ours only: it cannot be handed a connection.
   bool defer_accept = false;  ///< Ours only: connections are to come with their first data.
+  /// Of a Node server whose worker has the preload: more than so many it closes. 0: no limit.
+  std::int64_t connections_max = 0;
 
   /// Workers with the same key share one socket. The form of Node 26: only where several sockets
   /// may have one address (port 0, UDP) does the index tell them apart. A worker of Node 20 raises

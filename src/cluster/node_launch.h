@@ -1,0 +1,46 @@
+// What a worker that runs under Node is started with: the preload, and a debugger port of its own.
+//
+// The preload (preload.cjs) is part of this library. Node needs it as a file that the worker may
+// read, also later: each of the program's threads reads it again. It is in a directory of this
+// user's in /dev/shm, which nobody cleans, or in /tmp; one file for all primaries of this version.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cohort/error.h"
+#include "process/spawn.h"
+
+namespace cohort::cluster {
+
+/// Whether the file is Node itself, or a script that begins with `#!` and names it.
+bool runs_node(const std::string& file);
+
+/// The path of the preload. Written if it is not there, or not as it should be. Fails where no
+/// directory can be written.
+Result<std::string> preload_file();
+
+/// NODE_OPTIONS with the preload behind the user's own; the preload takes it off again.
+std::string with_preload(std::string_view node_options, const std::string& file);
+
+/// Whether the options, of the command line or of NODE_OPTIONS, restrict what a program may read,
+/// in a Node (20) that would refuse to read the preload, too. Pure.
+bool restricts_reading(const std::vector<std::string>& argv, std::string_view node_options);
+
+/// If the options ask for a debugger: the next `slot`-th port for it, in the place where it wins.
+/// What it changed is where the debugger listens, `127.0.0.1:9231`; nothing if none is asked for,
+/// or with a port of the system's choice. Pure.
+std::optional<std::string> give_debugger_port(std::vector<std::string>& argv,
+                                              std::string& node_options, std::size_t slot);
+
+struct NodeLaunch {
+  std::optional<std::string> debugger;  ///< Where it listens, if one was asked for.
+  std::optional<Error> no_preload;      ///< Why it is started without, though it should be with.
+};
+/// Adds all of that to a worker of the slot, if it runs under Node.
+NodeLaunch prepare_node(process::SpawnRequest& request, std::size_t slot, bool preload);
+
+}  // namespace cohort::cluster

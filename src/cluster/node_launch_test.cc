@@ -1,0 +1,112 @@
+#include "cluster/node_launch.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "cluster/preload_source.h"
+
+namespace cohort::cluster {
+namespace {
+
+namespace fs = std::filesystem;
+using Words = std::vector<std::string>;
+
+std::string text_of(const std::string& file) {
+  std::ostringstream text;
+  text << std::ifstream{file, std::ios::binary}.rdbuf();
+  return text.str();
+}
+
+TEST(PreloadFile, IsReadableByEverybodyAndWrittenAgainWhenItIsGoneOrChanged) {
+  const auto file = preload_file();
+  ASSERT_TRUE(file) << file.error();
+  EXPECT_EQ(text_of(*file), kPreloadSource);
+  struct ::stat info {};
+  ASSERT_EQ(::stat(file->c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0444u);
+  fs::remove(*file);
+  ASSERT_TRUE(preload_file());
+  EXPECT_EQ(text_of(*file), kPreloadSource);
+  fs::remove(*file);
+  std::ofstream{*file} << "something else";
+  ASSERT_TRUE(preload_file());
+  EXPECT_EQ(text_of(*file), kPreloadSource);
+}
+
+TEST(RunsNode, IsToldByTheNameOrTheFirstLine) {
+  EXPECT_TRUE(runs_node("/usr/bin/node"));
+  EXPECT_TRUE(runs_node("nodejs"));
+  EXPECT_FALSE(runs_node("/bin/sh"));
+  EXPECT_FALSE(runs_node("/nonexistent"));
+  const std::string file = fs::temp_directory_path() / ("runs_node." + std::to_string(::getpid()));
+  for (const char* line : {"#!/usr/bin/env node", "#! /usr/local/bin/node --flag"}) {
+    std::ofstream{file} << line << "\nnode\n";
+    EXPECT_TRUE(runs_node(file)) << line;
+  }
+  for (const char* line : {"#!/usr/bin/env python3", "#!/opt/nodes/run", "node", ""}) {
+    std::ofstream{file} << line << "\nnode\n";
+    EXPECT_FALSE(runs_node(file)) << line;
+  }
+  fs::remove(file);
+}
+
+TEST(WithPreload, ComesBehindTheUsersOwn) {
+  EXPECT_EQ(with_preload("", "/a/b"), "--require \"/a/b\"");
+  EXPECT_EQ(with_preload("--require \"/c d\"", "/a/b"), "--require \"/c d\" --require \"/a/b\"");
+}
+
+TEST(RestrictsReading, IsAnOptionOfNodesAndNotOfTheProgram) {
+  EXPECT_TRUE(restricts_reading({"node", "--experimental-permission", "a.js"}, ""));
+  EXPECT_TRUE(restricts_reading({"node", "-r", "x", "--experimental-permission", "a.js"}, ""));
+  EXPECT_TRUE(restricts_reading({"node", "a.js"}, "--title=x --experimental-permission"));
+  EXPECT_FALSE(restricts_reading({"node", "a.js", "--experimental-permission"}, ""));
+}
+
+struct Asked {
+  Words argv;
+  std::string node_options;
+  std::optional<std::string> where;
+};
+
+Asked ask(Words argv, std::string node_options, std::size_t slot) {
+  Asked asked{std::move(argv), std::move(node_options), {}};
+  asked.where = give_debugger_port(asked.argv, asked.node_options, slot);
+  return asked;
+}
+
+TEST(DebuggerPort, IsTheSlotsOwnBehindTheUsersOption) {
+  const Asked plain = ask({"node", "--inspect", "a.js", "--inspect"}, "", 2);
+  EXPECT_EQ(plain.where, "127.0.0.1:9231");
+  EXPECT_EQ(plain.argv,
+            (Words{"node", "--inspect", "--inspect-port=127.0.0.1:9231", "a.js", "--inspect"}));
+  const Asked host = ask({"node", "--inspect-brk=0.0.0.0:9300", "a.js"}, "", 1);
+  EXPECT_EQ(host.where, "0.0.0.0:9301");
+  const Asked two = ask({"node", "--inspect", "--inspect-port=7000", "a.js"}, "", 1);
+  EXPECT_EQ(two.where, "127.0.0.1:7001");
+  EXPECT_EQ(two.argv[3], "--inspect-port=127.0.0.1:7001");
+}
+
+TEST(DebuggerPort, IsAddedToNodeOptionsIfTheOptionIsThere) {
+  const Asked asked = ask({"node", "a.js"}, "--inspect=9400 --title=\"a b\"", 0);
+  EXPECT_EQ(asked.where, "127.0.0.1:9400");
+  EXPECT_EQ(asked.node_options, "--inspect=9400 --title=\"a b\" --inspect-port=127.0.0.1:9400");
+  EXPECT_EQ(asked.argv, (Words{"node", "a.js"}));
+}
+
+TEST(DebuggerPort, IsLeftAloneWhereNoneIsAskedForOrTheSystemChooses) {
+  for (const Words& argv : {Words{"node", "a.js", "--inspect"}, Words{"node", "--inspect=0", "a.js"},
+                            Words{"node", "--inspect-port=9300", "a.js"}, Words{"node"}}) {
+    const Asked asked = ask(argv, "", 3);
+    EXPECT_EQ(asked.where, std::nullopt);
+    EXPECT_EQ(asked.argv, argv);
+    EXPECT_EQ(asked.node_options, "");
+  }
+}
+
+}  // namespace
+}  // namespace cohort::cluster

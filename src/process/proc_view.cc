@@ -1,0 +1,168 @@
+#include "process/proc_view.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <charconv>
+#include <string>
+
+#include "base/sys.h"
+#include "process/tree.h"
+
+namespace cohort::process {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kProcessesMax = 1000;  // of one tree; a bound for forking accidents
+
+template <class Number>
+std::optional<Number> to_number(std::string_view text, int base) {
+  Number number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+/// Takes the first word off `text`; empty if there is none.
+std::string_view next_word(std::string_view& text) {
+  text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+  const std::string_view word = text.substr(0, text.find_first_of(" \t"));
+  text.remove_prefix(word.size());
+  return word;
+}
+
+std::string_view next_line(std::string_view& text) {
+  const std::string_view line = text.substr(0, text.find('\n'));
+  text.remove_prefix(std::min(line.size() + 1, text.size()));
+  return line;
+}
+
+std::optional<std::string> read_file(const fs::path& path) {
+  const OwnFd file = sys::open(path.c_str(), O_RDONLY);
+  if (!file) return std::nullopt;
+  std::string text;
+  char buffer[16384];
+  for (;;) {
+    const ssize_t count = sys::read(file.get(), buffer, sizeof buffer);
+    if (count <= 0) return count == 0 ? std::optional{text} : std::nullopt;
+    text.append(buffer, static_cast<std::size_t>(count));
+  }
+}
+
+/// The process, then its descendants.
+std::vector<pid_t> tree(pid_t root) {
+  std::vector<pid_t> pids{root};
+  for (std::size_t i = 0; i < pids.size() && pids.size() < kProcessesMax; ++i)
+    for (const pid_t child : children_of(pids[i])) pids.push_back(child);
+  return pids;
+}
+
+/// The inodes of its sockets; nothing if its descriptors may not be looked at.
+std::optional<std::set<std::uint64_t>> sockets_of(const fs::path& process) {
+  constexpr std::string_view kBefore = "socket:[";
+  std::set<std::uint64_t> inodes;
+  std::error_code error;
+  fs::directory_iterator it{process / "fd", error};
+  if (error) return std::nullopt;
+  for (const fs::directory_iterator end; !error && it != end; it.increment(error)) {
+    std::error_code gone;
+    const std::string target = fs::read_symlink(it->path(), gone).native();
+    if (!target.starts_with(kBefore)) continue;
+    const std::string_view digits{target.data() + kBefore.size(),
+                                  target.size() - kBefore.size() - 1};
+    if (const auto inode = to_number<std::uint64_t>(digits, 10)) inodes.insert(*inode);
+  }
+  return inodes;
+}
+
+std::set<std::uint64_t> connections_to(const std::vector<Address>& listening, const fs::path& net) {
+  std::set<std::uint16_t> ports;
+  std::set<std::string, std::less<>> paths;
+  for (const Address& address : listening) {
+    std::string path = address.is_unix() ? address.path() : "";
+    std::replace(path.begin(), path.end(), '\0', '@');
+    if (address.is_unix())
+      paths.insert(std::move(path));
+    else
+      ports.insert(address.port());
+  }
+  std::set<std::uint64_t> connections;
+  for (const char* table : {"tcp", "tcp6"})
+    if (const auto text = ports.empty() ? std::nullopt : read_file(net / table))
+      connections.merge(parse_connections(*text, ports));
+  if (const auto text = paths.empty() ? std::nullopt : read_file(net / "unix"))
+    connections.merge(parse_unix_connections(*text, paths));
+  return connections;
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> parse_handled_signals(std::string_view status) {
+  std::optional<std::uint64_t> handled;
+  while (!status.empty()) {
+    std::string_view line = next_line(status);
+    const std::string_view name = next_word(line);
+    if (name != "SigCgt:" && name != "SigIgn:") continue;
+    const auto mask = to_number<std::uint64_t>(next_word(line), 16);
+    if (mask) handled = handled.value_or(0) | *mask;
+  }
+  return handled;
+}
+
+std::set<std::uint64_t> parse_connections(std::string_view table,
+                                          const std::set<std::uint16_t>& ports) {
+  // sl local_address rem_address st tx:rx_queue tr:tm->when retrnsmt uid timeout inode ...
+  constexpr std::size_t kLocal = 1, kState = 3, kInode = 9;
+  constexpr std::string_view kEstablished = "01", kClosedByClient = "08";
+  std::set<std::uint64_t> inodes;
+  while (!table.empty()) {
+    std::string_view line = next_line(table);
+    std::string_view columns[kInode + 1];
+    for (std::string_view& column : columns) column = next_word(line);
+    if (columns[kState] != kEstablished && columns[kState] != kClosedByClient) continue;
+    const std::string_view local = columns[kLocal];
+    const auto port = to_number<std::uint16_t>(local.substr(local.rfind(':') + 1), 16);
+    const auto inode = to_number<std::uint64_t>(columns[kInode], 10);
+    if (port && inode && ports.contains(*port)) inodes.insert(*inode);
+  }
+  return inodes;
+}
+
+std::set<std::uint64_t> parse_unix_connections(std::string_view table,
+                                               const std::set<std::string, std::less<>>& paths) {
+  // Num RefCount Protocol Flags Type St Inode Path; one that was accepted has its listener's path.
+  constexpr std::size_t kState = 5, kInode = 6;
+  constexpr std::string_view kConnected = "03";
+  std::set<std::uint64_t> inodes;
+  while (!table.empty()) {
+    std::string_view line = next_line(table);
+    std::string_view columns[kInode + 1];
+    for (std::string_view& column : columns) column = next_word(line);
+    line.remove_prefix(std::min<std::size_t>(line.size(), 1));
+    if (columns[kState] != kConnected || !paths.contains(line)) continue;
+    if (const auto inode = to_number<std::uint64_t>(columns[kInode], 10)) inodes.insert(*inode);
+  }
+  return inodes;
+}
+
+ProcView look_at(pid_t pid, const std::vector<Address>& listening, const fs::path& root) {
+  const std::set<std::uint64_t> arrived =
+      connections_to(listening, root / std::to_string(pid) / "net");
+  ProcView view;
+  for (const pid_t each : tree(pid)) {
+    const fs::path process = root / std::to_string(each);
+    const auto sockets = sockets_of(process);
+    std::size_t open = 0;
+    if (sockets)
+      for (const std::uint64_t inode : *sockets) open += arrived.count(inode);
+    if (sockets) view.connections = view.connections.value_or(0) + open;
+    if (each != pid && open == 0) continue;
+    const auto status = read_file(process / "status");
+    const auto handled = status ? parse_handled_signals(*status) : std::nullopt;
+    if (handled) view.handled_signals = view.handled_signals.value_or(0) | *handled;
+  }
+  return view;
+}
+
+}  // namespace cohort::process
