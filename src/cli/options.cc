@@ -63,8 +63,8 @@ Options:
                           Default: 25. Docker's own patience is 10.
       --stop-signal NAME  How the workers are asked to end: TERM (the default);
                           INT for programs written for pm2.
-      --no-preload        Nothing is loaded into Node workers. Then busy keep-alive
-                          connections are cut at the end of the grace time.
+      --no-preload        Nothing is loaded into Node workers. Busy keep-alive
+                          connections are then cut at the end of the grace time.
       --json              Events on stderr as JSON objects, one on each line.
   -h, --help              This text.
   -V, --version           The version of cohort.
@@ -189,9 +189,11 @@ std::variant<RunOptions, Answer> parse_run(const std::vector<std::string>& argum
     return usage_error("--grace takes seconds, from 0.1 to 86400; not " + in_quotes(grace),
                        kTryRunHelp);
   if (!stop_signal.empty() && !(options.stop_signal = read_signal(stop_signal)))
-    return usage_error("--stop-signal takes the name of a signal that a program can handle, as "
-                       "TERM or INT; not " + in_quotes(stop_signal),
-                       kTryRunHelp);
+    return usage_error(
+        "--stop-signal takes the name of a signal that a program can handle, as "
+        "TERM or INT; not " +
+            in_quotes(stop_signal),
+        kTryRunHelp);
   for (const std::string& text : listen) {
     const auto address = read_address(text);
     if (!address)

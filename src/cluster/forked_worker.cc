@@ -432,9 +432,8 @@ void ForkedWorker::end(const EndingRules& rules) {
   const auto self = shared_from_this();
   end_ = std::make_unique<WorkerEnd>(
       loop_, rules,
-      WorkerEnd::Hands{
-          .facts = [this, signal = rules.stop_signal] { return ending_facts(signal); },
-          .act = [this](EndingAct act) { carry_out(act); }});
+      WorkerEnd::Hands{.facts = [this, signal = rules.stop_signal] { return ending_facts(signal); },
+                       .act = [this](EndingAct act) { carry_out(act); }});
   handle(WorkerEvent::DisconnectAsked);
   if (end_) end_->look();
 }

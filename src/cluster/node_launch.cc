@@ -25,7 +25,8 @@ constexpr int kDebuggerPort = 9229;
 // FNV-1a: two versions have two files.
 std::string name_of_source() {
   std::uint64_t hash = 14695981039346656037u;
-  for (const char c : kPreloadSource) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  for (const char c : kPreloadSource)
+    hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
   std::ostringstream name;
   name << "preload-" << std::hex << hash << ".cjs";
   return name.str();
@@ -40,7 +41,7 @@ bool has_source(const fs::path& file) {
 
 // One that another user made, or may write to, could have any program in it.
 bool is_ours(const fs::path& path, fs::file_type type) {
-  struct ::stat info {};
+  struct ::stat info{};
   std::error_code error;
   return fs::symlink_status(path, error).type() == type && sys::stat(path.c_str(), info) == 0 &&
          info.st_uid == ::geteuid() && (info.st_mode & kWritableByOthers) == 0;
@@ -62,8 +63,7 @@ Result<std::string> preload_in(const fs::path& base) {
   const fs::path unfinished = file.string() + '.' + std::to_string(::getpid());
   sys::unlink(unfinished.c_str());
   const OwnFd fd = sys::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_EXCL, kFileMode);
-  const ssize_t size =
-      fd ? sys::write(fd.get(), kPreloadSource.data(), kPreloadSource.size()) : -1;
+  const ssize_t size = fd ? sys::write(fd.get(), kPreloadSource.data(), kPreloadSource.size()) : -1;
   if (size != static_cast<ssize_t>(kPreloadSource.size())) {
     const Error failed = size < 0 ? errno_error(op) : system_error(ENOSPC, op);
     sys::unlink(unfinished.c_str());
@@ -101,8 +101,8 @@ std::vector<std::string> words_of(std::string_view options) {
 
 // Where Node's own options end, in a command line that begins with `node`.
 std::size_t end_of_options(const std::vector<std::string>& argv) {
-  constexpr std::string_view kWithValue[] = {"-r",       "--require", "--import",
-                                             "--loader", "-C",        "--conditions",
+  constexpr std::string_view kWithValue[] = {"-r",       "--require",  "--import",
+                                             "--loader", "-C",         "--conditions",
                                              "--title",  "--env-file", "--experimental-loader"};
   std::size_t i = 1;
   for (; i < argv.size() && argv[i].starts_with('-') && argv[i] != "--"; ++i)
@@ -128,8 +128,7 @@ struct Debugger {
     const std::string_view digits =
         colon == std::string_view::npos ? value : value.substr(colon + 1);
     int number = 0;
-    const auto [end, error] =
-        std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
     const bool has_port = error == std::errc{} && end == digits.data() + digits.size();
     if (has_port) port = number;
     if (colon != std::string_view::npos)

@@ -26,7 +26,7 @@ TEST(PreloadFile, IsReadableByEverybodyAndWrittenAgainWhenItIsGoneOrChanged) {
   const auto file = preload_file();
   ASSERT_TRUE(file) << file.error();
   EXPECT_EQ(text_of(*file), kPreloadSource);
-  struct ::stat info {};
+  struct ::stat info{};
   ASSERT_EQ(::stat(file->c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0444u);
   fs::remove(*file);
@@ -99,8 +99,9 @@ TEST(DebuggerPort, IsAddedToNodeOptionsIfTheOptionIsThere) {
 }
 
 TEST(DebuggerPort, IsLeftAloneWhereNoneIsAskedForOrTheSystemChooses) {
-  for (const Words& argv : {Words{"node", "a.js", "--inspect"}, Words{"node", "--inspect=0", "a.js"},
-                            Words{"node", "--inspect-port=9300", "a.js"}, Words{"node"}}) {
+  for (const Words& argv :
+       {Words{"node", "a.js", "--inspect"}, Words{"node", "--inspect=0", "a.js"},
+        Words{"node", "--inspect-port=9300", "a.js"}, Words{"node"}}) {
     const Asked asked = ask(argv, "", 3);
     EXPECT_EQ(asked.where, std::nullopt);
     EXPECT_EQ(asked.argv, argv);

@@ -296,8 +296,8 @@ void Primary::let_arrivals_in(std::chrono::milliseconds time) {
 
 void Primary::end_all() {
   const auto grace = supervisor_.drain_timeout;
-  const auto start = supervisor_.deadline ? *supervisor_.deadline - grace
-                                          : std::chrono::steady_clock::now();
+  const auto start =
+      supervisor_.deadline ? *supervisor_.deadline - grace : std::chrono::steady_clock::now();
   const EndingRules rules{settings_.stop_signal.value_or(SIGTERM), start, grace};
   for (const auto& [id, entry] : std::map(workers_)) entry.worker->end(rules);
 }

@@ -113,7 +113,7 @@ class Primary final : private ForkedWorkerOwner {
   int exit_code_ = 0;
   std::map<std::size_t, std::string> debuggers_;  // where they listen, by slot
   bool without_preload_ = false;                  // and it was said
-  bool disconnecting_ = false;  // all of them
+  bool disconnecting_ = false;                    // all of them
   CallbackScope callbacks_;
 };
 

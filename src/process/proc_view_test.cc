@@ -11,8 +11,9 @@ namespace {
 using Inodes = std::set<std::uint64_t>;
 
 TEST(HandledSignals, AreThoseThatAreCaughtOrIgnored) {
-  EXPECT_EQ(parse_handled_signals("Name:\tx\nSigIgn:\t0000000000001000\nSigCgt:\t0000000000004002\n"),
-            0x5002u);
+  EXPECT_EQ(
+      parse_handled_signals("Name:\tx\nSigIgn:\t0000000000001000\nSigCgt:\t0000000000004002\n"),
+      0x5002u);
   EXPECT_EQ(parse_handled_signals("Name:\tx\n"), std::nullopt);
   EXPECT_EQ(parse_handled_signals("SigCgt:\tnot hex\n"), std::nullopt);
   EXPECT_EQ(parse_handled_signals(""), std::nullopt);
@@ -20,12 +21,18 @@ TEST(HandledSignals, AreThoseThatAreCaughtOrIgnored) {
 
 TEST(Connections, AreThoseOfThePortThatAreOpenOnOurSide) {
   constexpr const char* kTable =
-      "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
-      "   0: 00000000:1F40 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 11 1 x\n"
-      "   1: 0100007F:1F40 0100007F:8E1C 01 00000000:00000000 00:00000000 00000000     0        0 12 1 x\n"
-      "   2: 0100007F:1F40 0100007F:8E1D 08 00000000:00000000 00:00000000 00000000     0        0 13 1 x\n"
-      "   3: 0100007F:8E1C 0100007F:1F40 01 00000000:00000000 00:00000000 00000000     0        0 14 1 x\n"
-      "   4: 0100007F:1F40 0100007F:8E1E 06 00000000:00000000 03:00000000 00000000     0        0 0 3 x\n"
+      "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout "
+      "inode\n"
+      "   0: 00000000:1F40 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 "
+      "11 1 x\n"
+      "   1: 0100007F:1F40 0100007F:8E1C 01 00000000:00000000 00:00000000 00000000     0        0 "
+      "12 1 x\n"
+      "   2: 0100007F:1F40 0100007F:8E1D 08 00000000:00000000 00:00000000 00000000     0        0 "
+      "13 1 x\n"
+      "   3: 0100007F:8E1C 0100007F:1F40 01 00000000:00000000 00:00000000 00000000     0        0 "
+      "14 1 x\n"
+      "   4: 0100007F:1F40 0100007F:8E1E 06 00000000:00000000 03:00000000 00000000     0        0 "
+      "0 3 x\n"
       "   5: torn";
   EXPECT_EQ(parse_connections(kTable, {8000}), (Inodes{12, 13}));
   EXPECT_EQ(parse_connections(kTable, {}), Inodes{});
