@@ -152,15 +152,21 @@ Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool k
 void Primary::prepare_for_node(process::SpawnRequest& request, std::size_t slot) {
   const NodeLaunch node = prepare_node(request, slot, settings_.preload.value_or(true));
   if (node.no_preload && !std::exchange(without_preload_, true))
-    std::cerr << "cohort: Node workers start without the preload (docs/signals.md): "
-              << *node.no_preload << '\n';
+    say(loop_, {.code = "no_preload",
+                .text = "Node workers start without the preload, so their own handlers run late "
+                        "(docs/signals.md): " +
+                        node.no_preload->message()});
   if (!node.debugger || !debuggers_.emplace(slot, *node.debugger).second) return;
   // One line for all that are started in this turn.
   loop_.post(callbacks_.wrap([this, known = debuggers_.size()] {
     if (known != debuggers_.size()) return;
-    std::cerr << "cohort: debuggers:";
-    for (const auto& [of_slot, where] : debuggers_) std::cerr << ' ' << where;
-    std::cerr << '\n';
+    std::string text = "debuggers:";
+    std::vector<std::string> addresses;
+    for (const auto& [of_slot, where] : debuggers_) {
+      text += ' ' + where;
+      addresses.push_back(where);
+    }
+    say(loop_, {.code = "debuggers", .text = text, .fields = {{"addresses", addresses}}});
   }));
 }
 
