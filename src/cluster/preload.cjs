@@ -23,6 +23,7 @@ function start(cluster) {
   const net = require('net');  // the channel has loaded it
   const send = process.send;
   const secure = new WeakMap();  // of a TLS server: raw socket -> what the program sees
+  const sessions = new Set();  // of HTTP/2
   let draining = false;
 
   function tell(message) {
@@ -58,8 +59,14 @@ function start(cluster) {
   cluster._getServer = function (server, options, callback) {
     // A limit that the worker keeps by closing what is too much, unless each connection is offered to it.
     if (server.maxConnections > 0) options = { ...options, maxConnections: server.maxConnections };
-    if (typeof server.setSecureContext === 'function')
+    if (/^Http2/.test(server.constructor.name)) {
+      server.on('session', (session) => {
+        sessions.add(session);
+        session.once('close', () => sessions.delete(session));
+      });
+    } else if (typeof server.setSecureContext === 'function') {
       server.on('secureConnection', (socket) => socket._parent && secure.set(socket._parent, socket));
+    }
     return getServer.call(this, server, options, callback);
   };
 
@@ -94,13 +101,11 @@ function start(cluster) {
     for (const raw of process._getActiveHandles()) {
       if (!(raw instanceof net.Socket) || !raw.server || raw.destroyed) continue;
       ++work.connections;
-      const socket = secure.get(raw) ?? raw;
       const list = inside(raw.server, 'http.server.connections');
       if (list) lists.add(list);
-      const session = inside(socket, 'session');
-      if (session?.goaway) work.requests += endSession(session);
-      else if (goodbye) endWebSocket(inside(socket, 'websocket'));
+      if (goodbye) endWebSocket(inside(secure.get(raw) ?? raw, 'websocket'));
     }
+    for (const session of sessions) work.requests += endSession(session);
     for (const list of lists)
       for (const parser of list.all())
         if (parser.socket && !parser.socket.destroyed) work.requests += endIdle(parser, idle, quiet);
