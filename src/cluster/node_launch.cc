@@ -197,14 +197,16 @@ NodeLaunch prepare_node(process::SpawnRequest& request, std::size_t slot, bool p
   const auto found = std::find_if(request.env.begin(), request.env.end(),
                                   [&](const auto& entry) { return entry.starts_with(kVariable); });
   const bool given = found != request.env.end();
-  std::string options = given ? found->substr(kVariable.size()) : "";
-  launch.debugger = give_debugger_port(request.argv, options, slot);
-  if (preload && !restricts_reading(request.argv, options)) {
+  const std::string users = given ? found->substr(kVariable.size()) : "";
+  std::string options = users;
+  if (preload && !restricts_reading(request.argv, users)) {
     if (const auto file = preload_file())
-      options = with_preload(options, *file);
+      options = with_preload(users, *file);
     else
       launch.no_preload = file.error();
   }
+  // Behind the preload, which takes off all that follows it.
+  launch.debugger = give_debugger_port(request.argv, options, slot);
   if (given)
     *found = std::string{kVariable} + options;
   else if (!options.empty())

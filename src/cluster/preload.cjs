@@ -11,7 +11,7 @@ if (process.connected) {
   if (cluster.isWorker) start(cluster);
 }
 
-// Children and threads of the program get the NODE_OPTIONS of the user.
+// Children and threads of the program get the NODE_OPTIONS of the user: what is before ours.
 function forget() {
   const options = process.env.NODE_OPTIONS ?? '';
   const own = options.lastIndexOf(`--require "${__filename}"`);
