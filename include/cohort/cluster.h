@@ -49,8 +49,9 @@ enum class Policy {
   Adaptive,    ///< Each worker accepts from a queue of its own; the kernel chooses among those that
                ///< are not blocked, and what waits behind one that is blocked moves to others.
   Hash,        ///< As Adaptive, but chosen by the client's address: the same client comes to the
-               ///< same worker while that one is well.
-  Sticky,      ///< As Hash, and waits for its worker, or for its worker's successor.
+               ///< same worker, until that one takes no connection for a second. For caches.
+  Sticky,      ///< As Hash, but a client never moves: it waits for its worker, or for its worker's
+               ///< successor. For sessions that live in a worker (Socket.IO's long polling).
   Own,         ///< As RoundRobin, but a function of the user's picks the worker.
 };
 
@@ -195,7 +196,7 @@ class Cluster {
   /// Auto unless NODE_CLUSTER_SCHED_POLICY names another (`rr` and `none` as in Node).
   /// `rescue_after`: how long connections wait in the queue of a worker that takes none before they
   /// move to others (the primary looks as often while any wait, or every 20 ms; up to 16 times less
-  /// often while every worker is full). 0: they never move. Default: 6 ms; never for
+  /// often while every worker is full). 0: they never move. Default: 6 ms; 1 s for Hash; never for
   /// Sticky, whose dead workers leave their queue to a successor for as long. Round-robin and
   /// shared have no such queues. Changes nothing once decided, but for a notice. Throws
   /// std::invalid_argument for Policy::Own, which is the other one's.

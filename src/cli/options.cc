@@ -47,9 +47,10 @@ Options:
                           adaptive     a queue for each worker; the kernel picks
                                        one that is not blocked
                           hash         the same client, the same worker, while
-                                       that one is well
+                                       that one is well (for a worker's cache)
                           sticky       the same client, the same worker, or its
-                                       successor: clients wait for it
+                                       successor: clients wait for it (for
+                                       sessions, such as Socket.IO's)
                           round-robin  the primary hands each one to a free
                                        worker (Node's rr)
                           shared       the workers accept from one socket

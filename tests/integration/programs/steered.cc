@@ -1,5 +1,6 @@
 // HTTP workers whose number and identity change under load. `/` is answered with "hello world",
-// `/block/MS` after MS milliseconds in which the worker does nothing else.
+// `/block/MS` after MS milliseconds in which the worker does nothing else, `/who/MS` with its pid
+// after as many.
 //
 //   steered --port N [--workers N] [--replace N] [--counts N,N,...] [--exec SCRIPT] [--uid N]
 //           [--drain MS]
@@ -10,6 +11,7 @@
 // flight, and `done` after the last change.
 #include <cohort/cohort.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <iostream>
@@ -114,11 +116,11 @@ int main(int argc, char** argv) {
     return cluster.run();
   }
   cohort::http::create_server(cluster, [](const auto& req, auto& res) {
-    constexpr std::string_view kBlock = "/block/";
     const std::string target{req.url()};
-    if (target.starts_with(kBlock))
-      block(std::chrono::milliseconds{std::stol(target.substr(kBlock.size()))});
-    res.end("hello world\n");
+    const bool who = target.starts_with("/who/");
+    if (who || target.starts_with("/block/"))
+      block(std::chrono::milliseconds{std::stol(target.substr(target.rfind('/') + 1))});
+    res.end(who ? std::to_string(::getpid()) : "hello world\n");
   }).listen(flags.port(8000));
   return cluster.run();
 }
