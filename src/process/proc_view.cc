@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <csignal>
 #include <string>
 
 #include "base/sys.h"
@@ -96,6 +97,14 @@ std::set<std::uint64_t> connections_to(const std::vector<Address>& listening, co
   return connections;
 }
 
+// These turn INT into an exception of the language, whether the program handles it or not.
+bool catches_int_natively(const fs::path& process) {
+  std::error_code error;
+  const std::string program = fs::read_symlink(process / "exe", error).filename();
+  return program.starts_with("python") || program.starts_with("pypy") ||
+         program.starts_with("ruby");
+}
+
 }  // namespace
 
 std::optional<std::uint64_t> parse_handled_signals(std::string_view status) {
@@ -159,7 +168,8 @@ ProcView look_at(pid_t pid, const std::vector<Address>& listening, const fs::pat
     if (sockets) view.connections = view.connections.value_or(0) + open;
     if (each != pid && open == 0) continue;
     const auto status = read_file(process / "status");
-    const auto handled = status ? parse_handled_signals(*status) : std::nullopt;
+    auto handled = status ? parse_handled_signals(*status) : std::nullopt;
+    if (handled && catches_int_natively(process)) *handled &= ~(std::uint64_t{1} << (SIGINT - 1));
     if (handled) view.handled_signals = view.handled_signals.value_or(0) | *handled;
   }
   return view;
