@@ -12,11 +12,13 @@
 
 #include "base/callback_scope.h"
 #include "base/notices.h"
+#include "base/standard_stdio.h"
 #include "cluster/own_worker.h"
 #include "cluster/primary.h"
 #include "cluster/topics.h"
 #include "cluster/uncaught.h"
 #include "ipc/rpc.h"
+#include "process/child_impl.h"
 
 namespace cohort {
 
@@ -129,7 +131,7 @@ struct Cluster::Impl {
   ~Impl() {
     asio::use_service<ClusterOfLoop>(io).cluster = nullptr;
     Notices::of(io).clear();
-    own_worker->flush();
+    flush();
     calls->abandon();
     own_worker->abandon();
     cancel_timers();
@@ -182,6 +184,12 @@ struct Cluster::Impl {
     io.get_executor().on_work_finished();
   }
 
+  // What was sent, by other threads too, is written before the process ends.
+  void flush() {
+    own_worker->flush();
+    process::Children::of(io).flush();
+  }
+
   int run() {
     try {
       // In the loop, where the count of outstanding work cannot reach zero meanwhile.
@@ -198,7 +206,7 @@ struct Cluster::Impl {
       cluster::print_uncaught(std::current_exception());
       exit_code = 1;
     }
-    own_worker->flush();
+    flush();
     std::cout.flush();
     std::fflush(stdout);
     return exit_code;
@@ -221,14 +229,23 @@ struct Cluster::Impl {
   bool own_over = false;
   bool primary_over = false;
   int exit_code = 0;
-  cluster::ExitHooks hooks{[this] { own_worker->flush(); }};
+  cluster::ExitHooks hooks{[this] { flush(); }};
   CallbackScope callbacks;
 };
 
+namespace {
+
 // One thread runs it: Asio then needs no locks.
-Cluster::Cluster()
-    : impl_{std::make_unique<Impl>(*this, std::make_unique<asio::io_context>(1), nullptr)} {}
-Cluster::Cluster(asio::io_context& io) : impl_{std::make_unique<Impl>(*this, nullptr, &io)} {}
+std::unique_ptr<asio::io_context> own_context() {
+  sys::open_standard_descriptors();  // before its own get such a number
+  return std::make_unique<asio::io_context>(1);
+}
+
+}  // namespace
+
+Cluster::Cluster() : impl_{std::make_unique<Impl>(*this, own_context(), nullptr)} {}
+Cluster::Cluster(asio::io_context& io)
+    : impl_{(sys::open_standard_descriptors(), std::make_unique<Impl>(*this, nullptr, &io))} {}
 Cluster::~Cluster() = default;
 
 bool Cluster::is_primary() const { return !impl_->is_worker; }

@@ -124,8 +124,8 @@ void ForkedWorker::abandon() {
   end_events();
   settle_timer_.cancel();
   end_.reset();
-  if (channel_) channel_->abandon();
   sender_->close();
+  if (channel_) channel_->abandon();
   state_ = WorkerState::Dead;
   hand_offs_.clear();
   outputs_.clear();
@@ -419,6 +419,7 @@ void ForkedWorker::send_disconnect_if_quiet() {
 
 void ForkedWorker::send_disconnect() {
   if (std::exchange(told_to_disconnect_, true)) return;
+  sender_->catch_up();
   Value message = cluster::cluster_message("disconnect");
   if (channel_ && channel_->peer_is_cohort() && owner_.goes_on()) message["takesBack"] = true;
   send_cluster(std::move(message));
@@ -523,8 +524,8 @@ void ForkedWorker::carry_out(std::uint16_t actions) {
     owner_.worker_listening(*this, address_);
   }
   if (actions & kCloseChannel) {
-    if (channel_) channel_->abandon();
     sender_->close();
+    if (channel_) channel_->abandon();
   }
   if (actions & kEmitDisconnect) {
     sender_->close();

@@ -556,7 +556,7 @@ void OwnWorker::disconnect() {
 bool OwnWorker::kill(int) {
   leave_when_done_ = true;
   on_purpose_ = on_purpose_ || is_cluster_worker();
-  if (!connected()) {
+  if (!channel_) {
     leave_(0);
   } else if (ending_ != Ending::Handshake) {
     servers_closed();
@@ -597,6 +597,7 @@ void OwnWorker::finish_ending() {
   ending_ = Ending::Done;
   deadline_.cancel();  // in a primary, the workers' own one goes on
   exiting_seq_.reset();
+  sender_->close();
   if (channel_)
     channel_->close();  // channel_closed follows
   else if (leave_when_done_)
@@ -618,6 +619,7 @@ void OwnWorker::terminate(int signal_number, std::chrono::milliseconds timeout) 
 
 void OwnWorker::flush() {
   if (!channel_) return;
+  sender_->catch_up();
   channel_->flush_all(std::chrono::steady_clock::now() + kFlushTimeout);
 }
 

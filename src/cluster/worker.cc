@@ -24,6 +24,7 @@ void WorkerImpl::end_events() {
 }
 
 SendResult WorkerImpl::send(const Value& message, Handle handle, ipc::HandleTraffic::Done done) {
+  sender_->catch_up();
   const auto sent = handles_->send(channel(), message, std::move(handle), std::move(done));
   return sent;
 }

@@ -39,6 +39,7 @@ class WorkerImpl : public std::enable_shared_from_this<WorkerImpl> {
   }
   /// The library's own, which a full channel does not refuse. The loop's executor only.
   virtual SendResult send_own(const Value& message) {
+    sender_->catch_up();
     const auto target = channel();
     return target ? target->send_own(message) : make_error(Errc::ChannelClosed, "send");
   }

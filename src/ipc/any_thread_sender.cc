@@ -28,6 +28,7 @@ Result<bool> AnyThreadSender::send(const Value& message, Channel::Done done) {
 }
 
 Result<bool> AnyThreadSender::send_here(const Value& message, const Channel::Done& done) {
+  catch_up();
   const auto channel = channel_.lock();
   if (!channel) return make_error(Errc::ChannelClosed, "send");
   return channel->send(message, done);
@@ -49,17 +50,52 @@ Result<bool> AnyThreadSender::hand_over(const Value& message, const Channel::Don
     if (on_the_way_ == 0) loop_.post([self = shared_from_this()] { self->tell_if_drained(); });
   }
   if (full) return channel_full(before, queue_size_max_);
-  loop_.post([self = shared_from_this(), bytes = std::move(bytes), done] {
-    const auto written = [self, size = bytes.size(), done](std::optional<Error> error) {
-      self->arrived(size);
-      if (done) done(std::move(error));
-    };
-    const auto channel = self->channel_.lock();
-    const auto sent = channel ? channel->send_encoded(bytes, written)
-                              : Result<bool>(make_error(Errc::ChannelClosed, "send"));
-    if (!sent) written(sent.error());
-  });
+  bool first = false;
+  {
+    const std::lock_guard lock{mutex_};
+    if (!open_) {
+      on_the_way_ -= size;
+      return make_error(Errc::ChannelClosed, "send");
+    }
+    first = queue_.empty();
+    queue_.push_back({std::move(bytes), done});
+    queued_ = true;
+  }
+  // At once where the loop rests and this thread runs it: a handler beside its strand.
+  if (first) loop_.run_here([self = shared_from_this()] { self->catch_up(); });
   return before + size < Channel::kHighWaterMark;
+}
+
+void AnyThreadSender::catch_up() {
+  if (!queued_) return;
+  std::vector<Message> taken;
+  {
+    const std::lock_guard lock{mutex_};
+    taken.swap(queue_);
+    queued_ = false;
+  }
+  for (const Message& message : taken) give(message);
+}
+
+void AnyThreadSender::close() {
+  {
+    const std::lock_guard lock{mutex_};
+    open_ = false;
+  }
+  catch_up();
+}
+
+// `done` never runs within the call that makes us catch up.
+void AnyThreadSender::give(const Message& message) {
+  const auto written = [self = shared_from_this(), size = message.bytes.size(),
+                        done = message.done](std::optional<Error> error) {
+    self->arrived(size);
+    if (done) done(std::move(error));
+  };
+  const auto channel = channel_.lock();
+  const auto sent = channel ? channel->send_encoded(message.bytes, written)
+                            : Result<bool>(make_error(Errc::ChannelClosed, "send"));
+  if (!sent) loop_.post([written, why = sent.error()] { written(why); });
 }
 
 void AnyThreadSender::arrived(std::size_t size) {

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <cstring>
 #include <fstream>
@@ -96,7 +97,7 @@ TEST_P(CohortChannel, HoldsBackWhatThePeerHasNotProcessedButNotControl) {
   const auto held = [&] { return child.kept.size() * text.size(); };
   EXPECT_GE(held(), Channel::kWindow - 2 * 65536);
   EXPECT_LE(held(), Channel::kWindow + 2 * 65536);
-  parent.channel->send_own({{"cmd", "NODE_CLUSTER"}}, Lane::Control);
+  ASSERT_TRUE(parent.channel->send_own({{"cmd", "NODE_CLUSTER"}}, Lane::Control));
   turn();
   EXPECT_EQ(child.clusters.size(), 1u);
   EXPECT_EQ(parent.drained, 0);
@@ -346,6 +347,37 @@ TEST_P(CohortChannel, OtherThreadsAreToldWhenToWaitAndLoseNothing) {
   }
   EXPECT_EQ(arrived, taken);
   EXPECT_GT(parent.drained, drained);
+}
+
+TEST_P(CohortChannel, WhatAnotherThreadSentComesBeforeWhatTheLoopSendsNextAndBeforeTheEnd) {
+  start();
+  child.keeps = true;
+  const auto sender = std::make_shared<AnyThreadSender>(loop);
+  sender->open(parent.channel);
+  std::vector<std::string> written;
+  const auto send = [&](const std::string& text) {
+    return sender->send(text, [&written, text](const std::optional<Error>& error) {
+      written.push_back(error ? text + " failed" : text);
+    });
+  };
+  const auto from_thread = [&](const std::string& text) {
+    std::thread([&] { EXPECT_TRUE(send(text)); }).join();
+  };
+  from_thread("a");
+  from_thread("b");
+  EXPECT_TRUE(send("c"));
+  from_thread("d");
+  sender->close();
+  EXPECT_EQ(written, std::vector<std::string>{}) << "nothing is called within the call";
+  EXPECT_FALSE(send("e"));
+  std::thread([&] { EXPECT_FALSE(send("f")); }).join();
+  parent.channel->close();
+  turn();
+  std::vector<std::string> arrived;
+  for (const Incoming& incoming : child.kept) arrived.emplace_back(incoming.value.string_or(""));
+  EXPECT_EQ(arrived, (std::vector<std::string>{"a", "b", "c", "d"}));
+  std::sort(written.begin(), written.end());
+  EXPECT_EQ(written, (std::vector<std::string>{"a", "b", "c", "d", "e failed", "f failed"}));
 }
 
 INSTANTIATE_TEST_SUITE_P(Both, CohortChannel,

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "base/notices.h"
+#include "base/standard_stdio.h"
 #include "base/sys.h"
 #include "process/tree.h"
 
@@ -29,6 +30,7 @@ ChildImpl::~ChildImpl() {
 
 void ChildImpl::start(process::LaunchKind kind, const std::string& file,
                       const std::vector<std::string>& args, const SpawnOptions& options) {
+  sys::open_standard_descriptors();
   process::Children::of(loop_.context()).add(shared_from_this());
   process::ChildLaunch launch;
   const auto prepared = process::prepare(loop_, kind, file, args, options, launch);
@@ -177,6 +179,7 @@ void ChildImpl::end_because(ExitCause cause) {
 // The channel.
 
 SendResult ChildImpl::send(const Value& message, Handle handle, ipc::HandleTraffic::Done done) {
+  sender_->catch_up();
   const auto sent =
       traffic_->send(connected() ? channel_ : nullptr, message, std::move(handle), std::move(done));
   return sent;
@@ -290,6 +293,7 @@ void ChildImpl::process_ended(const Exit& exit) {
 }
 
 ExitCause ChildImpl::cause_of(const Exit& exit) const {
+  if (exit.cause() != ExitCause::Unknown) return exit.cause();
   if (cgroup_ && cgroup_->out_of_memory() && !exit.success()) return ExitCause::OutOfMemory;
   if (cause_) return *cause_;
   // Others may have been sent for what the process does with them.

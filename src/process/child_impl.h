@@ -58,6 +58,8 @@ class ChildImpl final : public std::enable_shared_from_this<ChildImpl>, private 
   }
   SendResult send(const Value& message, Handle handle, ipc::HandleTraffic::Done done);
   Result<void> disconnect();
+  /// The process exits: what other threads have sent is written, as far as the child takes it.
+  void flush() { sender_->catch_up(); }
   void set_ref(bool ref);
   void set_channel_ref(bool ref);
   void on_message(std::function<void(const Value&)> handler);
@@ -167,6 +169,9 @@ class Children : public boost::asio::execution_context::service {
   const Loop& loop(boost::asio::io_context& io);
   void add(std::shared_ptr<ChildImpl> child) { alive_.insert(std::move(child)); }
   void remove(const std::shared_ptr<ChildImpl>& child) { alive_.erase(child); }
+  void flush() const {
+    for (const auto& child : alive_) child->flush();
+  }
 
  private:
   void shutdown() override;

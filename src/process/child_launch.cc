@@ -9,8 +9,10 @@
 #include <iterator>
 #include <string_view>
 
+#include "base/standard_stdio.h"
 #include "base/sys.h"
 #include "process/program.h"
+#include "process/shared_stdio.h"
 
 namespace cohort::process {
 namespace {
@@ -124,12 +126,6 @@ std::optional<Error> check(LaunchKind kind, const std::string& op,
   return std::nullopt;
 }
 
-// The child waits when its descriptor does not: a program that finds its stdout O_NONBLOCK loses
-// what does not fit.
-void make_blocking(int fd, std::size_t index) {
-  if (index < kStandardCount) sys::set_nonblocking(fd, false);
-}
-
 // stdout and stderr are pipes, so that the child can open /dev/stdout, which fails with the sockets
 // of Node; the others are sockets, which can be written to without SIGPIPE.
 Result<void> add_pipe(const Loop& loop, std::size_t index, ChildLaunch& launch) {
@@ -182,7 +178,8 @@ Result<void> add_entry(const Loop& loop, std::size_t index, const ChildStdio& en
   if (is_ipc(entry)) return add_channel(index, options, launch);
   if (const Stdio* kind = std::get_if<Stdio>(&what)) {
     if (*kind == Stdio::Pipe) return add_pipe(loop, index, launch);
-    if (*kind == Stdio::Inherit) fd = static_cast<int>(index);
+    if (*kind == Stdio::Inherit && sys::is_inheritable(static_cast<int>(index)))
+      fd = static_cast<int>(index);
   } else if (const int* number = std::get_if<int>(&what)) {
     fd = *number;
     if (fd < 0)
@@ -197,8 +194,17 @@ Result<void> add_entry(const Loop& loop, std::size_t index, const ChildStdio& en
     launch.given.push_back(stream);
   }
   if (index == STDERR_FILENO && options.stderr_lines > 0) return add_tail(fd, launch);
-  if (fd >= 0) make_blocking(fd, index);
   launch.request.fds[index] = fd;
+  if (fd < 0 || index >= kStandardCount) return {};
+  const bool is_stream = std::holds_alternative<std::shared_ptr<StdioStream>>(what);
+  auto shared = blocking_for_child(fd, is_stream                       ? Sharing::OfOurs
+                                       : fd == static_cast<int>(index) ? Sharing::Inherited
+                                                                       : Sharing::Given);
+  if (!shared) return shared.error();
+  if (*shared) {
+    launch.request.fds[index] = shared->get();
+    launch.child_ends.push_back(*std::move(shared));
+  }
   return {};
 }
 

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <sstream>
 
+#include "base/standard_stdio.h"
 #include "base/sys.h"
 #include "process/child_impl.h"
 #include "process/park.h"
@@ -40,6 +41,16 @@ class Collector : public std::enable_shared_from_this<Collector> {
     texts_.resize(child_->stdio_count());
     for (std::size_t i = 1; i < texts_.size(); ++i)
       child_->stream(i).on_data([self, i](std::string_view data) { self->append(i, data); });
+  }
+
+  /// All that the child's stdin has.
+  void give(const std::string& input) {
+    const ChildStream& to_child = child_->stream(0);
+    if (!input.empty())
+      to_child.write(input, [self = shared_from_this()](const std::optional<Error>& error) {
+        self->input_left_ = error.has_value();
+      });
+    to_child.end();
   }
 
   const std::shared_ptr<ChildImpl>& child() const { return child_; }
@@ -78,6 +89,8 @@ class Collector : public std::enable_shared_from_this<Collector> {
       output_.error = system_error(ETIMEDOUT, op_, how_timed_out(exit));
     if (!output_.error && exit.cause() == ExitCause::Cancelled)
       output_.error = system_error(ECANCELED, op_);
+    if (!output_.error && input_left_)
+      output_.error = system_error(EPIPE, op_, "the child did not take all of its input");
     if (done_) std::exchange(done_, nullptr)(output_);
   }
 
@@ -87,6 +100,7 @@ class Collector : public std::enable_shared_from_this<Collector> {
   const std::chrono::milliseconds timeout_;
   OnOutput done_;
   std::vector<std::string> texts_;
+  bool input_left_ = false;
   Output output_;
 };
 
@@ -132,6 +146,7 @@ std::shared_ptr<ChildImpl> collect(const LoopRef& loop, const std::string& op,
 
 Output run_sync(const std::string& op, const std::string& file,
                 const std::vector<std::string>& args, const SpawnOptions& options) {
+  sys::open_standard_descriptors();  // before the loop's own
   // One thread: Asio then needs no locks.
   asio::io_context io{1};
   const Loop loop{io, io.get_executor()};
@@ -139,7 +154,7 @@ Output run_sync(const std::string& op, const std::string& file,
   const auto collector = std::make_shared<Collector>(
       loop, op, options, [&result](const Output& output) { result = output; });
   collector->start(LaunchKind::Sync, file, args, options);
-  collector->child()->stream(0).end(options.input);
+  collector->give(options.input);
   io.run();
   return result;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <boost/asio/io_context.hpp>
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
@@ -18,6 +19,8 @@
 #include <map>
 #include <thread>
 
+#include "base/sys.h"
+#include "cohort/child_process.h"
 #include "leak_check.h"
 #include "process/helpers_test.h"
 #include "process/program.h"
@@ -44,6 +47,27 @@ void print_adoption() {
 
 void print_close_on_exec(int fd) {
   std::cout << "close-on-exec " << (::fcntl(fd, F_GETFD) & FD_CLOEXEC) << '\n';
+}
+
+// With stdin and stdout closed: what a child inherits from one whose loop has their numbers. The
+// answer leaves through another descriptor.
+int spawn_with_closed_standard(const Args&) {
+  const OwnFd out = sys::duplicate(STDOUT_FILENO, 9);
+  ::close(STDIN_FILENO);
+  ::close(STDOUT_FILENO);
+  std::string text;
+  {
+    boost::asio::io_context io;
+    const auto child = cohort::spawn(
+        io, "sh",
+        {"-c", "text=$(readlink /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/5); echo \"$text\" >&2"},
+        {.stdio = {Stdio::Inherit, Stdio::Inherit, Stdio::Pipe, Stdio::Ignore, Stdio::Ignore,
+                   Stdio::Inherit}});
+    child.stderr_().on_data([&](std::string_view data) { text += data; });
+    io.run();
+  }
+  text += cohort::spawn_sync("readlink", {"/proc/self/fd/0"}, {.stdio = {Stdio::Inherit}}).stdout_;
+  return sys::write(out.get(), text.data(), text.size()) > 0 ? 0 : 1;
 }
 
 int print_lifeline(const Args&) {
@@ -190,6 +214,7 @@ std::optional<int> run_role(int argc, char** argv) {
   static const std::map<std::string, std::function<int(const Args&)>> roles{
       {"descriptors", print_descriptors},
       {"lifeline", print_lifeline},
+      {"closed_standard", spawn_with_closed_standard},
       {"no_lifeline", print_no_lifeline},
       {"become_nobody_and_spin", become_nobody_and_spin},
       {"primary", be_primary},

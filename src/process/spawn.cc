@@ -18,6 +18,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "base/standard_stdio.h"
 #include "base/sys.h"
 
 namespace cohort::process {
@@ -122,10 +123,15 @@ struct Prepared {
 };
 
 std::optional<Error> prepare_descriptors(const SpawnRequest& request, Prepared& prepared) {
+  sys::open_standard_descriptors();
   std::vector<int>& sources = prepared.sources;
   sources = request.fds;
   sources.resize(std::max<std::size_t>(sources.size(), kFirstFreeDescriptor), -1);
   const auto standard_end = sources.begin() + kFirstFreeDescriptor;
+  // Something of ours has the number of one that this process was started without.
+  for (int i = 0; i < kFirstFreeDescriptor; ++i)
+    if (int& fd = sources[static_cast<std::size_t>(i)]; fd == i && !sys::is_inheritable(fd))
+      fd = -1;
   const auto missing = [](int fd) { return fd < 0; };
   if (std::any_of(sources.begin(), standard_end, missing)) {
     prepared.null_device = sys::open("/dev/null", O_RDWR);
@@ -139,6 +145,14 @@ std::optional<Error> prepare_descriptors(const SpawnRequest& request, Prepared& 
   prepared.lifeline_write = std::move(ends[1]);
   sources.push_back(prepared.lifeline_read.get());
   return std::nullopt;
+}
+
+// argv of the shell that runs a text file: it, and the arguments.
+std::vector<char*> shell_arguments(const std::vector<char*>& argv) {
+  static char shell[] = "/bin/sh";
+  std::vector<char*> result{shell, nullptr};
+  result.insert(result.end(), argv.begin() + 1, argv.end());
+  return result;
 }
 
 // Points into `request` and `prepared`.
@@ -249,17 +263,34 @@ std::string limit_hint(int errno_value) {
       return "the limit of open files is reached: see ulimit -n";
     case ENFILE:
       return "the system's limit of open files is reached";
-    case E2BIG:
-      return "the arguments and the environment together are too long";
     default:
       return {};
   }
 }
 
+// E2BIG: one string may be too long, or all of them.
+std::string size_hint(const SpawnRequest& request) {
+  // With its zero byte: MAX_ARG_STRLEN of Linux.
+  const std::size_t size_max = 32 * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const auto says = [size_max](const std::string& what, std::size_t size) {
+    return what + " has " + std::to_string(size) + " bytes, and one may have " +
+           std::to_string(size_max - 1) + ": give it in a file, or through stdin";
+  };
+  for (std::size_t i = 0; i < request.argv.size(); ++i)
+    if (request.argv[i].size() >= size_max)
+      return says("argument " + std::to_string(i), request.argv[i].size());
+  for (const std::string& entry : request.env)
+    if (entry.size() >= size_max)
+      return says("the variable " + entry.substr(0, std::min(entry.find('='), std::size_t{40})),
+                  entry.size());
+  return "the arguments and the environment together are too long: see ulimit -s";
+}
+
 std::string exec_hint(const SpawnRequest& request, const std::vector<std::string>& files,
                       int errno_value) {
   if (errno_value == ENOEXEC)
-    return "neither a program for this machine nor a script that begins with #!";
+    return "a program for another machine, or a script without #! and no /bin/sh to run it";
+  if (errno_value == E2BIG) return size_hint(request);
   if (errno_value == ETXTBSY) return "the file is being written";
   if (errno_value != ENOENT && errno_value != EACCES) return limit_hint(errno_value);
   for (const std::string& file : files) {
@@ -325,9 +356,11 @@ Result<Child> spawn(const SpawnRequest& request) {
   ChildPlan plan = make_plan(request, prepared);
   const auto files = pointers(prepared.files);
   const auto argv = pointers(request.argv);
+  auto shell_argv = shell_arguments(argv);
   const auto env = environment(request, prepared);
   plan.files = files.data();
   plan.argv = argv.data();
+  plan.shell_argv = shell_argv.data();
   plan.env = env.data();
   if (!prepared.pid_variable.empty())
     plan.pid = prepared.pid_variable.data() + prepared.pid_variable.size() - ChildPlan::kPidSize;

@@ -23,6 +23,7 @@
 namespace cohort::process {
 
 struct SpawnRequest {
+  /// A program, or a text, which /bin/sh runs if it does not begin with `#!` (as execvp does).
   /// A path if it contains a slash, else looked up in the PATH of `env` (`/bin:/usr/bin` without
   /// one), as execvp does. Relative paths count from `cwd`.
   std::string file;
@@ -40,8 +41,9 @@ struct SpawnRequest {
   /// The supplementary groups. Needs root.
   std::optional<std::vector<gid_t>> groups;
   /// The child's descriptor i is a duplicate of `fds[i]`; nothing else is open. -1, and what is
-  /// missing of the first three: /dev/null for 0 to 2, closed above. Flags of the open file
-  /// (O_NONBLOCK) are shared with the parent's and left alone.
+  /// missing of the first three: /dev/null for 0 to 2, closed above. So is `fds[i]` = i up to 2
+  /// that is close-on-exec: this process was started with that one closed, and it is something of
+  /// its own. Flags of the open file (O_NONBLOCK) are shared with the parent's and left alone.
   std::vector<int> fds;
   /// In a process group of its own: a Ctrl-C at the terminal reaches the parent only.
   bool own_process_group = false;

@@ -157,10 +157,30 @@ COHORT_IN_CHILD void write_pid(char* to) {
   *to = '\0';
 }
 
+// A program for another machine is none of the shell's.
+COHORT_IN_CHILD bool is_elf(const char* file) {
+  char magic[4] = {};
+  const long fd = ::syscall(SYS_openat, AT_FDCWD, file, O_RDONLY | O_CLOEXEC);
+  if (fd == -1) return false;
+  ::syscall(SYS_read, fd, magic, sizeof magic);
+  ::syscall(SYS_close, fd);
+  return magic[0] == 0x7f && magic[1] == 'E' && magic[2] == 'L' && magic[3] == 'F';
+}
+
+// As execvp does: what is executable and of no known format is a script of /bin/sh.
+COHORT_IN_CHILD void exec_text(const ChildPlan& plan, const char* file) {
+  if (!is_elf(file)) {
+    plan.shell_argv[1] = const_cast<char*>(file);
+    ::syscall(SYS_execve, plan.shell_argv[0], plan.shell_argv, plan.env);
+  }
+  errno = ENOEXEC;
+}
+
 COHORT_IN_CHILD bool exec_first(ChildPlan& plan) {
   bool denied = false;
   for (const char* const* file = plan.files; *file != nullptr; ++file) {
     ::syscall(SYS_execve, *file, plan.argv, plan.env);
+    if (errno == ENOEXEC) exec_text(plan, *file);
     denied = denied || errno == EACCES;
     const bool next = errno == EACCES || errno == ENOENT || errno == ENOTDIR || errno == ESTALE ||
                       errno == ENODEV || errno == ETIMEDOUT;

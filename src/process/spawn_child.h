@@ -69,6 +69,8 @@ struct ChildPlan {
   /// Tried in turn, as execvp does; ends with a null.
   const char* const* files = nullptr;
   char* const* argv = nullptr;
+  /// For a text without `#!`: argv[0], room for the file, the other arguments; ends with a null.
+  char** shell_argv = nullptr;
   char* const* env = nullptr;
   /// Null, or where in `env` the child writes its pid: room for kPidSize bytes.
   char* pid = nullptr;

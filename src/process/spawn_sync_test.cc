@@ -61,11 +61,26 @@ TEST_F(SpawnSync, GivesTheChildItsInput) {
   EXPECT_EQ(spawn_sync("cat", {}, {.input = big}).stdout_, big);
   EXPECT_EQ(spawn_sync("cat", {}, {.stdio = {Stdio::Ignore}, .input = "anyway"}).stdout_, "anyway");
   EXPECT_EQ(spawn_sync("cat").stdout_, "") << "without any, the end at once";
-  EXPECT_FALSE(spawn_sync("true", {}, {.input = big}).error) << "it need not be read";
   EXPECT_EQ(spawn_sync("sh", {"-c", "echo three >&3"},
                        {.stdio = {Stdio::Ignore, Stdio::Ignore, Stdio::Ignore, Stdio::Pipe}})
                 .more,
             Strings{"three\n"});
+}
+
+// As Node's.
+TEST_F(SpawnSync, SaysThatTheChildDidNotTakeItsInput) {
+  const std::string big(1'000'000, 'x');
+  const Output output = spawn_sync("true", {}, {.input = big});
+  EXPECT_EQ(output.exit.code(), 0);
+  ASSERT_TRUE(output.error);
+  EXPECT_EQ(output.error->message(),
+            "spawn true: broken pipe (the child did not take all of its input)");
+  EXPECT_EQ(exec_file_sync("sh", {"-c", "head -c 10; exit 3"}, {.input = big}).error->code.value(),
+            EPIPE);
+  EXPECT_FALSE(spawn_sync("head", {"-c", "1000000"}, {.input = big}).error);
+  EXPECT_EQ(spawn_sync("sleep", {"600"}, {.timeout = 20ms, .input = big}).error->code.value(),
+            ETIMEDOUT);
+  EXPECT_EQ(spawn_sync("/no/such", {}, {.input = big}).error->code.value(), ENOENT);
 }
 
 // test-child-process-spawnsync-kill-signal

@@ -116,10 +116,6 @@ TEST(SpawnError, NamesTheWorkingDirectory) {
 
 TEST(SpawnError, SaysThatAScriptHasNoInterpreter) {
   const TemporaryDirectory directory;
-  const std::string bare = directory.write("bare", "echo hello\n", 0755);
-  EXPECT_EQ(message(program_request(bare)), "spawn " + bare +
-                                                ": exec format error (neither a program for this "
-                                                "machine nor a script that begins with #!)");
   const std::string orphan = directory.write("orphan", "#!/no/such\n", 0755);
   SpawnRequest request = program_request("./orphan");
   request.cwd = directory.path();
@@ -129,11 +125,45 @@ TEST(SpawnError, SaysThatAScriptHasNoInterpreter) {
                 "dynamic loader)");
 }
 
+// As execvp.
+TEST(Spawn, RunsATextWithoutAnInterpreterLineInTheShell) {
+  const TemporaryDirectory directory;
+  const std::string script = directory.write("script", "echo \"$0 $# $2\"; exit 4", 0755);
+  const Output output = run(program_request(script, {"one", "two words"}));
+  EXPECT_EQ(output.text, script + " 2 two words\n");
+  EXPECT_EQ(output.exit.code(), 4);
+  SpawnRequest found = program_request("script", {"one", "two words"});
+  found.env = {"PATH=/nowhere:" + directory.path()};
+  EXPECT_EQ(run(found).text, script + " 2 two words\n") << "by the path at which it was found";
+  found.argv = {"another name"};
+  EXPECT_EQ(run(found).text, script + " 0 \n");
+  EXPECT_TRUE(run(program_request(directory.write("empty", "", 0755))).exit.success());
+  const std::string foreign = directory.write("foreign",
+                                              "\x7f"
+                                              "ELF of another machine",
+                                              0755);
+  EXPECT_EQ(message(program_request(foreign)),
+            "spawn " + foreign +
+                ": exec format error (a program for another machine, or a script "
+                "without #! and no /bin/sh to run it)");
+}
+
 TEST(SpawnError, SaysWhichLimitWasReached) {
-  SpawnRequest request = program_request("true", {std::string(200'000, 'x')});
+  SpawnRequest request = program_request("true", {"short", std::string(200'000, 'x')});
+  EXPECT_EQ(message(request),
+            "spawn true: argument list too long (argument 2 has 200000 bytes, and one may have "
+            "131071: give it in a file, or through stdin)");
+  request = program_request("true");
+  request.env.push_back("LONG=" + std::string(131'072 - 5, 'x'));
+  EXPECT_EQ(message(request),
+            "spawn true: argument list too long (the variable LONG has 131072 "
+            "bytes, and one may have 131071: give it in a file, or through "
+            "stdin)")
+      << "with its name";
+  request = program_request("true", std::vector<std::string>(100, std::string(100'000, 'x')));
   EXPECT_EQ(message(request),
             "spawn true: argument list too long (the arguments and the environment together are "
-            "too long)");
+            "too long: see ulimit -s)");
 
   request = program_request("true");
   request.fds = {0, 1, 2};

@@ -264,6 +264,16 @@ TEST(Descriptors, OfThePrimaryAreAsManyAfterThirtyDeathsAsAfterTheFirst) {
   EXPECT_TRUE(program.ends_on_interrupt());
 }
 
+class WithoutStdio : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(WithALoop, WithoutStdio, testing::Values("", "--io"));
+
+TEST_P(WithoutStdio, AWorkerGetsNothingOfItsPrimaryInThePlaceOfWhatThatWasStartedWithout) {
+  const std::string start = "exec 9>&1; exec \"$0\" --fd 9 $1 0<&- 1>&- 2>&-";
+  Program program{{"/bin/sh", "-c", start, helper("inherits"), GetParam()}};
+  EXPECT_TRUE(program.exits_with(0));
+  EXPECT_EQ(program.lines(), (std::vector<std::string>(3, "/dev/null"))) << program.transcript();
+}
+
 TEST_P(Ports, ConnectionsLeaveNoDescriptorBehindInAnyProcess) {
   const std::uint16_t port = free_port();
   Program program{

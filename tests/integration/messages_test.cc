@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "harness/client.h"
@@ -31,6 +32,24 @@ TEST_P(Burst, TenThousandMessagesArriveBeforeTheExitOfTheirSender) {
   EXPECT_EQ(program.lines(), std::vector<std::string>{"10000 in order, code " +
                                                       std::string{by == "throw" ? "1" : "0"}})
       << program.transcript();
+}
+
+class Joined : public testing::TestWithParam<std::tuple<std::string, std::string, unsigned>> {};
+INSTANTIATE_TEST_SUITE_P(Of, Joined,
+                         testing::Combine(testing::Values("worker"),
+                                          testing::Values("exit", "std_exit", "return", "throw",
+                                                          "disconnect"),
+                                          testing::Values(0U, 1U, 3U)));
+INSTANTIATE_TEST_SUITE_P(To, Joined,
+                         testing::Combine(testing::Values("primary", "child"),
+                                          testing::Values("disconnect"),
+                                          testing::Values(0U, 1U, 3U)));
+
+TEST_P(Joined, WhatAThreadSentThatHasEndedArrivesBeforeWhatTheLoopSentAndBeforeTheEnd) {
+  const auto& [from, by, threads] = GetParam();
+  Program program{{helper("joined"), "--from", from, "--by", by, "--io", std::to_string(threads)}};
+  EXPECT_TRUE(program.exits_with(0));
+  EXPECT_EQ(program.lines(), std::vector<std::string>{"501 in order"}) << program.transcript();
 }
 
 class NodeBurst : public testing::TestWithParam<const char*> {};

@@ -71,7 +71,7 @@ SYSCALLS = (
 # Comments and strings are not code.
 BANNED = [
     (rf"(?<![\w:])::({SYSCALLS})\(", "base/sys.h: sys::NAME has the one policy for EINTR, close-on-exec and SIGPIPE",
-     LIBRARY, {"src/base/sys.cc", "src/process/spawn.cc"}, "int fd = ::accept4(listener, nullptr, nullptr, 0);"),
+     LIBRARY, {"src/base/standard_stdio.cc", "src/base/sys.cc", "src/process/spawn.cc"}, "int fd = ::accept4(listener, nullptr, nullptr, 0);"),
     (r"\bwaitpid\s*\(|\bwait\s*\(\s*(nullptr|NULL|&)", "sys::reap on the pidfd: one that is ours, never anybody's",
      LIBRARY, set(), "waitpid(-1, &status, WNOHANG);"),
     (r"\bsleep_for\s*\(|\bsleep_until\s*\(|\bu?sleep\s*\(|\bnanosleep\s*\(", "a timer of the loop; in a test, wait for the event with a deadline",
@@ -89,8 +89,8 @@ BANNED = [
      ANY_FILE, set(), "#ifdef __linux__"),
     (r"\bstd::(mutex|j?thread|lock_guard|unique_lock)\b(?!::)", "the loop: one thread per process, post() to it from others",
      re.compile(r"^src/(base|ipc|net|http|process)/(?!.*_test\.(cc|h)$)"),
-     # What is lent may be given back by any thread, and when the loop to post to is gone.
-     {"src/ipc/shared_pool.cc"}, "std::lock_guard lock{mutex_};"),
+     # What is lent may be given back by any thread, and when the loop to post to is gone; what is sent may be, too.
+     {"src/ipc/any_thread_sender.cc", "src/ipc/any_thread_sender.h", "src/ipc/shared_pool.cc"}, "std::lock_guard lock{mutex_};"),
 ]
 
 # Words that are wrong in comments too.
