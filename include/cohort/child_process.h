@@ -7,7 +7,8 @@
 // `ChildProcess` and `ChildStream` are cheap handles: copy them freely. The loop owns a child until
 // its `close` event; a handle to one that has ended stays valid and says so. Everything is called
 // on the executor of the loop that was given (`get_executor()`), where handlers run too, one at a
-// time; only `send` may be called from any thread. No event comes before the call that started the
+// time; only `send` may be called from any thread. Its messages are in the order in which the calls
+// return, and every end comes after them. No event comes before the call that started the
 // process has returned and the loop has turned. Handles must not outlive the io_context. A child
 // that lives when its io_context is destroyed is killed, unless it is `detached`.
 //
@@ -57,7 +58,7 @@ using Environment = std::vector<std::pair<std::string, std::string>>;
 
 /// One entry of a child's stdio: what its descriptor i is.
 enum class Stdio {
-  Inherit,            ///< This process's descriptor i.
+  Inherit,            ///< This process's descriptor i; or as Ignore (closed, close-on-exec).
   Pipe,               ///< A stream to this process.
   Overlapped = Pipe,  ///< Node's word for a pipe of another kind on Windows.
   Ignore,             ///< 0 to 2: /dev/null; above: closed.
@@ -78,7 +79,8 @@ class SendResult {
   /// False when more than 128 KiB wait to be written, or when the message was not taken.
   explicit operator bool() const { return keeps_up_; }
   /// Why the message was not taken (the channel is closed or full, the message too large or none);
-  /// nothing if it was: then it will be delivered unless a process is killed.
+  /// nothing if it was: then it will be delivered unless a process is killed, or the other side
+  /// closes the channel first.
   const std::optional<Error>& error() const { return error_; }
 
  private:
@@ -193,8 +195,11 @@ class ChildStream {
 /// What one descriptor of a child is: a Stdio, `Ipc{}`, a descriptor of this process (which stays
 /// the caller's, and may be closed once `spawn` has returned), or the stream of another child.
 ///
-/// A descriptor is shared with the child, not copied. As 0, 1 or 2 of the child it is made blocking
-/// first, as in Node. A stream that was given away is read no more here: one that only comes from a
+/// A descriptor is shared with the child, not copied. But as 0, 1 or 2 of the child it must block,
+/// and a loop of this process that waits for it needs the contrary: a pipe or a terminal is opened
+/// anew for the child. A socket, which cannot be, is made blocking, as in Node; one that is
+/// inherited under its number while an epoll of this process waits for it is refused
+/// (InvalidArgument). A stream that was given away is read no more here: one that only comes from a
 /// child is closed and counts as ended; others can still be written.
 class ChildStdio {
  public:
@@ -273,7 +278,8 @@ struct SpawnOptions {
   std::size_t shared_memory_max = 64u << 20;
   /// Node's `signal`: a stop request sends `kill_signal`.
   std::stop_token stop{};
-  /// Sync functions: what the child reads from its stdin, which is then a pipe.
+  /// Sync functions: what the child reads from its stdin, which is then a pipe. A child that ends
+  /// before it took all of it is the error EPIPE, whatever its code.
   std::string input{};
 
   // Only `fork`.
@@ -295,7 +301,9 @@ struct SpawnOptions {
   /// 0: a process group of its own: Ctrl-C does not reach it, and `timeout`, `max_buffer` and
   /// `stop` end all of the group (the programs of a pipeline). Else the group to join.
   std::optional<pid_t> process_group{};
-  /// What the child gets when this process ends, unless detached. Default: SIGKILL.
+  /// What the child gets when this process ends, unless detached. Default: SIGKILL. The child has
+  /// a pipe for that, as its first descriptor above those of `stdio` (3 where that has three); 0:
+  /// no such pipe, and the child lives on.
   std::optional<int> parent_death_signal{};
   /// In a cgroup (v2) of its own with these limits, which ends with it: bytes of memory, CPUs (1.5
   /// is one and a half), processes. An error where cgroups cannot be made: see `cgroup_parent`.
@@ -346,9 +354,9 @@ class ChildProcess {
   /// only. The number of processes that got it.
   std::size_t kill_tree(int signal_number = SIGKILL) const;
 
-  /// Sends a message to the child. Never blocks. Messages arrive in the order of the sends. `done`
-  /// is called once, later: with nothing when the message was handed to the system, else with the
-  /// reason. Any thread.
+  /// Sends a message to the child. Never blocks. Messages arrive in the order in which the calls
+  /// return, and before the channel ends. `done` is called once, later: with nothing when the
+  /// message was handed to the system, else with the reason. Any thread.
   SendResult send(const Value& message, std::function<void(std::optional<Error>)> done = {}) const;
   /// With a descriptor: `Worker::send` says how. A child is taken for a Node process: it gets
   /// sockets and pipes only.
@@ -445,8 +453,8 @@ struct Output {
   std::string stderr_;
   /// Of descriptors 3 and above, in their order.
   std::vector<std::string> more;
-  /// Why it failed: it could not be started; ETIMEDOUT; OutputTooLarge; ECANCELED; and, of the exec
-  /// functions, CommandFailed for another code than 0 or a signal.
+  /// Why it failed: it could not be started; ETIMEDOUT; OutputTooLarge; ECANCELED; EPIPE (`input`
+  /// was left); and, of the exec functions, CommandFailed for another code than 0 or a signal.
   std::optional<Error> error;
 };
 

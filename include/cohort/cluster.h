@@ -7,8 +7,9 @@
 // run its worker's part in the first process, without forking: for debuggers.
 //
 // Everything is called on the cluster's executor (the thread that runs the loop), where all
-// handlers run too, one at a time. Only `Worker::send` may be called from other threads. Never
-// `fork(2)` a process that holds a Cluster.
+// handlers run too, one at a time. Only `Worker::send` may be called from other threads; where one
+// thread runs the user's io_context, any handler of it may call everything. Never `fork(2)` a
+// process that holds a Cluster.
 #pragma once
 
 #include <sys/types.h>

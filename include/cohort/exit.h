@@ -28,6 +28,9 @@ enum class ExitCause {
   Cancelled,    ///< The option `stop`, or the cancellation of an operation.
   OutOfMemory,  ///< The kernel killed it, or a process below it: its `memory_max` was reached.
   Requested,    ///< It exited after `disconnect()` was called on its handle.
+  // With kUnknownCode: who took the code.
+  SigchldIgnored,  ///< The kernel threw it away: SIGCHLD is ignored here, or has SA_NOCLDWAIT.
+  ReapedByOther,   ///< Another part of this program: it calls `wait()`, `waitpid(-1)` or the like.
 };
 
 /// `timeout`, `out of memory`...; empty for Unknown.
@@ -35,8 +38,8 @@ std::string to_string(ExitCause cause);
 
 class Exit {
  public:
-  /// `code()` of a process whose end was seen but whose status somebody else took: SIGCHLD is
-  /// ignored in this process, or another part of it calls `waitpid(-1)`.
+  /// `code()` of a process whose end was seen but whose status somebody else took; `cause()` is
+  /// SigchldIgnored or ReapedByOther then.
   static constexpr int kUnknownCode = -1;
 
   /// Exited with code 0.

@@ -79,8 +79,9 @@ class Worker {
   Process process() const;
 
   /// Sends a message to the other side, where `on_message` receives it. Never blocks. Messages
-  /// arrive in the order of the sends, and before the `exit` event of the sender. False: wait for
-  /// `drain`. Whoever goes on gets ChannelFull once `queue_size_max` bytes wait.
+  /// arrive in the order in which the calls return, whatever their threads, and before the `exit`
+  /// event of the sender, however it ends (but by a signal). False: wait for `drain`. Whoever goes
+  /// on gets ChannelFull once `queue_size_max` bytes wait.
   SendResult send(const Value& message) const;
   /// `done` is called once, later: with nothing when the message was handed to the system, else
   /// with the reason.

@@ -137,6 +137,20 @@ TEST_F(ChildWatchTest, ReportsAnEndWhoseStatusSomebodyElseTook) {
   io_.run_for(30s);
   ASSERT_TRUE(exit);
   EXPECT_EQ(exit->code(), Exit::kUnknownCode);
+  EXPECT_EQ(exit->cause(), ExitCause::ReapedByOther);
+}
+
+TEST_F(ChildWatchTest, ReportsAnEndWhoseStatusNobodyGetsAsSigchldIsIgnored) {
+  struct sigaction ignore{}, before{};
+  ignore.sa_handler = SIG_IGN;
+  ::sigaction(SIGCHLD, &ignore, &before);
+  std::optional<Exit> exit;
+  ChildWatch watch{loop_, exiting(3), [&](const Exit& end) { exit = end; }};
+  io_.run_for(30s);
+  ::sigaction(SIGCHLD, &before, nullptr);
+  ASSERT_TRUE(exit);
+  EXPECT_EQ(exit->code(), Exit::kUnknownCode);
+  EXPECT_EQ(exit->cause(), ExitCause::SigchldIgnored);
 }
 
 }  // namespace

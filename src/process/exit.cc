@@ -1,5 +1,6 @@
 #include "cohort/exit.h"
 
+#include <csignal>
 #include <cstdio>
 #include <ostream>
 
@@ -51,6 +52,12 @@ std::string to_string(ExitCause cause) {
       return "out of memory";
     case ExitCause::Requested:
       return "disconnect() was called";
+    case ExitCause::SigchldIgnored:
+      return "SIGCHLD is ignored in this process, so the kernel keeps none; set it to SIG_DFL, "
+             "without SA_NOCLDWAIT";
+    case ExitCause::ReapedByOther:
+      return "another part of this program took it, with wait() or waitpid(-1); it must wait for "
+             "its own pids only";
   }
   return {};
 }
@@ -118,7 +125,7 @@ std::ostream& operator<<(std::ostream& out, const Exit& exit) {
   if (exit.signal() != 0)
     out << "killed by " << exit.signal_name() << (exit.core_dumped() ? " (core dumped)" : "");
   else if (exit.code() == Exit::kUnknownCode)
-    out << "ended, and its status was taken by somebody else (SIGCHLD ignored, or waitpid(-1))";
+    out << "ended, with an exit code that is not known";
   else
     out << "exited with code " << exit.code();
   if (exit.cause() != ExitCause::Unknown) out << ": " << to_string(exit.cause());
@@ -128,6 +135,16 @@ std::ostream& operator<<(std::ostream& out, const Exit& exit) {
 }
 
 namespace process {
+namespace {
+
+// The kernel reaps this process's children itself.
+bool sigchld_ignored() {
+  struct sigaction now{};
+  return ::sigaction(SIGCHLD, nullptr, &now) == 0 &&
+         (now.sa_handler == SIG_IGN || (now.sa_flags & SA_NOCLDWAIT) != 0);
+}
+
+}  // namespace
 
 Exit to_exit(const siginfo_t& info, const rusage& usage) {
   const Exit exit = info.si_code == CLD_EXITED
@@ -146,7 +163,8 @@ std::optional<Exit> try_reap(int pidfd) {
     case 1:
       return to_exit(info, usage);
     default:
-      return Exit::exited(Exit::kUnknownCode);
+      return Exit::exited(Exit::kUnknownCode)
+          .with_cause(sigchld_ignored() ? ExitCause::SigchldIgnored : ExitCause::ReapedByOther);
   }
 }
 
