@@ -1,7 +1,7 @@
 # One command for each thing; every one first installs the packages that it needs (scripts/setup), asking sudo when needed.
 # On a system without apt it lists them and says how to go on.
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos tour binary bench format tidy asan tsan fuzz coverage install clean
+.PHONY: help run test chaos tour binary bench firsthour format tidy asan tsan fuzz coverage install clean
 
 SETUP ?= scripts/setup
 PORT ?= 8000
@@ -49,6 +49,12 @@ bench: ## Compare with Node and others, side by side
 	@cmake --build build/release
 	@bench/run
 	@bench/policies
+
+firsthour: ## What a new user meets with Express, Next.js, gunicorn...: a table, and what cohort says
+	@$(SETUP) $@
+	@$(RELEASE) $(ONLY_PROGRAMS)
+	@cmake --build build/release --target cohort_command
+	@scripts/first-hour
 
 format: ## Format every source with clang-format
 	@$(SETUP) $@
