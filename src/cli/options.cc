@@ -35,8 +35,9 @@ constexpr const char* kRunHelp =
     R"(Usage: cohort run [OPTION...] PROGRAM [ARG...]
 
 Runs several workers of PROGRAM behind one port and replaces those that die.
-PROGRAM is an executable, or a script that ends in .js, .mjs or .cjs: it runs
-under node, unmodified. What follows PROGRAM is passed to it as it is.
+PROGRAM is what a shell would run; or a script of Node (.js, .mjs, .cjs, .ts) or
+a directory with a package.json, which run under node, unmodified. What follows
+PROGRAM is passed to it as it is.
 
 Options:
   -w, --workers N|auto    How many workers. auto, the default, is one for each

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <sstream>
 
+#include "base/command_line.h"
 #include "base/notices.h"
 
 namespace cohort::cli {
@@ -91,6 +92,10 @@ std::string url(const Address& address) {
 
 Narrator::Narrator(std::string program, unsigned count, int stop_signal)
     : program_{std::move(program)}, count_{count}, stop_signal_{stop_signal} {}
+
+Report Narrator::cannot_run(const std::string& why) const {
+  return {.event = "error", .text = why, .tone = Tone::Bad};
+}
 
 Report Narrator::started(Policy policy, pid_t pid) const {
   return {.event = "start",

@@ -53,6 +53,8 @@ class Narrator {
   Narrator(std::string program, unsigned count, int stop_signal = SIGTERM);
 
   using Reports = std::vector<Report>;
+  /// Nothing was started.
+  Report cannot_run(const std::string& why) const;
   Report started(Policy policy, pid_t pid) const;
   Reports forked(int worker, pid_t pid);
   Reports listening(int worker, const Address& address);

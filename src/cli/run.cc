@@ -15,9 +15,12 @@
 #include <sstream>
 #include <utility>
 
+#include "base/command_line.h"
 #include "base/sys.h"
+#include "cli/program_of.h"
 #include "cli/report.h"
 #include "cli/wrapper_check.h"
+#include "cluster/private_socket.h"
 #include "cluster/supervisor.h"
 #include "cohort/parallelism.h"
 
@@ -130,24 +133,39 @@ Runner::Runner(const RunOptions& options)
       life->second.online = true;
   });
   cluster_.on_listening([this](const Worker& worker, const Address& address) {
+    if (cluster::is_private(address, worker.process().pid())) return;
     if (const auto life = lives_.find(worker.id()); life != lives_.end())
       life->second.listens = true;
     say(narrator_.listening(worker.id(), address));
     if (next_look_) next_look_->cancel();
   });
   cluster_.on_policy([this](const Address& address, Policy policy, std::string_view why) {
-    say(narrator_.policy(address, policy, why));
+    const bool one_workers_own = std::any_of(lives_.begin(), lives_.end(), [&](const auto& life) {
+      return cluster::is_private(address, life.second.worker.process().pid());
+    });
+    if (!one_workers_own) say(narrator_.policy(address, policy, why));
   });
   cluster_.on_exit([this](const Worker& worker, const Exit& exit) { on_exit(worker, exit); });
-  cluster_.on_notice([this](const Notice& notice) { say(narrator_.notice(notice)); });
+  cluster_.on_notice([this](const Notice& notice) {
+    if (notice.code == "cannot_listen") explained_silence_ = true;
+    say(narrator_.notice(notice));
+  });
 }
 
 int Runner::run() {
+  const auto found = program_of(options_.program);
+  if (const auto* problem = std::get_if<CannotRun>(&found)) {
+    say(narrator_.cannot_run(problem->text));
+    return kExitPermanent;
+  }
+  const auto& program = std::get<process::Program>(found);
+  std::vector<std::string> args = program.leading_args;
+  args.insert(args.end(), options_.args.begin(), options_.args.end());
   // In this order: setup_primary decides the policy.
   if (options_.policy) cluster_.set_policy(*options_.policy);
   if (options_.grace) cluster_.set_drain_timeout(*options_.grace);
-  cluster_.setup_primary({.exec = options_.program,
-                          .args = options_.args,
+  cluster_.setup_primary({.exec = program.file,
+                          .args = std::move(args),
                           .listen = options_.listen,
                           .stop_signal = options_.stop_signal,
                           .preload = options_.preload});
@@ -281,6 +299,7 @@ void Runner::refuse(const PortHolder& holder) {
   say(narrator_.refused(holder, std::filesystem::current_path(error)));
   // A wrapper that is asked through its channel does not pass that on.
   if (!holder.is_worker) sys::kill(holder.pid, SIGTERM);
+  for (const auto& [id, life] : lives_) sys::kill(-life.worker.process().pid(), SIGTERM);
   stop();
 }
 

@@ -7,6 +7,7 @@
 #include <deque>
 #include <set>
 
+#include "base/command_line.h"
 #include "base/sys.h"
 
 namespace cohort::cli {
@@ -111,22 +112,18 @@ bool is_node(const std::string& program) {
   return name == "node" || name == "nodejs";
 }
 
-std::string shell_word(const std::string& word) {
-  constexpr std::string_view kSafe =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-";
-  if (!word.empty() && word.find_first_not_of(kSafe) == std::string::npos) return word;
-  std::string quoted = "'";
-  for (const char c : word) quoted += c == '\'' ? "'\\''" : std::string(1, c);
-  return quoted + '\'';
-}
-
-std::string join(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) {
-    if (!text.empty()) text += ' ';
-    text += shell_word(word);
+/// `--require .../tsx/dist/preflight.cjs --import .../tsx/dist/loader.mjs`: `cohort run` finds tsx
+/// by itself.
+void leave_out_tsx(std::vector<std::string>& words) {
+  for (std::size_t i = 1; i + 1 < words.size();) {
+    const bool option = words[i] == "--require" || words[i] == "--import";
+    const bool tsx = words[i + 1].find("/tsx/dist/") != std::string::npos;
+    const auto at = words.begin() + static_cast<std::ptrdiff_t>(i);
+    if (option && tsx)
+      words.erase(at, at + 2);
+    else
+      ++i;
   }
-  return text;
 }
 
 }  // namespace
@@ -165,16 +162,6 @@ std::map<std::uint64_t, std::uint16_t> parse_listening(std::string_view table) {
   return ports;
 }
 
-std::vector<std::string> parse_words(std::string_view text) {
-  std::vector<std::string> words;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\0'), text.size());
-    words.emplace_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return words;
-}
-
 std::vector<PortHolder> find_listeners(pid_t worker, const fs::path& root) {
   std::vector<PortHolder> holders;
   std::deque<pid_t> queue{worker};
@@ -197,20 +184,16 @@ std::vector<PortHolder> find_listeners(pid_t worker, const fs::path& root) {
   return holders;
 }
 
-std::string command_text(const std::vector<std::string>& words) {
-  std::vector<std::string> shown = words;
-  if (!shown.empty()) shown.front() = fs::path{shown.front()}.filename();
-  return join(shown);
-}
-
 std::optional<std::string> suggestion(const PortHolder& holder, const fs::path& here) {
   std::vector<std::string> words = holder.words;
   if (words.empty()) return std::nullopt;
   if (is_node(words.front())) {
-    words.erase(words.begin());
-    if (words.empty() || words.front().starts_with('-')) return std::nullopt;
+    leave_out_tsx(words);
+    words.front() = "node";
+    if (words.size() == 1) return std::nullopt;
+    if (!words[1].starts_with('-')) words.erase(words.begin());
   }
-  std::string text = "cohort run " + join(words);
+  std::string text = "cohort run " + join_words(words);
   if (holder.directory.empty() || holder.directory == here) return text;
   const fs::path relative = holder.directory.lexically_relative(here);
   const bool below = !relative.empty() && *relative.begin() != "..";

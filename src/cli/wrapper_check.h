@@ -32,9 +32,6 @@ std::optional<std::uint64_t> parse_socket_link(std::string_view target);
 /// `/proc/PID/net/tcp` and `tcp6`: ports by inode, of sockets that listen (state 0A).
 std::map<std::uint64_t, std::uint16_t> parse_listening(std::string_view table);
 
-/// `/proc/PID/cmdline`: words that end in NUL.
-std::vector<std::string> parse_words(std::string_view text);
-
 /// A process that listens.
 struct PortHolder {
   pid_t pid = 0;
@@ -47,12 +44,8 @@ struct PortHolder {
 /// The listeners in the tree of `worker`, nearest first; one for each process and port.
 std::vector<PortHolder> find_listeners(pid_t worker, const std::filesystem::path& root = "/proc");
 
-/// `node server.js`, as one would type it: quoted where a shell needs it, the program without its
-/// folder.
-std::string command_text(const std::vector<std::string>& words);
-
 /// What to type instead, when `here` is the working directory: `cohort run server.js`, or
-/// `cd app && cohort run server.js`. Nothing if options of the interpreter are in the way.
+/// `cd app && cohort run server.js`.
 std::optional<std::string> suggestion(const PortHolder& holder, const std::filesystem::path& here);
 
 /// Decides, from what is seen from time to time, whether the program can work at all.

@@ -62,19 +62,6 @@ TEST(ParseListening, BrokenLinesAreLeftOut) {
   EXPECT_TRUE(parse_listening("0: 0:0BB8 x 0A q t r u o").empty());
 }
 
-TEST(ParseWords, SplitsAtNul) {
-  EXPECT_EQ(parse_words(std::string_view{"node\0server.js\0\0x\0", 18}),
-            (Words{"node", "server.js", "", "x"}));
-  EXPECT_EQ(parse_words("title without end"), Words{"title without end"});
-  EXPECT_TRUE(parse_words("").empty());
-}
-
-TEST(CommandText, IsWhatOneWouldType) {
-  EXPECT_EQ(command_text({"/usr/bin/node", "server.js"}), "node server.js");
-  EXPECT_EQ(command_text({"prog", "a b", "it's", ""}), R"(prog 'a b' 'it'\''s' '')");
-  EXPECT_EQ(command_text({}), "");
-}
-
 TEST(Suggestion, LeavesNodeAway) {
   const PortHolder holder{.words = {"/usr/bin/node", "server.js", "--port", "1"},
                           .directory = "/app"};
@@ -92,10 +79,19 @@ TEST(Suggestion, KeepsAnotherProgram) {
   EXPECT_EQ(suggestion(holder, "/app"), "cohort run ./server -v");
 }
 
-TEST(Suggestion, IsNotMadeWhenNodeHasOptionsOfItsOwn) {
-  EXPECT_FALSE(suggestion({.words = {"node", "--import", "tsx", "x.ts"}, .directory = "/a"}, "/a"));
+TEST(Suggestion, KeepsTheOptionsOfNode) {
+  const PortHolder holder{.words = {"/usr/bin/node", "--import", "x", "a.js"}, .directory = "/a"};
+  EXPECT_EQ(suggestion(holder, "/a"), "cohort run node --import x a.js");
   EXPECT_FALSE(suggestion({.words = {"node"}, .directory = "/a"}, "/a"));
   EXPECT_FALSE(suggestion({}, "/a"));
+}
+
+TEST(Suggestion, LeavesOutWhatTsxAdds) {
+  const PortHolder holder{
+      .words = {"/usr/bin/node", "--require", "/a/node_modules/tsx/dist/preflight.cjs", "--import",
+                "file:///a/node_modules/tsx/dist/loader.mjs", "app.ts", "3000"},
+      .directory = "/a"};
+  EXPECT_EQ(suggestion(holder, "/a"), "cohort run app.ts 3000");
 }
 
 /// A small /proc: `process(10, {11})` is a process with one child.

@@ -11,6 +11,7 @@
 #include "cluster/untouched.h"
 #include "net/bind.h"
 #include "net/datagram.h"
+#include "net/holder.h"
 #include "net/inherited.h"
 #include "net/sockaddr.h"
 
@@ -153,15 +154,18 @@ void Listeners::query(HandoffPeer& worker, const QueryServer& query) {
   Entry* entry = find(key);
   if (entry != nullptr && entry->users.contains(worker.id())) {
     // The same server twice in one worker. Node 20's primary dies of this.
-    return refuse(worker, query, -EADDRINUSE);
+    return refuse(worker, query,
+                  system_error(EADDRINUSE, "listen " + to_string(query.listen_address()),
+                               "worker " + std::to_string(worker.id()) + " listens there already"));
   }
   if (entry == nullptr) {
     auto opened = open(query, key);
-    if (!opened) return refuse(worker, query, wire_errno(opened.error()));
+    if (!opened) return refuse(worker, query, opened.error());
+    refused_.erase(key);
     entry = entries_.emplace(key, std::move(opened).value()).first->second.get();
   }
   const auto fd = join(worker, *entry, query.accepts_only);
-  if (!fd) return refuse(worker, query, wire_errno(fd.error()));
+  if (!fd) return refuse(worker, query, fd.error());
   Value answer = cluster_message();
   if (entry->slots) answer["slot"] = entry->slots->slot_of(worker.id());
   reply(worker, *entry, query, std::move(answer), *fd);
@@ -199,7 +203,7 @@ Result<Listeners::Lent> Listeners::lend(HandoffPeer& worker, std::size_t index,
     query.address = address.is_unix() ? address.path() : address.host();
     query.port = address.port();
     auto opened = open(query, key, true);
-    if (!opened) return opened.error();
+    if (!opened) return net::with_holder(opened.error(), address);
     entry = entries_.emplace(key, std::move(opened).value()).first->second.get();
   }
   const auto fd = join(worker, *entry, true);
@@ -220,12 +224,20 @@ Listeners::Entry* Listeners::find_lent(int worker, int fd) {
   return nullptr;
 }
 
-void Listeners::refuse(HandoffPeer& worker, const QueryServer& query, int negative_errno) {
+void Listeners::refuse(HandoffPeer& worker, const QueryServer& query, const Error& error) {
   Value failed = cluster_message();
-  failed["errno"] = negative_errno;
+  failed["errno"] = wire_errno(error);
   failed["key"] = query.key();
   failed["data"] = query.data;
   worker.reply(query, std::move(failed), -1);
+  say_why(query, error);
+}
+
+// Once for all workers: what each of them makes of it (a stack trace, nothing) is its own affair.
+void Listeners::say_why(const QueryServer& query, const Error& error) {
+  const int reason = wire_errno(error);
+  if (std::exchange(refused_[query.key()], reason) != reason)
+    say(loop_, net::cannot_listen(query.listen_address(), error));
 }
 
 // `fd`: what the worker accepts from; -1 if the primary does.

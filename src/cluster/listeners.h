@@ -114,7 +114,8 @@ class Listeners {
   Entry* find_lent(int worker, int fd);
   Result<std::unique_ptr<Entry>> open(const QueryServer& query, std::string key, bool lent = false);
   Result<int> join(HandoffPeer& worker, Entry& entry, bool only_accepts);
-  void refuse(HandoffPeer& worker, const QueryServer& query, int negative_errno);
+  void refuse(HandoffPeer& worker, const QueryServer& query, const Error& error);
+  void say_why(const QueryServer& query, const Error& error);
   Result<void> open_slots(Entry& entry, const QueryServer& query);
   Policy policy_for(const QueryServer& query, bool given) const;
   bool is_limited(const QueryServer& query) const;
@@ -131,7 +132,8 @@ class Listeners {
   Decided decided_;
   SlotBook::Weights weights_;
   std::map<std::string, std::unique_ptr<Entry>> entries_;
-  bool complained_ = false;  // of a kernel that does not steer
+  bool complained_ = false;             // of a kernel that does not steer
+  std::map<std::string, int> refused_;  // errno by key: those of whom it was said
   bool ends_ = false;
 };
 

@@ -12,6 +12,7 @@
 #include "base/notices.h"
 #include "base/sys.h"
 #include "net/bind.h"
+#include "net/holder.h"
 #include "net/shared_listener.h"
 #include "net/sockaddr.h"
 #include "process/spawn.h"
@@ -382,7 +383,9 @@ void OwnWorker::query_answered(const std::shared_ptr<Claim>& shared, const Value
     if (error == 0) send_close(claim);
     return;
   }
-  if (error != 0) return fail(claim, net::error_for(address, static_cast<int>(-error)));
+  if (error != 0)
+    return fail(claim,
+                net::with_holder(net::error_for(address, static_cast<int>(-error)), address));
 
   Address bound = address;  // a path stays as we know it: the primary may be somewhere else
   if (fd && !address.is_unix()) {
@@ -394,7 +397,7 @@ void OwnWorker::query_answered(const std::shared_ptr<Claim>& shared, const Value
   // A Node primary may send a socket that it could not bind, without a word.
   if (!address.is_unix() && address.port() != 0 && bound.port() != address.port()) {
     send_close(claim);
-    return fail(claim, net::error_for(address, EADDRINUSE));
+    return fail(claim, net::with_holder(net::error_for(address, EADDRINUSE), address));
   }
   if (fd) {
     sys::set_nonblocking(fd.get(), true);

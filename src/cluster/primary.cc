@@ -11,6 +11,7 @@
 #include "base/sys.h"
 #include "cluster/launch.h"
 #include "cluster/node_launch.h"
+#include "cluster/private_socket.h"
 #include "process/spawn.h"
 
 namespace cohort::cluster {
@@ -217,7 +218,7 @@ void Primary::worker_online(ForkedWorker& worker) {
 }
 
 void Primary::worker_listening(ForkedWorker& worker, const Address& address) {
-  tell(event::Ready{worker.id()});
+  if (!is_private(address, worker.pid())) tell(event::Ready{worker.id()});
   on_listening.emit(loop_, Worker{worker.shared_from_this()}, address);
 }
 

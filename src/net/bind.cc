@@ -11,6 +11,7 @@
 
 #include "base/sys.h"
 #include "net/sockaddr.h"
+#include "net/socket_file.h"
 
 namespace cohort::net {
 namespace {
@@ -29,7 +30,8 @@ std::string hint(const Address& address, int errno_value) {
         return "run with CAP_NET_BIND_SERVICE or choose a port above 1023";
       return {};
     case EADDRINUSE:
-      if (unix_file) return "see who: ss -lxp; if nobody, remove the file";
+      if (unix_file && is_other_file(address.path()))
+        return "a file that is no socket: remove it, or choose another path";
       if (address.is_unix()) return "see who: ss -lxp";
       if (address.port() == 0)
         return "no port is free that the system may choose: see net.ipv4.ip_local_port_range";
@@ -78,7 +80,9 @@ OwnFd bind_one(const SockAddr& sockaddr, const ListenRequest& request) {
   ok = ok && set_ipv6_only(fd.get(), sockaddr.family(), request.ipv6_only) == 0;
   if (tcp && request.reuse_port)
     ok = ok && sys::set_int_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1) == 0;
-  ok = ok && sys::bind(fd.get(), sockaddr.get(), sockaddr.size) == 0;
+  const bool file = !tcp && request.address.path()[0] != '\0';
+  ok = ok && (file ? bind_socket_file(fd.get(), sockaddr, kBacklogDefault)
+                   : sys::bind(fd.get(), sockaddr.get(), sockaddr.size)) == 0;
   if (ok && !tcp && open_to_all(request.address.path(), request) == -1) {
     const int failure = errno;
     remove_socket_file(request.address);

@@ -16,8 +16,8 @@ namespace cohort::net {
 /// TCP: SO_REUSEADDR; TCP_NODELAY, which accepted connections inherit (a system call saved for
 /// each). An empty host is `::` serving IPv4 too, or `0.0.0.0` where the machine has no IPv6; `::`
 /// serves IPv4 too unless `ipv6_only`. A name that has several addresses gets the first one that
-/// this machine has. Unix: a file that exists is EADDRINUSE even if no server is behind it, as in
-/// Node: whether it may be removed is the operator's decision. Its owner removes it with
+/// this machine has. Unix: a socket file on which nobody listens is replaced; this one listens at
+/// once, so that nobody replaces it (net/socket_file.h). Its owner removes it with
 /// `remove_socket_file`. Errors: `error_for` of the errno; AddressMismatch for a name that does not
 /// resolve.
 Result<OwnFd> bind_socket(const ListenRequest& request);

@@ -159,19 +159,6 @@ TEST(UnixSocket, IsServedUnderItsPathAndRemovedOnRequest) {
   EXPECT_FALSE(std::filesystem::exists(address.path()));
 }
 
-TEST(UnixSocket, AFileThatIsThereIsBusyAsInNode) {
-  TemporaryDirectory directory;
-  const auto address = Address::from_path(directory.file("s"));
-  {
-    const OwnFd gone = listening(request_for(address));
-  }
-  const auto result = bind_socket(request_for(address));
-  ASSERT_FALSE(result);
-  EXPECT_EQ(result.error().message(), "listen " + address.path() +
-                                          ": address already in use (see who: ss -lxp; if nobody, "
-                                          "remove the file)");
-}
-
 TEST(UnixSocket, AnAbstractNameLeavesNoFile) {
   const auto address =
       Address::from_path('\0' + std::string{"cohort-net-test-"} + std::to_string(::getpid()));

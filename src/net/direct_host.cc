@@ -5,6 +5,7 @@
 
 #include "net/bind.h"
 #include "net/datagram.h"
+#include "net/holder.h"
 #include "net/inherited.h"
 #include "net/shared_listener.h"
 #include "net/sockaddr.h"
@@ -48,7 +49,7 @@ class DirectHost::Claim {
       return adopt(std::move(inherited));
     auto fd = open_port(request);
     if (!fd) {
-      failure_ = fd.error();
+      failure_ = with_holder(fd.error(), request.address);
       return;
     }
     fd_ = std::move(*fd);

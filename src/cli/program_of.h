@@ -1,0 +1,45 @@
+// Which program `cohort run PROGRAM` means, and how it is run.
+//
+// As a shell finds it: a path as it is given, else PATH; what only the working directory has is
+// found last, but a script by its name first. Never beside the `cohort` command: that is the
+// library's own lookup (process/program.h). docs/cohort-run.md has the table.
+//
+// Reads the file system, and may ask `node` what it can (some 50 ms, blocking): call it before
+// there is anything to serve.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "process/program.h"
+
+namespace cohort::cli {
+
+/// Why it cannot be run, and what to type instead.
+struct CannotRun {
+  std::string text;
+};
+
+std::variant<process::Program, CannotRun> program_of(const std::string& name);
+
+enum class Language { None, JavaScript, TypeScript, Jsx };
+
+/// By the name's end, in any spelling: `.js`, `.MJS`, `.ts`, `.tsx`...
+Language language_of(std::string_view name);
+
+/// `#!/usr/bin/env -S node -r x`: the interpreter and its one argument, as the kernel takes them.
+/// Empty if the text begins otherwise.
+std::vector<std::string> parse_interpreter(std::string_view text);
+
+/// What a package.json says; empty where it does not.
+struct Package {
+  std::string main;
+  std::string start;  ///< Of `scripts`.
+};
+/// Nothing if it is no JSON.
+std::optional<Package> parse_package(std::string_view text);
+
+}  // namespace cohort::cli
