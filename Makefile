@@ -7,6 +7,7 @@ SETUP ?= scripts/setup
 PORT ?= 8000
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
+BINARY_NODES ?= node20 node26
 RELEASE := cmake --preset release --log-level=WARNING
 ONLY_PROGRAMS := -DCOHORT_BUILD_TESTS=OFF -DCOHORT_BUILD_BENCHES=OFF -DCOHORT_BUILD_FUZZERS=OFF
 PROGRAMS := hello_cluster two_way_messages divided_primary divided_worker failing_primary failing_worker
@@ -37,11 +38,14 @@ tour: ## Build and run the four example programs in turn
 	@cmake --build build/release --target cohort_command $(PROGRAMS)
 	@scripts/tour
 
-binary: ## Build the C++ worker of examples/node/binary_parent.js and run it under Node
+binary: ## Big binary work handed to C++: an example, and how long JavaScript takes for it (BINARY_NODES="node20 node26")
 	@$(SETUP) $@
 	@$(RELEASE) $(ONLY_PROGRAMS)
 	@cmake --build build/release --target binary_worker
 	@.peers/node26/bin/node examples/node/binary_parent.js
+	@for node in $(BINARY_NODES); do \
+	  echo; .peers/$$node/bin/node bench/node/binary.js build/release/examples/binary_worker || exit 1; \
+	done
 
 bench: ## Compare with Node and others, side by side
 	@$(SETUP) $@

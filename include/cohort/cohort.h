@@ -12,6 +12,7 @@
 #include "cohort/fd.h"
 #include "cohort/handle.h"
 #include "cohort/http.h"
+#include "cohort/lane.h"
 #include "cohort/net.h"
 #include "cohort/parallelism.h"
 #include "cohort/serialization.h"

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <filesystem>
 #include <memory>
 #include <set>
 #include <string>
@@ -231,6 +232,28 @@ TEST_P(Guest, IsPooledByTheExampleWithoutLosingACall) {
   Program& primary = node.run("pool.js", {example("binary_worker")});
   EXPECT_TRUE(ends_well(primary));
   EXPECT_EQ(primary.output(), "done\n");
+}
+
+TEST_P(Guest, HasLargeDataInLanesAndGivesWhatJavaScriptGives) {
+  Program& primary = node.run("lane.js", {example("binary_worker")});
+  EXPECT_TRUE(ends_well(primary));
+  EXPECT_EQ(primary.output(), "done\n");
+}
+
+TEST_P(Guest, LeavesNoLaneBehindWhenItsPrimaryIsKilledInTheMiddle) {
+  Program& primary = node.run("lane.js", {example("binary_worker"), "hold"});
+  ASSERT_TRUE(primary.wait_for_line("in the middle"));
+  primary.signal(SIGKILL);
+  EXPECT_TRUE(primary.leaves_no_process());
+  const std::string lanes = "lane-" + std::to_string(primary.pid()) + '-';
+  for (const auto& file : std::filesystem::directory_iterator{"/dev/shm"})
+    EXPECT_FALSE(file.path().filename().string().starts_with(lanes)) << file.path();
+}
+
+TEST_P(Guest, IsComparedWithJavaScriptByTheBench) {
+  Program& primary = node.run("../../../bench/node/binary.js", {example("binary_worker"), "0.01"});
+  EXPECT_TRUE(ends_well(primary));
+  EXPECT_EQ(primary.count("the results of both are equal"), 1) << primary.transcript();
 }
 
 // --- the end

@@ -35,6 +35,7 @@ ROOM_OF_HEADER = {
     "fd.h": "base",
     "handle.h": "ipc",
     "http.h": "http",
+    "lane.h": "base",
     "listen_options.h": "net",
     "net.h": "net",
     "parallelism.h": "base",
@@ -44,7 +45,7 @@ ROOM_OF_HEADER = {
     "worker.h": "cluster",
 }
 
-PUBLIC_HEADERS_MAX = 18
+PUBLIC_HEADERS_MAX = 19
 MAIN_LINES_MAX = 100
 
 # Public headers that take completion tokens or executors, and so may include a little of Asio.

@@ -1,0 +1,169 @@
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <stdexcept>
+
+#include "binary_work.h"
+
+using cohort::Value;
+
+namespace {
+
+struct Group {
+  std::string_view key{};
+  std::uint64_t hash = 0, count = 0;
+  std::int64_t sum = 0;
+  std::int64_t min = std::numeric_limits<std::int64_t>::max();
+  std::int64_t max = std::numeric_limits<std::int64_t>::min();
+
+  void add(const Group& other) {
+    count += other.count;
+    sum += other.sum;
+    min = std::min(min, other.min);
+    max = std::max(max, other.max);
+  }
+};
+
+std::uint64_t hash_of(std::string_view key) {
+  std::uint64_t hash = key.size();
+  for (std::size_t at = 0; at < key.size(); at += 8) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, key.data() + at, std::min<std::size_t>(8, key.size() - at));
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15;
+    hash ^= hash >> 32;
+  }
+  return hash;
+}
+
+// In the order in which they were first seen. The keys are not copied.
+class Groups {
+ public:
+  Group& of(std::string_view key, std::uint64_t hash) {
+    std::size_t place = hash & (places_.size() - 1);
+    for (; places_[place] != 0; place = (place + 1) & (places_.size() - 1)) {
+      Group& group = groups_[places_[place] - 1];
+      if (group.hash == hash && group.key == key) return group;
+    }
+    groups_.push_back({.key = key, .hash = hash});
+    places_[place] = static_cast<std::uint32_t>(groups_.size());
+    if (groups_.size() * 2 > places_.size()) grow();
+    return groups_.back();
+  }
+  const std::vector<Group>& all() const { return groups_; }
+
+ private:
+  void grow() {
+    places_.assign(places_.size() * 2, 0);
+    for (std::size_t i = 0; i < groups_.size(); ++i) {
+      std::size_t place = groups_[i].hash & (places_.size() - 1);
+      while (places_[place] != 0) place = (place + 1) & (places_.size() - 1);
+      places_[place] = static_cast<std::uint32_t>(i + 1);
+    }
+  }
+  std::vector<Group> groups_;
+  std::vector<std::uint32_t> places_ = std::vector<std::uint32_t>(4096);  // 0, or 1 + the index
+};
+
+// Where the field that begins at `at` ends: at a comma, a line's end or `end`. Eight bytes at once:
+// a byte that equals one of the two gets its highest bit set, and those below it none.
+const char* end_of_field(const char* at, const char* end) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101, kHigh = 0x8080808080808080;
+  if constexpr (std::endian::native == std::endian::little) {
+    for (; end - at >= 8; at += 8) {
+      std::uint64_t word;
+      std::memcpy(&word, at, 8);
+      const std::uint64_t commas = word ^ kOnes * ',', ends = word ^ kOnes * '\n';
+      const std::uint64_t found = (((commas - kOnes) & ~commas) | ((ends - kOnes) & ~ends)) & kHigh;
+      if (found != 0) return at + std::countr_zero(found) / 8;
+    }
+  }
+  while (at < end && *at != ',' && *at != '\n') ++at;
+  return at;
+}
+
+// Of at most 15 digits, as JavaScript has them exactly.
+std::int64_t number_of(std::string_view text) {
+  const bool is_negative = text.starts_with('-');
+  const std::string_view digits = text.substr(is_negative ? 1 : 0);
+  bool is_number = !digits.empty() && digits.size() <= 15;
+  std::int64_t number = 0;
+  for (std::size_t i = 0; is_number && i < digits.size(); ++i) {
+    is_number = digits[i] >= '0' && digits[i] <= '9';
+    number = number * 10 + (digits[i] - '0');
+  }
+  if (!is_number)
+    throw std::runtime_error{"not a whole number: `" + std::string{text.substr(0, 40)} + '`'};
+  return is_negative ? -number : number;
+}
+
+struct Columns {
+  std::size_t key, value;
+};
+
+Groups aggregate_lines(std::string_view lines, Columns columns) {
+  Groups groups;
+  const std::size_t last = std::max(columns.key, columns.value);
+  const char* at = lines.data();
+  const char* const end = at + lines.size();
+  while (at < end) {
+    std::string_view key, value;
+    for (std::size_t column = 0;; ++column) {
+      const char* const field_end = end_of_field(at, end);
+      const std::string_view field{at, field_end};
+      if (column == columns.key) key = field;
+      if (column == columns.value) value = field;
+      at = field_end;
+      if (column == last) break;
+      if (at == end || *at == '\n') throw std::runtime_error{"a line has too few columns"};
+      ++at;
+    }
+    const std::int64_t number = number_of(value);
+    groups.of(key, hash_of(key)).add({.count = 1, .sum = number, .min = number, .max = number});
+    at = std::find(at, end, '\n');
+    if (at != end) ++at;
+  }
+  return groups;
+}
+
+std::size_t column_of(std::string_view header, std::string_view name) {
+  for (std::size_t column = 0;; ++column) {
+    const std::size_t end = std::min(header.find(','), header.size());
+    if (header.substr(0, end) == name) return column;
+    if (end == header.size()) throw std::runtime_error{"no column " + std::string{name}};
+    header.remove_prefix(end + 1);
+  }
+}
+
+}  // namespace
+
+Value aggregate(std::string_view csv, std::string_view key, std::string_view value) {
+  const std::size_t header_end = std::min(csv.find('\n'), csv.size());
+  const std::string_view header = csv.substr(0, header_end);
+  const Columns columns{column_of(header, key), column_of(header, value)};
+
+  // Each thread has the lines that begin in its part.
+  const std::size_t threads = cohort::available_parallelism();
+  const auto line_at_or_after = [&](std::size_t at) {
+    return at >= csv.size() ? csv.size() : std::min(csv.find('\n', at), csv.size() - 1) + 1;
+  };
+  auto parts = in_parallel(threads, [&](std::size_t i) {
+    const std::size_t size = csv.size() - header_end;
+    const std::size_t from = line_at_or_after(header_end + size * i / threads);
+    const std::size_t to = line_at_or_after(header_end + size * (i + 1) / threads);
+    return aggregate_lines(csv.substr(from, to - from), columns);
+  });
+  Groups all;
+  for (auto& part : parts)
+    for (const Groups groups = part.get(); const Group& group : groups.all())
+      all.of(group.key, group.hash).add(group);
+
+  std::vector<Value::Entry> entries;
+  for (const Group& group : all.all())
+    entries.push_back(
+        {std::string{group.key},
+         Value{
+             {"count", group.count}, {"sum", group.sum}, {"min", group.min}, {"max", group.max}}});
+  return Value::map(std::move(entries));
+}
