@@ -202,7 +202,7 @@ Narrator::Reports Narrator::exited(int worker, const Exit& exit, bool asked,
                .tone = Tone::Bad,
                .fields = std::move(fields)}};
     }
-  } else {
+  } else if (!life.replaced) {
     unreplaced_.push_back(worker);
   }
   if (asked && !stopping_) {
@@ -290,7 +290,15 @@ Report Narrator::stopped() const {
   return {.event = "stopped", .text = "stopped", .fields = Value::object()};
 }
 
-Report Narrator::notice(const Notice& notice) const {
+Report Narrator::notice(const Notice& notice) {
+  if (notice.code == "leaves") {
+    const auto id = [&](const char* name) {
+      return static_cast<int>(std::as_const(notice.fields)[name].int64_or(0));
+    };
+    const auto leaves = lives_.find(id("worker")), successor = lives_.find(id("successor"));
+    if (leaves != lives_.end()) leaves->second.replaced = true;
+    if (successor != lives_.end()) successor->second.replaces = id("worker");
+  }
   Report report{.event = "notice", .text = notice.text, .tone = Tone::Bad};
   for (const auto& [name, value] : notice.fields.members()) report.fields[name] = value;
   report.fields["code"] = notice.code;

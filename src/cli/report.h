@@ -77,7 +77,7 @@ class Narrator {
   Report stopping_at_once(std::string_view why) const;
   Report stopped() const;
   /// What the library had to say.
-  Report notice(const Notice& notice) const;
+  Report notice(const Notice& notice);
 
   /// Whether any worker ever listened.
   bool ever_listened() const { return !announced_.empty(); }
@@ -87,6 +87,7 @@ class Narrator {
     pid_t pid = 0;
     bool listens = false;
     std::optional<int> replaces;
+    bool replaced = false;  ///< It leaves, and its successor was started.
   };
   std::string workers_of_program() const;
   /// Every place has a worker that listens, for the first time.

@@ -157,7 +157,8 @@ std::optional<WorkerLoad> ForkedWorker::load() const {
 }
 
 void ForkedWorker::port_closed(const std::string& key) {
-  owner_.listeners().close(id_, key);
+  owner_.listeners().close(id_, key, !owner_.keeps_ports());
+  owner_.worker_closed(*this);
   if (const auto found = loads_.find(key); found != loads_.end()) {
     closed_loads_.push_back(found->second);
     loads_.erase(found);
@@ -217,7 +218,7 @@ void ForkedWorker::cluster_message(ipc::Incoming& incoming) {
     if (on_purpose_ || state_ == WorkerState::Disconnected)
       return;  // it ends: no answer, as in Node
     const auto query = parse_query_server(message);
-    if (query) return owner_.listeners().query(*this, *query);
+    if (query) return owner_.worker_asks(*this, *query);
     Value failed = cluster::cluster_message();
     failed["errno"] = -EINVAL;
     failed["ack"] = message["seq"];
@@ -236,6 +237,8 @@ void ForkedWorker::cluster_message(ipc::Incoming& incoming) {
     // No descriptor or no memory for it, or it closed the port already: nothing depends on it.
     if (!load || !owner_.listeners().publishes(id_, key, *load)) return;
     loads_[key] = *load;
+  } else if (act == "leaving") {
+    owner_.worker_ends(*this);
   } else if (act == "exitedAfterDisconnect") {
     exiting_seq_ = message["seq"].int64_or(-1);
     handle(WorkerEvent::SaidExiting);
@@ -501,8 +504,15 @@ void ForkedWorker::carry_out(std::uint16_t actions) {
   if (actions & kReportError) report(*error_);
   if (actions & kKill) kill(SIGKILL);
   if (actions & kMarkOnPurpose) on_purpose_ = true;
-  if (actions & kReleasePorts) owner_.listeners().retire(id_, !owner_.keeps_ports());
-  if (actions & kLosePorts) owner_.listeners().lose(id_);
+  if (actions & kReleasePorts) {
+    owner_.listeners().retire(id_, !owner_.keeps_ports());
+    owner_.worker_closed(*this);
+    owner_.worker_ends(*this);
+  }
+  if (actions & kLosePorts) {
+    owner_.listeners().lose(id_);
+    owner_.worker_closed(*this);
+  }
   if (actions & kAnswerExiting) {
     Value answer = cluster::cluster_message();
     answer["ack"] = exiting_seq_;

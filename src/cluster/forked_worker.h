@@ -46,6 +46,10 @@ class ForkedWorkerOwner {
   virtual void worker_failed_to_start(ForkedWorker& worker) = 0;
   /// It is not in `workers()` any more.
   virtual void worker_left(ForkedWorker& worker) = 0;
+  /// It asks for a port; has closed, or lost, one; ends on purpose.
+  virtual void worker_asks(ForkedWorker& worker, const QueryServer& query) = 0;
+  virtual void worker_closed(ForkedWorker& worker) = 0;
+  virtual void worker_ends(ForkedWorker& worker) = 0;
 
  protected:
   ~ForkedWorkerOwner() = default;
@@ -74,6 +78,8 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   // WorkerImpl
   int id() const override { return id_; }
   std::size_t slot() const override { return slot_; }
+  /// Another has its slot by now: it comes back.
+  void set_slot(std::size_t slot) { slot_ = slot; }
   std::optional<std::size_t> slot_if_known() const override { return slot_; }
   pid_t pid() const override { return pid_; }
   bool connected() const override { return sender_->is_open(); }
@@ -129,7 +135,7 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
 
   ForkedWorkerOwner& owner_;  // not once Dead
   const int id_;
-  const std::size_t slot_;
+  std::size_t slot_;
   const Serialization serialization_;
   const ipc::ChannelLimits limits_;
   pid_t pid_ = 0;

@@ -1,5 +1,7 @@
 #include "cluster/listeners.h"
 
+#include <sys/un.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
@@ -99,8 +101,14 @@ struct Listeners::Entry {
   std::unique_ptr<SlotPort> slots;
   OwnFd shared;                  // which the workers accept from
   std::unique_ptr<Watch> watch;  // which the primary does
+  std::unique_ptr<Watch> also;   // the same, by another spelling of its name
   bool ends_with_the_service() const { return !given && !address.is_datagram(); }
   int one_socket() const { return watch ? watch->fd() : shared.get(); }
+  OwnFd accept() const {
+    OwnFd fd = sys::accept(watch->fd());
+    return fd || !also || (errno != EAGAIN && errno != EWOULDBLOCK) ? std::move(fd)
+                                                                    : sys::accept(also->fd());
+  }
   /// Whether a worker can be handed connections.
   bool takes(int worker) const { return !only_accept.contains(worker); }
   /// There are workers, and none can.
@@ -121,6 +129,7 @@ struct Listeners::Entry {
   boost::asio::steady_timer retry;
   bool complained = false;  // of having no descriptors, since the last connection
   bool released = false;    // closed as soon as nothing is unanswered
+  int closed_by = 0;        // its last user; it is not known what for
   bool arrivals_stopped = false;
 };
 
@@ -159,7 +168,7 @@ void Listeners::query(HandoffPeer& worker, const QueryServer& query) {
                                "worker " + std::to_string(worker.id()) + " listens there already"));
   }
   if (entry == nullptr) {
-    auto opened = open(query, key);
+    auto opened = open_anew(query, key);
     if (!opened) return refuse(worker, query, opened.error());
     refused_.erase(key);
     entry = entries_.emplace(key, std::move(opened).value()).first->second.get();
@@ -176,6 +185,15 @@ void Listeners::query(HandoffPeer& worker, const QueryServer& query) {
   pump(*entry);
 }
 
+// What a program closes, it may want to open differently at once.
+Result<std::unique_ptr<Listeners::Entry>> Listeners::open_anew(const QueryServer& query,
+                                                               const std::string& key) {
+  auto opened = open(query, key);
+  if (opened || wire_errno(opened.error()) != -EADDRINUSE) return opened;
+  return release_closed_by([](int /*worker*/) { return true; }) ? open(query, key)
+                                                                : std::move(opened);
+}
+
 // The worker is a user. What it accepts from; -1 if the primary does.
 Result<int> Listeners::join(HandoffPeer& worker, Entry& entry, bool only_accepts) {
   int fd = entry.policy == Policy::Shared ? entry.shared.get() : -1;
@@ -185,6 +203,7 @@ Result<int> Listeners::join(HandoffPeer& worker, Entry& entry, bool only_accepts
     fd = entry.slots->fd(*slot);
   }
   entry.released = false;
+  entry.closed_by = 0;
   entry.users[worker.id()] = &worker;
   if (only_accepts) entry.only_accept.insert(worker.id());
   return fd;
@@ -258,7 +277,7 @@ Policy Listeners::policy_for(const QueryServer& query, bool given) const {
       policy != Policy::RoundRobin && policy != Policy::Shared && policy != Policy::Own && !given;
   if (query.is_datagram())
     return has_slots && !query.reuse_address ? Policy::Sticky : Policy::Shared;
-  if (policy == Policy::Shared) return policy;
+  if (policy == Policy::Shared && !query.padded_too) return policy;
   if (!has_slots || query.type == SocketType::Unix || is_limited(query)) return Policy::RoundRobin;
   return policy == Policy::Auto ? Policy::Adaptive : policy;
 }
@@ -276,6 +295,7 @@ std::string Listeners::why(const QueryServer& query, Policy policy, bool given) 
   std::string why = policy == Policy::Shared ? "the workers accept from one queue"
                                              : "the primary hands each one to a free worker";
   if (policy == policy_.policy) return why;
+  if (query.padded_too) return "Node's abstract names have two spellings: " + why;
   if (is_limited(query)) return "it has maxConnections: the primary finds a worker that has room";
   if (complained_) return "this kernel does not steer: " + why;
   if (!given) return "a Unix socket has one queue: " + why;
@@ -369,7 +389,24 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& que
     entry->watch = std::make_unique<Watch>(loop_, std::move(fd));
   else
     entry->shared = std::move(fd);
+  if (query.padded_too)
+    if (auto padded = open_padded(*entry, query); !padded) return padded.error();
   return entry;
+}
+
+// Node 20 takes an abstract name with NULs up to the length of an address, also where it connects;
+// Node 26, and all others, as it is. So clients of both come.
+Result<void> Listeners::open_padded(Entry& entry, const QueryServer& query) {
+  constexpr std::size_t kPathSize = sizeof(sockaddr_un::sun_path);
+  std::string name = entry.address.path();
+  if (!entry.watch || name.size() >= kPathSize) return {};
+  name.resize(kPathSize, '\0');
+  auto bound = net::bind_socket({.address = Address::from_path(name)});
+  if (!bound) return bound.error();
+  if (auto listening = net::listen_on(bound->get(), query.backlog); !listening)
+    return listening.error();
+  entry.also = std::make_unique<Watch>(loop_, std::move(*bound));
+  return {};
 }
 
 // Connections that wait for a worker that does not take them go to those that have none waiting.
@@ -415,7 +452,7 @@ bool Listeners::publishes(int worker, const std::string& key,
 
 void Listeners::accept_ready(Entry& entry) {
   for (auto room = entry.dispatcher.room(Dispatcher::TimePoint::clock::now()); room > 0; --room) {
-    OwnFd fd = entry.slots ? entry.slots->next_waiting() : sys::accept(entry.watch->fd());
+    OwnFd fd = entry.slots ? entry.slots->next_waiting() : entry.accept();
     if (!fd) {
       if (entry.slots) break;
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -469,7 +506,8 @@ int Listeners::pick(const Entry& entry, int fd) {
 void Listeners::pump(Entry& entry) {
   // A port that is kept for a successor does not keep the primary running: if nobody forks one, it
   // ends, as Node's does.
-  if (entry.watch) entry.watch->set_ref(!entry.users.empty());
+  for (const auto* watch : {&entry.watch, &entry.also})
+    if (*watch) (*watch)->set_ref(!entry.users.empty());
   const auto now = Dispatcher::TimePoint::clock::now();
   std::map<int, std::vector<HandoffPeer::Offer>> offers;  // by worker
   while (const auto assignment = entry.dispatcher.next(now))
@@ -478,8 +516,9 @@ void Listeners::pump(Entry& entry) {
   for (const auto& [worker, connections] : offers)
     entry.users.at(worker)->hand_off(entry.key, connections);
   const bool room = entry.dispatcher.room(now) > 0;
-  if (room && entry.watch && !entry.watch->waiting_readable())
-    entry.watch->wait_readable([this, &entry] { accept_ready(entry); });
+  for (const auto* watch : {&entry.watch, &entry.also})
+    if (room && *watch && !(*watch)->waiting_readable())
+      (*watch)->wait_readable([this, &entry] { accept_ready(entry); });
   if (room && entry.dispatcher.waiting() == 0) return;
   if (const auto at = entry.dispatcher.retry_at(now)) {
     entry.retry.expires_at(*at);
@@ -561,21 +600,46 @@ bool Listeners::any_waiting() const {
     if (!entry.arrivals_stopped || entry.users.empty()) return false;
     if (entry.dispatcher.waiting() > 0) return true;
     if (entry.slots) return entry.slots->any_waiting();
-    return (sys::poll(entry.one_socket(), POLLIN, 0) & POLLIN) != 0;
+    return (sys::poll(entry.one_socket(), POLLIN, 0) & POLLIN) != 0 ||
+           (entry.also && (sys::poll(entry.also->fd(), POLLIN, 0) & POLLIN) != 0);
   });
 }
 
-void Listeners::close(int worker, const std::string& key) {
+void Listeners::close(int worker, const std::string& key, bool release) {
   if (key.starts_with(kLent)) return;  // the worker has its descriptor as long as it lives
   Entry* entry = find(key);
   if (entry == nullptr) return;
-  if (entry->slots) entry->slots->leave(worker, false);
+  if (entry->slots) entry->slots->leave(worker, !release);
   entry->retired.erase(worker);
   if (entry->remove_user(worker)) {
     entry->dispatcher.retire(worker);
-    if (entry->users.empty()) entry->released = true;
+    if (entry->users.empty()) (release ? entry->released = true : entry->closed_by = worker);
+    pump(*entry);
   }
   release_if_unused(key);
+}
+
+void Listeners::release_closed(int worker) {
+  for (const auto& [key, entry] : entries_)
+    if (entry->slots) entry->slots->expect_no_successor(worker);
+  release_closed_by([worker](int closed_by) { return closed_by == worker; });
+}
+
+bool Listeners::release_closed_by(const std::function<bool(int)>& is_meant) {
+  bool any = false;
+  for (auto next = entries_.begin(); next != entries_.end();) {
+    const auto entry = next++;  // release_if_unused may erase it
+    if (entry->second->closed_by == 0 || !is_meant(entry->second->closed_by)) continue;
+    any = entry->second->released = true;
+    release_if_unused(std::string(entry->first));
+  }
+  return any;
+}
+
+bool Listeners::uses_any(int worker) const {
+  return std::any_of(entries_.begin(), entries_.end(), [worker](const auto& entry) {
+    return entry.second->users.contains(worker) || entry.second->retired.contains(worker);
+  });
 }
 
 void Listeners::retire(int worker, bool release) {

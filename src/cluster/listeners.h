@@ -3,8 +3,8 @@
 // round-robin, of those that a slot's worker does not take otherwise.
 //
 // Owned by the Primary; loop's executor only. A listener is closed when its last user closed it or
-// disconnected on purpose; when the last user died it stays open, and connections wait in the
-// kernel's queue for a successor.
+// disconnected on purpose, unless a successor is expected; when the last user died it stays open,
+// and connections wait in the kernel's queue for a successor.
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
@@ -76,8 +76,13 @@ class Listeners {
   Result<Lent> lend(HandoffPeer& worker, std::size_t index, const Address& address);
   /// Of every port's slots, from now on.
   void set_weights(SlotBook::Weights weights);
-  /// The worker closed its server.
-  void close(int worker, const std::string& key);
+  /// The worker closed its server. `release`: the port is closed if nobody else uses it; else it
+  /// stays open, and connections wait, until `release_closed`.
+  void close(int worker, const std::string& key, bool release);
+  /// The ports that the worker closed last, and nobody uses, are closed.
+  void release_closed(int worker);
+  /// Whether the worker has a port, or still accepts what waits at one that it gave up.
+  bool uses_any(int worker) const;
   /// The worker's answer to a hand-off: how many of the connections, the first ones, it took. It
   /// refused the others, or never got them.
   void answer(int worker, const std::string& key, std::span<const ConnectionId> connections,
@@ -113,10 +118,12 @@ class Listeners {
   Entry* find(const std::string& key);
   Entry* find_lent(int worker, int fd);
   Result<std::unique_ptr<Entry>> open(const QueryServer& query, std::string key, bool lent = false);
+  Result<std::unique_ptr<Entry>> open_anew(const QueryServer& query, const std::string& key);
   Result<int> join(HandoffPeer& worker, Entry& entry, bool only_accepts);
   void refuse(HandoffPeer& worker, const QueryServer& query, const Error& error);
   void say_why(const QueryServer& query, const Error& error);
   Result<void> open_slots(Entry& entry, const QueryServer& query);
+  Result<void> open_padded(Entry& entry, const QueryServer& query);
   Policy policy_for(const QueryServer& query, bool given) const;
   bool is_limited(const QueryServer& query) const;
   std::string why(const QueryServer& query, Policy policy, bool given) const;
@@ -126,6 +133,7 @@ class Listeners {
   int pick(const Entry& entry, int fd);
   void pump(Entry& entry);
   void release_if_unused(const std::string& key);
+  bool release_closed_by(const std::function<bool(int worker)>& is_meant);
 
   Loop loop_;
   ChosenPolicy policy_;

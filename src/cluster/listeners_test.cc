@@ -184,7 +184,7 @@ TEST_F(ListenersTest, WorkersAreLentSlotsThatBlockAndNothingIsHandedToThem) {
     ports.query(two, third);
     EXPECT_TRUE(two.socket);
     EXPECT_EQ(two.answer["errno"], 0);
-    ports.close(2, std::string(two.answer["key"].string_or("")));
+    ports.close(2, std::string(two.answer["key"].string_or("")), true);
   }
   ports.lose(1);
   Peer successor{3, 0};
@@ -309,11 +309,11 @@ TEST_F(ListenersTest, APortIsOpenUntilTheWorkerThatWasToldToEndClosedIt) {
     ports.query(successor, query());
     EXPECT_EQ(net::local_address(successor.socket.get()).value(),
               net::local_address(one.socket.get()).value());
-    ports.close(1, key);
+    ports.close(1, key, true);
     EXPECT_FALSE(ports.empty());
     ports.retire(2, true);
     EXPECT_FALSE(ports.empty());
-    ports.close(2, key);
+    ports.close(2, key, true);
     EXPECT_TRUE(ports.empty());
   }
 }

@@ -553,6 +553,8 @@ Result<int> OwnWorker::listening_descriptor(const net::ListenRequest& request) {
 void OwnWorker::disconnect() {
   if (ending_ != Ending::No) return;
   on_purpose_ = on_purpose_ || is_cluster_worker();
+  // Before it hears that the servers are closed: its ports stay open for a successor.
+  if (is_cluster_worker() && of_cohort_) send_cluster(cluster::cluster_message("leaving"));
   close_servers();
 }
 

@@ -55,6 +55,15 @@ function start(cluster) {
   const slot = Number(process.env.COHORT_SLOT);
   if (slot > 0 && process.debugPort === 9229) process.debugPort = 9229 + slot;
 
+  // Said before its servers are closed, since Node says it when its last connection has ended: their ports stay open,
+  // and a successor is started.
+  const workers = Object.getPrototypeOf(cluster.worker);
+  const disconnect = workers.disconnect;
+  workers.disconnect = function () {
+    if (this === cluster.worker) tell({ act: 'leaving' });
+    return disconnect.call(this);
+  };
+
   const getServer = cluster._getServer;
   cluster._getServer = function (server, options, callback) {
     // A limit that the worker keeps by closing what is too much, unless each connection is offered to it.

@@ -112,11 +112,12 @@ std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
   return worker;
 }
 
-// One that no living process has: the wanted one, else the first.
+// One that no living process has, but for those that left their place and use no port: the wanted
+// one, else the first.
 std::size_t Primary::free_slot(std::optional<std::size_t> wanted) const {
   std::set<std::size_t> taken;
   for (const auto& [id, entry] : workers_)
-    if (!entry.worker->is_dead()) taken.insert(entry.worker->slot());
+    if (!entry.worker->is_dead() && !has_left(supervisor_, id)) taken.insert(entry.worker->slot());
   if (wanted && !taken.contains(*wanted)) return *wanted;
   std::size_t slot = 0;
   while (taken.contains(slot)) ++slot;
@@ -133,6 +134,7 @@ Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool k
     addresses.push_back(lent->address);
     listening.push_back(lent->fd);
   }
+  if (!listening.empty()) tell(event::Opened{worker.id()});
   Environment with_slot = env;
   with_slot.emplace_back("COHORT_SLOT", std::to_string(worker.slot()));
   auto launch = prepare_launch(settings_, with_slot, worker.id(), keep_stderr, listening);
@@ -250,6 +252,19 @@ void Primary::worker_left(ForkedWorker& worker) {
     found->second.in_workers = false;
 }
 
+void Primary::worker_asks(ForkedWorker& worker, const QueryServer& query) {
+  // One that comes back: its successor has its slot.
+  if (has_left(supervisor_, worker.id())) worker.set_slot(free_slot({}));
+  listeners_->query(worker, query);
+  if (listeners_->uses_any(worker.id())) tell(event::Opened{worker.id()});
+}
+
+void Primary::worker_closed(ForkedWorker& worker) {
+  tell(event::Closed{worker.id(), listeners_->uses_any(worker.id())});
+}
+
+void Primary::worker_ends(ForkedWorker& worker) { tell(event::Ends{worker.id()}); }
+
 void Primary::gone(ForkedWorker& worker) {
   workers_.erase(worker.id());
   tell(event::Exited{worker.id()});
@@ -266,7 +281,9 @@ void Primary::tell(const SupervisorEvent& event) {
 
 void Primary::carry_out(const SupervisorAction& action) {
   if (const auto* fork_action = std::get_if<action::Fork>(&action)) {
-    fork_worker({}, fork_action->place);
+    fork_for(*fork_action);
+  } else if (const auto* release = std::get_if<action::Release>(&action)) {
+    listeners_->release_closed(release->worker);
   } else if (std::holds_alternative<action::DisconnectAll>(action)) {
     if (letting_in_) return;  // who came since is told with the others
     if (!arrivals_until_ && listeners_ && listeners_->stop_arrivals()) {
@@ -285,6 +302,21 @@ void Primary::carry_out(const SupervisorAction& action) {
     if (listeners_) listeners_->release_all();
     loop_.post(callbacks_.wrap([this] { finish_(exit_code_); }));
   }
+}
+
+void Primary::fork_for(const action::Fork& wanted) {
+  const auto successor = fork_worker({}, wanted.place);
+  const auto found = workers_.find(wanted.beside.value_or(0));
+  if (found == workers_.end()) return;
+  const auto& old = *found->second.worker;
+  Remark leaves{"leaves",
+                old.describe() + " leaves: it finishes what it serves; worker " +
+                    std::to_string(successor->id()) + " takes its place",
+                {{"worker", std::int64_t{old.id()}},
+                 {"pid", std::int64_t{old.pid()}},
+                 {"successor", std::int64_t{successor->id()}}}};
+  // After the fork's own event.
+  loop_.post(callbacks_.wrap([this, leaves] { say(loop_, leaves); }));
 }
 
 // A port that is closed resets what waits in its queue. So first nothing more comes, and the

@@ -75,6 +75,9 @@ class Primary final : private ForkedWorkerOwner {
   void worker_exited(ForkedWorker& worker, const Exit& exit) override;
   void worker_failed_to_start(ForkedWorker& worker) override;
   void worker_left(ForkedWorker& worker) override;
+  void worker_asks(ForkedWorker& worker, const QueryServer& query) override;
+  void worker_closed(ForkedWorker& worker) override;
+  void worker_ends(ForkedWorker& worker) override;
 
   std::shared_ptr<ForkedWorker> fork_worker(const Environment& env,
                                             std::optional<std::size_t> place);
@@ -84,6 +87,7 @@ class Primary final : private ForkedWorkerOwner {
   void all_gone();
   void tell(const SupervisorEvent& event);
   void carry_out(const SupervisorAction& action);
+  void fork_for(const action::Fork& wanted);
   void let_arrivals_in(std::chrono::milliseconds time);
   void end_all();
   void prepare_for_node(process::SpawnRequest& request, std::size_t slot);

@@ -53,7 +53,13 @@ void SlotBook::vacate(int worker, bool successor_expected) {
   Slot* const slot = find(worker);
   if (slot == nullptr) return;
   slot->worker.reset();
+  slot->predecessor = worker;
   slot->retired = false;
+}
+
+void SlotBook::expect_no_successor(int worker) {
+  for (Slot& slot : slots_)
+    if (slot.predecessor == worker) slot.awaited = false;
 }
 
 std::optional<std::size_t> SlotBook::slot_of(int worker) const {

@@ -55,6 +55,8 @@ class SlotBook {
   void retire(int worker, bool successor_expected);
   /// It accepts no more: its slot is free for another. Retires it first, if that was not done.
   void vacate(int worker, bool successor_expected);
+  /// It vacated a slot, and none is expected after all.
+  void expect_no_successor(int worker);
   std::size_t size() const { return slots_.size(); }
   bool has_workers() const;
   std::optional<std::size_t> slot_of(int worker) const;
@@ -103,7 +105,8 @@ class SlotBook {
     std::optional<int> worker;
     bool only_accepts = false;
     bool retired = false;
-    bool awaited = false;  // by a successor that is expected
+    bool awaited = false;  // by a successor that is expected...
+    int predecessor = 0;   // ... of this worker
     bool stuck = false;
     std::optional<TimePoint> doubted;  // since when
     std::chrono::milliseconds trusted_for{0};

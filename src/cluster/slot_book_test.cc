@@ -39,6 +39,14 @@ struct Watched {
   int full = 0;
 };
 
+TEST(SlotBook, AStickySlotIsEmptyOnceNoSuccessorIsExpectedAnyMore) {
+  Watched watched{2, kSticky};
+  watched.book.vacate(1, true);
+  EXPECT_EQ(watched.book.eligible(), (Bools{true, true})) << "its clients wait";
+  watched.book.expect_no_successor(1);
+  EXPECT_EQ(watched.book.eligible(), (Bools{false, true}));
+}
+
 TEST(SlotBook, AWorkerThatSaysWhatItTakesIsNotStuckWhileItDoes) {
   Watched watched{2};
   // As many come as are taken: its queue never shrinks, and is never seen empty.

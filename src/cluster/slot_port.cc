@@ -110,6 +110,11 @@ void SlotPort::leave(int worker, bool successor_expected) {
   workers_changed();
 }
 
+void SlotPort::expect_no_successor(int worker) {
+  book_.expect_no_successor(worker);
+  workers_changed();
+}
+
 void SlotPort::workers_changed() {
   steer();
   wake();

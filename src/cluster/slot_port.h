@@ -52,6 +52,8 @@ class SlotPort {
   void retire(int worker, bool successor_expected);
   /// It accepts no more.
   void leave(int worker, bool successor_expected);
+  /// It left, and has no successor after all.
+  void expect_no_successor(int worker);
   /// Whether connections wait in the worker's queue; in any queue.
   bool any_waiting(int worker) const;
   bool any_waiting() const;

@@ -1,6 +1,7 @@
 #include "cluster/supervisor.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace cohort::cluster {
 namespace {
@@ -35,6 +36,24 @@ std::optional<TimePoint> healthy_at(const Supervisor& state) {
   return first;
 }
 
+// Those that left the place, live, and do not serve again.
+int leavers(const Supervisor& state, std::size_t place) {
+  return static_cast<int>(std::count_if(
+      state.live.begin(), state.live.end(),
+      [place](const auto& entry) { return entry.second.left == place && !entry.second.accepts; }));
+}
+
+bool is_due(const Supervisor& state, std::size_t place) {
+  return state.places[place].due && leavers(state, place) < kLeaversMax;
+}
+
+std::optional<int> last_leaver(const Supervisor& state, std::size_t place) {
+  std::optional<int> last;
+  for (const auto& [id, live] : state.live)
+    if (live.left == place && !live.accepts) last = id;
+  return last;
+}
+
 // Forks what is due. Before any worker was ready, no more than kTriesMax are tried in all.
 void fork_due(Supervisor& state, TimePoint now, Actions& actions) {
   if (state.phase != Phase::Running) return;
@@ -48,9 +67,9 @@ void fork_due(Supervisor& state, TimePoint now, Actions& actions) {
   }
   for (std::size_t i = 0; i < state.places.size(); ++i) {
     auto& place = state.places[i];
-    if (!place.due || *place.due > now) continue;
+    if (!is_due(state, i) || *place.due > now) continue;
     place.due.reset();
-    actions.push_back(action::Fork{i});
+    actions.push_back(action::Fork{i, last_leaver(state, i)});
   }
 }
 
@@ -62,8 +81,10 @@ struct Step {
   void operator()(const event::Keep& keep) {
     if (state.phase != Phase::Running) return;
     // Fewer places than before: the workers of the rest stay, without a place.
-    for (auto& [id, live] : state.live)
+    for (auto& [id, live] : state.live) {
       if (live.place && *live.place >= keep.count) live.place.reset();
+      if (live.left && *live.left >= keep.count) live.left.reset();
+    }
     const std::size_t before = state.places.size();
     state.places.resize(keep.count);
     for (std::size_t i = before; i < keep.count; ++i) state.places[i].due = now;
@@ -78,7 +99,7 @@ struct Step {
     }
     const bool valid =
         forked.place && *forked.place < state.places.size() && !state.places[*forked.place].worker;
-    state.live[forked.worker] = {valid ? forked.place : std::nullopt, now, false};
+    state.live[forked.worker] = {valid ? forked.place : std::nullopt, now};
     if (valid) state.places[*forked.place].worker = forked.worker;
     if (state.phase == Phase::Draining) actions.push_back(action::DisconnectAll{});
   }
@@ -95,19 +116,62 @@ struct Step {
     if (found == state.live.end()) return;
     const auto live = found->second;
     state.live.erase(found);
-    if (live.place) vacate(state.places[*live.place], live);
+    if (live.place) vacate(*live.place, live);
     if (state.phase == Phase::Running)
       fork_due(state, now, actions);
     else
       finish_if_empty(state, actions);
   }
 
-  void vacate(Supervisor::Place& place, const Supervisor::Live& live) {
+  void operator()(const event::Opened& opened) {
+    const auto found = state.live.find(opened.worker);
+    if (found == state.live.end()) return;
+    found->second.accepts = true;
+    if (found->second.left && !found->second.ends) state.comes_back = true;
+    fork_due(state, now, actions);
+  }
+
+  void operator()(const event::Closed& closed) {
+    const auto found = state.live.find(closed.worker);
+    if (found == state.live.end()) return;
+    auto& live = found->second;
+    if (!std::exchange(live.accepts, closed.accepts)) return;  // it had none
+    if (state.phase != Phase::Running) return;
+    live.closed = now;
+    decide(closed.worker, live);
+    fork_due(state, now, actions);
+  }
+
+  void operator()(const event::Ends& ends) {
+    const auto found = state.live.find(ends.worker);
+    if (found == state.live.end()) return;
+    found->second.ends = true;
+    if (state.phase != Phase::Running) return;
+    decide(ends.worker, found->second);
+    fork_due(state, now, actions);
+  }
+
+  // Whether it leaves, or closed a port for good, where that is known by now.
+  void decide(int worker, Supervisor::Live& live) {
+    const bool waited = live.closed && *live.closed + kLeavesAfter <= now;
+    if (waited) live.closed.reset();
+    if (live.place && !live.accepts && (live.ends || (waited && !state.comes_back))) {
+      live.closed.reset();
+      live.left = std::exchange(live.place, std::nullopt);
+      vacate(*live.left, live);
+    } else if (waited && !live.ends) {
+      actions.push_back(action::Release{worker});
+    }
+  }
+
+  void vacate(std::size_t at, const Supervisor::Live& live) {
+    auto& place = state.places[at];
     const bool healthy = now - live.since >= kHealthyAfter;
     if (healthy) state.ever_ready = true;
     if (!state.ever_ready) ++state.tries;
     place.worker.reset();
-    place.failures = healthy ? 1 : place.failures + 1;
+    // Whoever served, and left, did not fail.
+    place.failures = healthy || (live.left && live.ready) ? 1 : place.failures + 1;
     place.due = now + backoff(place.failures);
   }
 
@@ -130,9 +194,10 @@ struct Step {
 
   void operator()(const event::TimePassed&) {
     if (state.phase == Phase::Draining && state.deadline && *state.deadline <= now)
-      kill_all(state, actions);
-    else
-      fork_due(state, now, actions);
+      return kill_all(state, actions);
+    if (state.phase == Phase::Running)
+      for (auto& [id, live] : state.live) decide(id, live);
+    fork_due(state, now, actions);
   }
 };
 
@@ -144,12 +209,25 @@ std::vector<SupervisorAction> step(Supervisor& state, const SupervisorEvent& eve
   return std::move(step.actions);
 }
 
+bool has_left(const Supervisor& state, int worker) {
+  const auto found = state.live.find(worker);
+  return found != state.live.end() && found->second.left && !found->second.accepts;
+}
+
 std::optional<TimePoint> next_wakeup(const Supervisor& state) {
   std::optional<TimePoint> next = state.deadline;
   if (state.phase != Phase::Running) return next;
-  if (tried_enough(state)) return healthy_at(state);
-  for (const auto& place : state.places)
-    if (place.due && (!next || *place.due < *next)) next = place.due;
+  const auto sooner = [&next](std::optional<TimePoint> at) {
+    if (at && (!next || *at < *next)) next = at;
+  };
+  for (const auto& [id, live] : state.live)
+    if (live.closed) sooner(*live.closed + kLeavesAfter);
+  if (tried_enough(state)) {
+    sooner(healthy_at(state));
+    return next;
+  }
+  for (std::size_t i = 0; i < state.places.size(); ++i)
+    if (is_due(state, i)) sooner(state.places[i].due);
   return next;
 }
 

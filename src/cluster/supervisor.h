@@ -2,7 +2,13 @@
 // and says what to do; the clock comes in with the event.
 //
 // A *place* is one of the `keep(n)` workers; workers that the user forked himself have none, and
-// only count for the end.
+// only count for the end. A worker leaves its place when it ends on purpose and uses no port any
+// more: its successor is started then, and serves beside it while it finishes what it serves.
+//
+// Node's workers close their servers first, and say that they end when their last connection has
+// ended. So one that closed all its servers, and opened none for kLeavesAfter, is taken for one
+// that leaves; until no worker's word is needed any more: one that opens a server after that shows
+// that this program comes back, and nobody is taken for leaving any more.
 #pragma once
 
 #include <chrono>
@@ -23,6 +29,12 @@ inline constexpr Duration kBackoffMax = std::chrono::seconds{10};
 inline constexpr Duration kHealthyAfter = std::chrono::seconds{10};
 /// Deaths without any worker ever ready after which the cluster gives up.
 inline constexpr int kTriesMax = 5;
+
+/// How long after it closed a server it is known whether a worker of a place leaves (see above), or
+/// closed that one for good.
+inline constexpr Duration kLeavesAfter = std::chrono::seconds{1};
+/// So many may leave a place and live before it waits with the next successor.
+inline constexpr int kLeaversMax = 8;
 
 /// Two signals to end within this time are one wish: timeout(1) and npm send theirs to a program
 /// and to the process group that it is in.
@@ -60,13 +72,18 @@ struct Supervisor {
     std::optional<std::size_t> place;
     TimePoint since;
     bool ready = false;
+    bool ends = false;                  ///< It said so, or was asked to.
+    bool accepts = false;               ///< It uses a port.
+    std::optional<TimePoint> closed{};  ///< When it closed a port last, until kLeavesAfter.
+    std::optional<std::size_t> left{};  ///< The place that it had, and left.
   };
 
   Phase phase = Phase::Running;
   std::vector<Place> places;
   std::map<int, Live> live;  ///< Every process that has not exited, by worker id.
   bool ever_ready = false;
-  int tries = 0;  ///< Deaths of workers with a place while `ever_ready` was false.
+  bool comes_back = false;  ///< A worker that was taken for leaving opened a port again.
+  int tries = 0;            ///< Deaths of workers with a place while `ever_ready` was false.
   Duration drain_timeout = std::chrono::seconds{25};
   std::optional<TimePoint> deadline;  ///< Of the drain.
 };
@@ -83,6 +100,16 @@ struct Forked {
 struct Ready {
   int worker;
 };  ///< It listens.
+struct Opened {
+  int worker;
+};  ///< It asked for a port.
+struct Closed {
+  int worker;
+  bool accepts;  ///< It uses others.
+};  ///< It closed a port, or lost it.
+struct Ends {
+  int worker;
+};  ///< It ends on purpose: it said so, or was asked to.
 struct Exited {
   int worker;
 };  ///< It is gone, or could not be started.
@@ -90,23 +117,31 @@ struct Terminate {};   ///< TERM or INT. The second one kills.
 struct TimePassed {};  ///< A wake-up that was asked for, or any other moment.
 }  // namespace event
 
-using SupervisorEvent = std::variant<event::Keep, event::Forked, event::Ready, event::Exited,
-                                     event::Terminate, event::TimePassed>;
+using SupervisorEvent =
+    std::variant<event::Keep, event::Forked, event::Ready, event::Opened, event::Closed,
+                 event::Ends, event::Exited, event::Terminate, event::TimePassed>;
 
 namespace action {
 struct Fork {
   std::size_t place;
+  std::optional<int> beside{};  ///< The last who left it, and still lives.
 };  ///< Fork a worker for it, then report `Forked`.
+struct Release {
+  int worker;
+};  ///< The ports that it closed and nobody uses: it closed them for good.
 struct DisconnectAll {};  ///< Ask every live worker to end, when it has taken what arrived for it.
 struct KillAll {};        ///< SIGKILL every live worker.
 struct GiveUp {};         ///< No worker was ever ready: say why. `Finish` follows.
 struct Finish {};         ///< Stop the loop.
 }  // namespace action
 
-using SupervisorAction = std::variant<action::Fork, action::DisconnectAll, action::KillAll,
-                                      action::GiveUp, action::Finish>;
+using SupervisorAction = std::variant<action::Fork, action::Release, action::DisconnectAll,
+                                      action::KillAll, action::GiveUp, action::Finish>;
 
 std::vector<SupervisorAction> step(Supervisor& state, const SupervisorEvent& event, TimePoint now);
+
+/// Whether the worker left its place, and uses no port (again).
+bool has_left(const Supervisor& state, int worker);
 
 /// When `TimePassed` is wanted next.
 std::optional<TimePoint> next_wakeup(const Supervisor& state);

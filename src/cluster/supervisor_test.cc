@@ -21,6 +21,9 @@ std::string text(const std::vector<SupervisorAction>& actions) {
     std::string operator()(const action::Fork& fork) const {
       return "fork " + std::to_string(fork.place);
     }
+    std::string operator()(const action::Release& release) const {
+      return "release " + std::to_string(release.worker);
+    }
     std::string operator()(const action::DisconnectAll&) const { return "disconnect-all"; }
     std::string operator()(const action::KillAll&) const { return "kill-all"; }
     std::string operator()(const action::GiveUp&) const { return "give-up"; }
@@ -96,6 +99,9 @@ running  | keep 3      | running  | fork 1, fork 2
 running  | keep 0      | running  |
 running  | forked 9    | running  |
 running  | ready 1     | running  |
+running  | opened 1    | running  |
+running  | closed 1    | running  |
+running  | ends 1      | running  |
 running  | exited 1    | running  |
 running  | exited 7    | running  |
 running  | terminate   | draining | disconnect-all
@@ -105,6 +111,9 @@ draining | keep 3      | draining |
 draining | keep 0      | draining |
 draining | forked 9    | draining | disconnect-all
 draining | ready 1     | draining |
+draining | opened 1    | draining |
+draining | closed 1    | draining |
+draining | ends 1      | draining |
 draining | exited 1    | over     | finish
 draining | exited 7    | draining |
 draining | terminate   | killing  | kill-all
@@ -114,6 +123,9 @@ killing  | keep 3      | killing  |
 killing  | keep 0      | killing  |
 killing  | forked 9    | killing  | kill-all
 killing  | ready 1     | killing  |
+killing  | opened 1    | killing  |
+killing  | closed 1    | killing  |
+killing  | ends 1      | killing  |
 killing  | exited 1    | over     | finish
 killing  | exited 7    | killing  |
 killing  | terminate   | killing  |
@@ -123,6 +135,9 @@ over     | keep 3      | over     |
 over     | keep 0      | over     |
 over     | forked 9    | over     |
 over     | ready 1     | over     |
+over     | opened 1    | over     |
+over     | closed 1    | over     |
+over     | ends 1      | over     |
 over     | exited 1    | over     |
 over     | exited 7    | over     |
 over     | terminate   | over     |
@@ -131,14 +146,17 @@ over     | time passed | over     |
 
 TEST(Supervisor, EveryPhaseTakesEveryEvent) {
   const std::map<std::string, SupervisorEvent> events = {
-      {"keep 3", event::Keep{3}},         {"keep 0", event::Keep{0}},
-      {"forked 9", event::Forked{9, {}}}, {"ready 1", event::Ready{1}},
-      {"exited 1", event::Exited{1}},     {"exited 7", event::Exited{7}},
-      {"terminate", event::Terminate{}},  {"time passed", event::TimePassed{}}};
+      {"keep 3", event::Keep{3}},          {"keep 0", event::Keep{0}},
+      {"forked 9", event::Forked{9, {}}},  {"ready 1", event::Ready{1}},
+      {"opened 1", event::Opened{1}},      {"closed 1", event::Closed{1, false}},
+      {"ends 1", event::Ends{1}},          {"exited 1", event::Exited{1}},
+      {"exited 7", event::Exited{7}},      {"terminate", event::Terminate{}},
+      {"time passed", event::TimePassed{}}};
   std::string actual = "\n";
   for (const Phase phase : {Phase::Running, Phase::Draining, Phase::Killing, Phase::Over}) {
-    for (const std::string name : {"keep 3", "keep 0", "forked 9", "ready 1", "exited 1",
-                                   "exited 7", "terminate", "time passed"}) {
+    for (const std::string name :
+         {"keep 3", "keep 0", "forked 9", "ready 1", "opened 1", "closed 1", "ends 1", "exited 1",
+          "exited 7", "terminate", "time passed"}) {
       Cluster cluster = in_phase(phase);
       ASSERT_EQ(cluster.state.phase, phase);
       const std::string actions = cluster.feed(events.at(name));

@@ -49,6 +49,12 @@ std::string text(const Value& value) {
   return value.is_undefined() ? "undefined" : to_json(value);
 }
 
+// Node's workers make every path absolute, an abstract name too: `/where/they/are/\0name`.
+std::string without_folder(std::string path) {
+  const auto nul = path.find('\0');
+  return nul == std::string::npos ? path : path.substr(nul);
+}
+
 }  // namespace
 
 std::string QueryServer::key() const {
@@ -80,6 +86,11 @@ Result<QueryServer> parse_query_server(const Value& message) {
   const Value& address = message["address"];
   if (address.is_string()) query.address = std::string(address.string_or(""));
   if (query.type == SocketType::Unix && !query.address && !query.fd) return malformed("no path");
+  if (query.type == SocketType::Unix && query.address) {
+    std::string path = without_folder(*query.address);
+    query.padded_too = path.size() < query.address->size();
+    query.address = std::move(path);
+  }
 
   query.port = message["port"].int64_or(0);
   if (message["port"].is_string()) return malformed("port is not a number");
@@ -117,7 +128,8 @@ Value make_query_server(const QueryServer& query) {
 
 Address parse_listening(const Value& message) {
   const Value& host = message["address"];
-  if (message["addressType"] == -1) return Address::from_path(std::string(host.string_or("")));
+  if (message["addressType"] == -1)
+    return Address::from_path(without_folder(std::string(host.string_or(""))));
   const std::int64_t port = message["port"].int64_or(0);
   const auto number = static_cast<std::uint16_t>(port >= 0 && port <= 65535 ? port : 0);
   std::string name{host.string_or("")};

@@ -30,6 +30,7 @@ struct QueryServer {
   int backlog = 0;             ///< 0: default.
   bool readable_all = false;
   bool writable_all = false;
+  bool padded_too = false;    ///< An abstract name of a Node worker: some of its clients pad it.
   bool accepts_only = false;  ///< Ours only: it cannot be handed a connection.
   bool defer_accept = false;  ///< Ours only: connections are to come with their first data.
   /// Of a Node server whose worker has the preload: more than so many it closes. 0: no limit.

@@ -40,6 +40,18 @@ TEST(Wire, ReadsTheQueryOfAUnixSocket) {
   EXPECT_EQ(q.key(), "/tmp/s:-1:-1:undefined");
 }
 
+TEST(Wire, FindsTheAbstractNameInThePathThatANodeWorkerMadeOfIt) {
+  using namespace std::string_literals;
+  const auto q = query(R"({"address":"/srv/app/\u0000name","port":-1,"addressType":-1,"seq":2})");
+  EXPECT_EQ(q.listen_address(), Address::from_path("\0name"s));
+  EXPECT_TRUE(q.padded_too);
+  const auto ours = query(R"({"address":"\u0000name","port":-1,"addressType":-1,"seq":2})");
+  EXPECT_EQ(ours.key(), q.key());
+  EXPECT_FALSE(ours.padded_too);
+  EXPECT_EQ(parse_listening(json(R"({"address":"/srv/\u0000name","addressType":-1})")),
+            Address::from_path("\0name"s));
+}
+
 TEST(Wire, SaysOfAWorkerOfOursWhatANodeWorkerDoesNot) {
   QueryServer asked;
   EXPECT_FALSE(make_query_server(asked).contains("acceptsOnly"));

@@ -37,6 +37,9 @@ int ModelPrimary::fork(std::optional<std::size_t> place) {
   if (starts)
     worker.process = std::make_unique<VirtualProcess>(
         random_, climate_, [this](ConnectionId connection) { connections_.touched(connection); });
+  for (const auto& [other, live] : supervisor_.live)
+    if (place && live.left == place && live.ends)
+      require(!uses_any(other), "a place has one owner of its traffic");
   tell(event::Forked{id, place});
   return id;
 }
@@ -63,7 +66,11 @@ void ModelPrimary::tell(const SupervisorEvent& event) {
 void ModelPrimary::carry_out(const SupervisorAction& action) {
   if (const auto* fork_action = std::get_if<action::Fork>(&action)) {
     log_("fork for place " + std::to_string(fork_action->place));
+    if (fork_action->beside) ++coverage_.counts["succeeded beside"];
     fork(fork_action->place);
+  } else if (const auto* release = std::get_if<action::Release>(&action)) {
+    ++coverage_.counts["closed for good"];
+    release_closed(release->worker);
   } else if (std::holds_alternative<action::DisconnectAll>(action)) {
     log_("disconnect all");
     for (const int id : workers()) disconnect(id);
@@ -97,9 +104,15 @@ void ModelPrimary::handle(ModelWorker& worker, WorkerEvent event) {
 
 void ModelPrimary::carry_out(ModelWorker& worker, std::uint16_t actions) {
   if ((actions & kKill) != 0) worker.process->die();
-  if ((actions & kReleasePorts) != 0)
+  if ((actions & kReleasePorts) != 0) {
     for (int listener = 0; listener < kListeners; ++listener) retire(worker.id, listener);
-  if ((actions & kLosePorts) != 0) lose(worker.id);
+    tell(event::Closed{worker.id, uses_any(worker.id)});
+    tell(event::Ends{worker.id});
+  }
+  if ((actions & kLosePorts) != 0) {
+    lose(worker.id);
+    tell(event::Closed{worker.id, uses_any(worker.id)});
+  }
   if ((actions & kAnswerExiting) != 0) worker.process->receive({ToWorker::Kind::ExitingAnswer});
   if ((actions & kSendDisconnect) != 0) {
     worker.disconnect_pending = true;
@@ -146,7 +159,10 @@ void ModelPrimary::received(ModelWorker& worker, const FromWorker& message) {
     case FromWorker::Kind::Listening:
       return handle(worker, WorkerEvent::SaidListening);
     case FromWorker::Kind::CloseServer:
-      return retire(worker.id, message.listener);
+      close_server(worker.id, message.listener);
+      return tell(event::Closed{worker.id, uses_any(worker.id)});
+    case FromWorker::Kind::Leaving:
+      return tell(event::Ends{worker.id});
     case FromWorker::Kind::Exiting:
       return handle(worker, WorkerEvent::SaidExiting);
     case FromWorker::Kind::Answer:
@@ -200,10 +216,12 @@ void ModelPrimary::query(ModelWorker& worker, int number) {
   auto& listener = listeners_[static_cast<std::size_t>(number)];
   listener.open = true;
   listener.released = false;
+  listener.closed_by = 0;
   listener.users.insert(worker.id);
   listener.dispatcher.join(worker.id, climate_.credits);
   connections_.joined(number, worker.id, climate_.credits);
   pump(number);
+  tell(event::Opened{worker.id});
 }
 
 void ModelPrimary::answer(ModelWorker& worker, const FromWorker& message) {
@@ -223,13 +241,38 @@ void ModelPrimary::answer(ModelWorker& worker, const FromWorker& message) {
   send_disconnect_if_quiet(worker);
 }
 
+bool ModelPrimary::keeps_ports() const {
+  return !supervisor_.places.empty() && supervisor_.phase == Supervisor::Phase::Running;
+}
+
+bool ModelPrimary::uses_any(int worker) const {
+  return std::any_of(listeners_.begin(), listeners_.end(),
+                     [worker](const auto& listener) { return listener.users.contains(worker); });
+}
+
 void ModelPrimary::retire(int worker, int number) {
   auto& listener = listeners_[static_cast<std::size_t>(number)];
   if (listener.users.erase(worker) == 0) return;
   listener.dispatcher.retire(worker);
   connections_.retired(number, worker);
-  if (listener.users.empty()) listener.released = true;
+  if (!keeps_ports() && listener.users.empty()) listener.released = true;
   release_if_unused(number);
+}
+
+void ModelPrimary::close_server(int worker, int number) {
+  auto& listener = listeners_[static_cast<std::size_t>(number)];
+  const bool was_user = listener.users.contains(worker);
+  retire(worker, number);
+  if (was_user && listener.open && listener.users.empty()) listener.closed_by = worker;
+}
+
+void ModelPrimary::release_closed(int worker) {
+  for (int number = 0; number < kListeners; ++number) {
+    auto& listener = listeners_[static_cast<std::size_t>(number)];
+    if (listener.closed_by != worker) continue;
+    listener.released = true;
+    release_if_unused(number);
+  }
 }
 
 void ModelPrimary::lose(int worker) {

@@ -74,6 +74,7 @@ class ModelPrimary {
   struct ModelListener {
     bool open = false;
     bool released = false;
+    int closed_by = 0;
     std::set<int> users{};
     Dispatcher dispatcher{};
     std::optional<TimePoint> retry{};
@@ -89,7 +90,11 @@ class ModelPrimary {
 
   void query(ModelWorker& worker, int listener);
   void answer(ModelWorker& worker, const FromWorker& message);
+  bool keeps_ports() const;
+  bool uses_any(int worker) const;
   void retire(int worker, int listener);
+  void close_server(int worker, int listener);
+  void release_closed(int worker);
   void lose(int worker);
   void pump(int listener);
   void release_if_unused(int listener);

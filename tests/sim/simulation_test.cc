@@ -57,8 +57,9 @@ TEST(Simulation, EveryPhaseSeesEveryEvent) {
 
 TEST(Simulation, EveryKindOfEndIsMet) {
   const auto& counts = coverage_of_many_seeds().counts;
-  for (const char* what : {"gave up", "killed all", "settled", "saved by health", "refused",
-                           "rescued", "lost with its worker"})
+  for (const char* what :
+       {"gave up", "killed all", "settled", "saved by health", "refused", "rescued",
+        "lost with its worker", "succeeded beside", "closed for good"})
     EXPECT_TRUE(counts.contains(what)) << what;
 }
 

@@ -46,7 +46,8 @@ void SupervisorReferee::happened(const SupervisorEvent& event, TimePoint now) {
   if (const auto* keep = std::get_if<event::Keep>(&event); keep != nullptr && running()) {
     places_.resize(keep->count, Place{{}, false, 0, now});
     for (auto& [id, live] : live_)
-      if (live.place && *live.place >= keep->count) live.place.reset();
+      for (auto* place : {&live.place, &live.left})
+        if (*place && **place >= keep->count) place->reset();
   } else if (const auto* forked = std::get_if<event::Forked>(&event)) {
     if (killing_) return;
     const bool wanted = forked->place && *forked->place < places_.size();
@@ -57,10 +58,13 @@ void SupervisorReferee::happened(const SupervisorEvent& event, TimePoint now) {
     }
   } else if (const auto* ready = std::get_if<event::Ready>(&event)) {
     const auto live = live_.find(ready->worker);
-    if (live != live_.end() && live->second.place) ready_ = true;
+    if (live == live_.end()) return;
+    live->second.ready = true;
+    if (live->second.place) ready_ = true;
   } else if (const auto* gone = std::get_if<event::Exited>(&event)) {
     exited(gone->worker, now);
   }
+  ports_changed(event, now);
   if (!is<event::Forked>(event) && !is<event::Ready>(event) && running()) notice_health(now);
 }
 
@@ -77,13 +81,66 @@ void SupervisorReferee::exited(int worker, TimePoint now) {
   if (found == live_.end()) return;
   const Live live = found->second;
   live_.erase(found);
-  if (!live.place) return;
-  Place& place = places_[*live.place];
+  if (live.place) vacated(*live.place, live, now);
+}
+
+// Who serves what, and whether it is known what a worker closed its servers for.
+void SupervisorReferee::ports_changed(const SupervisorEvent& event, TimePoint now) {
+  released_.clear();
+  if (is<event::TimePassed>(event))
+    for (auto& [id, live] : live_) consider(id, live, now);
+  const auto find = [this](int worker) {
+    const auto found = live_.find(worker);
+    return found == live_.end() ? nullptr : &found->second;
+  };
+  if (const auto* opened = std::get_if<event::Opened>(&event)) {
+    if (Live* const live = find(opened->worker)) {
+      live->accepts = true;
+      comes_back_ = comes_back_ || (live->left && !live->ends);
+    }
+  } else if (const auto* closed = std::get_if<event::Closed>(&event)) {
+    Live* const live = find(closed->worker);
+    if (live != nullptr && live->accepts) {
+      live->accepts = closed->accepts;
+      if (running()) live->closed = now;
+      consider(closed->worker, *live, now);
+    }
+  } else if (const auto* ends = std::get_if<event::Ends>(&event)) {
+    if (Live* const live = find(ends->worker)) {
+      live->ends = true;
+      consider(ends->worker, *live, now);
+    }
+  }
+}
+
+void SupervisorReferee::consider(int worker, Live& live, TimePoint now) {
+  if (!running()) return;
+  const bool known = live.closed && now - *live.closed >= 1s;
+  const bool leaves = live.ends || (known && !comes_back_);
+  if (live.place && !live.accepts && leaves) {
+    live.left = live.place;
+    live.place.reset();
+    live.closed.reset();
+    vacated(*live.left, live, now);
+  } else if (known) {
+    if (!live.ends) released_.insert(worker);
+    live.closed.reset();
+  }
+}
+
+bool SupervisorReferee::is_crowded(std::size_t place) const {
+  return std::count_if(live_.begin(), live_.end(), [place](const auto& entry) {
+           return entry.second.left == place && !entry.second.accepts;
+         }) >= 8;
+}
+
+void SupervisorReferee::vacated(std::size_t at, const Live& live, TimePoint now) {
+  Place& place = places_[at];
   const bool healthy = now - live.since >= 10s;
   ready_ = ready_ || healthy;
   if (!ready_) ++deaths_;
   place.worker.reset();
-  place.deaths = healthy ? 1 : place.deaths + 1;
+  place.deaths = healthy || (live.left && live.ready) ? 1 : place.deaths + 1;
   auto delay = 100ms;
   for (int i = 1; i < place.deaths && delay < 10s; ++i) delay *= 2;
   place.not_before = now + std::min<std::chrono::milliseconds>(delay, 10s);
@@ -98,7 +155,10 @@ void SupervisorReferee::allowed(const SupervisorAction& action, const Supervisor
     Place& place = places_[fork->place];
     require(!place.worker && !place.fork_asked, "a fork is for a vacant place");
     require(place.not_before <= now, "a fork waits for the back-off");
+    require(!is_crowded(fork->place), "a fork waits while eight who left live");
     place.fork_asked = true;
+  } else if (const auto* release = std::get_if<action::Release>(&action)) {
+    require(released_.erase(release->worker) == 1, "a port is released once that is known");
   } else if (std::holds_alternative<action::DisconnectAll>(action)) {
     require(!live_.empty(), "somebody is there to disconnect");
     require(terminates_ == 1 && (is<event::Terminate>(event) || is<event::Forked>(event)),
@@ -133,12 +193,17 @@ void SupervisorReferee::required(const SupervisorEvent& event, const Actions& ac
     require(contains<action::DisconnectAll>(actions), "who comes during the drain is disconnected");
   if (is<event::TimePassed>(event) && terminates_ == 1 && now >= drain_ends_)
     require(killing_ || finished_, "the drain has a deadline");
+  require(released_.empty(), "what was closed for good is released");
   if (is<event::Ready>(event) || is<event::Forked>(event) || !running()) return;
   require(!(hopeless() && !any_placed() && !places_.empty()),
           "five deaths and nobody left: give up");
   if (hopeless()) return;
-  for (const Place& place : places_)
-    require(place.worker || place.fork_asked || place.not_before > now, "what is due is forked");
+  for (std::size_t i = 0; i < places_.size(); ++i)
+    require(
+        places_[i].worker || places_[i].fork_asked || places_[i].not_before > now || is_crowded(i),
+        "what is due is forked");
+  for (const auto& [id, live] : live_)
+    require(!(live.place && live.ends && !live.accepts), "who ends and serves nothing has left");
 }
 
 void SupervisorReferee::same(const Supervisor& state) const {
@@ -170,11 +235,14 @@ void SupervisorReferee::wakes_up(const Supervisor& state, const SupervisorEvent&
     return;
   }
   std::optional<TimePoint> due;
-  for (const Place& place : places_)
-    if (!place.worker && !place.fork_asked && (!due || place.not_before < *due))
-      due = place.not_before;
+  for (std::size_t i = 0; i < places_.size(); ++i)
+    if (!places_[i].worker && !places_[i].fork_asked && !is_crowded(i) &&
+        (!due || places_[i].not_before < *due))
+      due = places_[i].not_before;
+  for (const auto& [id, live] : live_)
+    if (live.closed && (!due || *live.closed + 1s < *due)) due = *live.closed + 1s;
   if (!hopeless())
-    require(at == due, "it wakes up for the next fork, and for nothing else");
+    require(at == due, "it wakes up for the next fork or to learn why a port was closed");
   else if (any_placed())
     require(at.has_value(), "it wakes up when somebody has proved healthy");
 }

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "cluster/supervisor.h"
@@ -31,10 +32,19 @@ class SupervisorReferee {
   struct Live {
     std::optional<std::size_t> place;
     TimePoint since;
+    bool ready = false;
+    bool ends = false;
+    bool accepts = false;
+    std::optional<TimePoint> closed{};
+    std::optional<std::size_t> left{};
   };
 
   void happened(const SupervisorEvent& event, TimePoint now);
   void exited(int worker, TimePoint now);
+  void ports_changed(const SupervisorEvent& event, TimePoint now);
+  void consider(int worker, Live& live, TimePoint now);
+  void vacated(std::size_t place, const Live& live, TimePoint now);
+  bool is_crowded(std::size_t place) const;
   void notice_health(TimePoint now);
   void allowed(const SupervisorAction& action, const SupervisorEvent& event, TimePoint now);
   void required(const SupervisorEvent& event, const Actions& actions, TimePoint now);
@@ -46,6 +56,8 @@ class SupervisorReferee {
 
   std::vector<Place> places_;
   std::map<int, Live> live_;
+  std::set<int> released_;  // by whom: in the step that is checked
+  bool comes_back_ = false;
   bool ready_ = false;
   bool saved_by_health_ = false;
   int deaths_ = 0;  // of workers with a place, while none had been ready

@@ -12,7 +12,8 @@ VirtualProcess::VirtualProcess(Random& random, const Climate& climate,
       exits_at_once_{random.chance(climate.exits_at_once)},
       never_listens_{random.chance(climate.never_listens)},
       slow_{random.chance(climate.is_slow)},
-      silent_{random.chance(climate.is_silent)} {}
+      silent_{random.chance(climate.is_silent)},
+      warns_{random.chance(500)} {}
 
 void VirtualProcess::die() {
   alive_ = false;
@@ -147,6 +148,10 @@ bool VirtualProcess::proceed_to_end() {
       channel_open_ = false;
       return true;
     case End::OwnWill:
+      if (warns_ && !std::exchange(said_leaving_, true)) {
+        send({FromWorker::Kind::Leaving});
+        return true;
+      }
       close_servers();
       if (!serving_.empty()) return finish_connection();
       [[fallthrough]];

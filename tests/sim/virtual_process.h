@@ -14,7 +14,7 @@
 namespace cohort::cluster::sim {
 
 struct FromWorker {
-  enum class Kind { Online, Query, Listening, CloseServer, Exiting, Answer, Garbage };
+  enum class Kind { Online, Query, Listening, CloseServer, Leaving, Exiting, Answer, Garbage };
   Kind kind;
   int listener = 0;
   ConnectionId connection = 0;
@@ -66,11 +66,13 @@ class VirtualProcess {
   const bool never_listens_;
   const bool slow_;
   const bool silent_;  // does not say that it is online
+  const bool warns_;   // says that it leaves before it closes its servers: Node's does not
   bool alive_ = true;
   bool channel_open_ = true;
   bool hung_ = false;
   bool online_ = false;
   End end_ = End::None;
+  bool said_leaving_ = false;
   bool said_exiting_ = false;
   bool exiting_answered_ = false;
   std::set<int> asked_;    // servers that are about to listen
