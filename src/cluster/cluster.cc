@@ -141,7 +141,9 @@ struct Cluster::Impl {
   void side_over(bool& side, int code) {
     side = true;
     exit_code = std::max(exit_code, code);
-    if (is_worker || !stop_wishes.any() || (own_over && primary_over)) io.stop();
+    if (!is_worker && stop_wishes.any() && !(own_over && primary_over)) return;
+    // Not now: a handler of the user's for the same signal is to run first.
+    asio::post(io, callbacks.wrap([this] { io.stop(); }));
   }
 
   void terminate(int signal_number) {
