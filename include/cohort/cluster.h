@@ -101,7 +101,8 @@ struct Settings {
   /// Pipes instead of the primary's stdout and stderr; ignored if `stdio` is given. Default: false.
   std::optional<bool> silent{};
   /// For descriptors 0, 1, 2...: inherit, pipe, ignore, or a descriptor of the primary. Descriptors
-  /// that are not named: 0 to 2 are inherited. The channel and the lifeline come after the last.
+  /// that are not named: 0 to 2 are inherited, but where stdin is a terminal, /dev/null takes its
+  /// place unless `stdio` names it. The channel and the lifeline come after the last.
   std::vector<std::variant<Stdio, int>> stdio{};
   /// For programs that take their listening sockets from whoever starts them, as systemd's: what
   /// every worker listens on from its start, as descriptors 3, 4... with LISTEN_FDS and LISTEN_PID

@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -220,6 +221,16 @@ int kill(pid_t pid, int signal_number) {
   return call([&] { return ::kill(pid, signal_number); });
 }
 
+int signal_group(int leader_pidfd, pid_t leader, int signal_number) {
+  constexpr unsigned kProcessGroup = 1U << 2;  // PIDFD_SIGNAL_PROCESS_GROUP
+  const int result = call([&] {
+    return static_cast<int>(
+        ::syscall(SYS_pidfd_send_signal, leader_pidfd, signal_number, nullptr, kProcessGroup));
+  });
+  if (result == 0 || errno != EINVAL || leader <= 1) return result;
+  return call([&] { return ::kill(-leader, signal_number); });
+}
+
 OwnFd memfd_create(const char* name, unsigned flags) {
   return OwnFd{call([&] { return ::memfd_create(name, flags); })};
 }
@@ -269,6 +280,26 @@ int reap(int pidfd, siginfo_t& info, rusage& usage) {
   if (result == -1) return -1;
   return info.si_pid == 0 ? 0 : 1;
 }
+
+int wait_child(idtype_t kind, id_t id, siginfo_t& info, int options) {
+  info.si_pid = 0;
+  if (call([&] { return ::waitid(kind, id, &info, options | WNOHANG); }) == -1) return -1;
+  return info.si_pid == 0 ? 0 : 1;
+}
+
+int become_subreaper() {
+  return call([] { return ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); });
+}
+
+int wait_signal(const sigset_t& signals, std::chrono::milliseconds timeout) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout);
+  const timespec time{.tv_sec = seconds.count(),
+                      .tv_nsec = std::chrono::nanoseconds{timeout - seconds}.count()};
+  const int number = ::sigtimedwait(&signals, nullptr, &time);
+  return number == -1 ? 0 : number;
+}
+
+bool is_terminal(int fd) { return ::isatty(fd) == 1; }
 
 }  // namespace sys
 }  // namespace cohort

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 #include <chrono>
 #include <csignal>
@@ -108,10 +109,21 @@ int rmdir(const char* path);
 /// `kill` through a pidfd: never reaches a process that took over the number.
 int signal_process(int pidfd, int signal_number);
 int kill(pid_t pid, int signal_number);
+/// `kill` of the process group that `leader` leads or led; -1 and ESRCH if nobody is in it. By its
+/// pidfd, which never reaches another group, from Linux 6.9 on; before, by the number: there the
+/// caller knows that the leader is not reaped, or that another member lives.
+int signal_group(int leader_pidfd, pid_t leader, int signal_number);
 /// Of a process that need not be our child. Close-on-exec.
 OwnFd pidfd_open(pid_t pid);
 /// waitid(P_PIDFD, WEXITED|WNOHANG). 1: reaped, `info` and `usage` are set; 0: still running; -1:
 /// errno.
 int reap(int pidfd, siginfo_t& info, rusage& usage);
+/// waitid with WNOHANG. 1: `info` is set; 0: nothing to report now; -1: errno.
+int wait_child(idtype_t kind, id_t id, siginfo_t& info, int options);
+/// Orphans of this process's descendants become its children (PR_SET_CHILD_SUBREAPER), to reap.
+int become_subreaper();
+/// Waits for one of the signals, which are blocked; 0 after the timeout.
+int wait_signal(const sigset_t& signals, std::chrono::milliseconds timeout);
+bool is_terminal(int fd);
 
 }  // namespace cohort::sys

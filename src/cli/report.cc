@@ -6,6 +6,7 @@
 
 #include "base/command_line.h"
 #include "base/notices.h"
+#include "process/signals.h"
 
 namespace cohort::cli {
 namespace {
@@ -215,6 +216,36 @@ Narrator::Reports Narrator::exited(int worker, const Exit& exit, bool asked,
            .text = name + what + ": " + reason(exit) + lost,
            .tone = Tone::Bad,
            .fields = std::move(fields)}};
+}
+
+Narrator::Reports Narrator::stopped(pid_t pid, int signal_number) const {
+  const auto life = std::find_if(lives_.begin(), lives_.end(),
+                                 [pid](const auto& entry) { return entry.second.pid == pid; });
+  if (life == lives_.end()) return {};
+  const std::string name = worker_name(life->first, pid);
+  Value fields = worker_fields(life->first, pid);
+  if (signal_number == 0)
+    return {{.event = "resumed", .text = name + " goes on", .fields = std::move(fields)}};
+  const std::string signal = process::signal_name(signal_number);
+  fields["signal"] = signal;
+  return {{.event = "suspended",
+           .text = name + " was stopped by " + signal +
+                   ", and serves nothing until somebody continues it: kill -CONT " +
+                   std::to_string(pid),
+           .tone = Tone::Bad,
+           .fields = std::move(fields)}};
+}
+
+Report Narrator::left_behind(const std::vector<std::string>& processes) const {
+  std::string list;
+  Value fields = Value::object({{"processes", Value::array()}});
+  for (const std::string& text : processes) {
+    list += (list.empty() ? "" : ", ") + text;
+    fields["processes"].push_back(text);
+  }
+  return {.event = "left_behind",
+          .text = "ending what the workers left behind: " + list,
+          .fields = std::move(fields)};
 }
 
 Report Narrator::failed(int worker, const std::string& error) const {

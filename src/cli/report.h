@@ -65,6 +65,10 @@ class Narrator {
   Reports exited(int worker, const Exit& exit, bool asked,
                  const std::optional<WorkerLoad>& load = {});
   /// It could not be started (`pid` is 0), or it broke the protocol.
+  /// A worker was stopped (not ended) by a signal; 0: it was continued.
+  Reports stopped(pid_t worker, int signal_number) const;
+  /// Processes that are no workers, and outlived them: `pid 4711 (sleep 600)` each.
+  Report left_behind(const std::vector<std::string>& processes) const;
   Report failed(int worker, const std::string& error) const;
   /// The program's port is bound by `holder`, so that its workers cannot share it.
   Report refused(const PortHolder& holder, const std::filesystem::path& here) const;

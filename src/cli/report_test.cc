@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
+
 namespace cohort::cli {
 namespace {
 
@@ -257,6 +259,22 @@ TEST(Narrator, SaysWhyAPolicyIsTakenOnceForAllItsAddresses) {
   EXPECT_EQ(text(81, Policy::Adaptive, "by eBPF"), "http://localhost:81: adaptive");
   EXPECT_EQ(text(82, Policy::Shared, "by eBPF"), "http://localhost:82: shared, by eBPF");
   EXPECT_EQ(text(83, Policy::Adaptive, "at random"), "http://localhost:83: adaptive, at random");
+}
+
+TEST(Narrator, AStoppedWorkerIsNamedWithWhatLetsItGoOn) {
+  const Narrator narrator = running(2);
+  const auto stopped = narrator.stopped(102, SIGSTOP);
+  EXPECT_EQ(texts(stopped), Texts{"worker 2 (pid 102) was stopped by SIGSTOP, and serves nothing "
+                                  "until somebody continues it: kill -CONT 102"});
+  EXPECT_EQ(stopped.front().fields, (Value{{"worker", 2}, {"pid", 102}, {"signal", "SIGSTOP"}}));
+  EXPECT_EQ(texts(narrator.stopped(102, 0)), Texts{"worker 2 (pid 102) goes on"});
+  EXPECT_EQ(texts(narrator.stopped(4711, SIGSTOP)), Texts{}) << "an orphan that it adopted";
+}
+
+TEST(Narrator, WhatWorkersLeftBehindIsListed) {
+  const Report report = running(1).left_behind({"pid 7 (sleep 600)", "pid 8"});
+  EXPECT_EQ(report.text, "ending what the workers left behind: pid 7 (sleep 600), pid 8");
+  EXPECT_EQ(report.fields, (Value{{"processes", Value::array({"pid 7 (sleep 600)", "pid 8"})}}));
 }
 
 TEST(Narrator, SilenceIsExplained) {

@@ -18,6 +18,7 @@
 #include "base/command_line.h"
 #include "base/sys.h"
 #include "cli/program_of.h"
+#include "cli/descendants.h"
 #include "cli/report.h"
 #include "cli/wrapper_check.h"
 #include "cluster/private_socket.h"
@@ -36,6 +37,8 @@ constexpr auto kSilentFor = 5s;
 constexpr auto kLastLook = 2min;
 // A worker that dies younger than this without having listened may have found its port taken.
 constexpr auto kEarly = 10s;
+// The library's, for what is not in a worker's process group.
+constexpr auto kGrace = 25s;
 
 std::string now_text() {
   const auto now = std::chrono::system_clock::now();
@@ -98,6 +101,7 @@ class Runner {
   void explain_silence(const std::vector<WrapperJudge::Seen>& seen);
   void refuse(const PortHolder& holder);
   void stop();
+  bool is_worker(pid_t pid) const;
 
   const RunOptions& options_;
   const std::string program_;  ///< With its arguments, for people.
@@ -107,12 +111,14 @@ class Runner {
   Cluster cluster_;
   boost::asio::signal_set signals_{cluster_.io_context()};
   Narrator narrator_;
+  Descendants descendants_;
   WrapperJudge judge_;
   std::map<int, Life> lives_;
   std::optional<Timer> next_look_;
   bool explained_silence_ = false;
   cluster::StopWishes stop_wishes_;
   int signals_seen_ = 0;
+  Clock::time_point stop_by_ = Clock::now();
   std::optional<int> verdict_;  ///< The exit code, once we know that it cannot work.
 };
 
@@ -126,7 +132,13 @@ Runner::Runner(const RunOptions& options)
     : options_{options},
       program_{command_text(words_of(options))},
       count_{options.workers.value_or(available_parallelism())},
-      narrator_{program_, count_, options.stop_signal.value_or(SIGTERM)} {
+      narrator_{program_, count_, options.stop_signal.value_or(SIGTERM)},
+      descendants_{cluster_.io_context(),
+                   {.is_worker = [this](pid_t pid) { return is_worker(pid); },
+                    .stopped =
+                        [this](pid_t pid, std::optional<int> signal_number) {
+                          say(narrator_.stopped(pid, signal_number.value_or(0)));
+                        }}} {
   cluster_.on_fork([this](const Worker& worker) { on_fork(worker); });
   cluster_.on_online([this](const Worker& worker) {
     if (const auto life = lives_.find(worker.id()); life != lives_.end())
@@ -161,6 +173,7 @@ int Runner::run() {
   const auto& program = std::get<process::Program>(found);
   std::vector<std::string> args = program.leading_args;
   args.insert(args.end(), options_.args.begin(), options_.args.end());
+  descendants_.start();
   // In this order: setup_primary decides the policy.
   if (options_.policy) cluster_.set_policy(*options_.policy);
   if (options_.grace) cluster_.set_drain_timeout(*options_.grace);
@@ -182,6 +195,8 @@ int Runner::run() {
   for (const Worker& worker : cluster_.workers())
     worker.on_error([this, worker](const Error& error) { on_error(worker, error); });
   const int code = cluster_.run();
+  descendants_.end(code == 0 ? stop_by_ : Clock::now(), stop_wishes_,
+                   [this](const auto& processes) { say(narrator_.left_behind(processes)); });
   if (verdict_) return *verdict_;
   if (code >= 128) return code;          // A second signal.
   if (code != 0) return kExitTemporary;  // The library has said why.
@@ -223,11 +238,10 @@ void Runner::on_exit(const Worker& worker, const Exit& exit) {
   const bool early =
       life != lives_.end() && !life->second.listens && Clock::now() - life->second.since < kEarly;
   lives_.erase(worker.id());
+  descendants_.look();
   const auto reports =
       narrator_.exited(worker.id(), exit, worker.exited_after_disconnect(), worker.load());
   if (!verdict_) say(reports);
-  // What a refused wrapper had just started, and did not live to pass the end on to.
-  if (verdict_) sys::kill(-worker.process().pid(), SIGTERM);
   if (!early || exit.success() || narrator_.ever_listened() || signals_seen_ > 0) return;
   judge_.died_early();
   look();
@@ -244,6 +258,7 @@ void Runner::await_signal() {
 void Runner::on_signal() {
   if (!stop_wishes_.is_one(Clock::now())) return;
   if (next_look_) next_look_->cancel();
+  if (signals_seen_ == 0) stop_by_ = Clock::now() + options_.grace.value_or(kGrace);
   if (++signals_seen_ > 1) {
     if (!verdict_ && signals_seen_ == 2)
       say(narrator_.stopping_at_once("stopping at once: requests that are being served are lost"));
@@ -251,6 +266,16 @@ void Runner::on_signal() {
   }
   const Report stopping = narrator_.stopping();
   if (!verdict_) say(stopping);
+}
+
+// That lives, or whose end the library has yet to tell.
+bool Runner::is_worker(pid_t pid) const {
+  const auto workers = cluster_.workers();
+  return std::any_of(
+             lives_.begin(), lives_.end(),
+             [pid](const auto& life) { return life.second.worker.process().pid() == pid; }) ||
+         std::any_of(workers.begin(), workers.end(),
+                     [pid](const Worker& worker) { return worker.process().pid() == pid; });
 }
 
 void Runner::stop() { std::raise(SIGTERM); }

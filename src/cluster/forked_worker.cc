@@ -89,7 +89,8 @@ void ForkedWorker::started(process::Child child, OwnFd channel,
   channel_->set_ref(false);  // the process keeps the loop running
   channel_->start();
   process_ = std::make_unique<process::ChildWatch>(
-      loop_, std::move(child), [this](const Exit& exit) { process_ended(exit); });
+      loop_, std::move(child), [this](const Exit& exit) { process_ended(exit); },
+      process::ChildWatch::Ends::WithItsGroup);
 }
 
 void ForkedWorker::read_output(int stdio_index, OwnFd pipe) {
@@ -135,6 +136,10 @@ void ForkedWorker::abandon() {
 
 bool ForkedWorker::kill(int signal_number) {
   return process_ && process_->alive() && process_->signal(signal_number).has_value();
+}
+
+bool ForkedWorker::kill_group(int signal_number) {
+  return process_ && process_->signal_group(signal_number);
 }
 
 std::optional<WorkerLoad> ForkedWorker::load() const {
@@ -413,7 +418,7 @@ void ForkedWorker::send_disconnect_if_quiet() {
   if (!disconnect_pending_ || settling_ > 0 || !hand_offs_.empty()) return;
   disconnect_pending_ = false;
   if (ends_by_signal()) {
-    kill(SIGTERM);
+    kill_group(SIGTERM);
     return;
   }
   settle_timer_.cancel();
@@ -486,7 +491,11 @@ void ForkedWorker::carry_out(EndingAct act) {
       send_disconnect();
       break;
     case EndingAct::Signal:
-      kill(end_signal_);
+      // A program that serves through us may need its helpers to finish; a wrapper serves nothing.
+      if (serves_ || !listening_.empty())
+        kill(end_signal_);
+      else
+        kill_group(end_signal_);
       break;
   }
 }
@@ -521,6 +530,7 @@ void ForkedWorker::carry_out(std::uint16_t actions) {
   }
   if (actions & kSendDisconnect) {
     disconnect_pending_ = !end_;
+    kill(SIGCONT);  // one that somebody has stopped would not hear of it
     if (serves_ && speaks_ && channel_ && !channel_->peer_is_cohort()) settle();
     send_disconnect_if_quiet();
   }

@@ -72,6 +72,10 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   void failed_to_start(Error error);
   /// The service ends: as docs/signals.md has it. Once.
   void end(const EndingRules& rules);
+  /// To its process group: a wrapper, and what it started. As `kill`, else.
+  bool kill_group(int signal_number);
+  /// What it left of its group, once it has exited; once.
+  std::optional<process::LeftGroup> take_left_group() { return process_->take_left(); }
   /// Its owner ends: kills the process and waits for its end. Nothing is called back.
   void abandon();
 

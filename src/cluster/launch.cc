@@ -80,8 +80,11 @@ Result<void> add_program(const Settings& settings, process::SpawnRequest& reques
 Result<void> add_stdio(const Settings& settings, bool keep_stderr, Launch& launch) {
   auto stdio = settings.stdio;
   const bool silent = settings.silent.value_or(false);
+  // A terminal answers one program: who reads it takes the input of the shell, or of the primary.
+  const bool no_input = stdio.empty() && sys::is_terminal(STDIN_FILENO);
   if (stdio.empty() && silent) stdio = {Stdio::Inherit, Stdio::Pipe, Stdio::Pipe};
   while (stdio.size() < 3) stdio.emplace_back(Stdio::Inherit);
+  if (no_input) stdio[STDIN_FILENO] = Stdio::Ignore;
 
   for (std::size_t i = 0; i < stdio.size(); ++i) {
     const int index = static_cast<int>(i);
@@ -184,7 +187,7 @@ Result<Launch> prepare_launch(const Settings& settings, const Environment& env, 
   if (!settings.cwd.empty()) request.cwd = settings.cwd;
   request.uid = settings.uid;
   request.gid = settings.gid;
-  request.own_process_group = true;
+  request.new_session = true;
   request.die_with_parent = true;
   request.lifeline_in_env = true;
   return launch;

@@ -40,7 +40,7 @@ TEST(PrepareLaunch, PutsTheChannelBehindTheStdio) {
   EXPECT_EQ(launch->request.fds.size(), 4u);
   EXPECT_EQ(launch->request.fds[0], 0);
   EXPECT_EQ(launch->request.file, "/bin/true");
-  EXPECT_TRUE(launch->request.own_process_group);
+  EXPECT_TRUE(launch->request.new_session);
   EXPECT_TRUE(launch->request.die_with_parent);
   EXPECT_NE(std::find(launch->request.env.begin(), launch->request.env.end(), "NODE_CHANNEL_FD=3"),
             launch->request.env.end());

@@ -239,7 +239,7 @@ void Primary::worker_exited(ForkedWorker& worker, const Exit& exit) {
   how << "pid " << worker.pid() << ' ' << exit;
   last_death_ = LastDeath{how.str(), worker.last_stderr_lines(kLastLines)};
   on_exit.emit(loop_, Worker{worker.shared_from_this()}, exit);
-  gone(worker);
+  gone(worker, worker.take_left_group());
 }
 
 void Primary::worker_failed_to_start(ForkedWorker& worker) {
@@ -265,9 +265,18 @@ void Primary::worker_closed(ForkedWorker& worker) {
 
 void Primary::worker_ends(ForkedWorker& worker) { tell(event::Ends{worker.id()}); }
 
-void Primary::gone(ForkedWorker& worker) {
-  workers_.erase(worker.id());
-  tell(event::Exited{worker.id()});
+void Primary::gone(ForkedWorker& worker, std::optional<process::LeftGroup> left) {
+  const int id = worker.id();
+  workers_.erase(id);
+  if (left) {
+    const auto grace =
+        std::chrono::duration_cast<std::chrono::milliseconds>(supervisor_.drain_timeout);
+    left_.try_emplace(id, loop_, std::move(*left), grace, [this, id] {
+      left_.erase(id);
+      tell(event::Vanished{id});
+    });
+  }
+  tell(event::Exited{id, left_.contains(id)});
   all_gone();
 }
 
@@ -295,7 +304,8 @@ void Primary::carry_out(const SupervisorAction& action) {
       end_all();
     }
   } else if (std::holds_alternative<action::KillAll>(action)) {
-    for (const auto& [id, entry] : workers_) entry.worker->kill(SIGKILL);
+    for (const auto& [id, entry] : workers_) entry.worker->kill_group(SIGKILL);
+    for (auto& [id, group] : left_) group.kill();
   } else if (std::holds_alternative<action::GiveUp>(action)) {
     give_up();
   } else if (std::holds_alternative<action::Finish>(action)) {

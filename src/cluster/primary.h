@@ -83,7 +83,7 @@ class Primary final : private ForkedWorkerOwner {
                                             std::optional<std::size_t> place);
   std::size_t free_slot(std::optional<std::size_t> wanted) const;
   Result<void> start(ForkedWorker& worker, const Environment& env, bool keep_stderr);
-  void gone(ForkedWorker& worker);
+  void gone(ForkedWorker& worker, std::optional<process::LeftGroup> left = {});
   void all_gone();
   void tell(const SupervisorEvent& event);
   void carry_out(const SupervisorAction& action);
@@ -103,8 +103,9 @@ class Primary final : private ForkedWorkerOwner {
   bool policy_chosen_ = false;  // not by the environment
   ChosenPolicy policy_;
   SlotBook::Weights weights_;
-  std::unique_ptr<Listeners> listeners_;  // before the workers, which use it
-  std::map<int, Entry> workers_;          // every process that lives, by id
+  std::unique_ptr<Listeners> listeners_;   // before the workers, which use it
+  std::map<int, Entry> workers_;           // every process that lives, by id
+  std::map<int, process::GroupEnd> left_;  // of those that have exited, by id
   int last_id_ = 0;
   std::int64_t seq_ = 0;
   Supervisor supervisor_;

@@ -9,8 +9,10 @@ namespace {
 using Actions = std::vector<SupervisorAction>;
 using Phase = Supervisor::Phase;
 
+bool is_empty(const Supervisor& state) { return state.live.empty() && state.left.empty(); }
+
 void finish_if_empty(Supervisor& state, Actions& actions) {
-  if (!state.live.empty()) return;
+  if (!is_empty(state)) return;
   state.phase = Phase::Over;
   state.deadline.reset();
   actions.push_back(action::Finish{});
@@ -19,7 +21,7 @@ void finish_if_empty(Supervisor& state, Actions& actions) {
 void kill_all(Supervisor& state, Actions& actions) {
   state.phase = Phase::Killing;
   state.deadline.reset();
-  if (!state.live.empty()) actions.push_back(action::KillAll{});
+  if (!is_empty(state)) actions.push_back(action::KillAll{});
   finish_if_empty(state, actions);
 }
 
@@ -116,11 +118,18 @@ struct Step {
     if (found == state.live.end()) return;
     const auto live = found->second;
     state.live.erase(found);
+    if (exited.leaves_some) state.left.insert(exited.worker);
     if (live.place) vacate(*live.place, live);
+    if (state.phase == Phase::Killing && exited.leaves_some) actions.push_back(action::KillAll{});
     if (state.phase == Phase::Running)
       fork_due(state, now, actions);
     else
       finish_if_empty(state, actions);
+  }
+
+  void operator()(const event::Vanished& vanished) {
+    const bool waited_for = state.left.erase(vanished.worker) > 0;
+    if (waited_for && state.phase != Phase::Running) finish_if_empty(state, actions);
   }
 
   void operator()(const event::Opened& opened) {

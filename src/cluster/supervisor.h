@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <variant>
 #include <vector>
 
@@ -81,6 +82,7 @@ struct Supervisor {
   Phase phase = Phase::Running;
   std::vector<Place> places;
   std::map<int, Live> live;  ///< Every process that has not exited, by worker id.
+  std::set<int> left;        ///< Workers that have exited, and processes of their group live on.
   bool ever_ready = false;
   bool comes_back = false;  ///< A worker that was taken for leaving opened a port again.
   int tries = 0;            ///< Deaths of workers with a place while `ever_ready` was false.
@@ -112,14 +114,18 @@ struct Ends {
 };  ///< It ends on purpose: it said so, or was asked to.
 struct Exited {
   int worker;
+  bool leaves_some = false;  ///< Processes of its group live on: `Vanished` follows.
 };  ///< It is gone, or could not be started.
+struct Vanished {
+  int worker;
+};  ///< What an exited worker had left is gone too, or cannot be ended.
 struct Terminate {};   ///< TERM or INT. The second one kills.
 struct TimePassed {};  ///< A wake-up that was asked for, or any other moment.
 }  // namespace event
 
-using SupervisorEvent =
-    std::variant<event::Keep, event::Forked, event::Ready, event::Opened, event::Closed,
-                 event::Ends, event::Exited, event::Terminate, event::TimePassed>;
+using SupervisorEvent = std::variant<event::Keep, event::Forked, event::Ready, event::Opened,
+                                     event::Closed, event::Ends, event::Exited, event::Vanished,
+                                     event::Terminate, event::TimePassed>;
 
 namespace action {
 struct Fork {
@@ -130,7 +136,7 @@ struct Release {
   int worker;
 };  ///< The ports that it closed and nobody uses: it closed them for good.
 struct DisconnectAll {};  ///< Ask every live worker to end, when it has taken what arrived for it.
-struct KillAll {};        ///< SIGKILL every live worker.
+struct KillAll {};        ///< SIGKILL every live worker and its group, and what others left.
 struct GiveUp {};         ///< No worker was ever ready: say why. `Finish` follows.
 struct Finish {};         ///< Stop the loop.
 }  // namespace action

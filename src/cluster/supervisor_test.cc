@@ -104,6 +104,8 @@ running  | closed 1    | running  |
 running  | ends 1      | running  |
 running  | exited 1    | running  |
 running  | exited 7    | running  |
+running  | leaves 1    | running  |
+running  | vanished 7  | running  |
 running  | terminate   | draining | disconnect-all
 running  | time passed | running  |
 
@@ -116,6 +118,8 @@ draining | closed 1    | draining |
 draining | ends 1      | draining |
 draining | exited 1    | over     | finish
 draining | exited 7    | draining |
+draining | leaves 1    | draining |
+draining | vanished 7  | draining |
 draining | terminate   | killing  | kill-all
 draining | time passed | draining |
 
@@ -128,6 +132,8 @@ killing  | closed 1    | killing  |
 killing  | ends 1      | killing  |
 killing  | exited 1    | over     | finish
 killing  | exited 7    | killing  |
+killing  | leaves 1    | killing  | kill-all
+killing  | vanished 7  | killing  |
 killing  | terminate   | killing  |
 killing  | time passed | killing  |
 
@@ -140,23 +146,26 @@ over     | closed 1    | over     |
 over     | ends 1      | over     |
 over     | exited 1    | over     |
 over     | exited 7    | over     |
+over     | leaves 1    | over     |
+over     | vanished 7  | over     |
 over     | terminate   | over     |
 over     | time passed | over     |
 )";
 
 TEST(Supervisor, EveryPhaseTakesEveryEvent) {
   const std::map<std::string, SupervisorEvent> events = {
-      {"keep 3", event::Keep{3}},          {"keep 0", event::Keep{0}},
-      {"forked 9", event::Forked{9, {}}},  {"ready 1", event::Ready{1}},
-      {"opened 1", event::Opened{1}},      {"closed 1", event::Closed{1, false}},
-      {"ends 1", event::Ends{1}},          {"exited 1", event::Exited{1}},
-      {"exited 7", event::Exited{7}},      {"terminate", event::Terminate{}},
+      {"keep 3", event::Keep{3}},           {"keep 0", event::Keep{0}},
+      {"forked 9", event::Forked{9, {}}},   {"ready 1", event::Ready{1}},
+      {"opened 1", event::Opened{1}},       {"closed 1", event::Closed{1, false}},
+      {"ends 1", event::Ends{1}},           {"exited 1", event::Exited{1}},
+      {"exited 7", event::Exited{7}},       {"leaves 1", event::Exited{1, true}},
+      {"vanished 7", event::Vanished{7}},   {"terminate", event::Terminate{}},
       {"time passed", event::TimePassed{}}};
   std::string actual = "\n";
   for (const Phase phase : {Phase::Running, Phase::Draining, Phase::Killing, Phase::Over}) {
     for (const std::string name :
          {"keep 3", "keep 0", "forked 9", "ready 1", "opened 1", "closed 1", "ends 1", "exited 1",
-          "exited 7", "terminate", "time passed"}) {
+          "exited 7", "leaves 1", "vanished 7", "terminate", "time passed"}) {
       Cluster cluster = in_phase(phase);
       ASSERT_EQ(cluster.state.phase, phase);
       const std::string actions = cluster.feed(events.at(name));
@@ -473,6 +482,40 @@ TEST(StopWishes, SignalsThatComeTogetherAreOne) {
   EXPECT_FALSE(wishes.is_one(start + milliseconds{99}));
   EXPECT_TRUE(wishes.is_one(start + milliseconds{100}));
   EXPECT_TRUE(wishes.is_one(start + milliseconds{101}));
+}
+
+// What workers leave.
+
+TEST(Supervisor, AWorkerThatLeftProcessesIsReplacedWithoutWaitingForThem) {
+  Cluster cluster = keeping(1);
+  EXPECT_EQ(cluster.feed(event::Exited{1, true}), "");
+  EXPECT_EQ(cluster.pass(100ms), "fork 0");
+  cluster.fork(0);
+  EXPECT_EQ(cluster.feed(event::Vanished{1}), "");
+}
+
+TEST(Supervisor, TheEndComesWhenWhatWorkersLeftIsGone) {
+  Cluster cluster = in_phase(Phase::Draining);
+  EXPECT_EQ(cluster.feed(event::Exited{1, true}), "");
+  EXPECT_EQ(cluster.feed(event::Vanished{1}), "finish");
+}
+
+TEST(Supervisor, WhatWorkersLeftIsKilledWhenTheDrainIsOverOrASecondSignalComes) {
+  Cluster late = in_phase(Phase::Draining);
+  late.feed(event::Exited{1, true});
+  EXPECT_EQ(late.until_wakeup(), 25s);
+  EXPECT_EQ(late.pass(25s), "kill-all");
+  EXPECT_EQ(late.feed(event::Vanished{1}), "finish");
+  Cluster hurried = in_phase(Phase::Draining);
+  hurried.feed(event::Exited{1, true});
+  EXPECT_EQ(hurried.terminate(), "kill-all");
+}
+
+TEST(Supervisor, WhatWasLeftBeforeTheStopIsWaitedForToo) {
+  Cluster cluster = keeping(1);
+  cluster.feed(event::Exited{1, true});
+  EXPECT_EQ(cluster.terminate(), "");
+  EXPECT_EQ(cluster.feed(event::Vanished{1}), "finish");
 }
 
 }  // namespace

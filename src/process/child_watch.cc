@@ -16,9 +16,10 @@ namespace {
 constexpr std::chrono::seconds kKilledWithin{1};
 }  // namespace
 
-ChildWatch::ChildWatch(const Loop& loop, Child child, OnExit on_exit)
+ChildWatch::ChildWatch(const Loop& loop, Child child, OnExit on_exit, Ends ends)
     : loop_{loop},
       pid_{child.pid},
+      ends_{ends},
       lifeline_{std::move(child.lifeline)},
       on_exit_{std::make_shared<OnExit>(std::move(on_exit))} {
   watch_.emplace(loop, std::move(child.pidfd));
@@ -32,9 +33,16 @@ void ChildWatch::wait() {
 }
 
 void ChildWatch::reap() {
+  // Before it is reaped: its number is the group's.
+  if (ends_ == Ends::WithItsGroup) signal_group(SIGTERM);
   const std::optional<Exit> exit = try_reap(watch_->fd());
   if (!exit) return wait();  // a debugger that traces the child sees the end first
+  OwnFd pidfd = watch_->release();
   watch_.reset();
+  // Nothing is sent: should the number belong to others by now, they do not notice.
+  if (ends_ == Ends::WithItsGroup &&
+      (sys::signal_group(pidfd.get(), pid_, 0) == 0 || errno != ESRCH))
+    left_ = LeftGroup{pid_, std::move(pidfd), std::move(lifeline_)};
   lifeline_.reset();
   loop_.post([exit = *exit, weak = std::weak_ptr{on_exit_}] {
     if (const auto on_exit = weak.lock()) (*on_exit)(exit);
@@ -48,13 +56,20 @@ Result<void> ChildWatch::signal(int number) const {
   return {};
 }
 
+bool ChildWatch::signal_group(int number) const {
+  return watch_ && process::signal_group(watch_->fd(), pid_, number);
+}
+
 void ChildWatch::set_ref(bool ref) {
   if (watch_) watch_->set_ref(ref);
 }
 
 void ChildWatch::kill_and_reap() {
   on_exit_.reset();
+  if (left_) sys::signal_group(left_->leader.get(), pid_, SIGKILL);
+  left_.reset();
   if (!watch_) return;
+  if (ends_ == Ends::WithItsGroup) signal_group(SIGKILL);
   sys::signal_process(watch_->fd(), SIGKILL);
   sys::wait_for(watch_->fd(), POLLIN, std::chrono::steady_clock::now() + kKilledWithin);
   try_reap(watch_->fd());

@@ -36,10 +36,11 @@ class Primary {
     ends[1].reset();
     if (!child) return;
     process_ = std::move(*child);
-    for (int lines = 0; lines < 3; ++lines) take_line(read_line(ends[0].get()));
+    for (std::string line = "-"; !line.empty() && !(ready_ && worker_ && survivor_);)
+      take_line(line = read_line(ends[0].get()));
   }
   ~Primary() {
-    for (const OwnFd* fd : {&process_.pidfd, &worker_, &survivor_}) {
+    for (const OwnFd* fd : {&process_.pidfd, &worker_, &member_, &survivor_}) {
       if (!*fd) continue;
       sys::signal_process(fd->get(), SIGKILL);
       ends_within(fd->get(), 30s);
@@ -52,6 +53,7 @@ class Primary {
   bool worker_runs() const { return worker_ && ready_ && !ends_within(worker_.get(), 0ms); }
   pid_t worker_pid() const { return worker_pid_; }
   int worker() const { return worker_.get(); }
+  int member() const { return member_.get(); }
   int survivor() const { return survivor_.get(); }
   void kill() const { sys::signal_process(process_.pidfd.get(), SIGKILL); }
 
@@ -64,6 +66,8 @@ class Primary {
       worker_ = open_process(worker_pid_ = number());
     else if (line.starts_with("survivor "))
       survivor_ = open_process(number());
+    else if (line.starts_with("member "))
+      member_ = open_process(number());
     else
       ADD_FAILURE() << "primary: " << line;
   }
@@ -73,6 +77,7 @@ class Primary {
 
   Child process_;
   OwnFd worker_;
+  OwnFd member_;  // of the worker's process group
   OwnFd survivor_;
   pid_t worker_pid_ = 0;
   bool ready_ = false;
@@ -102,6 +107,25 @@ TEST(Death, OfThePrimaryIsThatOfAWorkerThatClosedItsLifeline) {
 
 TEST(Death, OfThePrimaryIsThatOfAWorkerThatExecsAnother) {
   expect_death_with_primary({"main", "-", "sh", "-c", "exec sh -c 'echo ready; exec sleep 100'"});
+}
+
+constexpr const char* kWithMember = "sh -c 'echo member $$; echo ready; while :; do :; done'; exit";
+
+TEST(Death, OfThePrimaryIsThatOfWhatAWorkerStarted) {
+  const Primary primary{{"main", "-", "sh", "-c", kWithMember}};
+  ASSERT_TRUE(primary.worker_runs());
+  ASSERT_FALSE(ends_within(primary.member(), 0ms));
+  primary.kill();
+  EXPECT_TRUE(ends_within(primary.worker(), 5s));
+  EXPECT_TRUE(ends_within(primary.member(), 5s));
+}
+
+TEST(Death, OfThePrimaryIsThatOfWhatAWorkerOfAnotherUserStarted) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root may change the user";
+  const Primary primary{{"thread", std::to_string(kNobody), "sh", "-c", kWithMember}};
+  ASSERT_TRUE(primary.worker_runs());
+  primary.kill();
+  EXPECT_TRUE(ends_within(primary.member(), 5s));
 }
 
 TEST(Death, OfThePrimaryIsThatOfAWorkerOfAnotherUser) {

@@ -107,7 +107,7 @@ int become_nobody_and_spin(const Args&) {
 int be_primary(const Args& args) {
   SpawnRequest request = program_request(args.at(2), {args.begin() + 3, args.end()});
   request.fds = {-1, 1, 2};
-  request.own_process_group = true;
+  request.new_session = true;
   request.die_with_parent = true;
   if (args[1] != "-") request.uid = request.gid = static_cast<unsigned>(std::stoul(args[1]));
   Result<Child> worker = Child{};

@@ -208,7 +208,7 @@ ChildPlan make_plan(const SpawnRequest& request, Prepared& prepared) {
   plan.source_count = static_cast<int>(prepared.sources.size());
   plan.lifeline = prepared.lifeline_read.get();
   plan.new_session = request.new_session;
-  plan.process_group = request.process_group.value_or(request.own_process_group ? 0 : -1);
+  plan.process_group = request.process_group.value_or(-1);
   plan.cgroup_procs = request.cgroup_procs;
   plan_limits(request, prepared, plan);
   plan.death_signal = request.death_signal.value_or(SIGKILL);

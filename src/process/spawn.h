@@ -45,11 +45,10 @@ struct SpawnRequest {
   /// that is close-on-exec: this process was started with that one closed, and it is something of
   /// its own. Flags of the open file (O_NONBLOCK) are shared with the parent's and left alone.
   std::vector<int> fds;
-  /// In a process group of its own: a Ctrl-C at the terminal reaches the parent only.
-  bool own_process_group = false;
-  /// In this process group, of the same session.
+  /// In this process group, of the same session; 0: in one of its own, which it leads.
   std::optional<pid_t> process_group;
-  /// Leader of a session and of a process group of its own.
+  /// Leader of a session and of a process group of its own, without a terminal to control it: a
+  /// Ctrl-C there reaches the parent only, and no use of the terminal stops it.
   bool new_session = false;
   /// cgroup.procs of the cgroup (v2) that it starts in, open for writing; -1: this process's.
   int cgroup_procs = -1;
@@ -65,7 +64,8 @@ struct SpawnRequest {
   /// child does: by a lifeline pipe, whose read end is the child's first descriptor above `fds`,
   /// and by PR_SET_PDEATHSIG. The latter is tied to the spawning *thread*, so only the main thread
   /// sets it. A copy of the write end in a process that somebody else forked without exec delays
-  /// the lifeline.
+  /// the lifeline. With `new_session` the lifeline is that of the whole process group: it holds as
+  /// long as any member has the read end.
   bool die_with_parent = false;
   /// With `die_with_parent`: another signal in the place of SIGKILL.
   std::optional<int> death_signal;
@@ -79,7 +79,7 @@ struct Child {
   pid_t pid = -1;
   /// Readable once it has ended. Never reaches another process, as a pid may.
   OwnFd pidfd;
-  /// Write end of the lifeline: closing it kills the child.
+  /// Write end of the lifeline: closing it kills the child, or its group.
   OwnFd lifeline;
 
   Child() = default;

@@ -36,10 +36,12 @@ COHORT_IN_CHILD void reset_signal_handlers() {
 }
 
 // The kernel kills the owner as the last write end closes. Set while still privileged: the right to
-// signal is judged by the ids that set the owner.
-COHORT_IN_CHILD bool arm_lifeline(int fd, int signal_number) {
+// signal is judged by the ids that set the owner. The leader of a session never leaves its process
+// group: there the owner is the group (a negative number), and what the leader starts ends with it.
+COHORT_IN_CHILD bool arm_lifeline(int fd, int signal_number, bool for_group) {
+  const long pid = ::syscall(SYS_getpid);
   return ::syscall(SYS_fcntl, fd, F_SETSIG, signal_number) != -1 &&
-         ::syscall(SYS_fcntl, fd, F_SETOWN, ::syscall(SYS_getpid)) != -1 &&
+         ::syscall(SYS_fcntl, fd, F_SETOWN, for_group ? -pid : pid) != -1 &&
          ::syscall(SYS_fcntl, fd, F_SETFL, O_ASYNC) != -1;
 }
 
@@ -194,7 +196,7 @@ COHORT_IN_CHILD bool exec_first(ChildPlan& plan) {
 COHORT_IN_CHILD void run(ChildPlan& plan) {
   reset_signal_handlers();
   if (!join_groups(plan)) return;
-  if (plan.lifeline >= 0 && !arm_lifeline(plan.lifeline, plan.death_signal))
+  if (plan.lifeline >= 0 && !arm_lifeline(plan.lifeline, plan.death_signal, plan.new_session))
     return void(fail(plan, SpawnStep::Lifeline));
   if (!set_limits(plan)) return;
   if (!place_descriptors(plan)) return void(fail(plan, SpawnStep::Descriptor));

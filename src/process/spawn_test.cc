@@ -382,9 +382,9 @@ TEST(SpawnGroup, IsItsOwnOnRequest) {
   SpawnRequest request = program_request(
       "sh", {"-c", "read a b c d group rest < /proc/$$/stat; echo $(($$ == group))"});
   request.fds = {-1, -1, 2};
-  request.own_process_group = true;
+  request.process_group = 0;
   EXPECT_EQ(run(request).text, "1\n");
-  request.own_process_group = false;
+  request.process_group.reset();
   EXPECT_EQ(run(request).text, "0\n");
 }
 

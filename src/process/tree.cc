@@ -37,7 +37,7 @@ std::vector<pid_t> children_of(pid_t pid) {
   return result;
 }
 
-std::size_t signal_tree(pid_t root, int signal_number) {
+std::size_t signal_tree(pid_t root, int signal_number, std::set<pid_t>* reached) {
   std::vector<Found> found;
   OwnFd pidfd = sys::pidfd_open(root);
   if (!pidfd || sys::signal_process(pidfd.get(), SIGSTOP) == -1) return 0;
@@ -51,11 +51,15 @@ std::size_t signal_tree(pid_t root, int signal_number) {
       if (sys::signal_process(fd.get(), SIGSTOP) == 0) found.push_back({child, std::move(fd)});
     }
   }
-  std::size_t reached = 0;
-  for (const Found& entry : found)
-    if (sys::signal_process(entry.pidfd.get(), signal_number) == 0) ++reached;
+  std::size_t count = 0;
+  for (const Found& entry : found) {
+    if (reached != nullptr && reached->contains(entry.pid)) continue;
+    if (sys::signal_process(entry.pidfd.get(), signal_number) == -1) continue;
+    ++count;
+    if (reached != nullptr) reached->insert(entry.pid);
+  }
   for (const Found& entry : found) sys::signal_process(entry.pidfd.get(), SIGCONT);
-  return reached;
+  return count;
 }
 
 }  // namespace cohort::process

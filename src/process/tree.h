@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <set>
 #include <vector>
 
 namespace cohort::process {
@@ -16,7 +17,8 @@ namespace cohort::process {
 std::vector<pid_t> children_of(pid_t pid);
 
 /// Sends the signal to `root`, which is a child of this process that was not reaped, and to all its
-/// descendants; whoever is not to be killed goes on afterwards. How many got it.
-std::size_t signal_tree(pid_t root, int signal_number);
+/// descendants; whoever is not to be killed goes on afterwards. How many got it. Those in `reached`
+/// do not get it; those who do are added.
+std::size_t signal_tree(pid_t root, int signal_number, std::set<pid_t>* reached = nullptr);
 
 }  // namespace cohort::process

@@ -48,6 +48,24 @@ TEST_F(Tree, IsSignalledToItsLeavesAndGoesOnWhereItHandlesThat) {
   end_orphans();
 }
 
+TEST_F(Tree, IsSignalledOnceWhereTheCallerRemembersWhoWas) {
+  OwnFd ends[2];
+  ASSERT_EQ(sys::pipe(ends), 0);
+  SpawnRequest request = program_request("sh", {"-c", "sleep 600 & echo ready; wait"});
+  request.fds = {-1, ends[1].get(), 2};
+  const auto child = spawn(request);
+  ASSERT_TRUE(child) << child.error();
+  EXPECT_EQ(read_line(ends[0].get()), "ready");
+  std::set<pid_t> reached;
+  EXPECT_EQ(signal_tree(child->pid, SIGWINCH, &reached), 2U);
+  EXPECT_EQ(reached.size(), 2U);
+  EXPECT_TRUE(reached.contains(child->pid));
+  EXPECT_EQ(signal_tree(child->pid, SIGWINCH, &reached), 0U);
+  EXPECT_EQ(signal_tree(child->pid, SIGKILL), 2U);
+  wait_exit(*child);
+  end_orphans();
+}
+
 TEST_F(Tree, NoneSurvivesWhileItForksAsFastAsItCan) {
   OwnFd ends[2];
   ASSERT_EQ(sys::pipe(ends), 0);

@@ -24,8 +24,8 @@ inline constexpr int kListeners = 3;
 /// Chances per mille: of each fork, of each thing that a process does, or of each step.
 struct Climate {
   explicit Climate(Random& random) {
-    for (unsigned* chance :
-         {&spawn_fails, &exits_at_once, &never_listens, &is_slow, &is_silent, &fork_on_exit})
+    for (unsigned* chance : {&spawn_fails, &exits_at_once, &never_listens, &is_slow, &is_silent,
+                             &fork_on_exit, &leaves_some})
       *chance = pick(random, 0, 100, 600);
     for (unsigned* chance : {&crash, &garbage, &drop_channel, &hang, &leave, &close_server})
       *chance = pick(random, 0, 5, 60);
@@ -40,7 +40,8 @@ struct Climate {
 
   /// Nothing goes wrong any more, and workers take every connection.
   void clear_up() {
-    spawn_fails = exits_at_once = never_listens = is_slow = is_silent = fork_on_exit = 0;
+    spawn_fails = exits_at_once = never_listens = is_slow = is_silent = fork_on_exit = leaves_some =
+        0;
     crash = garbage = drop_channel = hang = leave = close_server = 0;
     limit = 1000;
   }
@@ -54,7 +55,7 @@ struct Climate {
   // Of a step.
   unsigned keep, fork, disconnect, kill, terminate, connect, long_naps;
   // Of an exit.
-  unsigned fork_on_exit;
+  unsigned fork_on_exit, leaves_some;
   std::chrono::milliseconds drain_timeout{25000};
 
  private:

@@ -5,6 +5,10 @@
 
 namespace cohort::cluster::sim {
 
+namespace {
+constexpr std::chrono::milliseconds kHeedsTermWithin{20};
+}  // namespace
+
 struct ModelPrimary::ModelWorker {
   ModelWorker(int number, bool starts) : id{number}, referee{starts} {}
 
@@ -78,6 +82,7 @@ void ModelPrimary::carry_out(const SupervisorAction& action) {
     log_("kill all");
     ++coverage_.counts["killed all"];
     for (const int id : workers()) kill(id);
+    for (auto& [id, ends_at] : left_) ends_at = now;
   } else if (std::holds_alternative<action::GiveUp>(action)) {
     log_("give up");
     ++coverage_.counts["gave up"];
@@ -192,8 +197,12 @@ void ModelPrimary::gone(ModelWorker& worker) {
   require(worker.state == WorkerState::Dead, "who is gone is dead");
   require(!worker.in_workers, "who is gone is not in workers()");
   require(worker.unanswered.empty(), "who is gone holds nothing");
+  const bool leaves_some = worker.process && random_.chance(climate_.leaves_some);
   worker.process.reset();
-  tell(event::Exited{worker.id});
+  // Some heed TERM, the others are killed when the grace is over.
+  if (leaves_some)
+    left_[worker.id] = now + (random_.chance(500) ? climate_.drain_timeout : kHeedsTermWithin);
+  tell(event::Exited{worker.id, leaves_some});
 }
 
 void ModelPrimary::forget_some_dead() {
@@ -332,6 +341,8 @@ void ModelPrimary::close(int number) {
 
 std::optional<TimePoint> ModelPrimary::next_timer() const {
   auto next = next_wakeup(supervisor_);
+  for (const auto& [id, ends_at] : left_)
+    if (!next || ends_at < *next) next = ends_at;
   for (const auto& listener : listeners_)
     if (listener.retry && (!next || *listener.retry < *next)) next = listener.retry;
   return next;
@@ -339,6 +350,13 @@ std::optional<TimePoint> ModelPrimary::next_timer() const {
 
 bool ModelPrimary::fire_due_timers() {
   bool any = false;
+  for (auto next = left_.begin(); next != left_.end();) {
+    const auto [id, ends_at] = *next++;
+    if (ends_at > now) continue;
+    any = true;
+    left_.erase(id);
+    tell(event::Vanished{id});
+  }
   if (const auto at = next_wakeup(supervisor_); at && *at <= now) {
     any = true;
     tell(event::TimePassed{});

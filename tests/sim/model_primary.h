@@ -109,6 +109,7 @@ class ModelPrimary {
   ConnectionReferee connections_;
   std::map<int, std::unique_ptr<ModelWorker>> workers_;
   std::array<ModelListener, kListeners> listeners_;
+  std::map<int, TimePoint> left_;  // by workers that exited, until then
   int last_worker_ = 0;
 };
 

@@ -62,7 +62,10 @@ void SupervisorReferee::happened(const SupervisorEvent& event, TimePoint now) {
     live->second.ready = true;
     if (live->second.place) ready_ = true;
   } else if (const auto* gone = std::get_if<event::Exited>(&event)) {
+    if (gone->leaves_some && live_.contains(gone->worker)) left_.insert(gone->worker);
     exited(gone->worker, now);
+  } else if (const auto* vanished = std::get_if<event::Vanished>(&event)) {
+    left_.erase(vanished->worker);
   }
   ports_changed(event, now);
   if (!is<event::Forked>(event) && !is<event::Ready>(event) && running()) notice_health(now);
@@ -166,16 +169,16 @@ void SupervisorReferee::allowed(const SupervisorAction& action, const Supervisor
   } else if (std::holds_alternative<action::KillAll>(action)) {
     const bool late = is<event::TimePassed>(event) && terminates_ == 1 && now >= drain_ends_;
     const bool again = is<event::Terminate>(event) && terminates_ == 2;
-    const bool straggler = is<event::Forked>(event) && killing_;
+    const bool straggler = (is<event::Forked>(event) || is<event::Exited>(event)) && killing_;
     require(late || again || straggler || gave_up_, "there is a reason to kill");
-    require(straggler || !live_.empty(), "there is somebody to kill");
+    require(straggler || anybody(), "there is somebody to kill");
     killing_ = true;
   } else if (std::holds_alternative<action::GiveUp>(action)) {
     require(running(), "only a cluster that runs gives up, and once");
     require(hopeless() && !any_placed() && !places_.empty(), "giving up is justified");
     gave_up_ = true;
   } else {
-    require(live_.empty(), "the end waits for every worker");
+    require(!anybody(), "the end waits for every worker, and for what they left");
     require(!running(), "the end has a reason");
     require(!finished_, "there is one end");
     finished_ = true;
@@ -184,7 +187,7 @@ void SupervisorReferee::allowed(const SupervisorAction& action, const Supervisor
 
 void SupervisorReferee::required(const SupervisorEvent& event, const Actions& actions,
                                  TimePoint now) {
-  if (!running()) require(finished_ == live_.empty(), "the end comes with the last worker's");
+  if (!running()) require(finished_ == !anybody(), "the end comes with the last one's");
   if (is<event::Terminate>(event) && terminates_ == 1 && !gave_up_ && !live_.empty())
     require(contains<action::DisconnectAll>(actions), "the first Terminate disconnects");
   if (is<event::Terminate>(event) && terminates_ == 2 && !killing_)
@@ -208,6 +211,7 @@ void SupervisorReferee::required(const SupervisorEvent& event, const Actions& ac
 
 void SupervisorReferee::same(const Supervisor& state) const {
   require(state.live.size() == live_.size(), "every process is counted once");
+  require(state.left == left_, "what workers left is known by them");
   for (const auto& [id, live] : state.live) {
     const auto mine = live_.find(id);
     require(mine != live_.end(), "only processes that live are counted");

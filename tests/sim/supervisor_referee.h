@@ -53,11 +53,13 @@ class SupervisorReferee {
   bool running() const { return terminates_ == 0 && !gave_up_; }
   bool hopeless() const { return !ready_ && deaths_ >= kTriesMax; }
   bool any_placed() const;
+  bool anybody() const { return !live_.empty() || !left_.empty(); }
 
   std::vector<Place> places_;
   std::map<int, Live> live_;
   std::set<int> released_;  // by whom: in the step that is checked
   bool comes_back_ = false;
+  std::set<int> left_;
   bool ready_ = false;
   bool saved_by_health_ = false;
   int deaths_ = 0;  // of workers with a place, while none had been ready

@@ -1,0 +1,23 @@
+// A primary of the library whose workers are a shell's: wrapping [--drain MS] [--stdin inherit]
+// --script SCRIPT
+#include <cohort/cohort.h>
+
+#include <chrono>
+#include <iostream>
+
+#include "flags.h"
+
+int main(int argc, char** argv) {
+  const Flags flags{argc, argv};
+  cohort::Cluster cluster;
+  cluster.on_exit([](cohort::Worker worker, const cohort::Exit& exit) {
+    std::cout << "exit " << worker.id() << ": " << exit << std::endl;
+  });
+  cohort::Settings settings{.exec = "/bin/sh",
+                            .args = std::vector<std::string>{"-c", flags.text("--script", "")}};
+  if (flags.text("--stdin", "") == "inherit") settings.stdio = {cohort::Stdio::Inherit};
+  cluster.setup_primary(settings);
+  cluster.set_drain_timeout(std::chrono::milliseconds{flags.number("--drain", 25'000)});
+  cluster.keep(1);
+  return cluster.run();
+}
