@@ -291,7 +291,8 @@ struct SpawnOptions {
 
   // Beyond Node.
   /// So many of the last lines of stderr are kept for the exit record. An inherited stderr then
-  /// goes through this process.
+  /// goes through this process, unless it is a file, which is read: nothing is lost, and a slow
+  /// reader slows the child down.
   std::size_t stderr_lines = 0;
   std::optional<mode_t> umask{};
   std::optional<int> nice{};  ///< Added to this process's.

@@ -192,7 +192,10 @@ class Cluster {
   /// Keeps `count` workers running: forks them, replaces the dead after 100 ms, doubling to 10 s
   /// while a place keeps failing and starting over after 10 s of health. If no worker was ever
   /// ready (listening, or alive for 10 s) after five tries, `run()` returns 1 and the reason is a
-  /// notice, with the last lines that the worker wrote to stderr. Does nothing in a worker.
+  /// notice, with the last lines that the worker wrote to stderr (unless that is a terminal or a
+  /// socket, where they are to be seen). Where this process's stderr is a pipe, the workers' goes
+  /// through one of 1 MiB: nothing of it is lost, and a slow reader slows them down. Does nothing
+  /// in a worker.
   void keep(unsigned count);
 
   /// Auto unless NODE_CLUSTER_SCHED_POLICY names another (`rr` and `none` as in Node).
@@ -286,7 +289,8 @@ class Cluster {
   void on_disconnect(std::function<void(Worker)> handler);
   void on_exit(std::function<void(Worker, const Exit&)> handler);
   /// Beyond Node, on either side: what the library has to say, from anything that runs on this
-  /// loop. Without a handler it is written to stderr, as `cohort: TEXT`, which never blocks.
+  /// loop. Without a handler it is written to stderr, as `cohort: TEXT`, which never blocks: 256 KiB
+  /// wait for a slow reader, then lines are dropped, counted and said.
   void on_notice(std::function<void(const Notice&)> handler);
 
  private:

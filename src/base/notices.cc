@@ -4,11 +4,15 @@
 
 #include <boost/asio/strand.hpp>
 
-#include "base/sys.h"
-
 namespace cohort {
 
 namespace asio = boost::asio;
+
+namespace {
+
+std::string gap_line(std::uint64_t lines) { return "cohort: " + gap_text(lines) + '\n'; }
+
+}  // namespace
 
 std::string printable(std::string text) {
   for (char& c : text)
@@ -32,6 +36,11 @@ void say(const Loop& loop, Remark remark) {
   notices.loop_->run_here([&notices, said = std::move(remark)] { notices.deliver(said); });
 }
 
+void finish_notices(asio::io_context& io) {
+  Notices& notices = Notices::of(io);
+  if (notices.stderr_) notices.stderr_->finish();
+}
+
 Notices::Notices(asio::execution_context& io) : asio::execution_context::service{io} {}
 
 Notices& Notices::of(asio::io_context& io) {
@@ -46,9 +55,8 @@ Notices& Notices::of(asio::io_context& io) {
 
 void Notices::deliver(const Remark& remark) {
   if (handlers_.empty()) {
-    const std::string text = to_text(remark);
-    // One write: workers share the stream.
-    [[maybe_unused]] const ssize_t written = sys::write(STDERR_FILENO, text.data(), text.size());
+    if (!stderr_) stderr_.emplace(*loop_, STDERR_FILENO, gap_line);
+    stderr_->write(to_text(remark));
     return;
   }
   // Not within the function that had something to say: a handler may do anything.

@@ -15,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/line_output.h"
 #include "base/loop.h"
 
 namespace cohort {
@@ -33,6 +34,9 @@ struct Remark {
 
 /// To the handlers, in a turn of their own. Without any: to stderr, now; it never blocks.
 void say(const Loop& loop, Remark remark);
+
+/// Before the process ends: writes what stderr has not taken yet, as LastPatience has it.
+void finish_notices(boost::asio::io_context& io);
 
 /// `cohort: TEXT\n`, then each of `lines` on a line of its own, indented and as it was written.
 std::string to_text(const Remark& remark);
@@ -55,12 +59,17 @@ class Notices : public boost::asio::execution_context::service {
 
  private:
   friend void say(const Loop& loop, Remark remark);
+  friend void finish_notices(boost::asio::io_context& io);
 
-  void shutdown() override { handlers_.clear(); }
+  void shutdown() override {
+    handlers_.clear();
+    stderr_.reset();
+  }
   void deliver(const Remark& remark);
 
   std::optional<Loop> loop_;
   std::list<Handler> handlers_;
+  std::optional<LineOutput> stderr_;
 };
 
 }  // namespace cohort

@@ -1,5 +1,3 @@
-#include "base/sys.h"
-
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
@@ -12,6 +10,8 @@
 
 #include <algorithm>
 #include <cerrno>
+
+#include "base/sys_output.h"
 
 namespace cohort {
 
@@ -154,6 +154,10 @@ ssize_t read(int fd, void* data, std::size_t size) {
   return call([&] { return ::read(fd, data, size); });
 }
 
+ssize_t pread(int fd, void* data, std::size_t size, off_t offset) {
+  return call([&] { return ::pread(fd, data, size, offset); });
+}
+
 ssize_t write(int fd, const void* data, std::size_t size) {
   return call([&] { return ::write(fd, data, size); });
 }
@@ -166,8 +170,26 @@ int pipe(OwnFd (&ends)[2]) {
   return 0;
 }
 
+ssize_t splice_now(int from_pipe, int to_pipe, std::size_t size) {
+  return call([&] {
+    return ::splice(from_pipe, nullptr, to_pipe, nullptr, size, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+  });
+}
+
+int set_pipe_size(int fd, int size) {
+  return call([&] { return ::fcntl(fd, F_SETPIPE_SZ, size); });
+}
+
 OwnFd duplicate(int fd, int lowest) {
   return OwnFd{call([&] { return ::fcntl(fd, F_DUPFD_CLOEXEC, lowest); })};
+}
+
+int status_flags(int fd) {
+  return call([&] { return ::fcntl(fd, F_GETFL); });
+}
+
+off_t position(int fd) {
+  return call([&] { return ::lseek(fd, 0, SEEK_CUR); });
 }
 
 int set_nonblocking(int fd, bool on) {
@@ -197,6 +219,10 @@ int poll(int fd, short events, int timeout_ms) {
 
 int stat(const char* path, struct ::stat& info) {
   return call([&] { return ::stat(path, &info); });
+}
+
+int fstat(int fd, struct ::stat& info) {
+  return call([&] { return ::fstat(fd, &info); });
 }
 
 int chmod(const char* path, mode_t mode) {

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "base/command_line.h"
+#include "base/line_output.h"
 #include "base/notices.h"
 #include "process/signals.h"
 
@@ -319,6 +320,13 @@ Report Narrator::stopping_at_once(std::string_view why) const {
 
 Report Narrator::stopped() const {
   return {.event = "stopped", .text = "stopped", .fields = Value::object()};
+}
+
+Report Narrator::gap(std::uint64_t lines) const {
+  return {.event = "notice",
+          .text = gap_text(lines),
+          .tone = Tone::Bad,
+          .fields = Value::object({{"code", "lines_dropped"}, {"count", lines}})};
 }
 
 Report Narrator::notice(const Notice& notice) {

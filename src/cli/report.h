@@ -82,6 +82,8 @@ class Narrator {
   Report stopped() const;
   /// What the library had to say.
   Report notice(const Notice& notice);
+  /// In the place of so many lines that stderr did not take.
+  Report gap(std::uint64_t lines) const;
 
   /// Whether any worker ever listened.
   bool ever_listened() const { return !announced_.empty(); }

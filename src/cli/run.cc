@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "base/command_line.h"
+#include "base/line_output.h"
 #include "base/sys.h"
 #include "cli/program_of.h"
 #include "cli/descendants.h"
@@ -89,8 +90,9 @@ class Runner {
     bool listens = false;
   };
 
-  void say(const Report& report) const;
-  void say(const Narrator::Reports& reports) const;
+  void say(const Report& report);
+  void say(const Narrator::Reports& reports);
+  std::string line_of(const Report& report) const;
   void on_fork(const Worker& worker);
   void on_error(const Worker& worker, const Error& error);
   void on_exit(const Worker& worker, const Exit& exit);
@@ -112,6 +114,9 @@ class Runner {
   boost::asio::signal_set signals_{cluster_.io_context()};
   Narrator narrator_;
   Descendants descendants_;
+  LineOutput stderr_{Loop{cluster_.io_context(), cluster_.io_context().get_executor()},
+                     STDERR_FILENO,
+                     [this](std::uint64_t lines) { return line_of(narrator_.gap(lines)); }};
   WrapperJudge judge_;
   std::map<int, Life> lives_;
   std::optional<Timer> next_look_;
@@ -204,14 +209,13 @@ int Runner::run() {
   return 0;
 }
 
-void Runner::say(const Report& report) const {
-  const std::string line =
-      options_.json ? to_json_line(report, now_text()) : to_line(report, colour_);
-  // One write, so that lines of the workers do not fall in between.
-  [[maybe_unused]] const ssize_t written = sys::write(STDERR_FILENO, line.data(), line.size());
+void Runner::say(const Report& report) { stderr_.write(line_of(report)); }
+
+std::string Runner::line_of(const Report& report) const {
+  return options_.json ? to_json_line(report, now_text()) : to_line(report, colour_);
 }
 
-void Runner::say(const Narrator::Reports& reports) const {
+void Runner::say(const Narrator::Reports& reports) {
   for (const Report& report : reports) say(report);
 }
 

@@ -19,6 +19,7 @@
 #include "cluster/uncaught.h"
 #include "ipc/rpc.h"
 #include "process/child_impl.h"
+#include "process/stderr_relay.h"
 
 namespace cohort {
 
@@ -186,10 +187,13 @@ struct Cluster::Impl {
     io.get_executor().on_work_finished();
   }
 
-  // What was sent, by other threads too, is written before the process ends.
+  // What was sent, by other threads too, is written before the process ends; and what stderr has
+  // not taken yet.
   void flush() {
     own_worker->flush();
     process::Children::of(io).flush();
+    process::finish_relays(io);
+    finish_notices(io);
   }
 
   int run() {

@@ -93,20 +93,21 @@ Result<void> add_stdio(const Settings& settings, bool keep_stderr, Launch& launc
       continue;
     }
     const Stdio kind = std::get<Stdio>(stdio[i]);
-    const bool tail = kind == Stdio::Inherit && index == STDERR_FILENO && keep_stderr;
     if (kind == Stdio::Pipe && index != STDOUT_FILENO && index != STDERR_FILENO)
       return make_error(Errc::InvalidArgument, "stdio " + std::to_string(index),
                         "only stdout (1) and stderr (2) can be pipes");
-    if (kind == Stdio::Pipe || tail) {
+    if (kind == Stdio::Pipe) {
       OwnFd ends[2];
       if (sys::pipe(ends) == -1) return errno_error("pipe for a worker's stdio");
       if (sys::set_nonblocking(ends[0].get(), true) == -1) return errno_error("pipe");
       launch.request.fds.push_back(ends[1].get());
       launch.child_ends.push_back(std::move(ends[1]));
-      if (tail)
-        launch.stderr_tail = std::move(ends[0]);
-      else
-        launch.outputs.emplace_back(index, std::move(ends[0]));
+      launch.outputs.emplace_back(index, std::move(ends[0]));
+    } else if (kind == Stdio::Inherit && index == STDERR_FILENO && keep_stderr) {
+      auto plan = process::plan_stderr(index, process::StderrWish::AsItIs);
+      if (!plan) return plan.error();
+      launch.request.fds.push_back(plan->child_end ? plan->child_end.get() : index);
+      launch.stderr_plan = std::move(*plan);
     } else {
       launch.request.fds.push_back(kind == Stdio::Inherit ? index : -1);
     }

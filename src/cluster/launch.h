@@ -9,6 +9,7 @@
 #include "cohort/fd.h"
 #include "ipc/channel.h"
 #include "process/spawn.h"
+#include "process/stdio_tail.h"
 
 namespace cohort::cluster {
 
@@ -21,13 +22,13 @@ ipc::ChannelLimits channel_limits(const Settings& settings);
 /// A spawn that is ready to be made. `request.fds` name descriptors that `child_ends` owns.
 struct Launch {
   process::SpawnRequest request;
-  OwnFd channel;      ///< The primary's end.
-  OwnFd stderr_tail;  ///< The read end of the worker's stderr, if the primary keeps its last lines.
-  std::vector<std::pair<int, OwnFd>> outputs;  ///< stdio index and read end.
+  OwnFd channel;                                   ///< The primary's end.
+  std::optional<process::StderrPlan> stderr_plan;  ///< If the primary wants its last lines.
+  std::vector<std::pair<int, OwnFd>> outputs;      ///< stdio index and read end.
   std::vector<OwnFd> child_ends;
 };
 
-/// `keep_stderr`: an inherited stderr goes through a pipe, so that its last lines are known.
+/// `keep_stderr`: the last lines of an inherited stderr are wanted.
 /// `listening`: descriptors that become 3, 4... of the worker.
 Result<Launch> prepare_launch(const Settings& settings, const Environment& env, int worker_id,
                               bool keep_stderr, const std::vector<int>& listening = {});

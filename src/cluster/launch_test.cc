@@ -67,13 +67,18 @@ TEST(PrepareLaunch, SilentWorkersHavePipesForBothOutputs) {
   ASSERT_EQ(launch->outputs.size(), 2u);
   EXPECT_EQ(launch->outputs[0].first, 1);
   EXPECT_EQ(launch->outputs[1].first, 2);
-  EXPECT_FALSE(launch->stderr_tail) << "the user reads it";
+  EXPECT_FALSE(launch->stderr_plan) << "the user reads it";
 }
 
-TEST(PrepareLaunch, StderrThatIsKeptGoesThroughAPipe) {
-  const auto launch = prepare_launch({.exec = "/bin/true"}, {}, 1, true);
-  ASSERT_TRUE(launch);
-  EXPECT_TRUE(launch->stderr_tail);
+TEST(PrepareLaunch, ThePlanForStderrIsMadeOnlyIfItsLastLinesAreWanted) {
+  const auto wanted = prepare_launch({.exec = "/bin/true"}, {}, 1, true);
+  ASSERT_TRUE(wanted && wanted->stderr_plan);
+  const OwnFd& end = wanted->stderr_plan->child_end;
+  EXPECT_EQ(wanted->request.fds[2], end ? end.get() : 2);
+  const auto not_wanted = prepare_launch({.exec = "/bin/true"}, {}, 1, false);
+  ASSERT_TRUE(not_wanted);
+  EXPECT_FALSE(not_wanted->stderr_plan);
+  EXPECT_EQ(not_wanted->request.fds[2], 2);
 }
 
 TEST(PrepareLaunch, AnInterpreterGetsItsArgumentsThenTheProgramThenTheUsers) {

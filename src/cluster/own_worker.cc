@@ -10,6 +10,7 @@
 #include <iostream>
 
 #include "base/notices.h"
+#include "base/shared_output.h"
 #include "base/sys.h"
 #include "net/bind.h"
 #include "net/holder.h"
@@ -92,8 +93,8 @@ ParentChannel take_parent_channel() {
     return parent;
   }
   if (mode && !mode->empty() && *mode != "json" && *mode != "advanced") {
-    std::cerr << "cohort: NODE_CHANNEL_SERIALIZATION_MODE=" << *mode
-              << ": must be json or advanced\n";
+    write_to_stderr("cohort: NODE_CHANNEL_SERIALIZATION_MODE=" + *mode +
+                    ": must be json or advanced\n");
     std::_Exit(100);
   }
   if (mode && *mode == "advanced") parent.serialization = Serialization::Advanced;

@@ -143,9 +143,8 @@ Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool k
   auto child = process::spawn(launch->request);
   if (!child) return child.error();
   std::unique_ptr<process::StderrTail> tail;
-  if (launch->stderr_tail)
-    tail =
-        std::make_unique<process::StderrTail>(loop_, std::move(launch->stderr_tail), STDERR_FILENO);
+  if (launch->stderr_plan)
+    tail = process::StderrTail::start(loop_, std::move(*launch->stderr_plan));
   worker.started(std::move(child).value(), std::move(launch->channel), std::move(tail));
   if (!addresses.empty()) worker.lent(std::move(addresses));
   for (auto& [index, pipe] : launch->outputs) worker.read_output(index, std::move(pipe));

@@ -9,6 +9,8 @@
 #include <typeinfo>
 #include <utility>
 
+#include "base/shared_output.h"
+
 namespace cohort::cluster {
 namespace {
 
@@ -47,11 +49,11 @@ void print_uncaught(const std::exception_ptr& exception) {
   try {
     std::rethrow_exception(exception);
   } catch (const std::exception& error) {
-    std::cerr << "Uncaught " << type_name(typeid(error)) << ": " << error.what() << '\n';
+    write_to_stderr("Uncaught " + type_name(typeid(error)) + ": " + error.what() + '\n');
   } catch (...) {
     const std::type_info* type = abi::__cxa_current_exception_type();
-    std::cerr << "Uncaught exception of type " << (type != nullptr ? type_name(*type) : "unknown")
-              << '\n';
+    write_to_stderr("Uncaught exception of type " +
+                    (type != nullptr ? type_name(*type) : std::string{"unknown"}) + '\n');
   }
 }
 

@@ -90,9 +90,8 @@ void ChildImpl::open_streams(process::ChildLaunch& launch, const SpawnOptions& o
     if (stream) stream->when_ended([this] { close_if_all_ended(); });
   }
   stderr_lines_ = options.stderr_lines;
-  if (launch.stderr_tail)
-    stderr_tail_ = std::make_unique<process::StderrTail>(loop_, std::move(launch.stderr_tail),
-                                                         launch.stderr_copy);
+  if (launch.stderr_plan)
+    stderr_tail_ = process::StderrTail::start(loop_, std::move(*launch.stderr_plan));
   else if (stderr_lines_ > 0 && streams_.size() > 2 && streams_[2])
     streams_[2]->when_read([this](std::string_view bytes) { stderr_read_.append(bytes); });
 }

@@ -161,13 +161,11 @@ Result<void> add_channel(std::size_t index, const SpawnOptions& options, ChildLa
 }
 
 // A stderr that is not a stream, but whose last lines are wanted.
-Result<void> add_tail(int copy, ChildLaunch& launch) {
-  OwnFd ends[2];
-  if (sys::pipe(ends) == -1) return errno_error("pipe for the last lines of stderr");
-  launch.stderr_tail = std::move(ends[0]);
-  launch.stderr_copy = copy;
-  launch.request.fds[STDERR_FILENO] = ends[1].get();
-  launch.child_ends.push_back(std::move(ends[1]));
+Result<void> add_tail(int fd, ChildLaunch& launch) {
+  auto plan = plan_stderr(fd, StderrWish::LastLines);
+  if (!plan) return plan.error();
+  launch.request.fds[STDERR_FILENO] = plan->child_end ? plan->child_end.get() : fd;
+  launch.stderr_plan = std::move(*plan);
   return {};
 }
 

@@ -10,6 +10,7 @@
 #include "process/cgroup.h"
 #include "process/spawn.h"
 #include "process/stdio_stream.h"
+#include "process/stdio_tail.h"
 
 namespace cohort::process {
 
@@ -24,8 +25,7 @@ struct ChildLaunch {
   std::vector<OwnFd> child_ends;
   std::vector<std::shared_ptr<StdioStream>> given;  ///< Streams of other children.
   OwnFd channel;                                    ///< This process's end.
-  OwnFd stderr_tail;                                ///< Read end of a stderr that is passed on...
-  int stderr_copy = -1;                             ///< ...to this descriptor; -1: to nowhere.
+  std::optional<StderrPlan> stderr_plan;            ///< Of one whose last lines are wanted.
   std::unique_ptr<ChildCgroup> cgroup;
 };
 

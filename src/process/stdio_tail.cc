@@ -1,162 +1,86 @@
 #include "process/stdio_tail.h"
 
 #include <fcntl.h>
-#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <climits>
-#include <filesystem>
 
-#include "base/sys.h"
+#include "base/sys_output.h"
 
 namespace cohort::process {
 namespace {
 
-constexpr std::size_t kReadSize = 16 * 1024;
+// A program that crashes leaves its last words in its pipe: Node, whose writes to pipes do not
+// wait, loses what does not fit. Best effort: an unprivileged user gets so many pages for all
+// pipes.
+constexpr int kPipeSize = 1 << 20;
 
-// A descriptor for writing to what `fd` is open on, that does not block if possible. O_NONBLOCK
-// belongs to the open file, which our shell shares; opening a pipe or a terminal anew gives one of
-// our own.
-OwnFd open_copy(int fd) {
+// Where the next bytes will be: the child writes by itself, perhaps with others.
+off_t end_of(int fd) {
+  struct ::stat info{};
+  if (sys::fstat(fd, info) == -1) return 0;
+  const bool appends = (sys::status_flags(fd) & O_APPEND) != 0;
+  const off_t position = appends ? info.st_size : sys::position(fd);
+  return std::clamp<off_t>(position, 0, info.st_size);
+}
+
+// Our own descriptor of it is mostly for writing only (2>file).
+OwnFd open_to_read(int fd) {
   const std::string path = "/proc/self/fd/" + std::to_string(fd);
-  std::error_code error;
-  const auto type = std::filesystem::status(path, error).type();
-  if (type == std::filesystem::file_type::fifo || type == std::filesystem::file_type::character)
-    if (OwnFd own = sys::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY)) return own;
-  return sys::duplicate(fd);
+  return sys::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY);
+}
+
+Result<StderrPlan> through_pipe(int copy_to) {
+  StderrPlan plan;
+  OwnFd ends[2];
+  if (sys::pipe(ends) == -1) return errno_error("pipe for the last lines of stderr");
+  sys::set_pipe_size(ends[1].get(), kPipeSize);
+  plan.source = std::move(ends[0]);
+  plan.child_end = std::move(ends[1]);
+  plan.copy_to = copy_to;
+  return plan;
 }
 
 }  // namespace
 
-void LineTail::append(std::string_view bytes) {
-  // One more than the limit: whether the byte before the rest ends a line decides.
-  text_ += bytes.substr(bytes.size() - std::min(bytes.size(), size_max_ + 1));
-  if (text_.size() <= size_max_) return;
-  const std::size_t cut = text_.size() - size_max_;
-  starts_mid_line_ = text_[cut - 1] != '\n';
-  text_.erase(0, cut);
+Result<StderrPlan> plan_stderr(int fd, StderrWish wish) {
+  struct ::stat info{};
+  if (fd < 0 || sys::fstat(fd, info) == -1) return through_pipe(-1);
+  if (S_ISFIFO(info.st_mode)) return through_pipe(fd);
+  StderrPlan plan;
+  if (S_ISREG(info.st_mode)) plan.file = open_to_read(fd);
+  if (!plan.file && wish == StderrWish::LastLines) return through_pipe(fd);
+  plan.copy_to = fd;
+  plan.file_start = end_of(fd);
+  return plan;
 }
 
-std::vector<std::string> LineTail::last_lines(std::size_t count) const {
-  std::string_view rest = text_;
-  if (starts_mid_line_) {
-    const std::size_t newline = rest.find('\n');
-    if (newline != rest.npos && newline + 1 < rest.size()) rest.remove_prefix(newline + 1);
-  }
-  if (rest.ends_with('\n'))
-    rest.remove_suffix(1);
-  else if (rest.empty())
-    return {};
-  std::vector<std::string> lines;
-  for (bool more = true; more && lines.size() < count;) {
-    const std::size_t newline = rest.rfind('\n');
-    more = newline != rest.npos;
-    lines.emplace_back(more ? rest.substr(newline + 1) : rest);
-    rest = rest.substr(0, more ? newline : 0);
-  }
-  std::reverse(lines.begin(), lines.end());
-  return lines;
-}
-
-// Writes without blocking; what does not fit waits, up to a limit.
-class StderrTail::Copy {
- public:
-  Copy(const Loop& loop, OwnFd fd) : watch_{loop, std::move(fd)} { watch_.set_ref(false); }
-
-  void write(std::string_view bytes) {
-    const std::size_t room = kBacklogSizeMax - std::min(kBacklogSizeMax, backlog_.size());
-    const std::size_t taken = closed_ ? 0 : std::min(bytes.size(), room);
-    dropped_ += bytes.size() - taken;
-    backlog_ += bytes.substr(0, taken);
-    flush();
-  }
-
-  void flush() {
-    std::size_t written = 0;
-    while (!closed_ && written < backlog_.size() && writable()) {
-      // A blocking pipe that polls as writable takes this much at once.
-      const std::size_t size = std::min<std::size_t>(backlog_.size() - written, PIPE_BUF);
-      const ssize_t result = sys::write(watch_.fd(), backlog_.data() + written, size);
-      if (result == -1 && errno == EAGAIN) break;
-      if (result == -1) closed_ = true;
-      if (result > 0) written += static_cast<std::size_t>(result);
-    }
-    backlog_.erase(0, written);
-    if (closed_) {
-      dropped_ += backlog_.size();
-      backlog_.clear();
-    }
-    if (backlog_.empty() || waiting_) return;
-    waiting_ = true;
-    watch_.wait_writable([this] {
-      waiting_ = false;
-      flush();
-    });
-  }
-
-  std::uint64_t dropped() const { return dropped_; }
-
- private:
-  // Asked before each write: one to a pipe that nobody reads would raise SIGPIPE.
-  bool writable() {
-    const int ready = sys::poll(watch_.fd(), POLLOUT, 0);
-    if (ready > 0 && (ready & (POLLERR | POLLHUP | POLLNVAL)) != 0) closed_ = true;
-    return !closed_ && ready > 0;
-  }
-
-  Watch watch_;
-  std::string backlog_;
-  std::uint64_t dropped_ = 0;
-  bool waiting_ = false;
-  bool closed_ = false;
-};
-
-StderrTail::StderrTail(const Loop& loop, OwnFd pipe_read_end, int copy_to_fd) {
-  sys::set_nonblocking(pipe_read_end.get(), true);
-  source_.emplace(loop, std::move(pipe_read_end));
-  source_->set_ref(false);
-  if (copy_to_fd >= 0)
-    if (OwnFd fd = open_copy(copy_to_fd)) copy_ = std::make_unique<Copy>(loop, std::move(fd));
-  wait();
-}
-
-StderrTail::~StderrTail() {
-  if (copy_) copy_->flush();
-}
-
-void StderrTail::wait() {
-  source_->wait_readable([this] {
-    read_some(kReadSize);
-    if (source_) wait();
-  });
-}
-
-std::size_t StderrTail::read_some(std::size_t size_max) {
-  char buffer[kReadSize];
-  const ssize_t size = sys::read(source_->fd(), buffer, std::min(size_max, sizeof buffer));
-  if (size == -1 && errno == EAGAIN) return 0;
-  if (size <= 0) {
-    source_.reset();
-    return 0;
-  }
-  const std::string_view bytes{buffer, static_cast<std::size_t>(size)};
-  lines_.append(bytes);
-  if (copy_) copy_->write(bytes);
-  return bytes.size();
+std::unique_ptr<StderrTail> StderrTail::start(const Loop& loop, StderrPlan plan) {
+  if (!plan.source && !plan.file) return nullptr;
+  auto tail = std::make_unique<StderrTail>();
+  if (plan.source) tail->relay_ = StderrRelay::start(loop, std::move(plan.source), plan.copy_to);
+  tail->file_ = std::move(plan.file);
+  tail->file_start_ = plan.file_start;
+  return tail;
 }
 
 void StderrTail::drain_now() {
-  // Counted first: a grandchild that goes on writing does not keep us here.
-  int waiting = 0;
-  if (!source_ || sys::bytes_readable(source_->fd(), waiting) == -1) return;
-  for (auto rest = static_cast<std::size_t>(waiting); rest > 0 && source_;) {
-    const std::size_t size = read_some(rest);
-    if (size == 0) return;
-    rest -= size;
-  }
+  if (relay_) return relay_->child_ended();
+  struct ::stat info{};
+  if (!file_ || sys::fstat(file_.get(), info) == -1) return;
+  // A log that was cut meanwhile has begun anew.
+  const off_t start = info.st_size < file_start_ ? 0 : file_start_;
+  // One more than is kept: whether the byte before ends a line decides.
+  char text[LineTail::kSizeMax + 1];
+  const off_t from = std::max(start, info.st_size - static_cast<off_t>(sizeof text));
+  const ssize_t size = sys::pread(file_.get(), text, sizeof text, from);
+  read_back_ = LineTail{};
+  if (size > 0) read_back_.append({text, static_cast<std::size_t>(size)});
 }
 
-std::uint64_t StderrTail::dropped() const { return copy_ ? copy_->dropped() : 0; }
+std::vector<std::string> StderrTail::last_lines(std::size_t count) const {
+  return relay_ ? relay_->last_lines(count) : read_back_.last_lines(count);
+}
 
 }  // namespace cohort::process

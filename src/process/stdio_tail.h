@@ -1,66 +1,57 @@
-// What a child writes to its stderr: passed on, and its last lines kept to explain its death.
+// How a stderr of ours comes to a child whose last lines are wanted, and how they are known.
 //
-// On the loop's executor only. Never keeps the loop running, never blocks it: a terminal that does
-// not take the bytes (Ctrl-S, a stopped pager) costs the bytes beyond a limit, which are counted.
+//   stderr is        the child's is                        its last lines
+//   a pipe           a pipe to us, passed on (StderrRelay)   are read as they pass
+//   a file           the file                              are read back from the file
+//   anything else    the same                              are not known: who looks there has them
+//
+// So a program sees the terminal, and what it writes to a file or a socket is there at once. On the
+// loop's executor only.
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/loop.h"
+#include "cohort/error.h"
 #include "cohort/fd.h"
+#include "process/line_tail.h"
+#include "process/stderr_relay.h"
 
 namespace cohort::process {
 
-/// The end of a stream of text. Pure.
-class LineTail {
- public:
-  explicit LineTail(std::size_t size_max = 4096) : size_max_{size_max} {}
+/// What the user wants more, where both cannot be had.
+enum class StderrWish { AsItIs, LastLines };
 
-  void append(std::string_view bytes);
-  /// Up to `count` lines, oldest first, without their newlines; a last line that has none counts.
-  /// Lines are whole, but for one that is longer than `size_max` itself, of which the end is kept.
-  std::vector<std::string> last_lines(std::size_t count) const;
-
- private:
-  std::size_t size_max_;
-  std::string text_;
-  bool starts_mid_line_ = false;
+/// Made before the child, for one child.
+struct StderrPlan {
+  OwnFd child_end;   ///< To be the child's stderr, then closed. None: the child gets ours.
+  OwnFd source;      ///< The other end.
+  int copy_to = -1;  ///< Where that goes; -1: nowhere.
+  OwnFd file;        ///< Our stderr, to be read.
+  off_t file_start = 0;
 };
+
+/// `fd`: what the child would get. -1: nothing that is open.
+Result<StderrPlan> plan_stderr(int fd, StderrWish wish);
 
 class StderrTail {
  public:
-  /// How much waits at most for a reader of the copy that is slow.
-  static constexpr std::size_t kBacklogSizeMax = 256 * 1024;
+  /// Nothing if the last lines cannot be known.
+  static std::unique_ptr<StderrTail> start(const Loop& loop, StderrPlan plan);
 
-  /// Reads from `pipe_read_end`; copies to `copy_to_fd` (-1: nowhere), which stays the caller's and
-  /// must stay open. Its flags are left alone: it may be shared with other processes.
-  StderrTail(const Loop& loop, OwnFd pipe_read_end, int copy_to_fd);
-  ~StderrTail();
-  StderrTail(const StderrTail&) = delete;
-  StderrTail& operator=(const StderrTail&) = delete;
-
-  /// Reads what is in the pipe now. For the time when the child has ended: its last words are here
-  /// afterwards. Does not wait for the end of the stream: a grandchild may hold the pipe open.
+  /// The child has ended: its last words are here afterwards.
   void drain_now();
-  std::vector<std::string> last_lines(std::size_t count) const { return lines_.last_lines(count); }
-  /// Bytes that were not copied since their reader was too slow.
-  std::uint64_t dropped() const;
+  std::vector<std::string> last_lines(std::size_t count) const;
 
  private:
-  class Copy;
-
-  void wait();
-  std::size_t read_some(std::size_t size_max);
-
-  std::optional<Watch> source_;  // empty once the stream has ended
-  std::unique_ptr<Copy> copy_;   // null: no copy
-  LineTail lines_;
+  std::shared_ptr<StderrRelay> relay_;  // shared with its io_context
+  OwnFd file_;
+  off_t file_start_ = 0;
+  LineTail read_back_;
 };
 
 }  // namespace cohort::process
