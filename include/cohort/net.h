@@ -25,6 +25,10 @@
 #include "cohort/handle.h"
 #include "cohort/listen_options.h"
 
+namespace boost::asio {
+class io_context;
+}
+
 namespace cohort::net {
 
 class Host;
@@ -139,9 +143,18 @@ class Server {
 
 /// A connection that another process sent. Owned by the host until it is closed.
 Socket adopt(Host& host, Handle connection);
+Socket adopt(boost::asio::io_context& io, Handle connection);
 
 /// `on_connection` is called for every connection. A `Cluster` converts to the host.
 Server create_server(Host& host, std::function<void(Socket)> on_connection,
                      const ServerOptions& options = {});
+Server create_server(boost::asio::io_context& io, std::function<void(Socket)> on_connection,
+                     const ServerOptions& options = {});
+
+/// The host of an io_context, for whatever takes a Host (`Acceptor`...): its Cluster, or else one
+/// that binds this process's own sockets. Everything of it runs on one strand, also what `spawn(io,
+/// ...)` starts, and where several threads run `io`. Owned by `io`; `io.run()` returns when every
+/// server was closed and every connection has ended.
+Host& host(boost::asio::io_context& io);
 
 }  // namespace cohort::net

@@ -18,6 +18,7 @@
 #include "cluster/topics.h"
 #include "cluster/uncaught.h"
 #include "ipc/rpc.h"
+#include "net/host_of_loop.h"
 #include "process/child_impl.h"
 #include "process/stderr_relay.h"
 
@@ -112,6 +113,7 @@ struct Cluster::Impl {
         topics{*calls, is_worker ? own_worker.get() : nullptr},
         signals{io} {
     asio::use_service<ClusterOfLoop>(io).cluster = &owner;
+    net::HostOfLoop::of(io).use(own_worker.get());
     Notices::of(io).run_on(loop);
     // Whoever read our output may leave: that is an error of the write, as in Node, not the end.
     struct sigaction ignore{};
@@ -131,6 +133,7 @@ struct Cluster::Impl {
 
   ~Impl() {
     asio::use_service<ClusterOfLoop>(io).cluster = nullptr;
+    net::HostOfLoop::of(io).use(nullptr);
     Notices::of(io).clear();
     flush();
     calls->abandon();

@@ -209,8 +209,17 @@ Server create_server(Host& host, std::function<void(Socket)> on_connection,
   return Server{std::make_shared<ServerImpl>(host, std::move(on_connection), options)};
 }
 
+Server create_server(boost::asio::io_context& io, std::function<void(Socket)> on_connection,
+                     const ServerOptions& options) {
+  return create_server(host(io), std::move(on_connection), options);
+}
+
 Socket adopt(Host& host, Handle connection) {
   return create_server(host, nullptr).adopt(std::move(connection));
+}
+
+Socket adopt(boost::asio::io_context& io, Handle connection) {
+  return adopt(host(io), std::move(connection));
 }
 
 }  // namespace cohort::net

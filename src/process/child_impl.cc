@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <boost/asio/strand.hpp>
 #include <boost/throw_exception.hpp>
 #include <cerrno>
 #include <stdexcept>
@@ -431,17 +430,8 @@ namespace process {
 
 Children& Children::of(asio::io_context& io) { return asio::use_service<Children>(io); }
 
-const Loop& Children::loop(asio::io_context& io) {
-  if (!loop_) {
-    loop_.emplace(io, asio::make_strand(io.get_executor()));
-    loop_->post([loop = *loop_] { loop.mark_started(); });
-  }
-  return *loop_;
-}
-
 void Children::shutdown() {
   for (const auto& child : std::exchange(alive_, {})) child->abandon();
-  loop_.reset();
 }
 
 }  // namespace process

@@ -157,7 +157,7 @@ class ChildImpl final : public std::enable_shared_from_this<ChildImpl>, private 
 
 namespace process {
 
-/// The children of one io_context, and the loop of those that were not given another.
+/// The children of one io_context.
 class Children : public boost::asio::execution_context::service {
  public:
   using key_type = Children;
@@ -166,7 +166,6 @@ class Children : public boost::asio::execution_context::service {
       : boost::asio::execution_context::service{context} {}
 
   static Children& of(boost::asio::io_context& io);
-  const Loop& loop(boost::asio::io_context& io);
   void add(std::shared_ptr<ChildImpl> child) { alive_.insert(std::move(child)); }
   void remove(const std::shared_ptr<ChildImpl>& child) { alive_.erase(child); }
   void flush() const {
@@ -176,7 +175,6 @@ class Children : public boost::asio::execution_context::service {
  private:
   void shutdown() override;
 
-  std::optional<Loop> loop_;
   std::set<std::shared_ptr<ChildImpl>> alive_;  // shared with handles
 };
 

@@ -4,14 +4,14 @@
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include "base/plain_loop.h"
 #include "process/child_impl.h"
 
 namespace cohort {
 
 namespace asio = boost::asio;
 
-LoopRef::LoopRef(asio::io_context& io)
-    : loop_{std::make_shared<Loop>(process::Children::of(io).loop(io))} {}
+LoopRef::LoopRef(asio::io_context& io) : loop_{std::make_shared<Loop>(plain_loop(io))} {}
 LoopRef::LoopRef(const Loop& loop) : loop_{std::make_shared<Loop>(loop)} {}
 
 pid_t ChildProcess::pid() const { return impl_->pid(); }
