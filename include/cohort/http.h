@@ -5,8 +5,9 @@
 //     res.end("hello world\n");
 //   }).listen(8000);
 //
-// Connections come from a `net::Host`: a Cluster, for one. Everything here is called, and every
-// handler runs, on the host's executor, one at a time. A handler must not run the loop itself.
+// Connections come from a `net::Host`: a Cluster, or a plain io_context. Everything here is called,
+// and every handler runs, on the host's executor, one at a time. A handler must not run the loop
+// itself.
 //
 // Differences from Node: a request's body has arrived before the handler runs (`Request::body`),
 // and is limited; a handler that throws is answered 500 and does not end the process; a response
@@ -28,6 +29,12 @@
 #include "cohort/handle.h"
 #include "cohort/listen_options.h"
 
+namespace boost::asio {
+class io_context;
+}
+namespace cohort {
+class Loop;  // internal
+}
 namespace cohort::net {
 class Host;
 }
@@ -72,10 +79,14 @@ class Request {
 /// is that of a pointer. When the answer has ended, or the client is gone, every call does nothing.
 class Response {
  public:
-  Response(std::weak_ptr<Connection> connection, std::uint64_t serial)
-      : connection_{std::move(connection)}, serial_{serial} {}
+  Response(std::weak_ptr<Connection> connection, std::shared_ptr<const Loop> loop,
+           std::uint64_t serial)
+      : connection_{std::move(connection)}, loop_{std::move(loop)}, serial_{serial} {}
 
-  /// 200 until set. The next `write` or `end` sends it. Ignored outside of 200...999.
+  /// 200 until set. The next `write` or `end` sends it. What is not of 200...999 is answered as 500
+  /// unless a later call sets another one, and the notice `status_invalid` says so: also 101, since
+  /// there are no upgrades, and the other 1xx, which are no answers (`write_continue`). Does
+  /// nothing once the head is fixed.
   void status_code(int status) const;
   int status_code() const;
   /// Replaces every header of that name. InvalidArgument, and no change, for a name that is no
@@ -108,15 +119,19 @@ class Response {
   bool headers_sent() const;
   /// `end` was called, or the client is gone: nothing can be written any more.
   bool writable_ended() const;
-  /// Once, when all that a false `write` left waiting has been handed to the system.
+  /// Once, when all that a false `write` left waiting has been handed to the system, or after `end`
+  /// when the last of the answer has been; not if the client is gone before. Several are kept, here
+  /// and below, and called in the order of addition.
   void on_drain(std::function<void()> callback) const;
-  /// Once, when the answer has ended, or earlier if the client is gone.
+  /// Once, when the answer has ended, or earlier if the client is gone (see
+  /// `ServerOptions::half_close_timeout`). One that is added later is called in the next turn.
   void on_close(std::function<void()> callback) const;
 
  private:
   std::shared_ptr<Connection> find() const;
 
   std::weak_ptr<Connection> connection_;
+  std::shared_ptr<const Loop> loop_;  // shared with the server
   std::uint64_t serial_;
 };
 
@@ -134,6 +149,14 @@ struct ServerOptions {
   std::chrono::milliseconds keep_alive_timeout{5'000};
   /// How long a client may take nothing of an answer that waits for it, before it is cut off.
   std::chrono::milliseconds send_timeout{60'000};
+  /// How long an answer may go on for a client that has ended its side, while nothing of it is
+  /// sent; then the client counts as gone. TCP says the same (a FIN) of a client that left and of
+  /// one that sends no more but waits for its answer (`nc -N`, old HTTP/1.0 clients). What is
+  /// written shows it sooner: a client that left answers with a reset. So does its end on a Unix
+  /// socket. Raise this if such clients ask for what takes longer. Lower it, and a long poll of one
+  /// that left is noticed sooner; 0: at once, as Node does, whose answer to a half-closed client is
+  /// lost unless it is ended within the handler's own turn. A year or more: no limit.
+  std::chrono::milliseconds half_close_timeout{5'000};
   /// When the server ends: how long a connection without a request is kept, so that a request under
   /// way is answered rather than lost. Longer than a slow round trip or one retransmission; it is
   /// what an orderly end takes at least while clients keep idle connections. Most callers leave
@@ -144,7 +167,9 @@ struct ServerOptions {
   std::chrono::milliseconds linger_timeout{2'000};
   /// Request line and headers, in bytes (Node's `maxHeaderSize`); 431, or 414 for the line alone.
   std::size_t header_size_max = 16 * 1024;
-  std::size_t header_count_max = 100;
+  /// Headers of a request, and trailers of its body; 431. Node has this limit too (20: what exceeds
+  /// it is dropped; 26: 431). 0: none.
+  std::size_t header_count_max = 1000;
   /// Bytes of a body, and what one connection may make the server keep; 413.
   std::size_t body_size_max = 1024 * 1024;
 };
@@ -194,7 +219,8 @@ class Server {
   std::shared_ptr<ServerCore> core_;  // shared with the host while it listens, and its connections
 };
 
-/// Does not listen yet.
+/// Does not listen yet. A `Cluster` converts to the host; of an io_context it is `net::host(io)`.
 Server create_server(net::Host& host, Handler handler, ServerOptions options = {});
+Server create_server(boost::asio::io_context& io, Handler handler, ServerOptions options = {});
 
 }  // namespace cohort::http

@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <boost/asio/error.hpp>
@@ -103,9 +104,10 @@ bool Connection::receive() {
   if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return false;
   if (size < 0)
     close();
-  else if (size == 0)
-    input_ended_ = true;
-  else if (lingering_)
+  else if (size == 0) {
+    half_closed_ = input_ended_ = true;
+    since_ = server_->now();
+  } else if (lingering_)
     discard(static_cast<std::size_t>(size));
   else {
     set_busy(true);
@@ -170,7 +172,7 @@ void Connection::dispatch() {
   ++serial_;
   ++server_->counters().requests;
   const Request request{*this};
-  Response response{weak_from_this(), serial_};
+  Response response{weak_from_this(), server_->shared_loop(), serial_};
   dispatching_ = true;
   try {
     server_->handler()(request, response);
@@ -213,6 +215,16 @@ void Connection::refuse(int status) {
   polite_ = false;
 }
 
+// An answer whose status none can have is the program's mistake, and must not pass for another one.
+void Connection::set_status(int status) {
+  if (reply_.set_status(status) || reply_.head_fixed()) return;
+  const std::string method{parser_.head().method}, url{parser_.head().url};
+  say(server_->loop(), {"status_invalid",
+                        method + ' ' + url + ": status_code(" + std::to_string(status) +
+                            "): the status of an answer is a number of 200 to 999; answered 500",
+                        {{"method", method}, {"url", url}, {"status", std::int64_t{status}}}});
+}
+
 bool Connection::write(std::string_view chunk) {
   if (output_.empty()) since_ = server_->now();
   reply_.write(chunk, server_->reply_common(), output_);
@@ -240,8 +252,7 @@ void Connection::answered() {
   last_ = !reply_.keeps_connection();
   since_ = server_->now();
   wants_drain_ = false;
-  on_drain_ = nullptr;
-  const auto closed = std::exchange(on_close_, nullptr);
+  const auto closed = std::exchange(on_close_, {});
   if (!dispatching_) {
     // The next request's handler must not run inside of this call.
     if (blocked_ && !last_ && !resuming_) {
@@ -250,7 +261,7 @@ void Connection::answered() {
     }
     settle();
   }
-  if (closed) closed();
+  for (const auto& callback : closed) callback();
 }
 
 void Connection::resume() {
@@ -259,22 +270,40 @@ void Connection::resume() {
 }
 
 void Connection::flush() {
-  if (output_.empty() || number_ < 0) return;
-  const ssize_t size = sys::send(number_, output_.data() + sent_, output_.size() - sent_);
-  if (size < 0) {
-    if (errno != EAGAIN && errno != EWOULDBLOCK) close();
-    return;
+  if (number_ < 0) return;
+  if (!output_.empty()) {
+    const ssize_t size = sys::send(number_, output_.data() + sent_, output_.size() - sent_);
+    if (size < 0) {
+      if (errno != EAGAIN && errno != EWOULDBLOCK) close();
+      return;
+    }
+    if (size > 0) since_ = server_->now();
+    sent_ += static_cast<std::size_t>(size);
+    if (sent_ < output_.size()) return;
+    sent_ = 0;
+    if (output_.capacity() > kKeptCapacity)
+      output_ = {};
+    else
+      output_.clear();
   }
-  if (size > 0) since_ = server_->now();
-  sent_ += static_cast<std::size_t>(size);
-  if (sent_ < output_.size()) return;
-  sent_ = 0;
-  if (output_.capacity() > kKeptCapacity)
-    output_ = {};
-  else
-    output_.clear();
-  if (std::exchange(wants_drain_, false))
-    if (const auto callback = std::exchange(on_drain_, nullptr)) callback();
+  if (!on_drain_.empty()) drained();
+}
+
+// Nothing waits any more. Who waits for a later write of the current answer goes on waiting.
+void Connection::drained() {
+  const bool current = std::exchange(wants_drain_, false) || !answering_;
+  std::vector<WaitsForDrain> waiting;
+  for (WaitsForDrain& one : std::exchange(on_drain_, {}))
+    (current || one.serial != serial_ ? waiting : on_drain_).push_back(std::move(one));
+  for (const WaitsForDrain& one : waiting) one.callback();
+}
+
+void Connection::on_drain(std::uint64_t serial, std::function<void()> callback) {
+  if (number_ < 0 || serial > serial_) return;
+  on_drain_.push_back({serial, std::move(callback)});
+  if (answering(serial) || !output_.empty()) return;
+  // Late, and nothing waits: in a turn of its own.
+  server_->loop().post([self = shared_from_this()] { self->settle(); });
 }
 
 // The end of every turn: sends, then ends the connection or waits for what comes next.
@@ -285,6 +314,10 @@ void Connection::settle() {
     flush();
   }
   if (number_ < 0) return;
+  if (output_.empty() && answering_ && half_closed_ && server_->ticks().half_close == 0) {
+    cut();
+    return;
+  }
   if (output_.empty() && !answering_ && !resuming_) {
     if (lingering_) {
       if (input_ended_) close();
@@ -338,8 +371,8 @@ void Connection::cut() {
 }
 
 void Connection::abandon() {
-  on_drain_ = nullptr;
-  on_close_ = nullptr;
+  on_drain_.clear();
+  on_close_.clear();
   close();
 }
 
@@ -353,9 +386,9 @@ OwnFd Connection::detach() {
 void Connection::released() {
   server_->leave(*this);
   server_->check_ended();
+  on_drain_.clear();
   if (!std::exchange(answering_, false)) return;
-  on_drain_ = nullptr;
-  if (const auto closed = std::exchange(on_close_, nullptr)) closed();
+  for (const auto& callback : std::exchange(on_close_, {})) callback();
 }
 
 // An idle connection goes to whoever serves the address from now on, or else has the whole quiet
@@ -374,7 +407,8 @@ std::uint32_t Connection::patience() const {
   const Ticks& ticks = server_->ticks();
   if (lingering_) return ticks.linger;
   if (!output_.empty()) return ticks.send;
-  if (answering_) return Ticks::kNever;  // the handler's business
+  // How long it takes is the handler's business, as long as somebody may be there to get it.
+  if (answering_) return half_closed_ ? ticks.half_close : Ticks::kNever;
   if (parser_.inside_request()) {
     return parser_.header_done() ? ticks.request : std::min(ticks.headers, ticks.request);
   }
@@ -382,7 +416,16 @@ std::uint32_t Connection::patience() const {
   return serial_ == 0 ? ticks.headers : ticks.keep_alive;
 }
 
+// Behind more pipelined requests than are read ahead, reading does not show it.
+void Connection::note_half_close() {
+  if (half_closed_ || !answering_ || input_.size() < kReadAheadMax) return;
+  if (sys::poll(number_, POLLRDHUP, 0) <= 0) return;
+  half_closed_ = true;
+  since_ = server_->now();
+}
+
 void Connection::check_timeouts() {
+  note_half_close();
   const std::uint32_t ticks = patience();
   if (ticks == Ticks::kNever || server_->now() - since_ < ticks) return;
   const auto self = shared_from_this();
@@ -392,6 +435,10 @@ void Connection::check_timeouts() {
 void Connection::expire() {
   if (lingering_ || !output_.empty()) {
     close();
+    return;
+  }
+  if (answering_) {
+    cut();
     return;
   }
   // Bytes that have arrived but were not read yet are in time.

@@ -18,6 +18,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cohort/address.h"
 #include "cohort/fd.h"
@@ -60,8 +61,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool write(std::string_view chunk);
   void end(std::string_view data);
   void write_continue();
-  void on_drain(std::function<void()> callback) { on_drain_ = std::move(callback); }
-  void on_close(std::function<void()> callback) { on_close_ = std::move(callback); }
+  void set_status(int status);
+  /// Of any answer of this connection, also one that has ended.
+  void on_drain(std::uint64_t serial, std::function<void()> callback);
+  void on_close(std::function<void()> callback) { on_close_.push_back(std::move(callback)); }
 
  private:
   using Descriptor = boost::asio::posix::stream_descriptor;
@@ -88,6 +91,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // Writing and ending.
   void flush();
+  void drained();
   void settle();
   void resume();
   void finish_sending();
@@ -98,6 +102,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // Timeouts.
   std::uint32_t patience() const;
+  void note_half_close();
   void expire();
 
   std::shared_ptr<ServerCore> server_;  // shared with the host and handles
@@ -120,7 +125,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool dispatching_ = false;   // its handler is on the stack
   bool last_ = false;          // no request after this answer
   bool polite_ = false;        // and the client knows: it will send nothing more
-  bool input_ended_ = false;   // the client has shut down its side
+  bool half_closed_ = false;   // the client has shut down its side, or is gone
+  bool input_ended_ = false;   // and all that it sent was read
   bool blocked_ = false;       // input_ has requests that nobody looked at
   bool resuming_ = false;      // resume() is posted
   bool wants_drain_ = false;   // a write said stop
@@ -128,8 +134,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::size_t discarded_ = 0;  // bytes read since
   std::uint32_t since_ = 0;    // the tick from which the current timeout counts
   std::optional<Address> peer_;
-  std::function<void()> on_drain_;
-  std::function<void()> on_close_;
+
+  struct WaitsForDrain {
+    std::uint64_t serial;
+    std::function<void()> callback;
+  };
+  std::vector<WaitsForDrain> on_drain_;
+  std::vector<std::function<void()>> on_close_;  // of the current answer
 };
 
 }  // namespace cohort::http

@@ -18,13 +18,14 @@ namespace {
 
 // Buffers of an unusual request are not kept for the next one.
 constexpr std::size_t kKeptCapacity = 1024;
+constexpr std::size_t kKeptHeaders = 64;
 
 template <class Container>
-void clear(Container& bytes) {
-  if (bytes.capacity() > kKeptCapacity)
-    bytes = Container{};
+void clear(Container& container, std::size_t kept = kKeptCapacity) {
+  if (container.capacity() > kept)
+    container = Container{};
   else
-    bytes.clear();
+    container.clear();
 }
 
 std::string_view to_std(boost::beast::string_view text) { return {text.data(), text.size()}; }
@@ -83,9 +84,9 @@ void RequestParser::reset() {
   state_ = State::NeedMore;
   header_done_ = request_line_done_ = false;
   error_status_ = 0;
+  if (framing_.transfer_encoding) chunks_.reset();
   framing_ = {};
-  chunk_extension_bytes_ = 0;
-  head_.headers.clear();
+  clear(head_.headers, kKeptHeaders);
   fed_ = {};
   clear(partial_);
   parsed_ = 0;
@@ -110,12 +111,12 @@ std::size_t RequestParser::put(std::string_view bytes) {
     used += size;
     if (!header_done_) return used;
   }
-  if (!core_->is_done() && used < bytes.size()) {
+  if (!body_done() && used < bytes.size()) {
     framing_.expect_continue = false;  // the body is on its way
     used += put_body(bytes.substr(used));
   }
   if (state_ == State::Failed) return used;
-  if (core_->is_done())
+  if (body_done())
     state_ = State::Complete;
   else if (!whole_head.empty())
     keep_head(whole_head);  // the caller's bytes will be gone when the body is complete
@@ -176,26 +177,16 @@ void RequestParser::finish_header() {
 }
 
 std::size_t RequestParser::put_body(std::string_view bytes) {
-  // Beast 1.81 asserts to see the last chunk whole when it sees it again. No chunked body ends
-  // within less than this many bytes.
-  constexpr std::size_t kLastChunk = std::string_view{"0\r\n\r\n"}.size();
-  if (core_->chunked() && bytes.size() < kLastChunk) return 0;
-  error_code error;
-  fed_ = bytes;
-  line_ = bytes.data();
-  const std::size_t used = core_->put(buffer(bytes), error);
-  if (error && error != beast_http::error::need_more) {
-    if (error_status_ == 0) fail(error == beast_http::error::body_limit ? 413 : 400);
-  } else if (core_->chunked()) {
-    // The same limit whether the line of a chunk, or the last one with the trailers, came whole or
-    // not.
-    limit_line(core_->is_done() ? bytes.data() + used - 1 : bytes.data() + bytes.size());
+  if (core_->chunked()) {
+    const std::size_t used = chunks_.put(bytes, body_);
+    if (chunks_.error_status() != 0) fail(chunks_.error_status());
+    return used;
   }
+  error_code error;
+  const std::size_t used = core_->put(buffer(bytes), error);
+  if (error && error != beast_http::error::need_more)
+    fail(error == beast_http::error::body_limit ? 413 : 400);
   return used;
-}
-
-bool RequestParser::limit_line(const char* end) {
-  return static_cast<std::size_t>(end - line_) <= limits_.header_size_max || fail(431);
 }
 
 bool RequestParser::take_request_line(std::string_view method, std::string_view target,
@@ -211,8 +202,8 @@ bool RequestParser::take_request_line(std::string_view method, std::string_view 
 bool RequestParser::take_field(beast_http::field field, std::string_view name,
                                std::string_view value) {
   if (is_folded(name, value)) return fail(400);
-  if (header_done_) return true;  // a trailer: checked, not used
-  if (head_.headers.size() == limits_.header_count_max) return fail(431);
+  if (head_.headers.size() == limits_.header_count_max && limits_.header_count_max != 0)
+    return fail(431);
   head_.headers.push_back({name, value});
   switch (field) {
     case beast_http::field::content_length:
@@ -252,13 +243,6 @@ bool RequestParser::take_expectation(std::string_view value) {
   if (!equals_ignoring_case(value, "100-continue")) return fail(417);
   framing_.expect_continue = true;
   return true;
-}
-
-bool RequestParser::take_chunk_extension(std::string_view extension) {
-  chunk_extension_bytes_ += extension.size();
-  if (chunk_extension_bytes_ > limits_.header_size_max) return fail(413);  // as Node does
-  if (!limit_line(extension.data() + extension.size() + 1)) return false;
-  return is_field_value(extension) || fail(400);
 }
 
 bool RequestParser::take_expect_continue() {
@@ -313,18 +297,6 @@ void RequestParser::Core::on_field_impl(beast_http::field field, string_view nam
 
 std::size_t RequestParser::Core::on_body_impl(string_view bytes, error_code&) {
   owner_.body_.append(bytes.data(), bytes.size());
-  return bytes.size();
-}
-
-void RequestParser::Core::on_chunk_header_impl(std::uint64_t, string_view extension,
-                                               error_code& error) {
-  if (!owner_.take_chunk_extension(to_std(extension)))
-    error = beast_http::error::bad_chunk_extension;
-}
-
-std::size_t RequestParser::Core::on_chunk_body_impl(std::uint64_t, string_view bytes, error_code&) {
-  owner_.body_.append(bytes.data(), bytes.size());
-  owner_.line_ = bytes.data() + bytes.size();
   return bytes.size();
 }
 

@@ -7,7 +7,7 @@
 //
 // Refused beyond what Beast refuses: folded lines; a second or listed Content-Length; any
 // Transfer-Encoding but one `chunked`, or one on HTTP/1.0; a missing, second or malformed Host;
-// targets that are none; control characters in chunk extensions.
+// targets that are none; what http/chunks.h refuses in a chunked body.
 #pragma once
 
 #include <boost/beast/http/basic_parser.hpp>
@@ -19,12 +19,13 @@
 #include <vector>
 
 #include "cohort/http.h"
+#include "http/chunks.h"
 
 namespace cohort::http {
 
 struct ParserLimits {
   std::size_t header_size_max = 16 * 1024;
-  std::size_t header_count_max = 100;
+  std::size_t header_count_max = 1000;  ///< 0: none.
   std::size_t body_size_max = 1024 * 1024;
 };
 
@@ -40,7 +41,10 @@ class RequestParser {
  public:
   enum class State { NeedMore, Complete, Failed };
 
-  explicit RequestParser(const ParserLimits& limits) : limits_{limits} {}
+  explicit RequestParser(const ParserLimits& limits)
+      : limits_{limits},
+        chunks_{{limits.header_size_max, limits.header_size_max, limits.header_count_max,
+                 limits.body_size_max}} {}
   RequestParser(const RequestParser&) = delete;
   RequestParser& operator=(const RequestParser&) = delete;
 
@@ -81,9 +85,9 @@ class RequestParser {
     void on_header_impl(error_code&) override {}
     void on_body_init_impl(const boost::optional<std::uint64_t>&, error_code&) override {}
     std::size_t on_body_impl(string_view bytes, error_code& error) override;
-    void on_chunk_header_impl(std::uint64_t size, string_view extension,
-                              error_code& error) override;
-    std::size_t on_chunk_body_impl(std::uint64_t, string_view bytes, error_code& error) override;
+    // Chunks are not shown to it.
+    void on_chunk_header_impl(std::uint64_t, string_view, error_code&) override {}
+    std::size_t on_chunk_body_impl(std::uint64_t, string_view, error_code&) override { return 0; }
     void on_finish_impl(error_code&) override {}
 
     RequestParser& owner_;
@@ -99,14 +103,13 @@ class RequestParser {
 
   std::size_t put_header(std::string_view bytes);
   std::size_t put_body(std::string_view bytes);
+  bool body_done() const { return core_->is_done() || chunks_.done(); }
   bool feed_header(std::string_view bytes, std::size_t& used);
   void finish_header();
   bool take_request_line(std::string_view method, std::string_view target, int version);
   bool take_field(boost::beast::http::field field, std::string_view name, std::string_view value);
   bool is_folded(std::string_view name, std::string_view value) const;
   bool take_expectation(std::string_view value);
-  bool take_chunk_extension(std::string_view extension);
-  bool limit_line(const char* end);
   void keep_head(std::string_view bytes);
   void rebase(const char* from, const char* to);
   bool fail(int status);
@@ -118,12 +121,11 @@ class RequestParser {
   bool request_line_done_ = false;
   int error_status_ = 0;
   Framing framing_;
-  std::size_t chunk_extension_bytes_ = 0;
   RequestHead head_;
-  const char* line_ = nullptr;  // where the line of the current chunk begins
-  std::string_view fed_;        // what Beast is looking at
-  std::vector<char> partial_;   // the head, if it did not come together with the whole request
-  std::size_t parsed_ = 0;      // of partial_, by Beast
+  std::string_view fed_;       // what Beast is looking at
+  std::vector<char> partial_;  // the head, if it did not come together with the whole request
+  std::size_t parsed_ = 0;     // of partial_, by Beast
+  ChunkDecoder chunks_;
   std::string body_;
 };
 

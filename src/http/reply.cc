@@ -56,8 +56,11 @@ void Reply::begin(const Setup& setup) {
   remaining_ = 0;
 }
 
-void Reply::set_status(int status) {
-  if (!head_fixed_ && status >= kStatusMin && status <= kStatusMax) status_ = status;
+bool Reply::set_status(int status) {
+  if (head_fixed_) return false;
+  const bool possible = status >= kStatusMin && status <= kStatusMax;
+  status_ = possible ? status : 500;
+  return possible;
 }
 
 Result<void> Reply::check(std::string_view name, std::string_view value) const {
@@ -138,12 +141,9 @@ void Reply::remove_header(std::string_view name) {
 Result<void> Reply::write_head(int status, std::initializer_list<Header> headers) {
   if (head_fixed_) return make_error(Errc::InvalidArgument, "write head", "the head was sent");
   Result<void> result;
-  if (status < kStatusMin || status > kStatusMax) {
+  if (!set_status(status))
     result = make_error(Errc::InvalidArgument, "write head " + std::to_string(status),
-                        "a status is a number of 200 to 999");
-    status = 500;
-  }
-  status_ = status;
+                        "the status of an answer is a number of 200 to 999");
   for (const Header& header : headers)
     if (auto set = set_header(header.name, header.value); !set) result = set;
   head_fixed_ = true;

@@ -34,7 +34,8 @@ class Reply {
 
   // Before the head is fixed; the contracts are those of Response.
   int status() const { return status_; }
-  void set_status(int status);
+  /// False, and 500, for what no status is; false, and no change, once the head is fixed.
+  bool set_status(int status);
   Result<void> set_header(std::string_view name, std::string_view value);
   Result<void> append_header(std::string_view name, std::string_view value);
   void remove_header(std::string_view name);

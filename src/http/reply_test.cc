@@ -211,10 +211,12 @@ TEST_F(ReplyTest, NothingChangesAfterWriteHead) {
   EXPECT_TRUE(sent("Content-Length: 4\r\n"));
 }
 
-TEST_F(ReplyTest, StatusesOutsideOfTheRangeAreNotSent) {
-  reply.set_status(101);
-  EXPECT_EQ(reply.status(), 200);
+TEST_F(ReplyTest, StatusesOutsideOfTheRangeAreA500) {
+  EXPECT_FALSE(reply.set_status(101));
+  EXPECT_EQ(reply.status(), 500);
+  EXPECT_TRUE(reply.set_status(204));
   EXPECT_TRUE(refused(reply.write_head(100, {})));
+  EXPECT_FALSE(reply.set_status(101));
   end();
   EXPECT_TRUE(out.starts_with("HTTP/1.1 500 "));
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "cohort/http.h"
+#include "cohort/net.h"
 #include "http/connection.h"
 #include "http/text.h"
 
@@ -46,7 +47,7 @@ Error over() { return make_error(Errc::InvalidArgument, "answer", "it has ended"
 }  // namespace
 
 void Response::status_code(int status) const {
-  if (const auto connection = find()) connection->reply().set_status(status);
+  if (const auto connection = find()) connection->set_status(status);
 }
 
 int Response::status_code() const {
@@ -107,11 +108,17 @@ bool Response::headers_sent() const {
 bool Response::writable_ended() const { return find() == nullptr; }
 
 void Response::on_drain(std::function<void()> callback) const {
-  if (const auto connection = find()) connection->on_drain(std::move(callback));
+  if (!callback) return;
+  if (const auto connection = connection_.lock())
+    connection->on_drain(serial_, std::move(callback));
 }
 
 void Response::on_close(std::function<void()> callback) const {
-  if (const auto connection = find()) connection->on_close(std::move(callback));
+  if (!callback) return;
+  if (const auto connection = find())
+    connection->on_close(std::move(callback));
+  else
+    loop_->post(std::move(callback));
 }
 
 Server Server::listen(std::uint16_t port, std::function<void()> on_listening) const {
@@ -151,6 +158,10 @@ void Server::on_error(std::function<void(const Error&)> handler) const {
 
 Server create_server(net::Host& host, Handler handler, ServerOptions options) {
   return Server{std::make_shared<ServerCore>(host, std::move(handler), options)};
+}
+
+Server create_server(boost::asio::io_context& io, Handler handler, ServerOptions options) {
+  return create_server(net::host(io), std::move(handler), options);
 }
 
 }  // namespace cohort::http

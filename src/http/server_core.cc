@@ -39,21 +39,24 @@ class Ticker : public std::enable_shared_from_this<Ticker> {
 Ticks::Ticks(const ServerOptions& options) {
   constexpr milliseconds kLongest{500};
   constexpr milliseconds kShortest{5};
+  static constexpr std::chrono::hours kForever{24 * 365};
   const milliseconds times[] = {options.headers_timeout,    options.request_timeout,
                                 options.keep_alive_timeout, options.send_timeout,
-                                options.drain_quiet,        options.linger_timeout};
+                                options.half_close_timeout, options.drain_quiet,
+                                options.linger_timeout};
   period = kLongest;
   for (const milliseconds time : times)
     if (time.count() > 0) period = std::min(period, time / 2);
   period = std::max(period, kShortest);
   const auto ticks = [this](milliseconds time) {
-    if (time.count() <= 0) return kNever;
+    if (time.count() <= 0 || time > kForever) return kNever;
     return static_cast<std::uint32_t>((time + period - milliseconds{1}) / period) + 1;
   };
   headers = ticks(options.headers_timeout);
   request = ticks(options.request_timeout);
   keep_alive = ticks(options.keep_alive_timeout);
   send = ticks(options.send_timeout);
+  half_close = options.half_close_timeout.count() > 0 ? ticks(options.half_close_timeout) : 0;
   // An end must come, so these two cannot be disabled.
   drain_quiet = std::max(options.drain_quiet.count() > 0 ? ticks(options.drain_quiet) : 1, 1U);
   linger = options.linger_timeout.count() > 0 ? ticks(options.linger_timeout) : 1;
@@ -61,7 +64,7 @@ Ticks::Ticks(const ServerOptions& options) {
 
 ServerCore::ServerCore(net::Host& host, Handler handler, const ServerOptions& options)
     : host_{host},
-      loop_{host.loop()},
+      loop_{std::make_shared<Loop>(host.loop())},
       handler_{std::move(handler)},
       parser_limits_{options.header_size_max, options.header_count_max, options.body_size_max},
       ticks_{options},
@@ -104,7 +107,7 @@ void ServerCore::listen_failed(const Error& error) {
 
 // Later: the handler may call listen() again, and an exception must not pass through the host.
 void ServerCore::fail_later(Error error) {
-  loop_.post([self = shared_from_this(), error = std::move(error)] {
+  loop_->post([self = shared_from_this(), error = std::move(error)] {
     if (self->on_error_.empty()) throw std::runtime_error{error.message()};
     self->on_error_(error);
   });
@@ -163,7 +166,7 @@ void ServerCore::abandon() {
 
 // Later: the host may be calling us.
 void ServerCore::drop_listener() {
-  loop_.post([listener = std::shared_ptr<net::Listener>{std::move(listener_)}] {});
+  loop_->post([listener = std::shared_ptr<net::Listener>{std::move(listener_)}] {});
 }
 
 void ServerCore::check_ended() {
@@ -171,7 +174,7 @@ void ServerCore::check_ended() {
   if (state_ == State::Ending) drop_listener();
   state_ = State::Idle;
   if (const auto ticker = ticker_.lock()) ticker->stop();
-  for (auto& done : std::exchange(ended_, {})) loop_.post(std::move(done));
+  for (auto& done : std::exchange(ended_, {})) loop_->post(std::move(done));
 }
 
 void ServerCore::join(Connection& connection) {
@@ -180,7 +183,7 @@ void ServerCore::join(Connection& connection) {
   ++counters_.connections;
   publish();
   if (!ticker_.expired()) return;
-  const auto ticker = std::make_shared<Ticker>(*this, loop_);
+  const auto ticker = std::make_shared<Ticker>(*this, loop());
   ticker_ = ticker;
   ticker->start(ticks_.period);
 }

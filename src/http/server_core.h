@@ -34,7 +34,7 @@ struct Ticks {
   explicit Ticks(const ServerOptions& options);
 
   std::chrono::milliseconds period;
-  std::uint32_t headers, request, keep_alive, send, drain_quiet, linger;
+  std::uint32_t headers, request, keep_alive, send, half_close, drain_quiet, linger;
 };
 
 class ServerCore final : public net::ListenerUser, public std::enable_shared_from_this<ServerCore> {
@@ -67,7 +67,9 @@ class ServerCore final : public net::ListenerUser, public std::enable_shared_fro
   void abandon() override;
 
   // For connections.
-  const Loop& loop() const { return loop_; }
+  const Loop& loop() const { return *loop_; }
+  /// For those who may outlive the server.
+  const std::shared_ptr<const Loop>& shared_loop() const { return loop_; }
   const Handler& handler() const { return handler_; }
   const ParserLimits& parser_limits() const { return parser_limits_; }
   const Ticks& ticks() const { return ticks_; }
@@ -98,7 +100,7 @@ class ServerCore final : public net::ListenerUser, public std::enable_shared_fro
   void tick();
 
   net::Host& host_;
-  Loop loop_;
+  std::shared_ptr<const Loop> loop_;  // shared with answers
   Handler handler_;
   ParserLimits parser_limits_;
   Ticks ticks_;
