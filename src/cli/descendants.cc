@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "base/command_line.h"
 #include "base/sys.h"
 #include "cli/wrapper_check.h"
 #include "process/tree.h"

@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/notices.h"
 #include "base/sys.h"
 #include "net/bind.h"
 #include "net/sockaddr.h"
@@ -56,6 +57,9 @@ class Peer final : public HandoffPeer {
 
 class ListenersTest : public testing::Test {
  protected:
+  // What they say is said at once, as by a Cluster.
+  ListenersTest() { Notices::of(io_).run_on(loop_); }
+
   Listeners& listeners(Policy policy, std::optional<std::chrono::milliseconds> rescue_after = {}) {
     return listeners_.emplace(
         loop_, ChosenPolicy{.policy = policy, .rescue_after = rescue_after},

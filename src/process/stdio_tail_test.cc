@@ -13,12 +13,17 @@ namespace {
 
 using Lines = std::vector<std::string>;
 
-OwnFd terminal() {
-  static const OwnFd screen{::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)};
-  ::grantpt(screen.get());
-  ::unlockpt(screen.get());
-  return sys::open(::ptsname(screen.get()), O_RDWR | O_NOCTTY);
-}
+struct Terminal {
+  Terminal() {
+    ::grantpt(screen.get());
+    ::unlockpt(screen.get());
+    fd = sys::open(::ptsname(screen.get()), O_RDWR | O_NOCTTY);
+  }
+  int get() const { return fd.get(); }
+
+  const OwnFd screen{::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)};
+  OwnFd fd;
+};
 
 bool goes_through_us(int fd, StderrWish wish) {
   const auto plan = plan_stderr(fd, wish);
@@ -33,14 +38,14 @@ TEST(StderrPlan, APipeIsPassedOnAndEverythingElseIsTheChildsAsItIs) {
   const TemporaryDirectory directory;
   const OwnFd file = sys::open((directory.path() + "/log").c_str(), O_WRONLY | O_CREAT, 0600);
   const OwnFd null = sys::open("/dev/null", O_WRONLY);
-  const OwnFd tty = terminal();
+  const Terminal tty;
   EXPECT_TRUE(goes_through_us(pipe[1].get(), StderrWish::AsItIs));
   for (const int fd : {sockets[0].get(), file.get(), null.get(), tty.get()})
     EXPECT_FALSE(goes_through_us(fd, StderrWish::AsItIs)) << fd;
 }
 
 TEST(StderrPlan, WhereTheLastLinesAreAskedForOnlyAFileHasThemByItself) {
-  const OwnFd tty = terminal();
+  const Terminal tty;
   EXPECT_TRUE(goes_through_us(tty.get(), StderrWish::LastLines));
   EXPECT_TRUE(goes_through_us(-1, StderrWish::LastLines)) << "ignored";
   const TemporaryDirectory directory;

@@ -97,5 +97,17 @@ TEST(EndingsOfCpp, LoseNoRequestOfTwelveBusyKeepAliveClients) {
     EXPECT_TRUE(reason.starts_with("connect: ")) << report.text();
 }
 
+TEST(EndingsOfCpp, RunTheHandlerOfTheProgramAndFinishTheRequest) {
+  Service service{"node20"};
+  Program& program = service.start_workers(
+      {interop_program("own_handler"), "--port", std::to_string(service.port)}, {.workers = 1});
+  SlowRequest request{service};
+  program.signal(SIGTERM);
+  EXPECT_EQ(request.answer(), "hello world\n");
+  EXPECT_TRUE(stopped_well(program));
+  EXPECT_EQ(service.said(), (Words{"SIGTERM", "request"}));
+}
+
+
 }  // namespace
 }  // namespace harness
