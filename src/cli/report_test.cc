@@ -215,8 +215,8 @@ TEST(Narrator, AWrapperIsNamedWithTheCommandToUseInstead) {
 }
 
 TEST(Narrator, AWrapperOfSomethingThatCannotBeNamedIsExplainedAllTheSame) {
-  const PortHolder holder{.pid = 1, .port = 2, .words = {"node", "--import", "tsx", "x.ts"}};
-  const Report report = Narrator{"npx tsx x.ts", 1}.refused(holder, "/");
+  const PortHolder holder{.pid = 1, .port = 2, .words = {"node"}};
+  const Report report = Narrator{"npx serve", 1}.refused(holder, "/");
   EXPECT_NE(report.text.find("run that program itself"), std::string::npos);
   EXPECT_EQ(report.text.find("cohort run"), std::string::npos);
   EXPECT_FALSE(report.fields.contains("suggestion"));
