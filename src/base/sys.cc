@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/select.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -214,6 +215,19 @@ int access(const char* path, int mode) {
 int poll(int fd, short events, int timeout_ms) {
   pollfd entry{fd, events, 0};
   const int ready = call([&] { return ::poll(&entry, 1, timeout_ms); });
+  // The kernel refuses more entries than RLIMIT_NOFILE, which may be 0; select does not.
+  if (ready == -1 && errno == EINVAL && fd >= 0 && fd < FD_SETSIZE) {
+    fd_set readable, writable;
+    FD_ZERO(&readable);
+    FD_ZERO(&writable);
+    if ((events & POLLIN) != 0) FD_SET(fd, &readable);
+    if ((events & POLLOUT) != 0) FD_SET(fd, &writable);
+    timeval patience{timeout_ms / 1000, timeout_ms % 1000 * 1000};
+    timeval* const until = timeout_ms < 0 ? nullptr : &patience;
+    if (call([&] { return ::select(fd + 1, &readable, &writable, nullptr, until); }) == -1)
+      return -1;
+    return (FD_ISSET(fd, &readable) ? POLLIN : 0) | (FD_ISSET(fd, &writable) ? POLLOUT : 0);
+  }
   return ready == 1 ? entry.revents : ready;
 }
 

@@ -5,9 +5,11 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <future>
 #include <iostream>
 
 #include "base/callback_scope.h"
@@ -199,6 +201,25 @@ struct Cluster::Impl {
     finish_notices(io);
   }
 
+  // Where other threads may run the loop, what is theirs is not touched beside them.
+  void flush_in_turn() {
+    if (own_io) return flush();
+    constexpr std::chrono::milliseconds kIfAnybodyRunsIt{200};
+    const auto taken = std::make_shared<std::atomic_flag>();
+    const auto done = std::make_shared<std::promise<void>>();
+    auto flushed = done->get_future();
+    loop.post([this, taken, done] {
+      if (taken->test_and_set()) return;
+      flush();
+      done->set_value();
+    });
+    if (flushed.wait_for(kIfAnybodyRunsIt) == std::future_status::ready) return;
+    if (taken->test_and_set())
+      flushed.wait();
+    else
+      flush();
+  }
+
   int run() {
     try {
       // In the loop, where the count of outstanding work cannot reach zero meanwhile.
@@ -214,8 +235,14 @@ struct Cluster::Impl {
     } catch (...) {
       cluster::print_uncaught(std::current_exception());
       exit_code = 1;
+      flush_in_turn();
+      return leave();
     }
     flush();
+    return leave();
+  }
+
+  int leave() {
     std::cout.flush();
     std::fflush(stdout);
     return exit_code;

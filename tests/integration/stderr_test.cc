@@ -182,7 +182,7 @@ TEST_F(Stderr, AReaderThatComesLateFindsTheLinesInOrder) {
   EXPECT_TRUE(program->exits_with(0));
   EXPECT_TRUE(std::regex_search(
       text.substr(text.find_first_not_of('.')),
-      std::regex{"^cohort: 1 worker.*\n(cohort: .*\n)*cohort: stopping.*\ncohort: stopped\n$"}))
+      std::regex{"^cohort: 1 worker.*\n(cohort: .*\n)*cohort: stopping.*\n(cohort: .*\n)*cohort: stopped\n$"}))
       << text.substr(text.find_first_not_of('.'));
 }
 

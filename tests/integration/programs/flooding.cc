@@ -21,6 +21,12 @@ std::size_t resident_megabytes(pid_t pid) {
   return resident * 4096 / 1'000'000;
 }
 
+// A worker that is told to go on before it has stopped itself would stay stopped.
+void wait_until_stopped(pid_t pid) {
+  for (std::string stat; stat.find(") T ") == std::string::npos;)
+    std::getline(std::ifstream{"/proc/" + std::to_string(pid) + "/stat"}, stat);
+}
+
 int be_worker(cohort::Cluster& cluster, bool early) {
   const cohort::Worker self = cluster.worker();
   const auto count = std::make_shared<int>(0);
@@ -81,6 +87,7 @@ int main(int argc, char** argv) {
     timer.cancel();
     std::cout << "primary " << grown(::getpid(), before[0]) << " MB\n"
               << "worker " << grown(worker.process().pid(), before[1]) << " MB\n";
+    if (!early) wait_until_stopped(worker.process().pid());
     ::kill(worker.process().pid(), early ? SIGUSR1 : SIGCONT);
   });
   worker.on_drain([&] {
