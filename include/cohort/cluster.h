@@ -289,8 +289,8 @@ class Cluster {
   void on_disconnect(std::function<void(Worker)> handler);
   void on_exit(std::function<void(Worker, const Exit&)> handler);
   /// Beyond Node, on either side: what the library has to say, from anything that runs on this
-  /// loop. Without a handler it is written to stderr, as `cohort: TEXT`, which never blocks: 256 KiB
-  /// wait for a slow reader, then lines are dropped, counted and said.
+  /// loop. Without a handler it is written to stderr, as `cohort: TEXT`, which never blocks: 256
+  /// KiB wait for a slow reader, then lines are dropped, counted and said.
   void on_notice(std::function<void(const Notice&)> handler);
 
  private:

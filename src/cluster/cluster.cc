@@ -1,11 +1,11 @@
 // The public Cluster: one side or the other, timers, signals, and how the loop ends.
 #include "cohort/cluster.h"
 
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
-#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>

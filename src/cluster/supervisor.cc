@@ -90,7 +90,6 @@ struct Step {
     const std::size_t before = state.places.size();
     state.places.resize(keep.count);
     for (std::size_t i = before; i < keep.count; ++i) state.places[i].due = now;
-    fork_due(state, now, actions);
   }
 
   void operator()(const event::Forked& forked) {
@@ -121,10 +120,7 @@ struct Step {
     if (exited.leaves_some) state.left.insert(exited.worker);
     if (live.place) vacate(*live.place, live);
     if (state.phase == Phase::Killing && exited.leaves_some) actions.push_back(action::KillAll{});
-    if (state.phase == Phase::Running)
-      fork_due(state, now, actions);
-    else
-      finish_if_empty(state, actions);
+    if (state.phase != Phase::Running) finish_if_empty(state, actions);
   }
 
   void operator()(const event::Vanished& vanished) {
@@ -137,7 +133,6 @@ struct Step {
     if (found == state.live.end()) return;
     found->second.accepts = true;
     if (found->second.left && !found->second.ends) state.comes_back = true;
-    fork_due(state, now, actions);
   }
 
   void operator()(const event::Closed& closed) {
@@ -148,7 +143,6 @@ struct Step {
     if (state.phase != Phase::Running) return;
     live.closed = now;
     decide(closed.worker, live);
-    fork_due(state, now, actions);
   }
 
   void operator()(const event::Ends& ends) {
@@ -157,7 +151,6 @@ struct Step {
     found->second.ends = true;
     if (state.phase != Phase::Running) return;
     decide(ends.worker, found->second);
-    fork_due(state, now, actions);
   }
 
   // Whether it leaves, or closed a port for good, where that is known by now.
@@ -206,7 +199,6 @@ struct Step {
       return kill_all(state, actions);
     if (state.phase == Phase::Running)
       for (auto& [id, live] : state.live) decide(id, live);
-    fork_due(state, now, actions);
   }
 };
 
@@ -215,6 +207,9 @@ struct Step {
 std::vector<SupervisorAction> step(Supervisor& state, const SupervisorEvent& event, TimePoint now) {
   Step step{state, now, {}};
   std::visit(step, event);
+  // Whatever happened: what is due by now. But not within the forks of the step before.
+  const bool forks = std::holds_alternative<event::Forked>(event);
+  if (!forks && !std::holds_alternative<event::Ready>(event)) fork_due(state, now, step.actions);
   return std::move(step.actions);
 }
 

@@ -123,9 +123,9 @@ struct Terminate {};   ///< TERM or INT. The second one kills.
 struct TimePassed {};  ///< A wake-up that was asked for, or any other moment.
 }  // namespace event
 
-using SupervisorEvent = std::variant<event::Keep, event::Forked, event::Ready, event::Opened,
-                                     event::Closed, event::Ends, event::Exited, event::Vanished,
-                                     event::Terminate, event::TimePassed>;
+using SupervisorEvent =
+    std::variant<event::Keep, event::Forked, event::Ready, event::Opened, event::Closed,
+                 event::Ends, event::Exited, event::Vanished, event::Terminate, event::TimePassed>;
 
 namespace action {
 struct Fork {

@@ -154,12 +154,12 @@ over     | time passed | over     |
 
 TEST(Supervisor, EveryPhaseTakesEveryEvent) {
   const std::map<std::string, SupervisorEvent> events = {
-      {"keep 3", event::Keep{3}},           {"keep 0", event::Keep{0}},
-      {"forked 9", event::Forked{9, {}}},   {"ready 1", event::Ready{1}},
-      {"opened 1", event::Opened{1}},       {"closed 1", event::Closed{1, false}},
-      {"ends 1", event::Ends{1}},           {"exited 1", event::Exited{1}},
-      {"exited 7", event::Exited{7}},       {"leaves 1", event::Exited{1, true}},
-      {"vanished 7", event::Vanished{7}},   {"terminate", event::Terminate{}},
+      {"keep 3", event::Keep{3}},          {"keep 0", event::Keep{0}},
+      {"forked 9", event::Forked{9, {}}},  {"ready 1", event::Ready{1}},
+      {"opened 1", event::Opened{1}},      {"closed 1", event::Closed{1, false}},
+      {"ends 1", event::Ends{1}},          {"exited 1", event::Exited{1}},
+      {"exited 7", event::Exited{7}},      {"leaves 1", event::Exited{1, true}},
+      {"vanished 7", event::Vanished{7}},  {"terminate", event::Terminate{}},
       {"time passed", event::TimePassed{}}};
   std::string actual = "\n";
   for (const Phase phase : {Phase::Running, Phase::Draining, Phase::Killing, Phase::Over}) {

@@ -180,9 +180,9 @@ TEST_F(Stderr, AReaderThatComesLateFindsTheLinesInOrder) {
   outlet.close_writer();
   const std::string text = outlet.read_all(4096, 0ms);
   EXPECT_TRUE(program->exits_with(0));
-  EXPECT_TRUE(std::regex_search(
-      text.substr(text.find_first_not_of('.')),
-      std::regex{"^cohort: 1 worker.*\n(cohort: .*\n)*cohort: stopping.*\n(cohort: .*\n)*cohort: stopped\n$"}))
+  EXPECT_TRUE(std::regex_search(text.substr(text.find_first_not_of('.')),
+                                std::regex{"^cohort: 1 worker.*\n(cohort: .*\n)*cohort: "
+                                           "stopping.*\n(cohort: .*\n)*cohort: stopped\n$"}))
       << text.substr(text.find_first_not_of('.'));
 }
 

@@ -108,6 +108,5 @@ TEST(EndingsOfCpp, RunTheHandlerOfTheProgramAndFinishTheRequest) {
   EXPECT_EQ(service.said(), (Words{"SIGTERM", "request"}));
 }
 
-
 }  // namespace
 }  // namespace harness

@@ -51,8 +51,12 @@ TEST(Simulation, EveryPhaseSeesEveryEvent) {
   const auto& phases = coverage_of_many_seeds().phases;
   for (const auto phase : {Supervisor::Phase::Running, Supervisor::Phase::Draining,
                            Supervisor::Phase::Killing, Supervisor::Phase::Over})
-    for (std::size_t event = 0; event < std::variant_size_v<SupervisorEvent>; ++event)
+    for (std::size_t event = 0; event < std::variant_size_v<SupervisorEvent>; ++event) {
+      // Who was told to end is not answered any more.
+      const bool opens = event == SupervisorEvent{cluster::event::Opened{}}.index();
+      if (phase == Supervisor::Phase::Draining && opens) continue;
       EXPECT_TRUE(phases.contains({phase, event})) << static_cast<int>(phase) << " / " << event;
+    }
 }
 
 TEST(Simulation, EveryKindOfEndIsMet) {
