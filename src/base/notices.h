@@ -64,6 +64,7 @@ class Notices : public boost::asio::execution_context::service {
   void shutdown() override {
     handlers_.clear();
     stderr_.reset();
+    loop_.reset();  // its strand belongs to a service that may be gone sooner
   }
   void deliver(const Remark& remark);
 
