@@ -1,6 +1,7 @@
 #include "process/child_watch.h"
 
 #include <poll.h>
+#include <sys/wait.h>
 
 #include <cerrno>
 #include <chrono>
@@ -32,11 +33,21 @@ void ChildWatch::wait() {
   watch_->wait_readable([this] { reap(); });
 }
 
+// A wake-up does not say so: Asio may report a descriptor whose predecessor was ready in the same
+// turn, and a debugger that traces the child sees the end first.
+bool ChildWatch::has_ended() const {
+  siginfo_t info{};
+  const int found =
+      sys::wait_child(P_PIDFD, static_cast<id_t>(watch_->fd()), info, WEXITED | WNOWAIT);
+  return found != 0;  // -1: somebody else took its status
+}
+
 void ChildWatch::reap() {
+  if (!has_ended()) return wait();
   // Before it is reaped: its number is the group's.
   if (ends_ == Ends::WithItsGroup) signal_group(SIGTERM);
   const std::optional<Exit> exit = try_reap(watch_->fd());
-  if (!exit) return wait();  // a debugger that traces the child sees the end first
+  if (!exit) return wait();
   OwnFd pidfd = watch_->release();
   watch_.reset();
   // Nothing is sent: should the number belong to others by now, they do not notice.

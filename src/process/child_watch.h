@@ -53,6 +53,7 @@ class ChildWatch {
 
  private:
   void wait();
+  bool has_ended() const;
   void reap();
 
   const Loop& loop_;

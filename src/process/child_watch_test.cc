@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <array>
 #include <csignal>
 #include <list>
 
@@ -98,6 +99,32 @@ TEST_F(ChildWatchTest, MayBeDestroyedByItsCallback) {
   });
   io_.run_for(30s);
   EXPECT_EQ(seen, large_capture);
+}
+
+// Asio reports a descriptor as ready whose predecessor was, when both fall into one turn.
+TEST_F(ChildWatchTest, AWakeUpThatWasForAnotherDoesNotReachALivingChildsGroup) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  const OwnFd writer{ends[1]};
+  ASSERT_EQ(::write(ends[1], "x", 1), 1);
+  Watch first{loop_, OwnFd{ends[0]}};
+  Child ended = exiting(0);
+  ASSERT_TRUE(ends_within(ended.pidfd.get(), 30s));
+  const pid_t unreaped = ended.pid;
+  auto replaced = std::make_unique<ChildWatch>(loop_, std::move(ended), [](const Exit&) {});
+  SpawnRequest request = program_request("sleep", {"100"});
+  request.new_session = true;
+  std::unique_ptr<ChildWatch> living;
+  bool called = false;
+  first.wait_readable([&] {
+    replaced.reset();
+    living = std::make_unique<ChildWatch>(
+        loop_, start(request), [&](const Exit&) { called = true; }, ChildWatch::Ends::WithItsGroup);
+  });
+  io_.run_for(300ms);
+  EXPECT_FALSE(called) << "the child that lives was sent TERM";
+  living->kill_and_reap();
+  EXPECT_EQ(::waitpid(unreaped, nullptr, 0), unreaped);
 }
 
 TEST_F(ChildWatchTest, DestroyedFirstDoesNotCallBack) {

@@ -265,12 +265,11 @@ TEST_P(StderrWithNode, ATerminalIsTheWorkersTerminal) {
   folder_.write("tty.js", R"(
     // As text: console.log colours values on a terminal.
     console.log(`out ${process.stdout.isTTY} ${process.stdout.columns}`);
-    console.log(`err ${process.stderr.isTTY} ${process.stderr.columns} ${process.stderr.hasColors()}`);
+    console.log(`err ${process.stderr.isTTY} ${process.stderr.columns} ${process.stderr.hasColors({TERM: 'xterm'})}`);
     setInterval(() => {}, 1e6);
   )");
   ProgramOptions terminal = options();
   terminal.terminal = true;
-  terminal.env.emplace_back("TERM", "xterm");
   Program program{{command(), "run", "-w", "1", "tty.js"}, terminal};
   EXPECT_TRUE(program.wait_for_line("out true 80"));
   EXPECT_TRUE(program.wait_for_line("err true 80 true"));
