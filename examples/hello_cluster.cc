@@ -7,6 +7,7 @@
 #include <chrono>
 #include <iostream>
 #include <map>
+#include <tuple>
 
 #include "flags.h"
 
@@ -37,7 +38,7 @@ int main(int argc, char** argv) {
       });
   } else {
     cohort::http::create_server(cluster, [&](const auto& /*req*/, auto& res) {
-      res.write_head(200);
+      std::ignore = res.write_head(200);
       res.end("hello world\n");
       cluster.worker().send({{"cmd", "notifyRequest"}});
     }).listen(flags.port(8000));

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 
 #include "flags.h"
 
@@ -37,7 +38,7 @@ int main(int argc, char** argv) {
     const std::string body = "slot " + (slot ? std::to_string(*slot) : "none") + ", worker " +
                              std::to_string(self.id()) + '\n';
     cohort::http::create_server(cluster, [body](const auto& /*req*/, auto& res) {
-      res.set_header("Connection", "close");
+      std::ignore = res.set_header("Connection", "close");
       res.end(body);
     }).listen(flags.port(8000));
   }

@@ -21,6 +21,7 @@
 #include <utility>
 
 #include "cohort/address.h"
+#include "cohort/callback.h"
 #include "cohort/error.h"
 #include "cohort/fd.h"
 #include "cohort/listen_options.h"
@@ -103,10 +104,10 @@ class Connections {
   void close() const;
   /// With the real port; `Address{}` while it does not listen.
   Address address() const;
-  void on_listening(std::function<void(const Address&)> handler) const;
+  void on_listening(Callback<void(const Address&)> handler) const;
   /// The address could not be had. Without a handler the error leaves the loop as a
   /// std::runtime_error: the process ends, as in Node.
-  void on_error(std::function<void(const Error&)> handler) const;
+  void on_error(Callback<void(const Error&)> handler) const;
 
  private:
   std::shared_ptr<ConnectionsImpl> impl_;  // shared by handles and the host
@@ -116,7 +117,7 @@ class Connections {
 /// before you close it: a primary that handed it over may hold a copy for a moment. What becomes of
 /// it is yours: when the process is told to end it stops listening and waits for nothing.
 Connections on_connection(net::Host& host, const Address& address,
-                          std::function<void(OwnFd fd, const Address& peer)> adopt,
+                          Callback<void(OwnFd fd, const Address& peer)> adopt,
                           const ListenOptions& options = {});
 
 /// A listening descriptor, where there is one: in a process without a primary, and under policies

@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 
+#include "cohort/callback.h"
 #include "cohort/error.h"
 #include "cohort/value.h"
 
@@ -40,7 +41,7 @@ class Reply {
   /// Whether the caller has given up, or is gone. An answer is then dropped.
   bool cancelled() const;
   /// Called when that happens; not after an answer.
-  void on_cancel(std::function<void()> handler) const;
+  void on_cancel(Callback<void()> handler) const;
 
  private:
   std::shared_ptr<Impl> impl_;

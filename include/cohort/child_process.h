@@ -37,6 +37,7 @@
 #include <variant>
 #include <vector>
 
+#include "cohort/callback.h"
 #include "cohort/error.h"
 #include "cohort/exit.h"
 #include "cohort/handle.h"
@@ -123,7 +124,7 @@ class ChildStream {
   /// Sends `data`, copying what the system does not take at once. False if more than 64 KiB wait:
   /// stop until `on_drain`. `done` is called once, later: with nothing when the system has taken
   /// all of it, else with the reason (EPIPE after `end` or if the child reads no more).
-  bool write(std::string_view data, std::function<void(std::optional<Error>)> done = {}) const;
+  bool write(std::string_view data, Callback<void(std::optional<Error>)> done = {}) const;
   /// Sends `data`; the child sees the end of the stream after it.
   void end(std::string_view data = {}) const;
   /// Closes at once, in both directions.
@@ -132,15 +133,15 @@ class ChildStream {
   void pause() const;
   void resume() const;
   /// The child's bytes, valid during the call. Reading starts with the first handler.
-  void on_data(std::function<void(std::string_view)> handler) const;
+  void on_data(Callback<void(std::string_view)> handler) const;
   /// Everything was delivered, and no process holds the other end any more. Only noticed while the
   /// stream is read or once the child has exited. Not emitted after `destroy`.
-  void on_end(std::function<void()> handler) const;
+  void on_end(Callback<void()> handler) const;
   /// Everything that waited was written, after a `write` that returned false.
-  void on_drain(std::function<void()> handler) const;
+  void on_drain(Callback<void()> handler) const;
   /// A write failed (EPIPE). Without a handler it is only the result of `write`, where Node's
   /// process ends.
-  void on_error(std::function<void(const Error&)> handler) const;
+  void on_error(Callback<void(const Error&)> handler) const;
 
   /// Not ended and not destroyed.
   bool readable() const;
@@ -358,11 +359,11 @@ class ChildProcess {
   /// Sends a message to the child. Never blocks. Messages arrive in the order in which the calls
   /// return, and before the channel ends. `done` is called once, later: with nothing when the
   /// message was handed to the system, else with the reason. Any thread.
-  SendResult send(const Value& message, std::function<void(std::optional<Error>)> done = {}) const;
+  SendResult send(const Value& message, Callback<void(std::optional<Error>)> done = {}) const;
   /// With a descriptor: `Worker::send` says how. A child is taken for a Node process: it gets
   /// sockets and pipes only.
   SendResult send(const Value& message, Handle handle,
-                  std::function<void(std::optional<Error>, Handle)> done = {}) const;
+                  Callback<void(std::optional<Error>, Handle)> done = {}) const;
   /// Closes the channel once what was sent is written; the child sees the end of it. An error
   /// (ChannelClosed) if it is not connected.
   Result<void> disconnect() const;
@@ -378,26 +379,26 @@ class ChildProcess {
   // Events, in this order; a handler stays until `close`. Several are called in the order of
   // addition.
   /// It runs.
-  void on_spawn(std::function<void()> handler) const;
+  void on_spawn(Callback<void()> handler) const;
   /// It could not be started; a signal could not be sent; `stop` was requested (ECANCELED, only
   /// where there is a handler). Without a handler, and without an operation that waits, the error
   /// leaves the loop as a std::runtime_error: the process ends, as in Node.
-  void on_error(std::function<void(const Error&)> handler) const;
+  void on_error(Callback<void(const Error&)> handler) const;
   /// Messages that arrive before the first handler wait for it.
-  void on_message(std::function<void(const Value&)> handler) const;
+  void on_message(Callback<void(const Value&)> handler) const;
   /// The same, with the descriptor that came along, or none. The first handler that moves it out
   /// owns it; one that nobody takes is closed.
-  void on_message(std::function<void(const Value&, Handle&)> handler) const;
+  void on_message(Callback<void(const Value&, Handle&)> handler) const;
   /// Little waits to be sent again (64 KiB or less), after a `send` that said false.
-  void on_drain(std::function<void()> handler) const;
+  void on_drain(Callback<void()> handler) const;
   /// The channel is closed, by either side.
-  void on_disconnect(std::function<void()> handler) const;
+  void on_disconnect(Callback<void()> handler) const;
   /// It has ended; its streams may still be open. After every message that it sent. Not for one
   /// that could not be started.
-  void on_exit(std::function<void(const Exit&)> handler) const;
+  void on_exit(Callback<void(const Exit&)> handler) const;
   /// The last event: it has ended, and so has all its output and the channel. Also for a child that
   /// could not be started, and after an own `disconnect()`, where Node has a hole.
-  void on_close(std::function<void(const Exit&)> handler) const;
+  void on_close(Callback<void(const Exit&)> handler) const;
 
   // The same, awaited once: `Exit e = co_await child.async_exit(asio::use_awaitable);` They
   // complete at once if the child is that far already, and with the error if it could not be
@@ -470,7 +471,7 @@ ChildProcess spawn(const LoopRef& loop, const std::string& file,
 ChildProcess fork(const LoopRef& loop, const std::string& module,
                   const std::vector<std::string>& args = {}, const SpawnOptions& options = {});
 
-using OnOutput = std::function<void(const Output&)>;
+using OnOutput = Callback<void(const Output&)>;
 /// Runs a command of the shell and collects what it prints; `done` is called once, after `close`,
 /// whatever happened. stdio is always pipes. After a kill by timeout, `max_buffer` or `stop`, only
 /// the exit is waited for.

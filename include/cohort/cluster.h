@@ -26,6 +26,7 @@
 #include <variant>
 #include <vector>
 
+#include "cohort/callback.h"
 #include "cohort/child_process.h"
 #include "cohort/serialization.h"
 #include "cohort/worker.h"
@@ -187,7 +188,7 @@ class Cluster {
   /// Node's old name of `setup_primary`.
   void setup_master(const Settings& settings = {}) { setup_primary(settings); }
   /// `disconnect()` on every worker; `done` is called when all are gone and every port is closed.
-  void disconnect(std::function<void()> done = {});
+  void disconnect(Callback<void()> done = {});
 
   /// Keeps `count` workers running: forks them, replaces the dead after 100 ms, doubling to 10 s
   /// while a place keeps failing and starting over after 10 s of health. If no worker was ever
@@ -214,7 +215,7 @@ class Cluster {
   /// without. Called in the primary, for each connection: it must not block. What it throws ends
   /// `run()`; the connection goes to any worker. As above once decided. Throws
   /// std::invalid_argument for an empty function.
-  void set_policy(std::function<std::optional<std::size_t>(const Arrival&)> pick,
+  void set_policy(Callback<std::optional<std::size_t>(const Arrival&)> pick,
                   std::size_t peek_size = 0);
   Policy policy() const;
   /// Under Adaptive: how many of the new connections a slot gets, beside the others, while its
@@ -234,15 +235,14 @@ class Cluster {
   /// task returns the result, or takes a Reply to answer later; what it throws (std::exception)
   /// fails the call. A second one of the same name replaces the first. In a child, having a method
   /// keeps the loop running, as a handler of messages does.
-  void handle(const std::string& method, std::function<Value(const Value& params)> task);
-  void handle(const std::string& method,
-              std::function<void(const Value& params, Reply reply)> task);
+  void handle(const std::string& method, Callback<Value(const Value& params)> task);
+  void handle(const std::string& method, Callback<void(const Value& params, Reply reply)> task);
   /// Sends a message to every worker (in a worker: to the others too, through the primary, but not
   /// to the primary itself). In the primary, how many took it; in a worker, 1 if the primary did.
   std::size_t broadcast(const Value& message);
   /// Calls `handler` for what anybody in the cluster publishes under `topic`, this process
   /// included. There are no patterns, and what was published before is not repeated.
-  void subscribe(const std::string& topic, std::function<void(const Value& data)> handler);
+  void subscribe(const std::string& topic, Callback<void(const Value& data)> handler);
   /// Drops this process's handlers of the topic.
   void unsubscribe(const std::string& topic);
   /// To every subscriber, in the order in which the primary got it. Fails in a worker whose primary
@@ -256,8 +256,8 @@ class Cluster {
 
   // Both sides.
 
-  Timer set_interval(std::chrono::milliseconds period, std::function<void()> task);
-  Timer set_timeout(std::chrono::milliseconds delay, std::function<void()> task);
+  Timer set_interval(std::chrono::milliseconds period, Callback<void()> task);
+  Timer set_timeout(std::chrono::milliseconds delay, Callback<void()> task);
 
   /// Runs the loop until nothing is left to do, and returns the exit code. TERM and INT drain:
   /// workers finish what they serve, for `drain_timeout` at most; a second one, 100 ms later or
@@ -276,22 +276,22 @@ class Cluster {
 
   // Events of all workers, with Node's arguments. Each is emitted on the worker first, then here,
   // but for `message`, which the cluster gets first, as in Node.
-  void on_setup(std::function<void(const Settings&)> handler);
-  void on_fork(std::function<void(Worker)> handler);
-  void on_online(std::function<void(Worker)> handler);
-  void on_listening(std::function<void(Worker, const Address&)> handler);
+  void on_setup(Callback<void(const Settings&)> handler);
+  void on_fork(Callback<void(Worker)> handler);
+  void on_online(Callback<void(Worker)> handler);
+  void on_listening(Callback<void(Worker, const Address&)> handler);
   /// Beyond Node, in the primary: how the connections of a port come to the workers, and why so, in
   /// half a sentence. Whenever a port was opened, as soon as it is decided: where workers have
   /// queues of their own a quarter of a second after the first one listens.
-  void on_policy(std::function<void(const Address&, Policy, std::string_view why)> handler);
-  void on_message(std::function<void(Worker, const Value&)> handler);
-  void on_message(std::function<void(Worker, const Value&, Handle&)> handler);
-  void on_disconnect(std::function<void(Worker)> handler);
-  void on_exit(std::function<void(Worker, const Exit&)> handler);
+  void on_policy(Callback<void(const Address&, Policy, std::string_view why)> handler);
+  void on_message(Callback<void(Worker, const Value&)> handler);
+  void on_message(Callback<void(Worker, const Value&, Handle&)> handler);
+  void on_disconnect(Callback<void(Worker)> handler);
+  void on_exit(Callback<void(Worker, const Exit&)> handler);
   /// Beyond Node, on either side: what the library has to say, from anything that runs on this
   /// loop. Without a handler it is written to stderr, as `cohort: TEXT`, which never blocks: 256
   /// KiB wait for a slow reader, then lines are dropped, counted and said.
-  void on_notice(std::function<void(const Notice&)> handler);
+  void on_notice(Callback<void(const Notice&)> handler);
 
  private:
   struct Impl;

@@ -5,6 +5,7 @@
 #include "cohort/acceptor.h"
 #include "cohort/address.h"
 #include "cohort/call.h"
+#include "cohort/callback.h"
 #include "cohort/child_process.h"
 #include "cohort/cluster.h"
 #include "cohort/error.h"

@@ -70,9 +70,14 @@ class Exception : public boost::system::system_error {
   std::string text_;
 };
 
-/// A value or an Error. `value()` on an error throws an Exception; test first.
+/// A value or an Error: a boost::system::result. `value()` on an error throws an Exception; test
+/// first. The compiler warns where a call's Result is dropped: what need not be known is said to be
+/// so (`std::ignore = child.disconnect();`).
 template <class T>
-using Result = boost::system::result<T, Error>;
+class [[nodiscard]] Result : public boost::system::result<T, Error> {
+ public:
+  using boost::system::result<T, Error>::result;
+};
 
 /// What `Result<T>::value()` does when there is none.
 [[noreturn]] void throw_exception_from_error(const Error& error,

@@ -25,6 +25,7 @@
 #include <utility>
 
 #include "cohort/address.h"
+#include "cohort/callback.h"
 #include "cohort/error.h"
 #include "cohort/handle.h"
 #include "cohort/listen_options.h"
@@ -122,10 +123,10 @@ class Response {
   /// Once, when all that a false `write` left waiting has been handed to the system, or after `end`
   /// when the last of the answer has been; not if the client is gone before. Several are kept, here
   /// and below, and called in the order of addition.
-  void on_drain(std::function<void()> callback) const;
+  void on_drain(Callback<void()> callback) const;
   /// Once, when the answer has ended, or earlier if the client is gone (see
   /// `ServerOptions::half_close_timeout`). One that is added later is called in the next turn.
-  void on_close(std::function<void()> callback) const;
+  void on_close(Callback<void()> callback) const;
 
  private:
   std::shared_ptr<Connection> find() const;
@@ -135,7 +136,7 @@ class Response {
   std::uint64_t serial_;
 };
 
-using Handler = std::function<void(const Request&, Response&)>;
+using Handler = Callback<void(const Request&, Response&)>;
 
 /// Names and defaults are Node's, where Node has them. Times are checked every half second, so that
 /// they end up to a second late, never early; 0 disables one.
@@ -193,10 +194,10 @@ class Server {
   /// tells. `on_listening` is called once it does. Failures go to `on_error`; without a handler
   /// they end the process as in Node: `cluster.run()` prints
   /// `Uncaught std::runtime_error: listen 127.0.0.1:80: ...` and returns 1.
-  Server listen(std::uint16_t port, std::function<void()> on_listening = {}) const;
-  Server listen(const Address& address, std::function<void()> on_listening = {}) const;
+  Server listen(std::uint16_t port, Callback<void()> on_listening = {}) const;
+  Server listen(const Address& address, Callback<void()> on_listening = {}) const;
   Server listen(const Address& address, const ListenOptions& options,
-                std::function<void()> on_listening = {}) const;
+                Callback<void()> on_listening = {}) const;
   /// A connection that another process sent (`Worker::on_message`) becomes one of this server's, as
   /// if it had accepted it, whether it listens or not; its head is read first. Anything else is
   /// closed.
@@ -204,7 +205,7 @@ class Server {
   /// Stops accepting and lets the connections finish: a request in progress is answered with
   /// `Connection: close`, and so is the next one of an idle connection, which is closed if none
   /// comes for `drain_quiet`. Then `closed` is called.
-  void close(std::function<void()> closed = {}) const;
+  void close(Callback<void()> closed = {}) const;
   bool listening() const;
   /// Where it listens, with the real port; `Address{}` unless `listening()`.
   Address address() const;
@@ -212,8 +213,8 @@ class Server {
   void max_connections(std::size_t limit) const;
   ServerStats stats() const;
 
-  void on_listening(std::function<void()> handler) const;
-  void on_error(std::function<void(const Error&)> handler) const;
+  void on_listening(Callback<void()> handler) const;
+  void on_error(Callback<void(const Error&)> handler) const;
 
  private:
   std::shared_ptr<ServerCore> core_;  // shared with the host while it listens, and its connections

@@ -21,6 +21,7 @@
 #include <string_view>
 
 #include "cohort/address.h"
+#include "cohort/callback.h"
 #include "cohort/error.h"
 #include "cohort/handle.h"
 #include "cohort/listen_options.h"
@@ -49,7 +50,7 @@ class Socket {
   /// Sends `data`, copying what the system does not take at once. False if more than 64 KiB wait:
   /// stop until `on_drain`. `done` is called once, later: with nothing when the system has taken
   /// all of it, else with the reason (EPIPE after `end`, ECANCELED after `destroy`).
-  bool write(std::string_view data, std::function<void(std::optional<Error>)> done = {}) const;
+  bool write(std::string_view data, Callback<void(std::optional<Error>)> done = {}) const;
   /// Sends `data`, then half-closes: the peer sees the end of the stream, and may still send.
   void end(std::string_view data = {}) const;
   /// Closes at once. What was not sent is lost.
@@ -65,7 +66,7 @@ class Socket {
   void resume() const;
   /// Calls `handler` when nothing was read or written for `idle`; the connection stays open. Again
   /// only after new activity. 0 switches it off.
-  void set_timeout(std::chrono::milliseconds idle, std::function<void()> handler = {}) const;
+  void set_timeout(std::chrono::milliseconds idle, Callback<void()> handler = {}) const;
 
   /// Once the socket is closed, these are `Address{}` unless they had been asked for before; also
   /// for the peer on a Unix socket, which has no name.
@@ -76,17 +77,17 @@ class Socket {
   std::uint64_t bytes_written() const;
 
   // Events. The bytes of `on_data` are valid during the call.
-  void on_data(std::function<void(std::string_view)> handler) const;
+  void on_data(Callback<void(std::string_view)> handler) const;
   /// The peer ended its side. Unless the server allows half-open connections, ours follows by
   /// itself when everything was written.
-  void on_end(std::function<void()> handler) const;
+  void on_end(Callback<void()> handler) const;
   /// Everything that waited was written, after a `write` that returned false.
-  void on_drain(std::function<void()> handler) const;
+  void on_drain(Callback<void()> handler) const;
   /// The connection broke; `on_close` follows. Without a handler it just closes, where Node's
   /// process ends.
-  void on_error(std::function<void(const Error&)> handler) const;
+  void on_error(Callback<void(const Error&)> handler) const;
   /// The last event.
-  void on_close(std::function<void()> handler) const;
+  void on_close(Callback<void()> handler) const;
 
   friend bool operator==(const Socket&, const Socket&) = default;
 
@@ -108,12 +109,12 @@ class Server {
   /// Starts to listen, on `*:port` or an address; port 0 lets the system choose. `on_listening` is
   /// called once it does, never before this returned. Names are resolved blocking. Again only after
   /// `close`.
-  Server listen(std::uint16_t port, std::function<void()> on_listening = {}) const;
-  Server listen(const Address& address, std::function<void()> on_listening = {}) const;
+  Server listen(std::uint16_t port, Callback<void()> on_listening = {}) const;
+  Server listen(const Address& address, Callback<void()> on_listening = {}) const;
   Server listen(const Address& address, const ListenOptions& options,
-                std::function<void()> on_listening = {}) const;
+                Callback<void()> on_listening = {}) const;
   /// On a listening socket that another process sent (`Worker::on_message`): both accept from it.
-  Server listen(Handle handle, std::function<void()> on_listening = {}) const;
+  Server listen(Handle handle, Callback<void()> on_listening = {}) const;
   /// The socket it listens on, to be sent to another process, which then accepts too. NoDescriptor
   /// if it does not listen, or in a worker under round-robin; EMFILE.
   Result<Handle> handle() const;
@@ -121,7 +122,7 @@ class Server {
   /// What is not a connection becomes a socket that is `destroyed()`.
   Socket adopt(Handle connection) const;
   /// Accepts no more. `closed` is called once every connection has ended; they are not cut.
-  void close(std::function<void()> closed = {}) const;
+  void close(Callback<void()> closed = {}) const;
 
   /// With the real port; `Address{}` while it does not listen.
   Address address() const;
@@ -132,10 +133,10 @@ class Server {
   void max_connections(std::size_t limit) const;
 
   // Events.
-  void on_listening(std::function<void()> handler) const;
+  void on_listening(Callback<void()> handler) const;
   /// The address could not be had, or the server listens already. Without a handler the error
   /// leaves the loop as a std::runtime_error: the process ends, as in Node.
-  void on_error(std::function<void(const Error&)> handler) const;
+  void on_error(Callback<void(const Error&)> handler) const;
 
  private:
   std::shared_ptr<ServerImpl> impl_;  // shared by handles, the host, and callbacks that are running
@@ -146,9 +147,9 @@ Socket adopt(Host& host, Handle connection);
 Socket adopt(boost::asio::io_context& io, Handle connection);
 
 /// `on_connection` is called for every connection. A `Cluster` converts to the host.
-Server create_server(Host& host, std::function<void(Socket)> on_connection,
+Server create_server(Host& host, Callback<void(Socket)> on_connection,
                      const ServerOptions& options = {});
-Server create_server(boost::asio::io_context& io, std::function<void(Socket)> on_connection,
+Server create_server(boost::asio::io_context& io, Callback<void(Socket)> on_connection,
                      const ServerOptions& options = {});
 
 /// The host of an io_context, for whatever takes a Host (`Acceptor`...): its Cluster, or else one

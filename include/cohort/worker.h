@@ -23,6 +23,7 @@
 
 #include "cohort/address.h"
 #include "cohort/call.h"
+#include "cohort/callback.h"
 #include "cohort/child_process.h"
 #include "cohort/error.h"
 #include "cohort/exit.h"
@@ -47,8 +48,8 @@ class Process {
   void exit(int code) const;
   /// Output of a worker whose stdio has a pipe there (`Settings::silent`, `Settings::stdio`), in
   /// the pieces in which it arrives. Output that nobody listens for is read and dropped.
-  void on_stdout(std::function<void(std::string_view)> handler) const;
-  void on_stderr(std::function<void(std::string_view)> handler) const;
+  void on_stdout(Callback<void(std::string_view)> handler) const;
+  void on_stderr(Callback<void(std::string_view)> handler) const;
 
  private:
   std::shared_ptr<WorkerImpl> impl_;
@@ -85,7 +86,7 @@ class Worker {
   SendResult send(const Value& message) const;
   /// `done` is called once, later: with nothing when the message was handed to the system, else
   /// with the reason.
-  SendResult send(const Value& message, std::function<void(std::optional<Error>)> done) const;
+  SendResult send(const Value& message, Callback<void(std::optional<Error>)> done) const;
 
   /// Sends a descriptor with a message; the loop's executor only. It is this side's until the other
   /// has it: `done`, if given, is called once, later, with nothing, or with the reason and the
@@ -93,7 +94,7 @@ class Worker {
   /// descriptors left, three times; InvalidArgument for none, or one that a Node process cannot
   /// take). Messages sent afterwards arrive afterwards, unless this one had to be sent again.
   SendResult send(const Value& message, Handle handle,
-                  std::function<void(std::optional<Error>, Handle)> done = {}) const;
+                  Callback<void(std::optional<Error>, Handle)> done = {}) const;
 
   /// Memory to make a large message's data in: `Value::buffer(std::move(memory))`, or as a part of
   /// any message. With `Serialization::Advanced`, towards another process of cohort, it is memory
@@ -106,7 +107,7 @@ class Worker {
   /// Calls a method of the other side (`Cluster::handle`, or a Node process: docs/calls.md). `done`
   /// is called once, later: with the result, or with NoSuchMethod, CallFailed (the method's own
   /// message as the detail), ETIMEDOUT, or ChannelClosed if the other side is gone.
-  void call(const std::string& method, Value params, std::function<void(Result<Value>)> done,
+  void call(const std::string& method, Value params, Callback<void(Result<Value>)> done,
             const CallOptions& options = {}) const;
   /// The same with a completion token, `void(std::exception_ptr, Value)`: a coroutine gets the
   /// result, or an Exception is thrown. Cancellation tells the other side.
@@ -141,22 +142,22 @@ class Worker {
 
   // Events. A handler stays for the life of the worker; several are called in the order of
   // addition.
-  void on_online(std::function<void()> handler) const;
+  void on_online(Callback<void()> handler) const;
   /// The worker listens; the address has the real port. Once per server.
-  void on_listening(std::function<void(const Address&)> handler) const;
+  void on_listening(Callback<void(const Address&)> handler) const;
   /// In the worker, messages that arrive before the first handler wait for it.
-  void on_message(std::function<void(const Value&)> handler) const;
+  void on_message(Callback<void(const Value&)> handler) const;
   /// The same, with the descriptor that came along, or none. The first handler that moves it out
   /// owns it; one that nobody takes is closed.
-  void on_message(std::function<void(const Value&, Handle&)> handler) const;
+  void on_message(Callback<void(const Value&, Handle&)> handler) const;
   /// The process could not be started, or the peer broke the protocol. Without a handler the error
   /// is written to stderr.
-  void on_error(std::function<void(const Error&)> handler) const;
+  void on_error(Callback<void(const Error&)> handler) const;
   /// Little waits to be sent again (64 KiB or less), after a `send` that said false.
-  void on_drain(std::function<void()> handler) const;
-  void on_disconnect(std::function<void()> handler) const;
+  void on_drain(Callback<void()> handler) const;
+  void on_disconnect(Callback<void()> handler) const;
   /// After every message and after `disconnect`. Not emitted for a process that never started.
-  void on_exit(std::function<void(const Exit&)> handler) const;
+  void on_exit(Callback<void(const Exit&)> handler) const;
 
   // The same events, awaited once: `Exit e = co_await worker.async_exit(asio::use_awaitable);`
   // They complete with operation_aborted if the worker is gone and the event can come no more.

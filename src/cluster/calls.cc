@@ -63,7 +63,7 @@ void Reply::operator()(Value result) const { impl_->answer(std::move(result)); }
 void Reply::fail(const std::string& message) const { impl_->fail(ipc::kMethodFailed, message); }
 int Reply::caller() const { return impl_->caller(); }
 bool Reply::cancelled() const { return impl_->cancelled(); }
-void Reply::on_cancel(std::function<void()> handler) const { impl_->on_cancel(std::move(handler)); }
+void Reply::on_cancel(Callback<void()> handler) const { impl_->on_cancel(std::move(handler)); }
 
 }  // namespace cohort
 

@@ -291,7 +291,7 @@ Worker Cluster::fork(const Environment& env) { return impl_->primary.fork(env); 
 std::vector<Worker> Cluster::workers() const { return impl_->primary.workers(); }
 const Settings& Cluster::settings() const { return impl_->primary.settings(); }
 void Cluster::setup_primary(const Settings& settings) { impl_->primary.setup(settings); }
-void Cluster::disconnect(std::function<void()> done) { impl_->primary.disconnect(std::move(done)); }
+void Cluster::disconnect(Callback<void()> done) { impl_->primary.disconnect(std::move(done)); }
 void Cluster::keep(unsigned count) {
   if (is_primary()) impl_->primary.keep(count);
 }
@@ -300,7 +300,7 @@ void Cluster::set_policy(Policy policy, std::optional<std::chrono::milliseconds>
     throw std::invalid_argument{"Policy::Own needs a function that picks: set_policy(pick)"};
   impl_->primary.set_policy({.policy = policy, .rescue_after = rescue_after});
 }
-void Cluster::set_policy(std::function<std::optional<std::size_t>(const Arrival&)> pick,
+void Cluster::set_policy(Callback<std::optional<std::size_t>(const Arrival&)> pick,
                          std::size_t peek_size) {
   if (!pick) throw std::invalid_argument{"set_policy: the function that picks is empty"};
   impl_->primary.set_policy(
@@ -312,12 +312,13 @@ void Cluster::set_weights(std::vector<unsigned> of_slots, std::chrono::milliseco
 Policy Cluster::policy() const { return impl_->primary.policy(); }
 Worker Cluster::worker() const { return Worker{impl_->own_worker}; }
 
-void Cluster::handle(const std::string& method, std::function<Value(const Value&)> task) {
-  handle(method, [task = std::move(task)](const Value& params, const Reply& reply) {
-    reply(task(params));
+void Cluster::handle(const std::string& method, Callback<Value(const Value&)> task) {
+  std::function<Value(const Value&)> answer = std::move(task);
+  handle(method, [answer = std::move(answer)](const Value& params, const Reply& reply) {
+    reply(answer(params));
   });
 }
-void Cluster::handle(const std::string& method, std::function<void(const Value&, Reply)> task) {
+void Cluster::handle(const std::string& method, Callback<void(const Value&, Reply)> task) {
   impl_->calls->handle(method, std::move(task));
   impl_->own_worker->message_wanted();
 }
@@ -326,7 +327,7 @@ std::size_t Cluster::broadcast(const Value& message) {
   const Value asked = ipc::rpc_notification(kBroadcast, Value::object({{"message", message}}));
   return worker().send(asked).error() ? 0 : 1;
 }
-void Cluster::subscribe(const std::string& topic, std::function<void(const Value&)> handler) {
+void Cluster::subscribe(const std::string& topic, Callback<void(const Value&)> handler) {
   impl_->topics.subscribe(topic, std::move(handler));
   impl_->own_worker->message_wanted();
 }
@@ -338,10 +339,10 @@ SendResult Cluster::publish(const std::string& topic, const Value& data) {
   return impl_->topics.publish(topic, data);
 }
 
-Timer Cluster::set_interval(std::chrono::milliseconds period, std::function<void()> task) {
+Timer Cluster::set_interval(std::chrono::milliseconds period, Callback<void()> task) {
   return impl_->add_timer(period, true, std::move(task));
 }
-Timer Cluster::set_timeout(std::chrono::milliseconds delay, std::function<void()> task) {
+Timer Cluster::set_timeout(std::chrono::milliseconds delay, Callback<void()> task) {
   return impl_->add_timer(delay, false, std::move(task));
 }
 
@@ -356,35 +357,37 @@ asio::io_context& Cluster::io_context() { return impl_->io; }
 Cluster::operator net::Host&() { return *impl_->own_worker; }
 Cluster::operator LoopRef() const { return LoopRef{impl_->loop}; }
 
-void Cluster::on_setup(std::function<void(const Settings&)> handler) {
+void Cluster::on_setup(Callback<void(const Settings&)> handler) {
   impl_->primary.on_setup.on(std::move(handler));
 }
-void Cluster::on_fork(std::function<void(Worker)> handler) {
+void Cluster::on_fork(Callback<void(Worker)> handler) {
   impl_->primary.on_fork.on(std::move(handler));
 }
-void Cluster::on_online(std::function<void(Worker)> handler) {
+void Cluster::on_online(Callback<void(Worker)> handler) {
   impl_->primary.on_online.on(std::move(handler));
 }
-void Cluster::on_policy(std::function<void(const Address&, Policy, std::string_view why)> handler) {
+void Cluster::on_policy(Callback<void(const Address&, Policy, std::string_view why)> handler) {
   impl_->primary.on_policy.on(std::move(handler));
 }
-void Cluster::on_listening(std::function<void(Worker, const Address&)> handler) {
+void Cluster::on_listening(Callback<void(Worker, const Address&)> handler) {
   impl_->primary.on_listening.on(std::move(handler));
 }
-void Cluster::on_message(std::function<void(Worker, const Value&)> handler) {
+void Cluster::on_message(Callback<void(Worker, const Value&)> handler) {
   impl_->primary.on_message.on(std::move(handler));
 }
-void Cluster::on_message(std::function<void(Worker, const Value&, Handle&)> handler) {
-  impl_->primary.on_handle.add(std::move(handler));
+void Cluster::on_message(Callback<void(Worker, const Value&, Handle&)> handler) {
+  impl_->primary.on_handle.add(
+      std::function<void(Worker, const Value&, Handle&)>{std::move(handler)});
 }
-void Cluster::on_disconnect(std::function<void(Worker)> handler) {
+void Cluster::on_disconnect(Callback<void(Worker)> handler) {
   impl_->primary.on_disconnect.on(std::move(handler));
 }
-void Cluster::on_exit(std::function<void(Worker, const Exit&)> handler) {
+void Cluster::on_exit(Callback<void(Worker, const Exit&)> handler) {
   impl_->primary.on_exit.on(std::move(handler));
 }
-void Cluster::on_notice(std::function<void(const Notice&)> handler) {
-  Notices::of(impl_->io).on([handler = std::move(handler)](const Remark& remark) {
+void Cluster::on_notice(Callback<void(const Notice&)> handler) {
+  std::function<void(const Notice&)> kept = std::move(handler);
+  Notices::of(impl_->io).on([handler = std::move(kept)](const Remark& remark) {
     Value fields = Value::object();
     for (const auto& [name, detail] : remark.fields)
       fields[name] = std::visit([](const auto& value) { return to_value(value); }, detail);

@@ -54,10 +54,10 @@ std::optional<WorkerLoad> Worker::load() const { return impl_->load(); }
 pid_t Process::pid() const { return impl_->pid(); }
 bool Process::connected() const { return impl_->connected(); }
 void Process::exit(int code) const { impl_->exit_process(code); }
-void Process::on_stdout(std::function<void(std::string_view)> handler) const {
+void Process::on_stdout(Callback<void(std::string_view)> handler) const {
   impl_->events.stdout_data.on(std::move(handler));
 }
-void Process::on_stderr(std::function<void(std::string_view)> handler) const {
+void Process::on_stderr(Callback<void(std::string_view)> handler) const {
   impl_->events.stderr_data.on(std::move(handler));
 }
 
@@ -65,19 +65,18 @@ int Worker::id() const { return impl_->id(); }
 std::optional<std::size_t> Worker::slot() const { return impl_->slot_if_known(); }
 Process Worker::process() const { return Process{impl_}; }
 SendResult Worker::send(const Value& message) const { return impl_->send(message, {}); }
-SendResult Worker::send(const Value& message,
-                        std::function<void(std::optional<Error>)> done) const {
+SendResult Worker::send(const Value& message, Callback<void(std::optional<Error>)> done) const {
   return impl_->send(message, std::move(done));
 }
 
 SendResult Worker::send(const Value& message, Handle handle,
-                        std::function<void(std::optional<Error>, Handle)> done) const {
+                        Callback<void(std::optional<Error>, Handle)> done) const {
   return impl_->send(message, std::move(handle), std::move(done));
 }
 
 WritableBuffer Worker::make_buffer(std::size_t size) const { return impl_->make_buffer(size); }
 
-void Worker::call(const std::string& method, Value params, std::function<void(Result<Value>)> done,
+void Worker::call(const std::string& method, Value params, Callback<void(Result<Value>)> done,
                   const CallOptions& options) const {
   impl_->calls().call(*impl_, method, std::move(params), options, std::move(done));
   impl_->message_wanted();
@@ -109,30 +108,30 @@ bool Worker::is_connected() const { return impl_->connected(); }
 bool Worker::is_dead() const { return impl_->is_dead(); }
 bool Worker::exited_after_disconnect() const { return impl_->exited_after_disconnect(); }
 
-void Worker::on_online(std::function<void()> handler) const {
+void Worker::on_online(Callback<void()> handler) const {
   impl_->events.online.on(std::move(handler));
 }
-void Worker::on_listening(std::function<void(const Address&)> handler) const {
+void Worker::on_listening(Callback<void(const Address&)> handler) const {
   impl_->events.listening.on(std::move(handler));
 }
-void Worker::on_message(std::function<void(const Value&)> handler) const {
+void Worker::on_message(Callback<void(const Value&)> handler) const {
   impl_->events.message.on(std::move(handler));
   impl_->message_wanted();
 }
-void Worker::on_message(std::function<void(const Value&, Handle&)> handler) const {
+void Worker::on_message(Callback<void(const Value&, Handle&)> handler) const {
   impl_->on_handle.add(std::move(handler));
   impl_->message_wanted();
 }
-void Worker::on_error(std::function<void(const Error&)> handler) const {
+void Worker::on_error(Callback<void(const Error&)> handler) const {
   impl_->events.error.on(std::move(handler));
 }
-void Worker::on_drain(std::function<void()> handler) const {
+void Worker::on_drain(Callback<void()> handler) const {
   impl_->events.drain.on(std::move(handler));
 }
-void Worker::on_disconnect(std::function<void()> handler) const {
+void Worker::on_disconnect(Callback<void()> handler) const {
   impl_->events.disconnect.on(std::move(handler));
 }
-void Worker::on_exit(std::function<void(const Exit&)> handler) const {
+void Worker::on_exit(Callback<void(const Exit&)> handler) const {
   impl_->events.exit.on(std::move(handler));
 }
 

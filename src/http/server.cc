@@ -107,13 +107,13 @@ bool Response::headers_sent() const {
 
 bool Response::writable_ended() const { return find() == nullptr; }
 
-void Response::on_drain(std::function<void()> callback) const {
+void Response::on_drain(Callback<void()> callback) const {
   if (!callback) return;
   if (const auto connection = connection_.lock())
     connection->on_drain(serial_, std::move(callback));
 }
 
-void Response::on_close(std::function<void()> callback) const {
+void Response::on_close(Callback<void()> callback) const {
   if (!callback) return;
   if (const auto connection = find())
     connection->on_close(std::move(callback));
@@ -121,16 +121,16 @@ void Response::on_close(std::function<void()> callback) const {
     loop_->post(std::move(callback));
 }
 
-Server Server::listen(std::uint16_t port, std::function<void()> on_listening) const {
+Server Server::listen(std::uint16_t port, Callback<void()> on_listening) const {
   return listen(Address{{}, port}, {}, std::move(on_listening));
 }
 
-Server Server::listen(const Address& address, std::function<void()> on_listening) const {
+Server Server::listen(const Address& address, Callback<void()> on_listening) const {
   return listen(address, {}, std::move(on_listening));
 }
 
 Server Server::listen(const Address& address, const ListenOptions& options,
-                      std::function<void()> on_listening) const {
+                      Callback<void()> on_listening) const {
   net::ListenRequest request = net::make_request(address, options);
   request.defer_accept = options.defer_accept.value_or(true);
   core_->listen(request, std::move(on_listening));
@@ -138,7 +138,7 @@ Server Server::listen(const Address& address, const ListenOptions& options,
 }
 
 void Server::adopt(Handle connection) const { core_->adopt(std::move(connection)); }
-void Server::close(std::function<void()> closed) const { core_->close(std::move(closed)); }
+void Server::close(Callback<void()> closed) const { core_->close(std::move(closed)); }
 
 bool Server::listening() const { return core_->is_listening(); }
 
@@ -148,11 +148,11 @@ void Server::max_connections(std::size_t limit) const { core_->max_connections(l
 
 ServerStats Server::stats() const { return core_->stats(); }
 
-void Server::on_listening(std::function<void()> handler) const {
+void Server::on_listening(Callback<void()> handler) const {
   core_->on_listening().add(std::move(handler));
 }
 
-void Server::on_error(std::function<void(const Error&)> handler) const {
+void Server::on_error(Callback<void(const Error&)> handler) const {
   core_->on_error().add(std::move(handler));
 }
 

@@ -70,7 +70,7 @@ class ServerCore final : public net::ListenerUser, public std::enable_shared_fro
   const Loop& loop() const { return *loop_; }
   /// For those who may outlive the server.
   const std::shared_ptr<const Loop>& shared_loop() const { return loop_; }
-  const Handler& handler() const { return handler_; }
+  const auto& handler() const { return handler_; }
   const ParserLimits& parser_limits() const { return parser_limits_; }
   const Ticks& ticks() const { return ticks_; }
   bool no_delay() const { return no_delay_; }
@@ -101,7 +101,7 @@ class ServerCore final : public net::ListenerUser, public std::enable_shared_fro
 
   net::Host& host_;
   std::shared_ptr<const Loop> loop_;  // shared with answers
-  Handler handler_;
+  std::function<void(const Request&, Response&)> handler_;
   ParserLimits parser_limits_;
   Ticks ticks_;
   State state_ = State::Idle;

@@ -74,15 +74,15 @@ class ConnectionsImpl final : public net::ListenerUser,
 
 void Connections::close() const { impl_->close(); }
 Address Connections::address() const { return impl_->address(); }
-void Connections::on_listening(std::function<void(const Address&)> handler) const {
+void Connections::on_listening(Callback<void(const Address&)> handler) const {
   impl_->on_listening().add(std::move(handler));
 }
-void Connections::on_error(std::function<void(const Error&)> handler) const {
+void Connections::on_error(Callback<void(const Error&)> handler) const {
   impl_->on_error().add(std::move(handler));
 }
 
 Connections on_connection(net::Host& host, const Address& address,
-                          std::function<void(OwnFd fd, const Address& peer)> adopt,
+                          Callback<void(OwnFd fd, const Address& peer)> adopt,
                           const ListenOptions& options) {
   auto impl = std::make_shared<ConnectionsImpl>(host.loop(), std::move(adopt));
   impl->open(host, net::make_request(address, options));

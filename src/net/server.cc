@@ -169,47 +169,47 @@ void ServerImpl::finish_if_idle() {
 
 // The handles.
 
-Server Server::listen(std::uint16_t port, std::function<void()> on_listening) const {
+Server Server::listen(std::uint16_t port, Callback<void()> on_listening) const {
   return listen(Address{"", port}, {}, std::move(on_listening));
 }
 
-Server Server::listen(const Address& address, std::function<void()> on_listening) const {
+Server Server::listen(const Address& address, Callback<void()> on_listening) const {
   return listen(address, {}, std::move(on_listening));
 }
 
 Server Server::listen(const Address& address, const ListenOptions& options,
-                      std::function<void()> on_listening) const {
+                      Callback<void()> on_listening) const {
   impl_->listen(make_request(address, options), std::move(on_listening));
   return *this;
 }
 
-Server Server::listen(Handle handle, std::function<void()> on_listening) const {
+Server Server::listen(Handle handle, Callback<void()> on_listening) const {
   impl_->listen(std::move(handle), std::move(on_listening));
   return *this;
 }
 
 Result<Handle> Server::handle() const { return impl_->handle(); }
 Socket Server::adopt(Handle connection) const { return impl_->adopt(std::move(connection)); }
-void Server::close(std::function<void()> closed) const { impl_->close(std::move(closed)); }
+void Server::close(Callback<void()> closed) const { impl_->close(std::move(closed)); }
 Address Server::address() const { return impl_->address(); }
 bool Server::listening() const { return impl_->is_listening(); }
 std::size_t Server::connections() const { return impl_->connections(); }
 void Server::max_connections(std::size_t limit) const { impl_->max_connections(limit); }
 
-void Server::on_listening(std::function<void()> handler) const {
+void Server::on_listening(Callback<void()> handler) const {
   impl_->on_listening().add(std::move(handler));
 }
 
-void Server::on_error(std::function<void(const Error&)> handler) const {
+void Server::on_error(Callback<void(const Error&)> handler) const {
   impl_->on_error().add(std::move(handler));
 }
 
-Server create_server(Host& host, std::function<void(Socket)> on_connection,
+Server create_server(Host& host, Callback<void(Socket)> on_connection,
                      const ServerOptions& options) {
   return Server{std::make_shared<ServerImpl>(host, std::move(on_connection), options)};
 }
 
-Server create_server(boost::asio::io_context& io, std::function<void(Socket)> on_connection,
+Server create_server(boost::asio::io_context& io, Callback<void(Socket)> on_connection,
                      const ServerOptions& options) {
   return create_server(host(io), std::move(on_connection), options);
 }

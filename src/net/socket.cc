@@ -302,7 +302,7 @@ Address SocketImpl::local_address() {
 
 SocketImpl& Socket::impl() const { return holder_->socket(); }
 
-bool Socket::write(std::string_view data, std::function<void(std::optional<Error>)> done) const {
+bool Socket::write(std::string_view data, Callback<void(std::optional<Error>)> done) const {
   return impl().write(data, std::move(done));
 }
 void Socket::end(std::string_view data) const { impl().end(data); }
@@ -311,7 +311,7 @@ Result<Handle> Socket::release(std::string_view unread) const { return impl().re
 bool Socket::destroyed() const { return impl().closed(); }
 void Socket::pause() const { impl().pause(); }
 void Socket::resume() const { impl().resume(); }
-void Socket::set_timeout(std::chrono::milliseconds idle, std::function<void()> handler) const {
+void Socket::set_timeout(std::chrono::milliseconds idle, Callback<void()> handler) const {
   impl().set_timeout(idle, std::move(handler));
 }
 Address Socket::remote_address() const { return impl().remote_address(); }
@@ -319,19 +319,17 @@ Address Socket::local_address() const { return impl().local_address(); }
 std::uint64_t Socket::bytes_read() const { return impl().bytes_read(); }
 std::uint64_t Socket::bytes_written() const { return impl().bytes_written(); }
 
-void Socket::on_data(std::function<void(std::string_view)> handler) const {
+void Socket::on_data(Callback<void(std::string_view)> handler) const {
   impl().on_data(std::move(handler));
 }
-void Socket::on_end(std::function<void()> handler) const {
-  impl().events().end.add(std::move(handler));
-}
-void Socket::on_drain(std::function<void()> handler) const {
+void Socket::on_end(Callback<void()> handler) const { impl().events().end.add(std::move(handler)); }
+void Socket::on_drain(Callback<void()> handler) const {
   impl().events().drain.add(std::move(handler));
 }
-void Socket::on_error(std::function<void(const Error&)> handler) const {
+void Socket::on_error(Callback<void(const Error&)> handler) const {
   impl().events().error.add(std::move(handler));
 }
-void Socket::on_close(std::function<void()> handler) const {
+void Socket::on_close(Callback<void()> handler) const {
   impl().events().close.add(std::move(handler));
 }
 

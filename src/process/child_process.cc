@@ -36,7 +36,7 @@ std::size_t ChildProcess::kill_tree(int signal_number) const {
   return impl_->kill_tree(signal_number);
 }
 SendResult ChildProcess::send(const Value& message,
-                              std::function<void(std::optional<Error>)> done) const {
+                              Callback<void(std::optional<Error>)> done) const {
   return impl_->send(message, std::move(done));
 }
 Result<void> ChildProcess::disconnect() const { return impl_->disconnect(); }
@@ -45,33 +45,33 @@ void ChildProcess::unref() const { impl_->set_ref(false); }
 void ChildProcess::ref_channel() const { impl_->set_channel_ref(true); }
 void ChildProcess::unref_channel() const { impl_->set_channel_ref(false); }
 
-void ChildProcess::on_spawn(std::function<void()> handler) const {
+void ChildProcess::on_spawn(Callback<void()> handler) const {
   impl_->events.spawn.on(std::move(handler));
 }
-void ChildProcess::on_error(std::function<void(const Error&)> handler) const {
+void ChildProcess::on_error(Callback<void(const Error&)> handler) const {
   impl_->events.error.on(std::move(handler));
 }
 SendResult ChildProcess::send(const Value& message, Handle handle,
-                              std::function<void(std::optional<Error>, Handle)> done) const {
+                              Callback<void(std::optional<Error>, Handle)> done) const {
   return impl_->send(message, std::move(handle), std::move(done));
 }
 
-void ChildProcess::on_message(std::function<void(const Value&, Handle&)> handler) const {
+void ChildProcess::on_message(Callback<void(const Value&, Handle&)> handler) const {
   impl_->on_message(std::move(handler));
 }
-void ChildProcess::on_message(std::function<void(const Value&)> handler) const {
+void ChildProcess::on_message(Callback<void(const Value&)> handler) const {
   impl_->on_message(std::move(handler));
 }
-void ChildProcess::on_drain(std::function<void()> handler) const {
+void ChildProcess::on_drain(Callback<void()> handler) const {
   impl_->events.drain.on(std::move(handler));
 }
-void ChildProcess::on_disconnect(std::function<void()> handler) const {
+void ChildProcess::on_disconnect(Callback<void()> handler) const {
   impl_->events.disconnect.on(std::move(handler));
 }
-void ChildProcess::on_exit(std::function<void(const Exit&)> handler) const {
+void ChildProcess::on_exit(Callback<void(const Exit&)> handler) const {
   impl_->events.exit.on(std::move(handler));
 }
-void ChildProcess::on_close(std::function<void(const Exit&)> handler) const {
+void ChildProcess::on_close(Callback<void(const Exit&)> handler) const {
   impl_->events.close.on(std::move(handler));
 }
 

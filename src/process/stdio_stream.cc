@@ -359,8 +359,7 @@ void StdioStream::abandon() {
 
 // The handles.
 
-bool ChildStream::write(std::string_view data,
-                        std::function<void(std::optional<Error>)> done) const {
+bool ChildStream::write(std::string_view data, Callback<void(std::optional<Error>)> done) const {
   return stream_ && stream_->write(data, std::move(done));
 }
 void ChildStream::end(std::string_view data) const {
@@ -375,16 +374,16 @@ void ChildStream::pause() const {
 void ChildStream::resume() const {
   if (stream_) stream_->resume();
 }
-void ChildStream::on_data(std::function<void(std::string_view)> handler) const {
+void ChildStream::on_data(Callback<void(std::string_view)> handler) const {
   if (stream_) stream_->on_data(std::move(handler));
 }
-void ChildStream::on_end(std::function<void()> handler) const {
+void ChildStream::on_end(Callback<void()> handler) const {
   if (stream_) stream_->events().end.on(std::move(handler));
 }
-void ChildStream::on_drain(std::function<void()> handler) const {
+void ChildStream::on_drain(Callback<void()> handler) const {
   if (stream_) stream_->events().drain.on(std::move(handler));
 }
-void ChildStream::on_error(std::function<void(const Error&)> handler) const {
+void ChildStream::on_error(Callback<void(const Error&)> handler) const {
   if (stream_) stream_->events().error.on(std::move(handler));
 }
 bool ChildStream::readable() const { return stream_ && stream_->readable(); }

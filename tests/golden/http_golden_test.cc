@@ -122,7 +122,7 @@ class GoldenServer {
   static void handle(const Request& req, const Response& res, World& world) {
     const auto url = req.url();
     if (url == "/echo") {
-      res.write_head(200, {{"Content-Type", "text/plain"}});
+      std::ignore = res.write_head(200, {{"Content-Type", "text/plain"}});
       res.end(std::string{req.method()} + ' ' + std::string{url} + ' ' + std::string{req.body()} +
               '\n');
     } else if (url == "/stream") {

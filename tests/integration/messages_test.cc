@@ -52,6 +52,16 @@ TEST_P(Joined, WhatAThreadSentThatHasEndedArrivesBeforeWhatTheLoopSentAndBeforeT
   EXPECT_EQ(program.lines(), std::vector<std::string>{"501 in order"}) << program.transcript();
 }
 
+TEST(Handlers, MayOwnWhatCannotBeCopied) {
+  Program program{{helper("move_only")}};
+  EXPECT_TRUE(program.exits_with(0));
+  EXPECT_EQ(program.lines(),
+            (std::vector<std::string>{"call", "child exit", "cluster online", "data", "exec",
+                                      "http closed", "http listening", "message", "net closed",
+                                      "net listening", "online", "second call", "worker exit"}))
+      << program.transcript();
+}
+
 class NodeBurst : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Version, NodeBurst, testing::Values("node20", "node26"),
                          [](const auto& test) { return std::string{test.param}; });

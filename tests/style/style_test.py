@@ -27,6 +27,7 @@ ROOM_OF_HEADER = {
     "acceptor.h": "net",
     "address.h": "base",
     "call.h": "cluster",
+    "callback.h": "base",
     "child_process.h": "process",
     "cluster.h": "cluster",
     "cohort.h": "cli",
