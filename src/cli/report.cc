@@ -338,7 +338,9 @@ Report Narrator::notice(const Notice& notice) {
     if (leaves != lives_.end()) leaves->second.replaced = true;
     if (successor != lives_.end()) successor->second.replaces = id("worker");
   }
-  Report report{.event = "notice", .text = notice.text, .tone = Tone::Bad};
+  const bool is_news = notice.code == "leaves" || notice.code == "debuggers";
+  Report report{
+      .event = "notice", .text = notice.text, .tone = is_news ? Tone::Plain : Tone::Bad};
   for (const auto& [name, value] : notice.fields.members()) report.fields[name] = value;
   report.fields["code"] = notice.code;
   for (const Value& line : std::as_const(notice.fields)["lines"].elements())

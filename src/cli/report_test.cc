@@ -285,6 +285,13 @@ TEST(Narrator, SilenceIsExplained) {
             std::string::npos);
 }
 
+TEST(Narrator, ANoticeIsAnAlarmUnlessAllGoesAsItShould) {
+  Narrator narrator = running(1);
+  EXPECT_EQ(narrator.notice({"accept_failed", "x", Value::object()}).tone, Tone::Bad);
+  EXPECT_EQ(narrator.notice({"leaves", "x", {{"worker", 1}}}).tone, Tone::Plain);
+  EXPECT_EQ(narrator.notice({"debuggers", "x", Value::object()}).tone, Tone::Plain);
+}
+
 TEST(Line, HasTheNameOfTheCommandInFront) {
   EXPECT_EQ(to_line({.event = "stop", .text = "stopped"}, false), "cohort: stopped\n");
 }
