@@ -7,7 +7,6 @@
 #include <chrono>
 #include <iostream>
 #include <map>
-#include <tuple>
 
 #include "flags.h"
 
@@ -38,7 +37,7 @@ int main(int argc, char** argv) {
       });
   } else {
     cohort::http::create_server(cluster, [&](const auto& /*req*/, auto& res) {
-      std::ignore = res.write_head(200);
+      res.status_code(200);
       res.end("hello world\n");
       cluster.worker().send({{"cmd", "notifyRequest"}});
     }).listen(flags.port(8000));

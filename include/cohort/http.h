@@ -1,7 +1,7 @@
 // An HTTP/1.1 server with the names of Node's `http`.
 //
 //   cohort::http::create_server(cluster, [](const auto& req, auto& res) {
-//     res.write_head(200);
+//     res.status_code(200);
 //     res.end("hello world\n");
 //   }).listen(8000);
 //

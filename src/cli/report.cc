@@ -339,8 +339,7 @@ Report Narrator::notice(const Notice& notice) {
     if (successor != lives_.end()) successor->second.replaces = id("worker");
   }
   const bool is_news = notice.code == "leaves" || notice.code == "debuggers";
-  Report report{
-      .event = "notice", .text = notice.text, .tone = is_news ? Tone::Plain : Tone::Bad};
+  Report report{.event = "notice", .text = notice.text, .tone = is_news ? Tone::Plain : Tone::Bad};
   for (const auto& [name, value] : notice.fields.members()) report.fields[name] = value;
   report.fields["code"] = notice.code;
   for (const Value& line : std::as_const(notice.fields)["lines"].elements())

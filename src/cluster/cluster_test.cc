@@ -2,11 +2,14 @@
 // socket pair.
 #include "cohort/cluster.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
+#include <csignal>
 #include <cstdlib>
 #include <set>
 #include <stdexcept>
@@ -32,6 +35,14 @@ class ClusterTest : public testing::Test {
     ::setenv("NODE_CHANNEL_FD", std::to_string(ends[1].release()).c_str(), 1);
     if (*id != '\0') ::setenv("NODE_UNIQUE_ID", id, 1);
   }
+  /// The parent has the other end of the lifeline.
+  void become_child_of_cohort() {
+    int ends[2];
+    ASSERT_EQ(::pipe(ends), 0);
+    lifeline_.reset(ends[1]);
+    ASSERT_EQ(::fcntl(ends[0], F_SETSIG, SIGKILL), 0);
+    ::setenv("COHORT_LIFELINE_FD", std::to_string(ends[0]).c_str(), 1);
+  }
   void parent_writes(std::string_view line) {
     ASSERT_EQ(sys::send(parent_.get(), line.data(), line.size()),
               static_cast<ssize_t>(line.size()));
@@ -48,7 +59,7 @@ class ClusterTest : public testing::Test {
     return lines;
   }
 
-  OwnFd parent_;
+  OwnFd parent_, lifeline_;
 };
 
 TEST_F(ClusterTest, AProcessThatNobodyForkedIsAPrimaryWhoseOwnWorkerIsNotConnected) {
@@ -110,6 +121,41 @@ TEST_F(ClusterTest, MessagesThatArriveBeforeTheFirstHandlerWaitForItInOrder) {
     parent_writes("3\n");
   });
   EXPECT_EQ(cluster.run(), 0) << "a worker that lost its primary ends, as in Node";
+  EXPECT_EQ(received, "123");
+}
+
+TEST_F(ClusterTest, MessagesThatArriveWhileItWaitsForADescriptorComeLaterInOrder) {
+  become_child("1");
+  Cluster cluster;
+  std::string received;
+  cluster.worker().on_message([&](const Value& message) {
+    received += to_json(message);
+    // Waits again, while others are kept.
+    if (message == 2) {
+      parent_writes("5\n{\"cmd\":\"NODE_CLUSTER\",\"ack\":2,\"errno\":-98}\n6\n");
+      EXPECT_TRUE((Listener{cluster, {"127.0.0.1", 9}}.error()));
+      EXPECT_EQ(received, "12") << "nothing comes while it blocks";
+    }
+    if (message == 6) parent_.reset();
+  });
+  parent_writes("1\n2\n{\"cmd\":\"NODE_CLUSTER\",\"ack\":1,\"errno\":-98}\n3\n4\n");
+  EXPECT_TRUE((Listener{cluster, {"127.0.0.1", 9}}.error()));
+  EXPECT_EQ(received, "");
+  EXPECT_EQ(cluster.run(), 0);
+  EXPECT_EQ(received, "123456");
+}
+
+TEST_F(ClusterTest, MessagesThatArriveWithTheGreetingComeInOrder) {
+  become_child("1");
+  become_child_of_cohort();
+  parent_writes("1\n{\"cmd\":\"NODE_COHORT\",\"version\":1,\"window\":65536}\n2\n3\n");
+  Cluster cluster;
+  std::string received;
+  cluster.worker().on_message([&](const Value& message) {
+    received += to_json(message);
+    if (message == 3) parent_.reset();
+  });
+  EXPECT_EQ(cluster.run(), 0);
   EXPECT_EQ(received, "123");
 }
 

@@ -250,19 +250,26 @@ void OwnWorker::message_wanted() {
 
 // What arrives.
 
-// While something blocks, only what it blocks for is looked at; the rest waits for the loop.
+// While something blocks, only what it blocks for is looked at; the rest waits for the loop, and
+// what comes after the rest waits behind it.
 bool OwnWorker::is_awaited(const ipc::Incoming& incoming) const {
   const Value& value = incoming.value;
   if (!greeted_) return incoming.kind == ipc::MessageKind::Cohort;
-  return !blocking_for_ || (incoming.kind == ipc::MessageKind::Cluster &&
-                            value["ack"].int64_or(-1) == *blocking_for_);
+  if (blocking_for_)
+    return incoming.kind == ipc::MessageKind::Cluster &&
+           value["ack"].int64_or(-1) == *blocking_for_;
+  return deferred_.empty();
 }
 
 void OwnWorker::deliver_deferred() {
   loop_.post([weak = weak_from_this(), this] {
     const auto self = weak.lock();
     if (!self) return;
-    for (auto& incoming : take(deferred_)) message(std::move(incoming));
+    // Each leaves when it has been handled: what comes meanwhile is behind those that are left.
+    for (; !deferred_.empty() && !blocking_for_; deferred_.pop_front()) {
+      if (channel_) channel_->consumed(deferred_.front().size);
+      handle(std::move(deferred_.front()));
+    }
   });
 }
 
@@ -285,6 +292,10 @@ void OwnWorker::message(ipc::Incoming incoming) {
     return;
   }
   greeted_ = true;
+  handle(std::move(incoming));
+}
+
+void OwnWorker::handle(ipc::Incoming incoming) {
   if (incoming.kind == ipc::MessageKind::Cohort) return sender_->take_limits();
   if (incoming.kind == ipc::MessageKind::User)
     user_message(std::move(incoming));

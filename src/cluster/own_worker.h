@@ -105,6 +105,7 @@ class OwnWorker final : public WorkerImpl, public net::Host, private ipc::Channe
   void update_ref();
   bool is_awaited(const ipc::Incoming& incoming) const;
   void deliver_deferred();
+  void handle(ipc::Incoming incoming);
   void user_message(ipc::Incoming incoming);
   void keep(std::deque<ipc::Incoming>& for_later, ipc::Incoming incoming);
   std::deque<ipc::Incoming> take(std::deque<ipc::Incoming>& kept);
