@@ -1,3 +1,7 @@
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include <algorithm>
 #include <bit>
 #include <cstdint>
@@ -66,22 +70,54 @@ class Groups {
   std::vector<std::uint32_t> places_ = std::vector<std::uint32_t>(4096);  // 0, or 1 + the index
 };
 
-// Where the field that begins at `at` ends: at a comma, a line's end or `end`. Eight bytes at once:
-// a byte that equals one of the two gets its highest bit set, and those below it none.
-const char* end_of_field(const char* at, const char* end) {
-  constexpr std::uint64_t kOnes = 0x0101010101010101, kHigh = 0x8080808080808080;
-  if constexpr (std::endian::native == std::endian::little) {
-    for (; end - at >= 8; at += 8) {
-      std::uint64_t word;
-      std::memcpy(&word, at, 8);
-      const std::uint64_t commas = word ^ kOnes * ',', ends = word ^ kOnes * '\n';
-      const std::uint64_t found = (((commas - kOnes) & ~commas) | ((ends - kOnes) & ~ends)) & kHigh;
-      if (found != 0) return at + std::countr_zero(found) / 8;
+// One bit for each of the 64 bytes: whether it is a comma or a line's end.
+std::uint64_t separators_of(const char* bytes) {
+  std::uint64_t found = 0;
+#ifdef __SSE2__
+  const __m128i commas = _mm_set1_epi8(','), ends = _mm_set1_epi8('\n');
+  for (int part = 0; part < 4; ++part) {
+    const __m128i text = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes) + part);
+    const __m128i either = _mm_or_si128(_mm_cmpeq_epi8(text, commas), _mm_cmpeq_epi8(text, ends));
+    found |= static_cast<std::uint64_t>(_mm_movemask_epi8(either)) << 16 * part;
+  }
+#else
+  for (int i = 0; i < 64; ++i)
+    found |= static_cast<std::uint64_t>(bytes[i] == ',' || bytes[i] == '\n') << i;
+#endif
+  return found;
+}
+
+// The commas and line ends of a text, one after the other, and then its end.
+class Separators {
+ public:
+  explicit Separators(std::string_view text) : block_{text.data()}, end_{block_ + text.size()} {
+    look();
+  }
+  const char* next() {
+    while (found_ == 0) {
+      if (end_ - block_ <= 64) return end_;
+      block_ += 64;
+      look();
+    }
+    const char* const at = block_ + std::countr_zero(found_);
+    found_ &= found_ - 1;
+    return at;
+  }
+
+ private:
+  void look() {
+    if (end_ - block_ >= 64) {
+      found_ = separators_of(block_);
+    } else {
+      char last[64] = {};
+      std::copy(block_, end_, last);
+      found_ = separators_of(last);
     }
   }
-  while (at < end && *at != ',' && *at != '\n') ++at;
-  return at;
-}
+  const char* block_;
+  const char* const end_;
+  std::uint64_t found_ = 0;
+};
 
 // Of at most 15 digits, as JavaScript has them exactly.
 std::int64_t number_of(std::string_view text) {
@@ -104,25 +140,25 @@ struct Columns {
 
 Groups aggregate_lines(std::string_view lines, Columns columns) {
   Groups groups;
+  Separators separators{lines};
   const std::size_t last = std::max(columns.key, columns.value);
   const char* at = lines.data();
   const char* const end = at + lines.size();
   while (at < end) {
     std::string_view key, value;
-    for (std::size_t column = 0;; ++column) {
-      const char* const field_end = end_of_field(at, end);
-      const std::string_view field{at, field_end};
-      if (column == columns.key) key = field;
-      if (column == columns.value) value = field;
-      at = field_end;
+    const char* field_end = nullptr;
+    for (std::size_t column = 0;; ++column, at = field_end + 1) {
+      field_end = separators.next();
+      if (column == columns.key) key = {at, field_end};
+      if (column == columns.value) value = {at, field_end};
       if (column == last) break;
-      if (at == end || *at == '\n') throw std::runtime_error{"a line has too few columns"};
-      ++at;
+      if (field_end == end || *field_end == '\n')
+        throw std::runtime_error{"a line has too few columns"};
     }
     const std::int64_t number = number_of(value);
     groups.of(key, hash_of(key)).add({.count = 1, .sum = number, .min = number, .max = number});
-    at = std::find(at, end, '\n');
-    if (at != end) ++at;
+    while (field_end != end && *field_end != '\n') field_end = separators.next();
+    at = std::min(field_end, end - 1) + 1;
   }
   return groups;
 }

@@ -74,6 +74,7 @@ async function compare(pool, input, job, rivals, { out, title } = {}) {
   const buffer = Buffer.alloc(input.length);
   const lane = new Lane(input.length);
   lane.write(buffer); // its memory is there
+  const result = out && Buffer.alloc(megabytes(26), 1);
   const intoBuffer = () => pieces.reduce((at, piece) => at + piece.copy(buffer, at), 0);
   const intoLane = () => pieces.reduce((at, piece) => lane.write(piece, at), 0);
 
@@ -83,7 +84,7 @@ async function compare(pool, input, job, rivals, { out, title } = {}) {
   for (let round = 0; round < ROUNDS; ++round) {
     for (let i = 0; i < rivals.length; ++i)
       if (round < (rivals[i][2] ?? ROUNDS)) await theirs[i].run(intoBuffer, () => rivals[i][1](buffer));
-    await ours.run(intoLane, () => pool.call({ ...job, data: lane.ref(), out: out?.ref(0) }), out && (({ bytes }) => out.read(bytes)));
+    await ours.run(intoLane, () => pool.call({ ...job, data: lane.ref(), out: out?.ref(0) }), out && (({ bytes }) => out.readInto(result.subarray(0, bytes))));
     if (title) await message.run(intoBuffer, () => pool.call({ ...job, data: buffer }));
   }
   for (const [i, [name]] of rivals.entries()) {

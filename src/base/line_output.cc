@@ -19,6 +19,7 @@ LineOutput::LineOutput(const Loop& loop, int fd, Gap gap)
     : loop_{loop}, fd_{fd}, gap_{std::move(gap)} {}
 
 void LineOutput::write(std::string_view lines) {
+  if (!watch_ && !waiting_.empty()) flush();
   // Once one is missing, all are until that can be said in its place.
   if (dropped_ > 0 || waiting_.size() + lines.size() > kWaitingMax) {
     dropped_ += static_cast<std::uint64_t>(std::count(lines.begin(), lines.end(), '\n'));
@@ -40,11 +41,11 @@ void LineOutput::flush() {
 }
 
 void LineOutput::wait() {
-  OwnFd fd = sys::duplicate(fd_);
-  if (!fd) return;  // no descriptor left: the next line tries again
-  watch_.emplace(loop_, std::move(fd));
+  OwnFd room = readable_while_writable(fd_);
+  if (!room) return;  // no descriptor left: the next line tries again
+  watch_.emplace(loop_, std::move(room));
   watch_->set_ref(false);
-  watch_->wait_writable([this] {
+  watch_->wait_readable([this] {
     watch_.reset();
     flush();
   });

@@ -1,7 +1,9 @@
 #include "base/line_output.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/sys.h"
@@ -10,6 +12,21 @@ namespace cohort {
 namespace {
 
 using namespace std::chrono_literals;
+
+// While it lives, no descriptor can be had.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit none = before_;
+    none.rlim_cur = 0;
+    ::setrlimit(RLIMIT_NOFILE, &none);
+  }
+  ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
 
 class LineOutputTest : public ::testing::Test {
  protected:
@@ -62,6 +79,29 @@ TEST_F(LineOutputTest, SaysInTheirPlaceHowManyLinesWereDropped) {
   EXPECT_EQ(text.substr(at),
             "(" + std::to_string(kLines - next) +
                 " lines were dropped: whoever reads stderr was too slow)\nlater\n");
+}
+
+TEST_F(LineOutputTest, LeavesTheFlagsOfTheFileAloneWhileItWaits) {
+  const std::string line = std::string(99'999, 'x') + '\n';
+  output_.write(line);
+  output_.write(line);
+  turn();
+  EXPECT_EQ(::fcntl(pipe_[1].get(), F_GETFL) & O_NONBLOCK, 0);
+  EXPECT_EQ(read_all_now(), line + line);
+}
+
+TEST_F(LineOutputTest, GoesOnWhenThereAreDescriptorsAgain) {
+  const std::string line = std::string(99'999, 'x') + '\n';
+  {
+    const NoDescriptors none;
+    for (int i = 0; i < 9; ++i) output_.write(line);
+  }
+  read_all_now();
+  output_.write("later\n");
+  const std::string text = read_all_now();
+  EXPECT_NE(text.find("lines were dropped"), std::string::npos);
+  output_.write("at last\n");
+  EXPECT_EQ(read_all_now(), "at last\n");
 }
 
 TEST_F(LineOutputTest, DoesNotKeepTheLoopRunning) {

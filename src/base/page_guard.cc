@@ -28,8 +28,9 @@ struct sigaction g_before;
 bool put_zeros(std::uintptr_t address) {
   for (Range& range : g_ranges) {
     const std::uintptr_t begin = range.begin.load(std::memory_order_acquire);
-    const std::uintptr_t end = range.end.load(std::memory_order_relaxed);
+    const std::uintptr_t end = range.end.load(std::memory_order_acquire);
     if (begin == 0 || address < begin || address >= end) continue;
+    if (range.begin.load() != begin) continue;  // the end is another's, who came meanwhile
     range.is_broken.store(true);
     // The whole range: a signal for each page would be many signals, and many mappings.
     return ::mmap(reinterpret_cast<void*>(begin), end - begin, PROT_READ | PROT_WRITE,
@@ -71,7 +72,7 @@ std::unique_ptr<PageGuard> PageGuard::watch(std::span<std::byte> range) {
     if (free.is_taken.exchange(true)) continue;
     const auto begin = reinterpret_cast<std::uintptr_t>(range.data());
     free.is_broken.store(false);
-    free.end.store(begin + range.size(), std::memory_order_relaxed);
+    free.end.store(begin + range.size(), std::memory_order_release);
     free.begin.store(begin, std::memory_order_release);
     return std::unique_ptr<PageGuard>{new PageGuard{place}};
   }

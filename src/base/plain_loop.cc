@@ -2,6 +2,7 @@
 
 #include <boost/asio/execution_context.hpp>
 #include <boost/asio/strand.hpp>
+#include <mutex>
 #include <optional>
 
 namespace cohort {
@@ -17,16 +18,17 @@ class PlainLoop : public asio::execution_context::service {
       : asio::execution_context::service{context} {}
 
   const Loop& loop(asio::io_context& io) {
-    if (!loop_) {
+    std::call_once(made_, [&] {
       loop_.emplace(io, asio::make_strand(io.get_executor()));
       loop_->post([loop = *loop_] { loop.mark_started(); });
-    }
+    });
     return *loop_;
   }
 
  private:
   void shutdown() override { loop_.reset(); }
 
+  std::once_flag made_;  // whichever thread asks first
   std::optional<Loop> loop_;
 };
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <csignal>
 #include <string>
 #include <utility>
 
@@ -20,6 +21,32 @@ namespace {
 constexpr int kLargePipeSize = 1 << 20;
 // Of a file that says it is writable, without saying how much it takes.
 constexpr std::size_t kPolledSize = 64;
+
+// While it lives, a pipe that nobody reads is an error of the write in this thread, also in a
+// program that has left SIGPIPE as it was.
+class NoSigpipe {
+ public:
+  NoSigpipe() {
+    ::sigemptyset(&sigpipe_);
+    ::sigaddset(&sigpipe_, SIGPIPE);
+    sigset_t pending;
+    ::sigpending(&pending);
+    was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
+    ::pthread_sigmask(SIG_BLOCK, &sigpipe_, &before_);
+  }
+  ~NoSigpipe() {
+    const int saved_errno = errno;
+    if (saved_errno == EPIPE && !was_pending_) sys::wait_signal(sigpipe_, std::chrono::seconds{0});
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    errno = saved_errno;
+  }
+  NoSigpipe(const NoSigpipe&) = delete;
+  NoSigpipe& operator=(const NoSigpipe&) = delete;
+
+ private:
+  sigset_t sigpipe_, before_;
+  bool was_pending_;
+};
 
 }  // namespace
 
@@ -43,6 +70,7 @@ SharedOutput::SharedOutput(int fd) : fd_{fd}, polled_size_{kPolledSize} {
 
 ssize_t SharedOutput::write_some(std::string_view bytes) {
   if (bytes.empty()) return 0;
+  const NoSigpipe guarded;
   switch (kind_) {
     case Kind::Pipe:
       return splice_some(bytes);
@@ -61,12 +89,6 @@ ssize_t SharedOutput::write_some(std::string_view bytes) {
 // From a pipe of our own: splice is told not to wait call by call, whoever the other pipe belongs
 // to.
 ssize_t SharedOutput::splice_some(std::string_view bytes) {
-  // Asked first: a pipe that nobody reads would raise SIGPIPE.
-  const int ready = sys::poll(fd_, POLLOUT, 0);
-  if (ready > 0 && (ready & (POLLERR | POLLNVAL)) != 0) {
-    errno = EPIPE;
-    return -1;
-  }
   if (!staged_read_) {
     OwnFd ends[2];
     // No descriptor left, which has to be said: this pipe has room for a page, or says it has none.
@@ -100,6 +122,12 @@ ssize_t SharedOutput::poll_and_write(std::string_view bytes) {
     return -1;
   }
   return sys::write(fd_, bytes.data(), std::min(bytes.size(), polled_size_));
+}
+
+OwnFd readable_while_writable(int fd) {
+  OwnFd epoll = sys::epoll_create();
+  if (epoll && sys::epoll_add_writable(epoll.get(), fd) == -1) epoll.reset();
+  return epoll;
 }
 
 void SharedOutput::make_room() {

@@ -46,6 +46,11 @@ class SharedOutput {
   std::size_t staged_ = 0;  // of the bytes that were not taken, what our own pipe has
 };
 
+/// For a Watch: a descriptor that is readable while `fd` is writable. A Watch of `fd`, or of a
+/// duplicate, would make the open file non-blocking for all who share it: Asio does, and for good.
+/// None and errno: no descriptor is left; EPERM: a file that always takes what is written.
+OwnFd readable_while_writable(int fd);
+
 /// How long an end may wait for a reader: while it takes something in each `still`, and for `total`
 /// at most.
 class LastPatience {

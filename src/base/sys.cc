@@ -286,6 +286,12 @@ int epoll_add_readable(int epoll, int fd, std::uint64_t tag) {
   return call([&] { return ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event); });
 }
 
+int epoll_add_writable(int epoll, int fd) {
+  epoll_event event{};
+  event.events = EPOLLOUT;
+  return call([&] { return ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event); });
+}
+
 int epoll_ready(int epoll, std::span<epoll_event> ready) {
   const int room = static_cast<int>(ready.size());
   return call([&] { return ::epoll_wait(epoll, ready.data(), room, 0); });

@@ -85,6 +85,8 @@ int ftruncate(int fd, off_t size);
 OwnFd epoll_create();
 /// Level-triggered, until either is closed; `epoll_ready` tells it by its `tag` (`data.u64`).
 int epoll_add_readable(int epoll, int fd, std::uint64_t tag);
+/// Readable itself while `fd` is writable. EPERM: a file that always is.
+int epoll_add_writable(int epoll, int fd);
 /// How many are readable now, at most as many as `ready` has room for; -1 and errno.
 int epoll_ready(int epoll, std::span<epoll_event> ready);
 /// Makes sure that the range has memory, or room on its disk.

@@ -51,13 +51,16 @@ bool group_lives(pid_t group) {
     const std::string name = process->path().filename();
     if (!std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; }))
       continue;
-    const auto line = parse_stat(stat_of(process->path()));
+    errno = 0;
+    const std::string text = stat_of(process->path());
+    if (text.empty() && (errno == EMFILE || errno == ENFILE)) return true;
+    const auto line = parse_stat(text);
     // All of it is in the session that its leader made.
     if (line && line->group == group && line->session == group && line->state != 'Z' &&
         line->state != 'X')
       return true;
   }
-  return false;
+  return static_cast<bool>(error);
 }
 
 bool signal_group(int leader_pidfd, pid_t leader, int signal_number) {
@@ -101,10 +104,15 @@ void GroupEnd::look_after(std::chrono::milliseconds pause) {
 }
 
 void GroupEnd::look(std::chrono::milliseconds pause) {
-  const bool late = Clock::now() >= deadline_;
+  const auto now = Clock::now();
+  const bool late = now >= deadline_;
   if (lives() && !(late && killed_)) {
-    if (late) return kill();
-    return look_after(std::min<std::chrono::milliseconds>(2 * pause, kLastPause));
+    if (late) kill();
+    const auto next =
+        late ? kFirstPause : std::min<std::chrono::milliseconds>(2 * pause, kLastPause);
+    // Where looking takes long, a twentieth of the time goes into it.
+    const auto took = std::chrono::floor<std::chrono::milliseconds>(Clock::now() - now);
+    return look_after(std::max(next, 20 * took));
   }
   // Destroys this object, perhaps.
   std::exchange(over_, nullptr)();

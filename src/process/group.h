@@ -29,8 +29,8 @@ struct StatLine {
 /// Pure. Nothing if the text is not such a line. The name in it may have any character.
 std::optional<StatLine> parse_stat(std::string_view text);
 
-/// Whether a member of the group lives: a zombie does not. Reads all of /proc, some microseconds
-/// for each process.
+/// Whether a member of the group lives: a zombie does not. Also true if that cannot be seen (no
+/// /proc, no descriptor left). Reads all of /proc, some microseconds for each process.
 bool group_lives(pid_t group);
 
 /// A group whose leader has been reaped, and which has members (zombies, perhaps).

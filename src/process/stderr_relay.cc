@@ -68,11 +68,11 @@ StderrRelay::StderrRelay(const Loop& loop, OwnFd source, int copy_to) : loop_{lo
   sys::set_nonblocking(source.get(), true);
   source_.emplace(loop_, std::move(source));
   source_->set_ref(false);
-  OwnFd target = copy_to >= 0 ? sys::duplicate(copy_to) : OwnFd{};
-  if (!target) return;
-  target_.emplace(loop_, std::move(target));
-  target_->set_ref(false);
-  output_.emplace(target_->fd());
+  if (copy_to < 0 || !(target_ = sys::duplicate(copy_to))) return;
+  OwnFd room = readable_while_writable(target_.get());
+  if (!room && errno != EPERM) return;
+  if (room) room_.emplace(loop_, std::move(room)).set_ref(false);
+  output_.emplace(target_.get());
 }
 
 // One piece in each turn: others have their turns too.
@@ -105,7 +105,7 @@ void StderrRelay::pass_on() {
 
 void StderrRelay::wait_for_room() {
   if (std::exchange(awaits_room_, true)) return;
-  target_->wait_writable([this] {
+  room_->wait_readable([this] {
     awaits_room_ = false;
     pump();
   });

@@ -50,7 +50,8 @@ class StderrRelay {
 
   Loop loop_;
   std::optional<Watch> source_;  // empty once the stream has ended
-  std::optional<Watch> target_;
+  OwnFd target_;
+  std::optional<Watch> room_;           // readable while the target takes more
   std::optional<SharedOutput> output_;  // none: no copy, or nobody reads it any more
   bool awaits_room_ = false;
   std::string waiting_;  // read, but not taken yet

@@ -1,5 +1,6 @@
 #include "process/stderr_relay.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 
@@ -81,6 +82,7 @@ TEST_F(StderrRelayTest, ASlowReaderSlowsTheChildAndLosesNothing) {
     turn();
   }
   EXPECT_LE(written, 300'000U) << "two pipes and one piece: the child waits";
+  EXPECT_EQ(::fcntl(to_reader_[1].get(), F_GETFL) & O_NONBLOCK, 0) << "others have it too";
   while (got.size() < sent.size()) {
     got += reader_reads(7'000);
     turn();

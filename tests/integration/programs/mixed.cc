@@ -22,7 +22,7 @@ int main(int argc, char** argv) {
   });
   cluster.fork().on_listening([&](const cohort::Address&) {
     std::string text = flags.text("--text", "");
-    if (const auto at = text.find("\\n"); at != std::string::npos) text.replace(at, 2, "\n");
+    if (const auto at = text.find("\\n"); at != std::string::npos) text.replace(at, 2, 1, '\n');
     cluster.setup_primary({.exec = "garbage_worker",
                            .args = {text, flags.text("--times", "1")},
                            .message_size_max = 1 << 20});
