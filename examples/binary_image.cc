@@ -105,8 +105,10 @@ class Blur {
 NextRow blurred_rows(const Image& image, const ImageJob& job, std::size_t first,
                      std::size_t passes) {
   if (passes == 0)
-    return [row = image.pixels + first * image.row_size(), size = image.row_size()]() mutable {
-      return std::exchange(row, row + size);
+    return [&file = image.file, at = image.pixels + first * image.row_size(),
+            row = std::vector<Byte>(image.row_size())]() mutable {
+      file.read(std::exchange(at, at + row.size()), std::as_writable_bytes(std::span{row}));
+      return std::as_const(row).data();
     };
   NextRow before = blurred_rows(image, job, Blur::first_needed(first, job.radius), passes - 1);
   auto pass = std::make_shared<Blur>(std::move(before), image, job.radius, first);
@@ -141,10 +143,13 @@ std::string header_of(std::size_t width, std::size_t height) {
 
 }  // namespace
 
-Image decode_ppm(std::string_view bytes) {
+Image decode_ppm(Source file) {
+  std::string bytes(std::min<std::uint64_t>(file.size, 4096), '\0');
+  file.read(0, std::as_writable_bytes(std::span{bytes}));
   std::size_t numbers[3];  // width, height, the largest value
   std::size_t at = 2;
-  if (!bytes.starts_with("P6")) throw std::runtime_error{"not a binary PPM image (P6)"};
+  if (!std::string_view{bytes}.starts_with("P6"))
+    throw std::runtime_error{"not a binary PPM image (P6)"};
   for (std::size_t& number : numbers) {
     at = bytes.find_first_not_of(" \t\r\n", at);
     while (at < bytes.size() && bytes[at] == '#')  // comments run to the end of their line
@@ -157,10 +162,10 @@ Image decode_ppm(std::string_view bytes) {
   }
   const auto [width, height, largest] = numbers;
   if (largest != 255) throw std::runtime_error{"only 8 bits per colour"};
-  const std::string_view pixels = bytes.substr(std::min(at + 1, bytes.size()));
-  if (width == 0 || height == 0 || width > pixels.size() / 3 / height)
+  const std::uint64_t pixels = std::min<std::uint64_t>(at + 1, file.size);
+  if (width == 0 || height == 0 || width > (file.size - pixels) / 3 / height)
     throw std::runtime_error{"the image has fewer pixels than its header says"};
-  return {width, height, reinterpret_cast<const Byte*>(pixels.data())};
+  return {width, height, std::move(file), pixels};
 }
 
 Shape shape_after(const Image& image, const ImageJob& job) {

@@ -15,8 +15,10 @@ using cohort::Value;
 
 namespace {
 
+constexpr std::size_t kPiece = 1 << 20;
+
 struct Group {
-  std::string_view key{};
+  std::string key{};
   std::uint64_t hash = 0, count = 0;
   std::int64_t sum = 0;
   std::int64_t min = std::numeric_limits<std::int64_t>::max();
@@ -41,7 +43,7 @@ std::uint64_t hash_of(std::string_view key) {
   return hash;
 }
 
-// In the order in which they were first seen. The keys are not copied.
+// In the order in which they were first seen.
 class Groups {
  public:
   Group& of(std::string_view key, std::uint64_t hash) {
@@ -50,7 +52,7 @@ class Groups {
       Group& group = groups_[places_[place] - 1];
       if (group.hash == hash && group.key == key) return group;
     }
-    groups_.push_back({.key = key, .hash = hash});
+    groups_.push_back({.key = std::string{key}, .hash = hash});
     places_[place] = static_cast<std::uint32_t>(groups_.size());
     if (groups_.size() * 2 > places_.size()) grow();
     return groups_.back();
@@ -138,8 +140,7 @@ struct Columns {
   std::size_t key, value;
 };
 
-Groups aggregate_lines(std::string_view lines, Columns columns) {
-  Groups groups;
+void aggregate_lines(std::string_view lines, Columns columns, Groups& groups) {
   Separators separators{lines};
   const std::size_t last = std::max(columns.key, columns.value);
   const char* at = lines.data();
@@ -160,7 +161,33 @@ Groups aggregate_lines(std::string_view lines, Columns columns) {
     while (field_end != end && *field_end != '\n') field_end = separators.next();
     at = std::min(field_end, end - 1) + 1;
   }
+}
+
+// In pieces, which stay in the cache of the CPU. `from` and `to` are where lines begin.
+Groups aggregate_part(const Source& csv, std::uint64_t from, std::uint64_t to, Columns columns) {
+  Groups groups;
+  std::string text;  // what is left of the piece before, and a piece
+  while (from < to) {
+    const std::size_t left = text.size(), size = std::min<std::uint64_t>(kPiece, to - from);
+    text.resize(left + size);
+    csv.read(from, std::as_writable_bytes(std::span{text}).subspan(left));
+    from += size;
+    const std::size_t whole = from == to ? text.size() : text.rfind('\n') + 1;
+    aggregate_lines(std::string_view{text}.substr(0, whole), columns, groups);
+    text.erase(0, whole);
+  }
   return groups;
+}
+
+// Behind the first line end at or behind `at`, or the end.
+std::uint64_t behind_line(const Source& csv, std::uint64_t at) {
+  std::string text;
+  for (; at < csv.size; at += text.size()) {
+    text.resize(std::min<std::uint64_t>(4096, csv.size - at));
+    csv.read(at, std::as_writable_bytes(std::span{text}));
+    if (const auto end = text.find('\n'); end != std::string::npos) return at + end + 1;
+  }
+  return csv.size;
 }
 
 std::size_t column_of(std::string_view header, std::string_view name) {
@@ -174,21 +201,21 @@ std::size_t column_of(std::string_view header, std::string_view name) {
 
 }  // namespace
 
-Value aggregate(std::string_view csv, std::string_view key, std::string_view value) {
-  const std::size_t header_end = std::min(csv.find('\n'), csv.size());
-  const std::string_view header = csv.substr(0, header_end);
+Value aggregate(const Source& csv, std::string_view key, std::string_view value) {
+  const std::uint64_t begin = behind_line(csv, 0);
+  std::string header(begin, '\0');
+  csv.read(0, std::as_writable_bytes(std::span{header}));
+  if (header.ends_with('\n')) header.pop_back();
   const Columns columns{column_of(header, key), column_of(header, value)};
 
   // Each thread has the lines that begin in its part.
   const std::size_t threads = cohort::available_parallelism();
-  const auto line_at_or_after = [&](std::size_t at) {
-    return at >= csv.size() ? csv.size() : std::min(csv.find('\n', at), csv.size() - 1) + 1;
+  const auto part_begin = [&](std::size_t i) {
+    const std::uint64_t at = begin + (csv.size - begin) * i / threads;
+    return at == begin ? begin : behind_line(csv, at - 1);
   };
   auto parts = in_parallel(threads, [&](std::size_t i) {
-    const std::size_t size = csv.size() - header_end;
-    const std::size_t from = line_at_or_after(header_end + size * i / threads);
-    const std::size_t to = line_at_or_after(header_end + size * (i + 1) / threads);
-    return aggregate_lines(csv.substr(from, to - from), columns);
+    return aggregate_part(csv, part_begin(i), part_begin(i + 1), columns);
   });
   Groups all;
   for (auto& part : parts)

@@ -5,6 +5,7 @@
 #include <cohort/cohort.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <future>
 #include <span>
@@ -14,6 +15,13 @@
 
 /// Called on the thread of the caller, with 0 to 1.
 using Progress = std::function<void(double)>;
+
+// Bytes that are copied out in pieces, on any thread: so they are looked at once, whoever may
+// change them meanwhile.
+struct Source {
+  std::uint64_t size;
+  std::function<void(std::uint64_t offset, std::span<std::byte> to)> read;
+};
 
 // binary_digest.cc: { sha256: hex, bytes, histogram: Float64Array(256) }
 cohort::Value digest(std::string_view bytes, const Progress& progress);
@@ -28,21 +36,22 @@ struct ImageJob {
 };
 struct Image {
   std::size_t width, height;
-  const unsigned char* pixels;  // three bytes each
+  Source file;
+  std::uint64_t pixels;  // where they begin in it, three bytes each
   std::size_t row_size() const { return width * 3; }
 };
 struct Shape {
   std::size_t width, height, bytes;  // of the whole PPM file
 };
-/// Once for each image: who wrote it may still change it, header and all.
-Image decode_ppm(std::string_view bytes);
+/// Its header ends within 4 KiB.
+Image decode_ppm(Source file);
 Shape shape_after(const Image& image, const ImageJob& job);
 /// `out` has `shape_after(...).bytes`.
 void blur_and_shrink(const Image& image, const ImageJob& job, std::span<std::byte> out);
 
 // binary_table.cc: a Map from each text in the column `key` to { count, sum, min, max } of the
 // whole numbers in the column `value`. CSV whose first line names the columns; no quotes.
-cohort::Value aggregate(std::string_view csv, std::string_view key, std::string_view value);
+cohort::Value aggregate(const Source& csv, std::string_view key, std::string_view value);
 
 /// Calls `work(0)` to `work(parts - 1)`, each on a thread of its own, and waits for all.
 template <class Work>

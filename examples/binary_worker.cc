@@ -15,10 +15,12 @@
 //   aggregate  Map of { count, sum, min, max }
 #include <cohort/cohort.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -47,6 +49,12 @@ class Data {
     const auto bytes = lane_ ? lane_->bytes() : value_.bytes();
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   }
+  Source source() const {
+    return {bytes().size(), [this](std::uint64_t offset, std::span<std::byte> to) {
+              if (lane_) return lane_->read(offset, to).value();
+              std::ranges::copy(value_.bytes().subspan(offset, to.size()), to.begin());
+            }};
+  }
   void check() const {
     if (lane_) lane_->intact().value();
   }
@@ -56,11 +64,11 @@ class Data {
   std::optional<Lane> lane_;
 };
 
-Value blur(std::string_view ppm, const Value& job) {
+Value blur(Source ppm, const Value& job) {
   const ImageJob wanted{.radius = job["radius"].uint64_or(4),
                         .passes = job["passes"].uint64_or(1),
                         .shrink = job["shrink"].uint64_or(1)};
-  const Image image = decode_ppm(ppm);
+  const Image image = decode_ppm(std::move(ppm));
   const Shape shape = shape_after(image, wanted);
   Value result{{"width", shape.width}, {"height", shape.height}, {"bytes", shape.bytes}};
   if (job["out"].is_object()) {
@@ -81,9 +89,9 @@ Value work(const Value& job, const Progress& progress) {
   const Data data{job["data"]};
   const Value result = [&]() -> Value {
     if (job["op"] == "digest") return digest(data.bytes(), progress);
-    if (job["op"] == "blur") return blur(data.bytes(), job);
+    if (job["op"] == "blur") return blur(data.source(), job);
     if (job["op"] == "aggregate")
-      return aggregate(data.bytes(), job["key"].string_or(""), job["value"].string_or(""));
+      return aggregate(data.source(), job["key"].string_or(""), job["value"].string_or(""));
     throw std::runtime_error{"no such op"};
   }();
   data.check();

@@ -41,7 +41,7 @@ class Lane {
  public:
   enum class Access { Read, ReadWrite };
 
-  /// Maps the first `size` bytes of the lane that a peer named; its descriptor is closed again.
+  /// Maps the first `size` bytes of the lane that a peer named.
   /// `Read`: the file has at least that many. `ReadWrite`: it is made that large where it is
   /// smaller, and has memory for all of them (ENOSPC if there is none, as in a container whose
   /// /dev/shm has 64 MB; ENOMEM if it is more than the machine's). So limit a `size` that is only
@@ -67,6 +67,10 @@ class Lane {
   std::span<std::byte> writable_bytes() const noexcept;
   /// What a message calls it: of one that was opened, the path given.
   const std::string& path() const noexcept { return path_; }
+  /// Copies the bytes from `offset` on. For one pass over many of them, in pieces of about 1 MiB:
+  /// in many virtual machines the first touch of a mapped page costs more than its copy.
+  /// InvalidArgument: beyond the lane's size. MalformedMessage: the peer made the file smaller.
+  Result<void> read(std::uint64_t offset, std::span<std::byte> to) const;
   /// An error if bytes were missing when they were used, since the peer made the file smaller or
   /// its disk failed: what was read since is zeros, what was written is lost. Ask before you
   /// answer.
@@ -77,8 +81,10 @@ class Lane {
   Lane(std::string path, OwnFd fd, std::shared_ptr<const Mapping> mapping)
       : path_{std::move(path)}, fd_{std::move(fd)}, mapping_{std::move(mapping)} {}
 
+  Error smaller() const;
+
   std::string path_;
-  OwnFd fd_;                                // of one that was made here
+  OwnFd fd_;
   std::shared_ptr<const Mapping> mapping_;  // never shared; none if there are no bytes
 };
 

@@ -12,7 +12,7 @@
 
 #include "base/page_guard.h"
 #include "base/sealed_memory.h"
-#include "base/sys.h"
+#include "base/sys_output.h"
 
 namespace cohort {
 namespace {
@@ -88,7 +88,7 @@ Result<Lane> Lane::open(const std::string& path, std::uint64_t size, Access acce
   if (size == 0) return Lane{path, {}, nullptr};
 
   const bool writes = access == Access::ReadWrite;
-  const OwnFd fd = sys::open(path_of(seen.get()).c_str(), writes ? O_RDWR : O_RDONLY);
+  OwnFd fd = sys::open(path_of(seen.get()).c_str(), writes ? O_RDWR : O_RDONLY);
   if (!fd || (writes && !make_room(fd.get(), size))) return errno_error(op);
   void* const mapped =
       ::mmap(nullptr, size, writes ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd.get(), 0);
@@ -97,8 +97,8 @@ Result<Lane> Lane::open(const std::string& path, std::uint64_t size, Access acce
                                     [size](std::byte* bytes) { ::munmap(bytes, size); }};
   auto guard = PageGuard::watch({memory.get(), size});
   if (!guard) return system_error(EMFILE, op, "too many lanes are open: close some");
-  return Lane{
-      path, {}, std::make_shared<Mapping>(std::move(memory), size, access, std::move(guard))};
+  return Lane{path, std::move(fd),
+              std::make_shared<Mapping>(std::move(memory), size, access, std::move(guard))};
 }
 
 Result<Lane> Lane::create(std::uint64_t size) {
@@ -124,8 +124,27 @@ std::span<std::byte> Lane::writable_bytes() const noexcept {
                                                              : std::span<std::byte>{};
 }
 
+Result<void> Lane::read(std::uint64_t offset, std::span<std::byte> to) const {
+  const std::size_t size = bytes().size();
+  if (offset > size || to.size() > size - offset)
+    return make_error(Errc::InvalidArgument, "read the lane " + path_,
+                      "it has only " + std::to_string(size) + " bytes");
+  while (!to.empty()) {
+    const ssize_t count = sys::pread(fd_.get(), to.data(), to.size(), static_cast<off_t>(offset));
+    if (count == -1) return errno_error("read the lane " + path_);
+    if (count == 0) return smaller();
+    to = to.subspan(static_cast<std::size_t>(count));
+    offset += static_cast<std::uint64_t>(count);
+  }
+  return {};
+}
+
 Result<void> Lane::intact() const {
   if (!mapping_ || !mapping_->is_broken()) return {};
+  return smaller();
+}
+
+Error Lane::smaller() const {
   return make_error(Errc::MalformedMessage, "use the lane " + path_,
                     "it was made smaller while it was open");
 }

@@ -166,6 +166,23 @@ TEST(Lane, OfAnotherUserIsRefused) {
   EXPECT_TRUE(is_refused(file.path(), errno_code(EPERM)));
 }
 
+TEST(Lane, IsReadInPieces) {
+  const UnnamedFile file{kSize};
+  ASSERT_EQ(pwrite(file.fd(), "xyz", 3, kSize - 3), 3);
+  const auto lane = Lane::open(file.path(), kSize);
+  ASSERT_TRUE(lane) << lane.error();
+  std::array<std::byte, 2> piece{};
+  ASSERT_TRUE(lane->read(kSize - 2, piece));
+  EXPECT_EQ(piece, (std::array{std::byte{'y'}, std::byte{'z'}}));
+  EXPECT_TRUE(lane->read(kSize, {})) << "nothing";
+  for (const std::uint64_t beyond : {kSize - 1, kSize + 1, std::size_t(-1)})
+    EXPECT_EQ(lane->read(beyond, piece).error().code, Errc::InvalidArgument) << beyond;
+  ASSERT_EQ(sys::ftruncate(file.fd(), kSize - 1), 0);
+  const auto smaller = lane->read(kSize - 2, piece);
+  ASSERT_FALSE(smaller);
+  EXPECT_EQ(smaller.error().code, Errc::MalformedMessage) << smaller.error();
+}
+
 TEST(Lane, SurvivesAFileThatIsMadeSmallerWhileItIsUsed) {
   const UnnamedFile file{kSize};
   ASSERT_EQ(pwrite(file.fd(), "x", 1, 0), 1);
