@@ -257,25 +257,40 @@ Report Narrator::failed(int worker, const std::string& error) const {
 }
 
 Report Narrator::refused(const PortHolder& holder, const std::filesystem::path& here) const {
-  const std::string port = std::to_string(holder.port);
-  const std::string command = command_text(holder.words);
-  Value fields = holder_fields(holder);
-  std::string text = program_;
-  if (holder.is_worker) {
-    text += " binds port " + port + " by itself (pid " + std::to_string(holder.pid) +
-            "), so its workers cannot share it; " + kWhoShares +
-            ". To run it alone: cohort run -w 1 " + program_;
-  } else {
-    text += " listens through a process of its own (pid " + std::to_string(holder.pid) + ": " +
-            command + ", port " + port +
-            "), so its workers cannot share the port; run that program itself";
-    if (const auto instead = suggestion(holder, here)) {
-      text += ": " + *instead;
-      fields["suggestion"] = *instead;
-    }
+  if (!holder.is_worker)
+    return behind_a_wrapper("refused", Tone::Bad,
+                            ", so its workers cannot share the port; run that program itself",
+                            holder, here);
+  return {.event = "refused",
+          .text = program_ + " binds port " + std::to_string(holder.port) + " by itself (pid " +
+                  std::to_string(holder.pid) + "), so its workers cannot share it; " + kWhoShares +
+                  ". To run it alone: cohort run -w 1 " + program_,
+          .tone = Tone::Bad,
+          .fields = holder_fields(holder)};
+}
+
+Report Narrator::wraps(const PortHolder& holder, const std::filesystem::path& here) const {
+  return behind_a_wrapper(
+      "silent", Tone::Plain,
+      ": it is replaced when it dies, but more workers could not share the port, and the end of "
+      "its requests is not waited for; better run that program itself",
+      holder, here);
+}
+
+Report Narrator::behind_a_wrapper(std::string event, Tone tone, const char* what_follows,
+                                  const PortHolder& holder,
+                                  const std::filesystem::path& here) const {
+  Report report{.event = std::move(event),
+                .text = program_ + " listens through a process of its own (pid " +
+                        std::to_string(holder.pid) + ": " + command_text(holder.words) + ", port " +
+                        std::to_string(holder.port) + ')' + what_follows,
+                .tone = tone,
+                .fields = holder_fields(holder)};
+  if (const auto instead = suggestion(holder, here)) {
+    report.text += ": " + *instead;
+    report.fields["suggestion"] = *instead;
   }
-  return {
-      .event = "refused", .text = std::move(text), .tone = Tone::Bad, .fields = std::move(fields)};
+  return report;
 }
 
 Report Narrator::binds_by_itself(const PortHolder& holder) const {

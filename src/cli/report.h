@@ -72,6 +72,8 @@ class Narrator {
   Report failed(int worker, const std::string& error) const;
   /// The program's port is bound by `holder`, so that its workers cannot share it.
   Report refused(const PortHolder& holder, const std::filesystem::path& here) const;
+  /// The same of the only worker, which is in nobody's way.
+  Report wraps(const PortHolder& holder, const std::filesystem::path& here) const;
   /// A worker binds its port without the channel, and nobody is in its way so far.
   Report binds_by_itself(const PortHolder& holder) const;
   /// Nothing listens, though workers live. `online`: some worker speaks the channel.
@@ -89,6 +91,8 @@ class Narrator {
   bool ever_listened() const { return !announced_.empty(); }
 
  private:
+  Report behind_a_wrapper(std::string event, Tone tone, const char* what_follows,
+                          const PortHolder& holder, const std::filesystem::path& here) const;
   struct Life {
     pid_t pid = 0;
     bool listens = false;

@@ -300,8 +300,11 @@ void Runner::look() {
   for (const auto& [id, life] : lives_)
     seen.push_back({id, find_listeners(life.worker.process().pid())});
   if (const auto holder = judge_.judge(seen, Clock::now())) {
-    refuse(*holder);
-    return;
+    // One worker has nobody to share with.
+    if (count_ > 1) return refuse(*holder);
+    std::error_code error;
+    if (!holder->is_worker && !std::exchange(explained_silence_, true))
+      say(narrator_.wraps(*holder, std::filesystem::current_path(error)));
   }
   const bool any_stays = std::any_of(lives_.begin(), lives_.end(), [](const auto& life) {
     return Clock::now() - life.second.since >= kSilentFor;

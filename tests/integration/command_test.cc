@@ -154,22 +154,23 @@ TEST_P(CommandWithNode, AnNpmScriptIsNamedWithTheCommandToUseInstead) {
   const std::string port = std::to_string(free_port());
   folder_.write("server.js", kServer);
   folder_.write("package.json", R"({"scripts": {"start": "node server.js )" + port + "\"}}");
-  // One worker works, but could not share its port; several collide.
-  for (const char* workers : {"1", "2"}) {
-    auto program = run({"-w", workers, "npm", "start"});
-    EXPECT_TRUE(program->exits_with(100)) << workers;
-    EXPECT_EQ(
-        count_errors(*program,
-                     "^cohort: npm start listens through a process of its own \\(pid [0-9]+: "
-                     "node server.js " +
-                         port + ", port " + port +
-                         "\\), so its workers cannot share the port; run that program itself: "
-                         "cohort run server.js " +
-                         port + "$"),
-        1)
-        << program->transcript();
-    EXPECT_TRUE(program->leaves_no_process());
-  }
+  const std::string named =
+      "^cohort: npm start listens through a process of its own \\(pid [0-9]+: "
+      "node server.js " +
+      port + ", port " + port + "\\)";
+  const std::string instead = "run that program itself: cohort run server.js " + port + "$";
+  auto several = run({"-w", "2", "npm", "start"});
+  EXPECT_TRUE(several->exits_with(100));
+  EXPECT_EQ(count_errors(*several, named + ", so its workers cannot share the port; " + instead), 1)
+      << several->transcript();
+  EXPECT_TRUE(several->leaves_no_process());
+  // One has nobody to share with.
+  auto one = run({"-w", "1", "npm", "start"});
+  EXPECT_TRUE(one->wait_for_error("more workers could not share the port"));
+  EXPECT_EQ(count_errors(*one, named + ": it is replaced when it dies, .* better " + instead), 1)
+      << one->transcript();
+  EXPECT_EQ(http_get(static_cast<std::uint16_t>(std::stoi(port))).body, "hello world\n");
+  EXPECT_TRUE(one->ends_on_interrupt());
 }
 
 TEST_F(Command, TheWorkersMayAcceptFromOneSocket) {
