@@ -100,7 +100,7 @@ class Runner {
   void await_signal();
   void look_after(Clock::duration delay);
   void look();
-  void explain_silence(const std::vector<WrapperJudge::Seen>& seen);
+  bool explain_silence(const std::vector<WrapperJudge::Seen>& seen);
   void refuse(const PortHolder& holder);
   void stop();
   bool is_worker(pid_t pid) const;
@@ -309,20 +309,22 @@ void Runner::look() {
   const bool any_stays = std::any_of(lives_.begin(), lives_.end(), [](const auto& life) {
     return Clock::now() - life.second.since >= kSilentFor;
   });
-  if (any_stays && !std::exchange(explained_silence_, true)) explain_silence(seen);
+  if (any_stays && !explained_silence_) explained_silence_ = explain_silence(seen);
 }
 
-void Runner::explain_silence(const std::vector<WrapperJudge::Seen>& seen) {
+// False while there is nothing to say yet.
+bool Runner::explain_silence(const std::vector<WrapperJudge::Seen>& seen) {
   for (const auto& worker : seen) {
     for (const PortHolder& holder : worker.holders) {
-      if (!holder.is_worker) return;  // Soon the judge is certain, or the program listens.
+      if (!holder.is_worker) return false;  // Soon the judge is certain, or the program listens.
       say(narrator_.binds_by_itself(holder));
-      return;
+      return true;
     }
   }
   const bool any_online = std::any_of(lives_.begin(), lives_.end(),
                                       [](const auto& life) { return life.second.online; });
   say(narrator_.silent(any_online));
+  return true;
 }
 
 void Runner::refuse(const PortHolder& holder) {

@@ -139,18 +139,19 @@ TEST_F(CommandPrograms, AWrapperThatListensForItselfIsNamedWithTheCommandToUseIn
   const std::string port = std::to_string(free_port());
   folder_.write("app.ts", kTyped);
   install_frameworks();
-  for (const char* workers : {"1", "2"}) {
-    auto program = run({"-w", workers, "node_modules/.bin/tsx", "app.ts", port});
-    EXPECT_TRUE(program->exits_with(100)) << workers;
-    EXPECT_EQ(count_errors(*program, "listens through a process of its own .* port " + port +
-                                         "\\), so its workers cannot share the port; run that "
-                                         "program itself: cohort run app.ts " +
-                                         port + "$"),
-              1)
-        << program->transcript();
-    EXPECT_EQ(count_errors(*program, "\\.pipe"), 0) << "nobody needs to know that socket";
-    EXPECT_TRUE(program->leaves_no_process());
-  }
+  const std::string named = "listens through a process of its own .* port " + port + "\\)";
+  const std::string instead = "run that program itself: cohort run app.ts " + port + "$";
+  auto several = run({"-w", "2", "node_modules/.bin/tsx", "app.ts", port});
+  EXPECT_TRUE(several->exits_with(100));
+  EXPECT_EQ(count_errors(*several, named + ", so its workers cannot share the port; " + instead), 1)
+      << several->transcript();
+  EXPECT_EQ(count_errors(*several, "\\.pipe"), 0) << "nobody needs to know that socket";
+  EXPECT_TRUE(several->leaves_no_process());
+  auto one = run({"-w", "1", "node_modules/.bin/tsx", "app.ts", port});
+  EXPECT_TRUE(one->wait_for_error("run that program itself: cohort run app.ts " + port))
+      << one->transcript();
+  EXPECT_EQ(count_errors(*one, named + ": it is replaced when it dies"), 1) << one->transcript();
+  EXPECT_TRUE(one->ends_on_interrupt());
 }
 
 TEST_F(CommandPrograms, AWrapperWhoseProgramFailsIsNotTriedForEver) {
