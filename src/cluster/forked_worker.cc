@@ -545,7 +545,7 @@ void ForkedWorker::carry_out(std::uint16_t actions) {
   }
   if (actions & kCloseChannel) {
     sender_->close();
-    if (channel_) channel_->abandon();
+    if (channel_) channel_->peer_ended();
   }
   if (actions & kEmitDisconnect) {
     sender_->close();

@@ -493,6 +493,11 @@ void Channel::end(std::optional<Error> why) {
   });
 }
 
+void Channel::peer_ended() {
+  user_ = nullptr;
+  end(std::nullopt);
+}
+
 void Channel::abandon() {
   user_ = nullptr;
   ended_ = true;

@@ -131,6 +131,9 @@ class Channel : public std::enable_shared_from_this<Channel> {
   void hurry() { outbox_.hurry(); }
   /// Takes no more messages; writes what waits, then closes and calls `channel_closed`.
   void close();
+  /// The process at the other end is gone, whoever else may hold its socket: what waits fails, and
+  /// nothing more is called.
+  void peer_ended();
   /// Closes now, without a callback; drops what waits.
   void abandon();
   /// Writes what may be written now, blocking; false if the deadline passed or the peer is gone.

@@ -273,7 +273,7 @@ void ChildImpl::process_ended(const Exit& exit) {
   // Everything that it sent is in the channel by now. Not up to the end: a grandchild may hold it.
   if (channel_) channel_->read_available();
   sender_->close();
-  if (channel_) channel_->abandon();
+  if (channel_) channel_->peer_ended();
   channel_.reset();
   if (stderr_tail_) stderr_tail_->drain_now();
   for (const auto& stream : streams_)

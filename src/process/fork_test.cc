@@ -220,6 +220,22 @@ TEST_F(ChildMessages, AfterTheEndAreErrors) {
   run();
 }
 
+TEST_F(ChildMessages, ThatWaitWhenTheChildEndsFailThoughAGrandchildHoldsTheChannel) {
+  const ChildProcess child = fork_script("sleep 600 &\nread -r go <&3\nexit 0\n");
+  constexpr int kMessages = 100;
+  int taken = 0, failed = 0;
+  for (int i = 0; i < kMessages; ++i)
+    child.send(std::string(64 * 1024, 'x'), [&](const std::optional<Error>& error) {
+      ++(error ? failed : taken);
+      EXPECT_TRUE(!error || error->code == Errc::ChannelClosed);
+    });
+  run();
+  EXPECT_EQ(child.exit_code(), 0);
+  EXPECT_GT(failed, 0);
+  EXPECT_EQ(taken + failed, kMessages);
+  end_orphans();
+}
+
 // test-child-process-send-type-error
 TEST_F(ChildMessages, ThatAreNoneAreErrors) {
   const ChildProcess child = fork_script(kEcho, {.message_size_max = 1000});
