@@ -4,11 +4,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
-#include <iterator>
 #include <thread>
 #include <vector>
 
+#include "base/read_file.h"
 #include "cohort/parallelism.h"
 
 namespace cohort {
@@ -69,12 +68,6 @@ void apply(std::optional<unsigned>& least, const std::string& mount, std::string
     if (path.empty()) return;
     path = path.substr(0, path.rfind('/') + 1);
   }
-}
-
-std::optional<std::string> read_file(const std::string& path) {
-  std::ifstream file{path};
-  if (!file) return std::nullopt;
-  return std::string{std::istreambuf_iterator<char>{file}, {}};
 }
 
 unsigned affinity() {

@@ -5,10 +5,9 @@
 
 #include <algorithm>
 #include <csignal>
-#include <fstream>
-#include <iterator>
 
 #include "base/command_line.h"
+#include "base/read_file.h"
 #include "base/sys.h"
 #include "cli/wrapper_check.h"
 #include "process/tree.h"
@@ -25,9 +24,8 @@ constexpr std::chrono::milliseconds kLastPause{100};
 constexpr auto kKilledWithin = 1s;
 
 std::string description(pid_t pid) {
-  std::ifstream file{"/proc/" + std::to_string(pid) + "/cmdline", std::ios::binary};
-  const std::string text{std::istreambuf_iterator<char>{file}, {}};
-  const std::string command = command_text(parse_words(text));
+  const auto text = read_file("/proc/" + std::to_string(pid) + "/cmdline");
+  const std::string command = command_text(parse_words(text.value_or("")));
   return "pid " + std::to_string(pid) + (command.empty() ? "" : " (" + command + ')');
 }
 

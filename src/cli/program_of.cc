@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "base/command_line.h"
+#include "base/read_file.h"
 #include "base/sys.h"
 #include "cohort/child_process.h"
 #include "cohort/value.h"
@@ -193,16 +194,14 @@ std::string instead_of(const std::string& start, const fs::path& directory) {
 
 Outcome run_directory(const fs::path& directory, const std::string& name) {
   const fs::path description = directory / "package.json";
-  std::ifstream file{description, std::ios::binary};
-  const bool described = file.is_open();
-  const std::string text{std::istreambuf_iterator<char>{file}, {}};
-  const auto package = described ? parse_package(text) : Package{};
+  const auto text = read_file(description);
+  const auto package = text ? parse_package(*text) : Package{};
   if (!package) return CannotRun{description.string() + " is not JSON"};
   auto found = package->main.empty() ? std::nullopt : as_node_resolves(directory / package->main);
   if (!found) found = as_node_resolves(directory / "index");
   if (found) return run_file(found->lexically_normal(), *found);
   std::string why = name + " is a directory ";
-  if (!described)
+  if (!text)
     why += "without package.json and index.js";
   else if (package->main.empty())
     why += "whose package.json has no main, without index.js";

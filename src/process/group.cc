@@ -5,12 +5,11 @@
 #include <charconv>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <sstream>
 #include <string>
 #include <utility>
 
+#include "base/read_file.h"
 #include "base/sys.h"
 
 namespace cohort::process {
@@ -24,11 +23,6 @@ constexpr auto kFirstPause = 1ms;
 constexpr auto kLastPause = 100ms;
 // What a signal that cannot be caught may take.
 constexpr auto kKilledWithin = 1s;
-
-std::string stat_of(const std::filesystem::path& process) {
-  std::ifstream file{process / "stat"};
-  return {std::istreambuf_iterator<char>{file}, {}};
-}
 
 }  // namespace
 
@@ -51,10 +45,9 @@ bool group_lives(pid_t group) {
     const std::string name = process->path().filename();
     if (!std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; }))
       continue;
-    errno = 0;
-    const std::string text = stat_of(process->path());
-    if (text.empty() && (errno == EMFILE || errno == ENFILE)) return true;
-    const auto line = parse_stat(text);
+    const auto text = read_file(process->path() / "stat");
+    if (!text && (errno == EMFILE || errno == ENFILE)) return true;
+    const auto line = parse_stat(text.value_or(""));
     // All of it is in the session that its leader made.
     if (line && line->group == group && line->session == group && line->state != 'Z' &&
         line->state != 'X')

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <string>
 
+#include "base/read_file.h"
 #include "base/sys.h"
 #include "process/tree.h"
 
@@ -37,18 +38,6 @@ std::string_view next_line(std::string_view& text) {
   const std::string_view line = text.substr(0, text.find('\n'));
   text.remove_prefix(std::min(line.size() + 1, text.size()));
   return line;
-}
-
-std::optional<std::string> read_file(const fs::path& path) {
-  const OwnFd file = sys::open(path.c_str(), O_RDONLY);
-  if (!file) return std::nullopt;
-  std::string text;
-  char buffer[16384];
-  for (;;) {
-    const ssize_t count = sys::read(file.get(), buffer, sizeof buffer);
-    if (count <= 0) return count == 0 ? std::optional{text} : std::nullopt;
-    text.append(buffer, static_cast<std::size_t>(count));
-  }
 }
 
 /// The process, then its descendants.
