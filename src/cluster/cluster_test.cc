@@ -159,6 +159,25 @@ TEST_F(ClusterTest, MessagesThatArriveWithTheGreetingComeInOrder) {
   EXPECT_EQ(received, "123");
 }
 
+TEST_F(ClusterTest, AHandlerThatThrowsDoesNotHoldUpTheMessagesBehind) {
+  become_child("1");
+  boost::asio::io_context io;
+  Cluster cluster{io};
+  std::string received;
+  cluster.worker().on_message([&](const Value& message) {
+    received += to_json(message);
+    if (message == 4) parent_.reset();
+    if (message == 1 || message == 4) throw std::runtime_error{"on purpose"};
+  });
+  parent_writes("1\n2\n{\"cmd\":\"NODE_CLUSTER\",\"ack\":1,\"errno\":-98}\n3\n");
+  EXPECT_TRUE((Listener{cluster, {"127.0.0.1", 9}}.error()));
+  EXPECT_THROW(io.run_for(30s), std::runtime_error);
+  EXPECT_EQ(received, "1");
+  parent_writes("4\n");
+  EXPECT_THROW(io.run_for(30s), std::runtime_error);
+  EXPECT_EQ(received, "1234");
+}
+
 TEST_F(ClusterTest, AWorkerThatWaitsForNothingEnds) {
   become_child("1");
   Cluster cluster;

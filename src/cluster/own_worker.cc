@@ -264,12 +264,19 @@ bool OwnWorker::is_awaited(const ipc::Incoming& incoming) const {
 void OwnWorker::deliver_deferred() {
   loop_.post([weak = weak_from_this(), this] {
     const auto self = weak.lock();
-    if (!self) return;
-    // Each leaves when it has been handled: what comes meanwhile is behind those that are left.
-    for (; !deferred_.empty() && !blocking_for_; deferred_.pop_front()) {
-      if (channel_) channel_->consumed(deferred_.front().size);
-      handle(std::move(deferred_.front()));
-    }
+    if (!self || deferred_.empty()) return;
+    // Each leaves when it has been handled, whatever its handler throws: what comes meanwhile is
+    // behind those that are left.
+    struct Leaves {
+      OwnWorker& worker;
+      ~Leaves() {
+        worker.deferred_.pop_front();
+        if (!worker.deferred_.empty()) worker.deliver_deferred();
+      }
+    };
+    const Leaves leaves{*this};
+    if (channel_) channel_->consumed(deferred_.front().size);
+    handle(std::move(deferred_.front()));
   });
 }
 
