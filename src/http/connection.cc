@@ -218,11 +218,18 @@ void Connection::refuse(int status) {
 // An answer whose status none can have is the program's mistake, and must not pass for another one.
 void Connection::set_status(int status) {
   if (reply_.set_status(status) || reply_.head_fixed()) return;
-  const std::string method{parser_.head().method}, url{parser_.head().url};
-  say(server_->loop(), {"status_invalid",
-                        method + ' ' + url + ": status_code(" + std::to_string(status) +
-                            "): the status of an answer is a number of 200 to 999; answered 500",
-                        {{"method", method}, {"url", url}, {"status", std::int64_t{status}}}});
+  Remark remark{"status_invalid",
+                "status_code(" + std::to_string(status) +
+                    "): the status of an answer is a number of 200 to 999; answered 500",
+                {{"status", std::int64_t{status}}}};
+  // Later its bytes are those of another request.
+  if (dispatching_) {
+    const std::string method{parser_.head().method}, url{parser_.head().url};
+    remark.text.insert(0, method + ' ' + url + ": ");
+    remark.fields.emplace_back("method", method);
+    remark.fields.emplace_back("url", url);
+  }
+  say(server_->loop(), std::move(remark));
 }
 
 bool Connection::write(std::string_view chunk) {

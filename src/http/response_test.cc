@@ -102,6 +102,22 @@ TEST_F(ResponseTest, AStatusThatNoAnswerHasIsA500AndANotice) {
   }
 }
 
+// Its request's bytes may be another's by then.
+TEST_F(ResponseTest, ALateStatusThatNoAnswerHasIsReportedWithoutItsRequest) {
+  std::optional<Response> late;
+  const auto client = serve([&](const Request&, Response& res) { late = res; });
+  client->send("GET /a/secret HTTP/1.1\r\nHost: a\r\n\r\n");
+  ASSERT_TRUE(world.run_until([&] { return late.has_value(); }));
+  testing::internal::CaptureStderr();
+  late->status_code(101);
+  late->end("body");
+  EXPECT_EQ(status(read_answer(*client)), 500);
+  world.turn();
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "cohort: status_code(101): the status of an answer is a number of 200 to 999; answered "
+            "500\n");
+}
+
 TEST_F(ResponseTest, WriteHeadReturnsTheSameAsAnError) {
   std::string error;
   const auto client = serve([&](const Request&, Response& res) {
