@@ -11,6 +11,7 @@ std::string LoadReport::text() const {
   text << sent << " sent, " << ok << " ok, " << failed << " failed, slowest " << slowest.count()
        << " ms";
   for (const auto& [reason, times] : reasons) text << "; " << reason << ": " << times;
+  if (!first_failure.empty()) text << "; " << first_failure;
   return text.str();
 }
 
@@ -22,7 +23,11 @@ LoadGenerator::LoadGenerator(LoadOptions options)
 LoadGenerator::~LoadGenerator() { stop(); }
 
 void LoadGenerator::work(LoadReport& report) {
+  const auto since = [](Clock::time_point begin) {
+    return std::chrono::duration_cast<milliseconds>(Clock::now() - begin);
+  };
   TcpClient client;
+  auto last = Clock::now();
   while (!stopping_ && (options_.requests == 0 || started_.fetch_add(1) < options_.requests)) {
     const auto begin = Clock::now();
     ++report.sent;
@@ -35,8 +40,7 @@ void LoadGenerator::work(LoadReport& report) {
       response.error = "status " + std::to_string(response.status);
     else if (response.error.empty() && response.body != options_.body)
       response.error = "another body";
-    report.slowest =
-        std::max(report.slowest, std::chrono::duration_cast<milliseconds>(Clock::now() - begin));
+    report.slowest = std::max(report.slowest, since(begin));
     // A port that refuses is asked again, but not as fast as the client can.
     if (!client.is_open() && !reused && response.status == 0)
       std::this_thread::sleep_for(milliseconds{1});
@@ -46,7 +50,12 @@ void LoadGenerator::work(LoadReport& report) {
     } else {
       ++report.failed;
       ++report.reasons[(reused ? "kept: " : "") + response.error];
+      if (report.first_failure.empty())
+        report.first_failure = "the first one after " + std::to_string(since(begin).count()) +
+                               " ms, and " + std::to_string(since(last).count()) +
+                               " ms after the answer before it";
     }
+    last = Clock::now();
   }
 }
 
@@ -60,6 +69,7 @@ LoadReport LoadGenerator::wait() {
     sum.failed += report.failed;
     sum.slowest = std::max(sum.slowest, report.slowest);
     for (const auto& [reason, times] : report.reasons) sum.reasons[reason] += times;
+    if (sum.first_failure.empty()) sum.first_failure = report.first_failure;
   }
   return sum;
 }

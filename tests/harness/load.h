@@ -33,6 +33,7 @@ struct LoadReport {
   long failed = 0;
   /// Of the failures; `kept: ...` on a connection that had answered before.
   std::map<std::string, long> reasons{};
+  std::string first_failure{};  ///< When it came; empty: there was none.
   milliseconds slowest{0};
 
   std::string text() const;

@@ -265,6 +265,14 @@ TEST_P(Steered, ReplacingEveryWorkerLosesNoRequest) {
   }
 }
 
+TEST_P(Steered, WhoIsForkedWhileTheServiceEndsIsToldToEnd) {
+  Program& program = start({"--again", "--drain", "4000"});
+  program.signal(SIGTERM);
+  EXPECT_TRUE(program.exits_with(0)) << program.transcript();
+  EXPECT_EQ(program.output().find("killed"), std::string::npos) << program.transcript();
+  EXPECT_TRUE(program.leaves_no_process());
+}
+
 TEST_P(Steered, PostsSurviveReplacementsToo) {
   if (of_node()) GTEST_SKIP() << "Node closes its idle connections";
   Program& program = start({"--replace", std::to_string(of(50))});

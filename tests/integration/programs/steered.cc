@@ -3,20 +3,23 @@
 // after as many.
 //
 //   steered --port N [--workers N] [--replace N] [--counts N,N,...] [--exec SCRIPT] [--uid N]
-//           [--drain MS]
+//           [--drain MS] [--again]
 //
 // A worker that dies is replaced at once. --replace: N times a successor is forked, and the oldest
 // worker told to disconnect once that one listens. --counts: so many workers, a second each.
+// --again: one more is forked when the first of them has ended on purpose.
 // Prints `listening ID PID` for each worker, `lost N` for one that died with so many requests in
-// flight, and `done` after the last change.
+// flight, `killed ID`, and `done` after the last change.
 #include <cohort/cohort.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <iostream>
 #include <sstream>
 #include <string>
+#include <utility>
 
 #include "flags.h"
 
@@ -35,7 +38,8 @@ class Primary {
       : cluster_{cluster},
         count_{flags.number("--workers", 4)},
         replacements_{flags.number("--replace", 0)},
-        counts_{flags.text("--counts", "")} {
+        counts_{flags.text("--counts", "")},
+        again_{flags.has("--again")} {
     cohort::Settings settings{.exec = flags.text("--exec", "")};
     if (const auto uid = flags.number("--uid", 0); uid != 0) settings.uid = uid;
     cluster.setup_primary(settings);
@@ -47,8 +51,12 @@ class Primary {
       ++listening_;
       if (replacing_ && worker.id() == successor_) replaced();
     });
-    cluster.on_exit([this](cohort::Worker worker, const cohort::Exit&) {
-      if (worker.exited_after_disconnect()) return;
+    cluster.on_exit([this](cohort::Worker worker, const cohort::Exit& exit) {
+      if (exit.signal() == SIGKILL) std::cout << "killed " << worker.id() << '\n';
+      if (worker.exited_after_disconnect()) {
+        if (std::exchange(again_, false)) cluster_.fork();
+        return;
+      }
       if (const auto load = worker.load()) std::cout << "lost " << load->in_flight.value() << '\n';
       --listening_;
       adjust();
@@ -102,6 +110,7 @@ class Primary {
   std::size_t listening_ = 0;
   unsigned replacements_;
   std::istringstream counts_;
+  bool again_;
   bool replacing_ = false;
   int successor_ = 0;
 };
@@ -115,12 +124,16 @@ int main(int argc, char** argv) {
     const Primary primary{cluster, flags};
     return cluster.run();
   }
-  cohort::http::create_server(cluster, [](const auto& req, auto& res) {
+  // On a busy machine a client of the tests may not run for seconds. It must not lose its
+  // connection to that.
+  const cohort::http::ServerOptions options{.keep_alive_timeout = 1min};
+  const auto answer = [](const auto& req, auto& res) {
     const std::string target{req.url()};
     const bool who = target.starts_with("/who/");
     if (who || target.starts_with("/block/"))
       block(std::chrono::milliseconds{std::stol(target.substr(target.rfind('/') + 1))});
     res.end(who ? std::to_string(::getpid()) : "hello world\n");
-  }).listen(flags.port(8000));
+  };
+  cohort::http::create_server(cluster, answer, options).listen(flags.port(8000));
   return cluster.run();
 }
