@@ -159,21 +159,24 @@ Result<std::string> preload_file() {
   return file;
 }
 
-std::string with_preload(std::string_view node_options, const std::string& file) {
+std::string with_preload(std::string_view node_options, const std::string& file, bool restricted) {
   std::string options{node_options};
   if (!options.empty()) options += ' ';
-  return options + "--require \"" + file + '"';
+  options += "--require \"" + file + '"';
+  return restricted ? options + " \"--allow-fs-read=" + file + '"' : options;
 }
 
 bool restricts_reading(const std::vector<std::string>& argv, std::string_view node_options) {
-  const auto is_it = [](const std::string& word) { return word == "--experimental-permission"; };
+  const auto is_it = [](const std::string& word) {
+    return word == "--permission" || word == "--experimental-permission";
+  };
   const auto end = argv.begin() + static_cast<std::ptrdiff_t>(end_of_options(argv));
   const std::vector<std::string> words = words_of(node_options);
   return std::any_of(argv.begin(), end, is_it) || std::any_of(words.begin(), words.end(), is_it);
 }
 
 std::optional<std::string> give_debugger_port(std::vector<std::string>& argv,
-                                              std::string& node_options, std::size_t slot) {
+                                              std::string& node_options, std::size_t index) {
   Debugger debugger;
   for (const std::string& word : words_of(node_options)) debugger.read(word);
   std::size_t last = 0;  // of those on the command line
@@ -181,7 +184,7 @@ std::optional<std::string> give_debugger_port(std::vector<std::string>& argv,
     if (debugger.read(argv[i])) last = i;
   if (!debugger.wanted || debugger.port == 0) return std::nullopt;
   const std::string where =
-      debugger.host + ':' + std::to_string(debugger.port + static_cast<int>(slot));
+      debugger.host + ':' + std::to_string(debugger.port + static_cast<int>(index));
   const std::string option = "--inspect-port=" + where;
   if (last > 0)
     argv.insert(argv.begin() + static_cast<std::ptrdiff_t>(last) + 1, option);
@@ -190,7 +193,7 @@ std::optional<std::string> give_debugger_port(std::vector<std::string>& argv,
   return where;
 }
 
-NodeLaunch prepare_node(process::SpawnRequest& request, std::size_t slot, bool preload) {
+NodeLaunch prepare_node(process::SpawnRequest& request, std::size_t debugger, bool preload) {
   constexpr std::string_view kVariable = "NODE_OPTIONS=";
   NodeLaunch launch;
   if (!runs_node(request.file)) return launch;
@@ -199,14 +202,14 @@ NodeLaunch prepare_node(process::SpawnRequest& request, std::size_t slot, bool p
   const bool given = found != request.env.end();
   const std::string users = given ? found->substr(kVariable.size()) : "";
   std::string options = users;
-  if (preload && !restricts_reading(request.argv, users)) {
+  if (preload) {
     if (const auto file = preload_file())
-      options = with_preload(users, *file);
+      options = with_preload(users, *file, restricts_reading(request.argv, users));
     else
       launch.no_preload = file.error();
   }
   // Behind the preload, which takes off all that follows it.
-  launch.debugger = give_debugger_port(request.argv, options, slot);
+  launch.debugger = give_debugger_port(request.argv, options, debugger);
   if (given)
     *found = std::string{kVariable} + options;
   else if (!options.empty())

@@ -23,24 +23,25 @@ bool runs_node(const std::string& file);
 /// directory can be written.
 Result<std::string> preload_file();
 
-/// NODE_OPTIONS with the preload behind the user's own; the preload takes it off again.
-std::string with_preload(std::string_view node_options, const std::string& file);
+/// NODE_OPTIONS with the preload behind the user's own; the preload takes off what is added here.
+/// `restricted`: with leave to read the file.
+std::string with_preload(std::string_view node_options, const std::string& file, bool restricted);
 
-/// Whether the options, of the command line or of NODE_OPTIONS, restrict what a program may read,
-/// in a Node (20) that would refuse to read the preload, too. Pure.
+/// Whether the options, of the command line or of NODE_OPTIONS, restrict what a program may read:
+/// Node 20, and others up to 24.0, refuse to read the preload then, too. Pure.
 bool restricts_reading(const std::vector<std::string>& argv, std::string_view node_options);
 
-/// If the options ask for a debugger: the next `slot`-th port for it, in the place where it wins.
-/// What it changed is where the debugger listens, `127.0.0.1:9231`; nothing if none is asked for,
-/// or with a port of the system's choice. Pure.
+/// If the options ask for a debugger: the `index`-th port behind the one that they give, in the
+/// place where it wins. What it changed is where the debugger listens, `127.0.0.1:9231`; nothing if
+/// none is asked for, or with a port of the system's choice. Pure.
 std::optional<std::string> give_debugger_port(std::vector<std::string>& argv,
-                                              std::string& node_options, std::size_t slot);
+                                              std::string& node_options, std::size_t index);
 
 struct NodeLaunch {
   std::optional<std::string> debugger;  ///< Where it listens, if one was asked for.
   std::optional<Error> no_preload;      ///< Why it is started without, though it should be with.
 };
-/// Adds all of that to a worker of the slot, if it runs under Node.
-NodeLaunch prepare_node(process::SpawnRequest& request, std::size_t slot, bool preload);
+/// Adds all of that to a worker, if it runs under Node. `debugger`: the index of its port.
+NodeLaunch prepare_node(process::SpawnRequest& request, std::size_t debugger, bool preload);
 
 }  // namespace cohort::cluster

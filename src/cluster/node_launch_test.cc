@@ -56,12 +56,19 @@ TEST(RunsNode, IsToldByTheNameOrTheFirstLine) {
 }
 
 TEST(WithPreload, ComesBehindTheUsersOwn) {
-  EXPECT_EQ(with_preload("", "/a/b"), "--require \"/a/b\"");
-  EXPECT_EQ(with_preload("--require \"/c d\"", "/a/b"), "--require \"/c d\" --require \"/a/b\"");
+  EXPECT_EQ(with_preload("", "/a/b", false), "--require \"/a/b\"");
+  EXPECT_EQ(with_preload("--require \"/c d\"", "/a/b", false),
+            "--require \"/c d\" --require \"/a/b\"");
+}
+
+TEST(WithPreload, HasLeaveToReadItWhereReadingIsRestricted) {
+  EXPECT_EQ(with_preload("--permission", "/a/b", true),
+            "--permission --require \"/a/b\" \"--allow-fs-read=/a/b\"");
 }
 
 TEST(RestrictsReading, IsAnOptionOfNodesAndNotOfTheProgram) {
   EXPECT_TRUE(restricts_reading({"node", "--experimental-permission", "a.js"}, ""));
+  EXPECT_TRUE(restricts_reading({"node", "--permission", "a.js"}, ""));
   EXPECT_TRUE(restricts_reading({"node", "-r", "x", "--experimental-permission", "a.js"}, ""));
   EXPECT_TRUE(restricts_reading({"node", "a.js"}, "--title=x --experimental-permission"));
   EXPECT_FALSE(restricts_reading({"node", "a.js", "--experimental-permission"}, ""));

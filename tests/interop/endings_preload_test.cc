@@ -69,7 +69,8 @@ TEST_P(Preload, IsNotWantedWithNoPreload) {
   EXPECT_TRUE(stopped_well(service.program()));
 }
 
-// Node 20 lets a program under its permission model read no file that was not named to it.
+// Node 20 lets a program under its permission model read no file that was not named to it, and so
+// do later ones up to 24.0.
 TEST_P(Preload, DoesNotDisturbThePermissionModel) {
   const bool is_20 = GetParam() == std::string{"node20"};
   Words words{"node", is_20 ? "--experimental-permission" : "--permission",
