@@ -28,14 +28,16 @@ bool Ending::disconnect_is_due(const EndingFacts& facts, Clock::time_point now) 
 
 bool Ending::signal_is_due(const EndingFacts& facts, Clock::time_point now) const {
   if (!facts.serves) return true;
-  if (facts.handler == Handler::Yes) return facts.settled && finished(facts, now);
+  const bool idle =
+      idle_since_ && now - *idle_since_ >= std::min<Clock::duration>(kEndsByItself, grace_ / 4);
+  if (facts.handler == Handler::Yes) return facts.settled && (idle || finished(facts, now));
   if (facts.channel == Channel::None) {
     if (!facts.connections) return now >= after(2);
     return facts.connections == 0;
   }
   if (facts.handler == Handler::Unknown && disconnected_ && now >= after(2)) return true;
   if (facts.minds_disconnect) return now >= after(3);
-  return idle_since_ && now - *idle_since_ >= std::min<Clock::duration>(kEndsByItself, grace_ / 4);
+  return idle;
 }
 
 std::vector<EndingAct> Ending::step(const EndingFacts& facts, Clock::time_point now) {

@@ -16,6 +16,7 @@
 #include "net/holder.h"
 #include "net/inherited.h"
 #include "net/sockaddr.h"
+#include "net/socket_file.h"
 
 namespace cohort::cluster {
 namespace {
@@ -88,12 +89,11 @@ int wire_errno(const Error& error) {
 // primary accepts from under round-robin, and the workers else.
 struct Listeners::Entry {
   explicit Entry(const Loop& loop) : retry{loop.executor()} {}
-  ~Entry() {
-    if (address.is_unix() && !arrivals_stopped) net::remove_socket_file(address);
-  }
+  ~Entry() { file.remove(); }
 
   std::string key;
   Address address;
+  net::SocketFile file;
   Value data;
   Policy policy = Policy::Shared;  // RoundRobin, Shared, or one that has slots
   bool given = false;              // by whoever may have it longer than this service
@@ -129,7 +129,7 @@ struct Listeners::Entry {
   boost::asio::steady_timer retry;
   bool complained = false;  // of having no descriptors, since the last connection
   bool released = false;    // closed as soon as nothing is unanswered
-  int closed_by = 0;        // its last user; it is not known what for
+  int last_user = 0;        // while there is none: the port waits for another
   bool arrivals_stopped = false;
 };
 
@@ -190,8 +190,15 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open_anew(const QueryServer
                                                                const std::string& key) {
   auto opened = open(query, key);
   if (opened || wire_errno(opened.error()) != -EADDRINUSE) return opened;
-  return release_closed_by([](int /*worker*/) { return true; }) ? open(query, key)
-                                                                : std::move(opened);
+  const Address wanted = query.listen_address();
+  const auto in_the_way = [&wanted](const Entry& entry) {
+    if (wanted.is_unix() || entry.address.is_unix())
+      return wanted.is_unix() && entry.address.is_unix() && entry.address.path() == wanted.path();
+    const Address has =
+        bound_to(entry.slots ? entry.slots->fd(0) : entry.one_socket(), entry.address);
+    return has.port() == wanted.port() && has.is_datagram() == wanted.is_datagram();
+  };
+  return release_closed(in_the_way) ? open(query, key) : std::move(opened);
 }
 
 // The worker is a user. What it accepts from; -1 if the primary does.
@@ -203,7 +210,7 @@ Result<int> Listeners::join(HandoffPeer& worker, Entry& entry, bool only_accepts
     fd = entry.slots->fd(*slot);
   }
   entry.released = false;
-  entry.closed_by = 0;
+  entry.last_user = 0;
   entry.users[worker.id()] = &worker;
   if (only_accepts) entry.only_accept.insert(worker.id());
   return fd;
@@ -369,7 +376,8 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open(const QueryServer& que
                                      : net::bind_socket(listen_request(query));
     if (!bound) return bound.error();
     fd = std::move(*bound);
-    entry->address = query.listen_address();  // from here on a socket file is ours to remove
+    entry->address = query.listen_address();
+    entry->file = net::SocketFile{entry->address};
   }
   if (entry->policy == Policy::RoundRobin || lent) {
     // One that this process was started with listens.
@@ -587,7 +595,7 @@ bool Listeners::stop_arrivals() {
     if (entry->slots)
       entry->slots->stop_arrivals();
     else if (entry->address.is_unix())
-      net::remove_socket_file(entry->address);  // the next one may be a successor's
+      entry->file.remove();
     else
       net::stop_arrivals(entry->one_socket());
   }
@@ -613,7 +621,7 @@ void Listeners::close(int worker, const std::string& key, bool release) {
   entry->retired.erase(worker);
   if (entry->remove_user(worker)) {
     entry->dispatcher.retire(worker);
-    if (entry->users.empty()) (release ? entry->released = true : entry->closed_by = worker);
+    if (entry->users.empty()) (release ? entry->released = true : entry->last_user = worker);
     pump(*entry);
   }
   release_if_unused(key);
@@ -622,14 +630,14 @@ void Listeners::close(int worker, const std::string& key, bool release) {
 void Listeners::release_closed(int worker) {
   for (const auto& [key, entry] : entries_)
     if (entry->slots) entry->slots->expect_no_successor(worker);
-  release_closed_by([worker](int closed_by) { return closed_by == worker; });
+  release_closed([worker](const Entry& entry) { return entry.last_user == worker; });
 }
 
-bool Listeners::release_closed_by(const std::function<bool(int)>& is_meant) {
+bool Listeners::release_closed(const std::function<bool(const Entry&)>& is_meant) {
   bool any = false;
   for (auto next = entries_.begin(); next != entries_.end();) {
     const auto entry = next++;  // release_if_unused may erase it
-    if (entry->second->closed_by == 0 || !is_meant(entry->second->closed_by)) continue;
+    if (entry->second->last_user == 0 || !is_meant(*entry->second)) continue;
     any = entry->second->released = true;
     release_if_unused(std::string(entry->first));
   }
@@ -649,7 +657,8 @@ void Listeners::retire(int worker, bool release) {
     entry->second->dispatcher.retire(worker);
     if (entry->second->slots) entry->second->slots->retire(worker, !release);
     if (!entry->second->watch) entry->second->retired.insert(worker);
-    if (release && entry->second->users.empty()) entry->second->released = true;
+    if (entry->second->users.empty())
+      (release ? entry->second->released = true : entry->second->last_user = worker);
     release_if_unused(entry->first);
   }
 }
@@ -657,7 +666,7 @@ void Listeners::retire(int worker, bool release) {
 void Listeners::lose(int worker) {
   for (auto next = entries_.begin(); next != entries_.end();) {
     Entry& entry = *(next++)->second;
-    entry.remove_user(worker);
+    if (entry.remove_user(worker) && entry.users.empty()) entry.last_user = worker;
     entry.retired.erase(worker);
     if (entry.slots) entry.slots->leave(worker, true);
     for (const ConnectionId id : entry.dispatcher.leave(worker)) {

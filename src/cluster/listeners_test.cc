@@ -129,6 +129,88 @@ TEST_F(ListenersTest, TheyTellOnceHowConnectionsComeToTheWorkers) {
   EXPECT_NE(decided[1].find("sticky, datagrams"), std::string::npos) << decided[1];
 }
 
+// Ports that wait for their next worker.
+class PortsThatWait : public ListenersTest {
+ protected:
+  static QueryServer at(std::uint16_t port, std::string host = "127.0.0.1") {
+    QueryServer wanted = query();
+    wanted.address = std::move(host);
+    wanted.port = port;
+    return wanted;
+  }
+  /// Opened by the worker, at a port of the system's choice.
+  Address opened_by(Peer& peer, int index) {
+    QueryServer wanted = query();
+    wanted.index = index;
+    ports.query(peer, wanted);
+    EXPECT_TRUE(peer.answer["errno"].is_null());
+    keys.push_back(std::string(peer.answer["key"].string_or("")));
+    const Value& port = std::as_const(peer.answer)["sockname"]["port"];
+    return {"127.0.0.1", static_cast<std::uint16_t>(port.int64_or(0))};
+  }
+  static bool is_open(const Address& address) {
+    const auto name = net::to_sockaddr(address).value();
+    const OwnFd client = sys::socket(AF_INET, SOCK_STREAM, 0);
+    sys::set_nonblocking(client.get(), false);
+    return sys::connect(client.get(), name.get(), name.size) == 0;
+  }
+
+  Listeners& ports = listeners(Policy::RoundRobin);
+  std::vector<std::string> keys;
+};
+
+TEST_F(PortsThatWait, AnAddressInUseElsewhereClosesNoneOfThem) {
+  Peer peer{1};
+  const Address first = opened_by(peer, 1), second = opened_by(peer, 2);
+  for (const std::string& key : keys) ports.close(1, key, false);
+  const OwnFd anothers = net::bind_socket({.address = {"127.0.0.1", 0}}).value();
+  ASSERT_TRUE(net::listen_on(anothers.get(), 0));
+  testing::internal::CaptureStderr();
+  ports.query(peer, at(net::local_address(anothers.get()).value().port()));
+  EXPECT_NE(testing::internal::GetCapturedStderr(), "");
+  EXPECT_EQ(peer.answer["errno"], -EADDRINUSE);
+  EXPECT_TRUE(is_open(first));
+  EXPECT_TRUE(is_open(second));
+}
+
+TEST_F(PortsThatWait, TheOneInTheWayIsClosedForWhoWantsItDifferently) {
+  Peer peer{1};
+  const Address first = opened_by(peer, 1), second = opened_by(peer, 2);
+  for (const std::string& key : keys) ports.close(1, key, false);
+  ports.query(peer, at(first.port(), "0.0.0.0"));
+  EXPECT_TRUE(peer.answer["errno"].is_null());
+  EXPECT_TRUE(is_open(second));
+}
+
+TEST_F(PortsThatWait, ThatADeadWorkerUsedLastIsClosedWhenNobodyIsExpectedToWantIt) {
+  Peer peer{1}, other{2};
+  const Address mine = opened_by(peer, 1);
+  ports.lose(1);
+  ports.release_closed(2);
+  EXPECT_TRUE(is_open(mine));
+  ports.release_closed(1);
+  EXPECT_FALSE(is_open(mine));
+}
+
+TEST_F(PortsThatWait, ThatALeaverUsedLastIsClosedWhenNobodyIsExpectedToWantIt) {
+  Peer peer{1};
+  const Address mine = opened_by(peer, 1);
+  ports.retire(1, false);
+  ports.lose(1);
+  EXPECT_TRUE(is_open(mine));
+  ports.release_closed(1);
+  EXPECT_FALSE(is_open(mine));
+}
+
+TEST_F(PortsThatWait, ThatTheNextOneUsesAgainStaysOpen) {
+  Peer first{1}, next{2};
+  const Address shared = opened_by(first, 1);
+  ports.lose(1);
+  EXPECT_EQ(opened_by(next, 1), shared);
+  ports.release_closed(1);
+  EXPECT_TRUE(is_open(shared));
+}
+
 // A Listener's user accepts from the descriptor, somewhere, and cannot be handed anything.
 TEST_F(ListenersTest, NothingIsTakenForWorkersThatOnlyAccept) {
   Listeners& ports = listeners(Policy::Adaptive);

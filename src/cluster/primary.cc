@@ -103,11 +103,14 @@ std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
       loop_, calls_, static_cast<ForkedWorkerOwner&>(*this), ++last_id_, free_slot(place),
       settings_.serialization.value_or(Serialization::Json), channel_limits(settings_));
   workers_.emplace(worker->id(), Entry{worker});
-  tell(event::Forked{worker->id(), place});
-  if (auto started = start(*worker, env, place.has_value()); !started) {
+  const auto started = start(*worker, env, place.has_value());
+  if (!started) {
     listeners_->lose(worker->id());
     loop_.post([worker, error = started.error()] { worker->failed_to_start(error); });
   }
+  // Only now is there somebody who can be told to end.
+  tell(event::Forked{worker->id(), place});
+  if (listeners_->uses_any(worker->id())) tell(event::Opened{worker->id()});
   loop_.post(callbacks_.wrap([this, worker] { on_fork.emit(loop_, Worker{worker}); }));
   return worker;
 }
@@ -134,12 +137,11 @@ Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool k
     addresses.push_back(lent->address);
     listening.push_back(lent->fd);
   }
-  if (!listening.empty()) tell(event::Opened{worker.id()});
   Environment with_slot = env;
   with_slot.emplace_back("COHORT_SLOT", std::to_string(worker.slot()));
   auto launch = prepare_launch(settings_, with_slot, worker.id(), keep_stderr, listening);
   if (!launch) return launch.error();
-  prepare_for_node(launch->request, worker.slot());
+  prepare_for_node(launch->request, worker);
   auto child = process::spawn(launch->request);
   if (!child) return child.error();
   std::unique_ptr<process::StderrTail> tail;
@@ -151,20 +153,32 @@ Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool k
   return {};
 }
 
-void Primary::prepare_for_node(process::SpawnRequest& request, std::size_t slot) {
-  const NodeLaunch node = prepare_node(request, slot, settings_.preload.value_or(true));
+// The index of the worker's debugger port: its slot, unless one that left still has that.
+std::size_t Primary::debugger_for(const ForkedWorker& worker) {
+  std::set<std::size_t> taken;
+  for (const auto& [id, index] : debugger_of_) taken.insert(index);
+  std::size_t index = worker.slot();
+  if (taken.contains(index)) index = supervisor_.places.size();
+  while (taken.contains(index)) ++index;
+  debugger_of_[worker.id()] = index;
+  return index;
+}
+
+void Primary::prepare_for_node(process::SpawnRequest& request, const ForkedWorker& worker) {
+  const std::size_t index = debugger_for(worker);
+  const NodeLaunch node = prepare_node(request, index, settings_.preload.value_or(true));
   if (node.no_preload && !std::exchange(without_preload_, true))
     say(loop_, {.code = "no_preload",
                 .text = "Node workers start without the preload, so their own handlers run late "
                         "(docs/signals.md): " +
                         node.no_preload->message()});
-  if (!node.debugger || !debuggers_.emplace(slot, *node.debugger).second) return;
+  if (!node.debugger || !debuggers_.emplace(index, *node.debugger).second) return;
   // One line for all that are started in this turn.
   loop_.post(callbacks_.wrap([this, known = debuggers_.size()] {
     if (known != debuggers_.size()) return;
     std::string text = "debuggers:";
     std::vector<std::string> addresses;
-    for (const auto& [of_slot, where] : debuggers_) {
+    for (const auto& [of_index, where] : debuggers_) {
       text += ' ' + where;
       addresses.push_back(where);
     }
@@ -231,6 +245,7 @@ void Primary::worker_message(ForkedWorker& worker, const Value& message, Handle&
 
 void Primary::worker_disconnected(ForkedWorker& worker) {
   on_disconnect.emit(loop_, Worker{worker.shared_from_this()});
+  tell(event::Disconnected{worker.id()});
 }
 
 void Primary::worker_exited(ForkedWorker& worker, const Exit& exit) {
@@ -267,6 +282,7 @@ void Primary::worker_ends(ForkedWorker& worker) { tell(event::Ends{worker.id()})
 void Primary::gone(ForkedWorker& worker, std::optional<process::LeftGroup> left) {
   const int id = worker.id();
   workers_.erase(id);
+  debugger_of_.erase(id);
   if (left) {
     const auto grace =
         std::chrono::duration_cast<std::chrono::milliseconds>(supervisor_.drain_timeout);
@@ -292,6 +308,10 @@ void Primary::carry_out(const SupervisorAction& action) {
     fork_for(*fork_action);
   } else if (const auto* release = std::get_if<action::Release>(&action)) {
     listeners_->release_closed(release->worker);
+  } else if (const auto* end = std::get_if<action::End>(&action)) {
+    end_leaver(*end);
+  } else if (const auto* kill = std::get_if<action::Kill>(&action)) {
+    kill_leaver(kill->worker);
   } else if (std::holds_alternative<action::DisconnectAll>(action)) {
     if (letting_in_) return;  // who came since is told with the others
     if (!arrivals_until_ && listeners_ && listeners_->stop_arrivals()) {
@@ -328,6 +348,38 @@ void Primary::fork_for(const action::Fork& wanted) {
   loop_.post(callbacks_.wrap([this, leaves] { say(loop_, leaves); }));
 }
 
+void Primary::end_leaver(const action::End& wanted) {
+  using Why = action::End::Why;
+  const auto found = workers_.find(wanted.worker);
+  if (found == workers_.end()) return;
+  const std::shared_ptr<ForkedWorker> worker = found->second.worker;  // it may be gone after this
+  if (wanted.why != Why::ServesNothing) {
+    const std::string why =
+        wanted.why == Why::TooMany
+            ? "is ended: it is the oldest of " + std::to_string(kLeaversMax) +
+                  " that left their place and still live, and the next one has to start"
+            : "is ended: its place has two workers, since one that seemed to leave came back";
+    say(loop_, {"leaver_ended",
+                worker->describe() + ' ' + why,
+                {{"worker", std::int64_t{worker->id()}}, {"pid", std::int64_t{worker->pid()}}}});
+  }
+  worker->end(ending_rules(std::chrono::steady_clock::now()));
+}
+
+void Primary::kill_leaver(int id) {
+  const auto found = workers_.find(id);
+  if (found == workers_.end()) return;
+  const ForkedWorker& worker = *found->second.worker;
+  const auto grace = std::chrono::duration<double>(supervisor_.drain_timeout).count();
+  std::ostringstream text;
+  text << worker.describe() << " left its place and was told to end; it did not within " << grace
+       << " s, and is killed";
+  say(loop_, {"leaver_killed",
+              text.str(),
+              {{"worker", std::int64_t{id}}, {"pid", std::int64_t{worker.pid()}}}});
+  found->second.worker->kill_group(SIGKILL);
+}
+
 // A port that is closed resets what waits in its queue. So first nothing more comes, and the
 // workers go on until they have taken all that has.
 void Primary::let_arrivals_in(std::chrono::milliseconds time) {
@@ -343,11 +395,14 @@ void Primary::let_arrivals_in(std::chrono::milliseconds time) {
 }
 
 void Primary::end_all() {
-  const auto grace = supervisor_.drain_timeout;
-  const auto start =
-      supervisor_.deadline ? *supervisor_.deadline - grace : std::chrono::steady_clock::now();
-  const EndingRules rules{settings_.stop_signal.value_or(SIGTERM), start, grace};
+  const auto start = supervisor_.deadline ? *supervisor_.deadline - supervisor_.drain_timeout
+                                          : std::chrono::steady_clock::now();
+  const EndingRules rules = ending_rules(start);
   for (const auto& [id, entry] : std::map(workers_)) entry.worker->end(rules);
+}
+
+EndingRules Primary::ending_rules(TimePoint start) const {
+  return {settings_.stop_signal.value_or(SIGTERM), start, supervisor_.drain_timeout};
 }
 
 void Primary::arm_timer() {

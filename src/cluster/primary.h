@@ -90,7 +90,11 @@ class Primary final : private ForkedWorkerOwner {
   void fork_for(const action::Fork& wanted);
   void let_arrivals_in(std::chrono::milliseconds time);
   void end_all();
-  void prepare_for_node(process::SpawnRequest& request, std::size_t slot);
+  void end_leaver(const action::End& wanted);
+  void kill_leaver(int id);
+  EndingRules ending_rules(TimePoint start) const;
+  std::size_t debugger_for(const ForkedWorker& worker);
+  void prepare_for_node(process::SpawnRequest& request, const ForkedWorker& worker);
   void arm_timer();
   void give_up();
 
@@ -116,7 +120,8 @@ class Primary final : private ForkedWorkerOwner {
   std::vector<std::function<void()>> disconnect_waiters_;
   std::optional<LastDeath> last_death_;
   int exit_code_ = 0;
-  std::map<std::size_t, std::string> debuggers_;  // where they listen, by slot
+  std::map<int, std::size_t> debugger_of_;        // index of its port, by id of who lives
+  std::map<std::size_t, std::string> debuggers_;  // where they listen or listened, by index
   bool without_preload_ = false;                  // and it was said
   bool disconnecting_ = false;                    // all of them
   CallbackScope callbacks_;

@@ -49,6 +49,33 @@ bool is_due(const Supervisor& state, std::size_t place) {
   return state.places[place].due && leavers(state, place) < kLeaversMax;
 }
 
+void end(Supervisor& state, int worker, action::End::Why why, TimePoint now, Actions& actions) {
+  Supervisor::Live& live = state.live.at(worker);
+  live.ends = true;
+  if (std::exchange(live.asked, true)) return;
+  live.kill_at = now + state.drain_timeout;
+  actions.push_back(action::End{worker, why});
+}
+
+// Of the place's leavers one is asked to end, unless one was.
+void end_oldest_leaver(Supervisor& state, std::size_t place, TimePoint now, Actions& actions) {
+  std::optional<int> oldest;
+  for (const auto& [id, live] : state.live) {
+    if (live.left != place || live.accepts) continue;
+    if (live.asked) return;
+    if (!oldest) oldest = id;
+  }
+  end(state, oldest.value(), action::End::Why::TooMany, now, actions);
+}
+
+// When the worker of the place has had the time to ask for what its predecessors used; nothing if
+// they left none, or nobody is there.
+std::optional<TimePoint> knows_its_ports_at(const Supervisor& state,
+                                            const Supervisor::Place& place) {
+  if (place.predecessors.empty() || !place.worker) return std::nullopt;
+  return state.live.at(*place.worker).since + kHealthyAfter;
+}
+
 std::optional<int> last_leaver(const Supervisor& state, std::size_t place) {
   std::optional<int> last;
   for (const auto& [id, live] : state.live)
@@ -69,7 +96,11 @@ void fork_due(Supervisor& state, TimePoint now, Actions& actions) {
   }
   for (std::size_t i = 0; i < state.places.size(); ++i) {
     auto& place = state.places[i];
-    if (!is_due(state, i) || *place.due > now) continue;
+    if (!place.due || *place.due > now) continue;
+    if (!is_due(state, i)) {
+      end_oldest_leaver(state, i, now, actions);
+      continue;
+    }
     place.due.reset();
     actions.push_back(action::Fork{i, last_leaver(state, i)});
   }
@@ -88,6 +119,7 @@ struct Step {
       if (live.left && *live.left >= keep.count) live.left.reset();
     }
     const std::size_t before = state.places.size();
+    for (std::size_t i = keep.count; i < before; ++i) release_predecessors(state.places[i]);
     state.places.resize(keep.count);
     for (std::size_t i = before; i < keep.count; ++i) state.places[i].due = now;
   }
@@ -118,7 +150,7 @@ struct Step {
     const auto live = found->second;
     state.live.erase(found);
     if (exited.leaves_some) state.left.insert(exited.worker);
-    if (live.place) vacate(*live.place, live);
+    if (live.place) vacate(*live.place, exited.worker, live);
     if (state.phase == Phase::Killing && exited.leaves_some) actions.push_back(action::KillAll{});
     if (state.phase != Phase::Running) finish_if_empty(state, actions);
   }
@@ -131,18 +163,52 @@ struct Step {
   void operator()(const event::Opened& opened) {
     const auto found = state.live.find(opened.worker);
     if (found == state.live.end()) return;
-    found->second.accepts = true;
-    if (found->second.left && !found->second.ends) state.comes_back = true;
+    auto& live = found->second;
+    live.used_ports = true;
+    if (!live.accepts) live.accepts = now;
+    if (!live.left || live.ends) return;
+    state.comes_back = true;
+    if (state.phase == Phase::Running) comes_back(opened.worker, live);
+  }
+
+  // To a place that may have been filled: whoever serves keeps it.
+  void comes_back(int worker, Supervisor::Live& live) {
+    using enum action::End::Why;
+    const std::size_t at = *live.left;
+    auto& place = state.places[at];
+    if (place.worker) {
+      auto& successor = state.live.at(*place.worker);
+      if (successor.accepts) return end(state, worker, TwoInAPlace, now, actions);
+      successor.left = std::exchange(successor.place, std::nullopt);
+      end(state, *place.worker, TwoInAPlace, now, actions);
+    }
+    place.worker = worker;
+    place.due.reset();
+    live.place = std::exchange(live.left, std::nullopt);
   }
 
   void operator()(const event::Closed& closed) {
     const auto found = state.live.find(closed.worker);
     if (found == state.live.end()) return;
     auto& live = found->second;
-    if (!std::exchange(live.accepts, closed.accepts)) return;  // it had none
+    const auto since = live.accepts;
+    if (!since) return;
+    if (!closed.accepts) live.accepts.reset();
     if (state.phase != Phase::Running) return;
     live.closed = now;
+    live.tried_a_port = now - *since < kLeavesAfter;
     decide(closed.worker, live);
+  }
+
+  void operator()(const event::Disconnected& disconnected) {
+    const auto found = state.live.find(disconnected.worker);
+    if (found == state.live.end()) return;
+    found->second.silent = true;
+    if (state.phase == Phase::Running) end_if_silent(disconnected.worker, found->second);
+  }
+
+  void end_if_silent(int worker, const Supervisor::Live& live) {
+    if (live.left && live.silent) end(state, worker, action::End::Why::ServesNothing, now, actions);
   }
 
   void operator()(const event::Ends& ends) {
@@ -157,16 +223,19 @@ struct Step {
   void decide(int worker, Supervisor::Live& live) {
     const bool waited = live.closed && *live.closed + kLeavesAfter <= now;
     if (waited) live.closed.reset();
-    if (live.place && !live.accepts && (live.ends || (waited && !state.comes_back))) {
+    const bool may_come_back = !live.silent && (live.tried_a_port || state.comes_back);
+    const bool seems_to_leave = waited && !may_come_back;
+    if (live.place && !live.accepts && (live.ends || seems_to_leave)) {
       live.closed.reset();
       live.left = std::exchange(live.place, std::nullopt);
-      vacate(*live.left, live);
+      vacate(*live.left, worker, live);
+      end_if_silent(worker, live);
     } else if (waited && !live.ends) {
       actions.push_back(action::Release{worker});
     }
   }
 
-  void vacate(std::size_t at, const Supervisor::Live& live) {
+  void vacate(std::size_t at, int worker, const Supervisor::Live& live) {
     auto& place = state.places[at];
     const bool healthy = now - live.since >= kHealthyAfter;
     if (healthy) state.ever_ready = true;
@@ -175,6 +244,17 @@ struct Step {
     // Whoever served, and left, did not fail.
     place.failures = healthy || (live.left && live.ready) ? 1 : place.failures + 1;
     place.due = now + backoff(place.failures);
+    if (!live.used_ports) return;
+    auto& predecessors = place.predecessors;
+    predecessors.push_back(worker);
+    if (predecessors.size() <= kPredecessorsMax) return;
+    actions.push_back(action::Release{predecessors.front()});
+    predecessors.erase(predecessors.begin());
+  }
+
+  void release_predecessors(Supervisor::Place& place) {
+    for (const int worker : std::exchange(place.predecessors, {}))
+      actions.push_back(action::Release{worker});
   }
 
   void operator()(const event::Terminate&) {
@@ -197,8 +277,16 @@ struct Step {
   void operator()(const event::TimePassed&) {
     if (state.phase == Phase::Draining && state.deadline && *state.deadline <= now)
       return kill_all(state, actions);
-    if (state.phase == Phase::Running)
-      for (auto& [id, live] : state.live) decide(id, live);
+    if (state.phase != Phase::Running) return;
+    for (auto& [id, live] : state.live) {
+      decide(id, live);
+      if (!live.kill_at || *live.kill_at > now) continue;
+      live.kill_at.reset();
+      actions.push_back(action::Kill{id});
+    }
+    for (auto& place : state.places)
+      if (const auto at = knows_its_ports_at(state, place); at && *at <= now)
+        release_predecessors(place);
   }
 };
 
@@ -224,8 +312,11 @@ std::optional<TimePoint> next_wakeup(const Supervisor& state) {
   const auto sooner = [&next](std::optional<TimePoint> at) {
     if (at && (!next || *at < *next)) next = at;
   };
-  for (const auto& [id, live] : state.live)
+  for (const auto& [id, live] : state.live) {
     if (live.closed) sooner(*live.closed + kLeavesAfter);
+    sooner(live.kill_at);
+  }
+  for (const auto& place : state.places) sooner(knows_its_ports_at(state, place));
   if (tried_enough(state)) {
     sooner(healthy_at(state));
     return next;

@@ -3,12 +3,17 @@
 //
 // A *place* is one of the `keep(n)` workers; workers that the user forked himself have none, and
 // only count for the end. A worker leaves its place when it ends on purpose and uses no port any
-// more: its successor is started then, and serves beside it while it finishes what it serves.
+// more: its successor is started then, and serves beside it while it finishes what it serves. Once
+// its channel is closed it serves nothing, and is ended as at the end of the service.
 //
 // Node's workers close their servers first, and say that they end when their last connection has
 // ended. So one that closed all its servers, and opened none for kLeavesAfter, is taken for one
-// that leaves; until no worker's word is needed any more: one that opens a server after that shows
-// that this program comes back, and nobody is taken for leaving any more.
+// that leaves. But not if it had them for a shorter time: it tried whether a port is free. And one
+// that opens a server after that shows that this program comes back: nobody is taken for leaving
+// any more, and one of the two that have the place is ended.
+//
+// A port that nobody uses stays open for the next worker of the place. When that one has lived for
+// kHealthyAfter, and has not asked for it, it is closed.
 #pragma once
 
 #include <chrono>
@@ -34,8 +39,10 @@ inline constexpr int kTriesMax = 5;
 /// How long after it closed a server it is known whether a worker of a place leaves (see above), or
 /// closed that one for good.
 inline constexpr Duration kLeavesAfter = std::chrono::seconds{1};
-/// So many may leave a place and live before it waits with the next successor.
+/// So many may leave a place and live: before the next successor is started, the oldest is ended.
 inline constexpr int kLeaversMax = 8;
+/// The ports of so many predecessors of a worker stay open for it.
+inline constexpr std::size_t kPredecessorsMax = 8;
 
 /// Two signals to end within this time are one wish: timeout(1) and npm send theirs to a program
 /// and to the process group that it is in.
@@ -68,15 +75,22 @@ struct Supervisor {
     std::optional<int> worker;     ///< Who fills it.
     std::optional<TimePoint> due;  ///< When to fork the next one, while nobody does.
     int failures = 0;              ///< Deaths in a row without health.
+    /// Who had it, and used ports that the next one may ask for; oldest first.
+    std::vector<int> predecessors{};
   };
   struct Live {
     std::optional<std::size_t> place;
     TimePoint since;
     bool ready = false;
-    bool ends = false;                  ///< It said so, or was asked to.
-    bool accepts = false;               ///< It uses a port.
-    std::optional<TimePoint> closed{};  ///< When it closed a port last, until kLeavesAfter.
-    std::optional<std::size_t> left{};  ///< The place that it had, and left.
+    bool ends = false;                   ///< It said so, or was asked to.
+    bool used_ports = false;             ///< Ever.
+    bool silent = false;                 ///< Its channel is closed.
+    std::optional<TimePoint> accepts{};  ///< Since when it uses a port.
+    std::optional<TimePoint> closed{};   ///< When it closed a port last, until kLeavesAfter.
+    bool tried_a_port = false;           ///< It had that one for less.
+    std::optional<std::size_t> left{};   ///< The place that it had, and left.
+    bool asked = false;                  ///< `End` was said.
+    std::optional<TimePoint> kill_at{};  ///< Then.
   };
 
   Phase phase = Phase::Running;
@@ -112,6 +126,9 @@ struct Closed {
 struct Ends {
   int worker;
 };  ///< It ends on purpose: it said so, or was asked to.
+struct Disconnected {
+  int worker;
+};  ///< Its channel is closed.
 struct Exited {
   int worker;
   bool leaves_some = false;  ///< Processes of its group live on: `Vanished` follows.
@@ -123,9 +140,9 @@ struct Terminate {};   ///< TERM or INT. The second one kills.
 struct TimePassed {};  ///< A wake-up that was asked for, or any other moment.
 }  // namespace event
 
-using SupervisorEvent =
-    std::variant<event::Keep, event::Forked, event::Ready, event::Opened, event::Closed,
-                 event::Ends, event::Exited, event::Vanished, event::Terminate, event::TimePassed>;
+using SupervisorEvent = std::variant<event::Keep, event::Forked, event::Ready, event::Opened,
+                                     event::Closed, event::Ends, event::Disconnected, event::Exited,
+                                     event::Vanished, event::Terminate, event::TimePassed>;
 
 namespace action {
 struct Fork {
@@ -134,15 +151,29 @@ struct Fork {
 };  ///< Fork a worker for it, then report `Forked`.
 struct Release {
   int worker;
-};  ///< The ports that it closed and nobody uses: it closed them for good.
+};  ///< The ports that it used last, and nobody uses: nobody will ask for them again.
+/// Ask the worker to end; it is killed when the grace time has passed.
+struct End {
+  enum class Why : std::uint8_t {
+    ServesNothing,  ///< It left, and its channel is closed.
+    TooMany,        ///< It left, and so did kLeaversMax of its place.
+    TwoInAPlace,    ///< It left, or was to replace one that did, who came back.
+  };
+  int worker;
+  Why why;
+};
+struct Kill {
+  int worker;
+};  ///< SIGKILL the worker and its group: it was asked to end, and did not.
 struct DisconnectAll {};  ///< Ask every live worker to end, when it has taken what arrived for it.
 struct KillAll {};        ///< SIGKILL every live worker and its group, and what others left.
 struct GiveUp {};         ///< No worker was ever ready: say why. `Finish` follows.
 struct Finish {};         ///< Stop the loop.
 }  // namespace action
 
-using SupervisorAction = std::variant<action::Fork, action::Release, action::DisconnectAll,
-                                      action::KillAll, action::GiveUp, action::Finish>;
+using SupervisorAction =
+    std::variant<action::Fork, action::Release, action::End, action::Kill, action::DisconnectAll,
+                 action::KillAll, action::GiveUp, action::Finish>;
 
 std::vector<SupervisorAction> step(Supervisor& state, const SupervisorEvent& event, TimePoint now);
 

@@ -24,6 +24,12 @@ std::string text(const std::vector<SupervisorAction>& actions) {
     std::string operator()(const action::Release& release) const {
       return "release " + std::to_string(release.worker);
     }
+    std::string operator()(const action::End& end) const {
+      return "end " + std::to_string(end.worker);
+    }
+    std::string operator()(const action::Kill& kill) const {
+      return "kill " + std::to_string(kill.worker);
+    }
     std::string operator()(const action::DisconnectAll&) const { return "disconnect-all"; }
     std::string operator()(const action::KillAll&) const { return "kill-all"; }
     std::string operator()(const action::GiveUp&) const { return "give-up"; }

@@ -85,7 +85,7 @@ OwnFd bind_one(const SockAddr& sockaddr, const ListenRequest& request) {
                    : sys::bind(fd.get(), sockaddr.get(), sockaddr.size)) == 0;
   if (ok && !tcp && open_to_all(request.address.path(), request) == -1) {
     const int failure = errno;
-    remove_socket_file(request.address);
+    SocketFile{request.address}.remove();
     errno = failure;
     ok = false;
   }
@@ -176,11 +176,6 @@ Result<void> set_connection_options(int fd, const ListenRequest& request) {
       sys::set_int_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1) == -1)
     return error_for(request.address, errno);
   return {};
-}
-
-void remove_socket_file(const Address& address) {
-  // A file that is gone already is what we want.
-  if (address.is_unix() && address.path()[0] != '\0') sys::unlink(address.path().c_str());
 }
 
 Error error_for(const Address& address, int errno_value) {

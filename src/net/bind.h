@@ -18,7 +18,7 @@ namespace cohort::net {
 /// serves IPv4 too unless `ipv6_only`. A name that has several addresses gets the first one that
 /// this machine has. Unix: a socket file on which nobody listens is replaced; this one listens at
 /// once, so that nobody replaces it (net/socket_file.h). Its owner removes it with
-/// `remove_socket_file`. Errors: `error_for` of the errno; AddressMismatch for a name that does not
+/// `SocketFile`. Errors: `error_for` of the errno; AddressMismatch for a name that does not
 /// resolve.
 Result<OwnFd> bind_socket(const ListenRequest& request);
 
@@ -46,10 +46,6 @@ Result<void> set_connection_options(int fd, const ListenRequest& request);
 
 /// A server of connections was given an address of datagrams.
 Error no_connections(const Address& address);
-
-/// Removes the file of a Unix socket; call it before the last descriptor is closed. Nothing for
-/// others.
-void remove_socket_file(const Address& address);
 
 /// `listen 127.0.0.1:80: permission denied (run with CAP_NET_BIND_SERVICE or ...)`: the Error for
 /// an errno (positive) of bind or listen, also for one that another process reported.

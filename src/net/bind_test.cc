@@ -7,6 +7,7 @@
 
 #include <fstream>
 
+#include "net/socket_file.h"
 #include "net/test_world.h"
 
 namespace cohort::net {
@@ -155,7 +156,7 @@ TEST(UnixSocket, IsServedUnderItsPathAndRemovedOnRequest) {
   const OwnFd fd = listening(request_for(address));
   EXPECT_EQ(local_address(fd.get()).value(), address);
   EXPECT_TRUE(connects(address));
-  remove_socket_file(address);
+  SocketFile{address}.remove();
   EXPECT_FALSE(std::filesystem::exists(address.path()));
 }
 
@@ -165,7 +166,7 @@ TEST(UnixSocket, AnAbstractNameLeavesNoFile) {
   const OwnFd fd = listening(request_for(address));
   EXPECT_TRUE(connects(address));
   EXPECT_EQ(bind_socket(request_for(address)).error().code.value(), EADDRINUSE);
-  remove_socket_file(address);
+  SocketFile{address}.remove();
 }
 
 TEST(UnixSocket, AllMayWriteOrReadOnRequestOnly) {
@@ -179,7 +180,7 @@ TEST(UnixSocket, AllMayWriteOrReadOnRequestOnly) {
     struct stat info{};
     EXPECT_TRUE(fd);
     EXPECT_EQ(sys::stat(request.address.path().c_str(), info), 0);
-    remove_socket_file(request.address);
+    SocketFile{request.address}.remove();
     return info.st_mode & 0777u;
   };
   EXPECT_EQ(mode(false, false), 0700u);

@@ -9,6 +9,7 @@
 #include "net/inherited.h"
 #include "net/shared_listener.h"
 #include "net/sockaddr.h"
+#include "net/socket_file.h"
 
 namespace cohort::net {
 namespace {
@@ -29,7 +30,7 @@ Result<OwnFd> open_port(const ListenRequest& request) {
   if (!fd) return fd;
   if (auto set = set_connection_options(fd->get(), request); !set) return set.error();
   if (auto listening = listen_on(fd->get(), request.backlog); !listening) {
-    remove_socket_file(request.address);
+    SocketFile{request.address}.remove();
     Error error = listening.error();
     return error_for(request.address, error.code.value());
   }
@@ -54,9 +55,10 @@ class DirectHost::Claim {
     }
     fd_ = std::move(*fd);
     bound_ = request.address;
+    file_ = SocketFile{request.address};
   }
 
-  // One that somebody else bound: its socket file is not ours.
+  // One that somebody else bound.
   void adopt(OwnFd fd) {
     adopted_ = true;
     fd_ = std::move(fd);
@@ -82,7 +84,7 @@ class DirectHost::Claim {
   void close() {
     if (closed_) return;
     closed_ = true;
-    if (fd() >= 0 && !adopted_) remove_socket_file(bound_);
+    if (fd() >= 0) file_.remove();
     fd_.reset();
     if (accepting_) accepting_->close();
   }
@@ -98,6 +100,7 @@ class DirectHost::Claim {
   std::weak_ptr<ListenerUser> user_;  // OpenServers keeps it alive
   OwnFd fd_;                          // until the answer
   Address bound_;
+  SocketFile file_;  // none of one that somebody else bound
   std::optional<Error> failure_;
   std::shared_ptr<SharedListener> accepting_;  // shared with its callback that is running
   bool adopted_ = false;
@@ -131,7 +134,7 @@ DirectHost::DirectHost(const Loop& loop) : loop_{loop} {}
 
 DirectHost::~DirectHost() {
   claims_.clear();
-  for (const Address& file : socket_files_) remove_socket_file(file);
+  for (SocketFile& file : socket_files_) file.remove();
 }
 
 std::unique_ptr<Listener> DirectHost::listen(const ListenRequest& request,
@@ -168,7 +171,7 @@ Result<int> DirectHost::listening_descriptor(const ListenRequest& request) {
     return descriptors_.emplace_back(std::move(inherited)).get();
   auto fd = datagrams ? open_datagram_port(request) : open_port(request);
   if (!fd) return fd.error();
-  if (request.address.is_unix()) socket_files_.push_back(request.address);
+  if (request.address.is_unix()) socket_files_.emplace_back(request.address);
   descriptors_.push_back(std::move(*fd));
   return descriptors_.back().get();
 }

@@ -10,6 +10,7 @@
 
 #include "net/listener.h"
 #include "net/open_servers.h"
+#include "net/socket_file.h"
 
 namespace cohort::net {
 
@@ -44,7 +45,7 @@ class DirectHost final : public Host {
   OpenServers servers_;
   std::vector<std::shared_ptr<Claim>> claims_;  // shared with callbacks that are running
   std::vector<OwnFd> descriptors_;
-  std::vector<Address> socket_files_;  // of descriptors_
+  std::vector<SocketFile> socket_files_;  // of descriptors_
 };
 
 }  // namespace cohort::net

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <filesystem>
@@ -63,6 +64,26 @@ int bind_socket_file(int fd, const SockAddr& address, int backlog) {
   sys::unlink(path.c_str());
   errno = failure;
   return -1;
+}
+
+SocketFile::SocketFile(const Address& bound) {
+  if (!bound.is_unix() || bound.path()[0] == '\0') return;
+  path_ = bound.path();
+  struct ::stat info{};
+  if (sys::stat(path_.c_str(), info) == 0) identity_ = {info.st_dev, info.st_ino};
+}
+
+bool SocketFile::has_its_name() const {
+  if (path_.empty() || !identity_) return !path_.empty();
+  struct ::stat info{};
+  return sys::stat(path_.c_str(), info) == 0 && *identity_ == std::pair{info.st_dev, info.st_ino};
+}
+
+void SocketFile::remove() {
+  // Nobody who takes the lock replaces it between the look and the removal.
+  const OwnFd lock = has_its_name() ? lock_directory_of(path_) : OwnFd{};
+  if (has_its_name()) sys::unlink(path_.c_str());
+  path_.clear();
 }
 
 bool is_other_file(const std::string& path) {

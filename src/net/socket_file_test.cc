@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class SocketFile : public testing::Test {
+class ASocketFile : public testing::Test {
  protected:
   Result<OwnFd> bind() { return bind_socket({.address = address_}); }
   bool connects() const {
@@ -35,14 +35,14 @@ class SocketFile : public testing::Test {
   Address address_ = Address::from_path(directory_.file("s"));
 };
 
-TEST_F(SocketFile, ThatWasLeftBehindIsReplaced) {
+TEST_F(ASocketFile, ThatWasLeftBehindIsReplaced) {
   leave_behind();
   const auto fd = bind();
   ASSERT_TRUE(fd) << fd.error();
   EXPECT_TRUE(connects()) << "it listens at once: nobody takes it for left behind";
 }
 
-TEST_F(SocketFile, OnWhichSomebodyListensIsRefusedWithItsName) {
+TEST_F(ASocketFile, OnWhichSomebodyListensIsRefusedWithItsName) {
   const OwnFd first = bind().value();
   const auto second = bind();
   ASSERT_FALSE(second);
@@ -50,7 +50,7 @@ TEST_F(SocketFile, OnWhichSomebodyListensIsRefusedWithItsName) {
   EXPECT_TRUE(connects()) << "the first one's still";
 }
 
-TEST_F(SocketFile, OnWhichSomebodyListensWithAFullQueueIsRefused) {
+TEST_F(ASocketFile, OnWhichSomebodyListensWithAFullQueueIsRefused) {
   const OwnFd first = bind().value();
   ASSERT_EQ(sys::listen(first.get(), 0), 0);
   const auto sockaddr = to_sockaddr(address_).value();
@@ -63,7 +63,7 @@ TEST_F(SocketFile, OnWhichSomebodyListensWithAFullQueueIsRefused) {
   EXPECT_EQ(bind().error().code.value(), EADDRINUSE);
 }
 
-TEST_F(SocketFile, ThatIsNoSocketIsNeverRemoved) {
+TEST_F(ASocketFile, ThatIsNoSocketIsNeverRemoved) {
   std::ofstream{address_.path()} << "important";
   auto refused = bind();
   ASSERT_FALSE(refused);
@@ -81,7 +81,7 @@ TEST_F(SocketFile, ThatIsNoSocketIsNeverRemoved) {
   EXPECT_TRUE(fs::is_symlink(address_.path()));
 }
 
-TEST_F(SocketFile, IsLeftAloneWhileSomebodyElseHoldsTheLock) {
+TEST_F(ASocketFile, IsLeftAloneWhileSomebodyElseHoldsTheLock) {
   leave_behind();
   const OwnFd lock = sys::open(directory_.file("").c_str(), O_RDONLY | O_DIRECTORY);
   ASSERT_EQ(::flock(lock.get(), LOCK_EX), 0);
@@ -91,7 +91,7 @@ TEST_F(SocketFile, IsLeftAloneWhileSomebodyElseHoldsTheLock) {
 }
 
 // Of those that find it at the same moment one wins, each time.
-TEST_F(SocketFile, ThatManyWantAtOnceGoesToOne) {
+TEST_F(ASocketFile, ThatManyWantAtOnceGoesToOne) {
   constexpr int kMany = 8;
   for (int round = 0; round < 20; ++round) {
     leave_behind();
@@ -135,6 +135,33 @@ TEST_F(SocketFile, ThatManyWantAtOnceGoesToOne) {
     EXPECT_EQ(winners, 1);
     fs::remove(address_.path());
   }
+}
+
+TEST_F(ASocketFile, IsRemovedByWhoBoundIt) {
+  const OwnFd fd = bind().value();
+  SocketFile file{address_};
+  file.remove();
+  EXPECT_FALSE(fs::exists(address_.path()));
+  file.remove();
+}
+
+// As most programs do: unlink, then bind.
+TEST_F(ASocketFile, ThatAnotherPutInItsPlaceIsLeftAlone) {
+  const OwnFd mine = bind().value();
+  SocketFile file{address_};
+  fs::remove(address_.path());
+  const OwnFd anothers = bind().value();
+  file.remove();
+  EXPECT_TRUE(connects()) << "the other's";
+}
+
+TEST_F(ASocketFile, WhoseNameIsADirectoryByNowIsLeftAlone) {
+  const OwnFd mine = bind().value();
+  SocketFile file{address_};
+  fs::remove(address_.path());
+  fs::create_directory(address_.path());
+  file.remove();
+  EXPECT_TRUE(fs::is_directory(address_.path()));
 }
 
 }  // namespace

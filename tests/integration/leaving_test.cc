@@ -2,6 +2,7 @@
 // open while a place is to be filled, and a successor does not wait for the last client of the old
 // one.
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -127,6 +128,23 @@ TEST_P(Leaving, IsNotWhatAProgramDoesThatClosesOneOfItsServers) {
   EXPECT_TRUE(is_closed(second));
   EXPECT_EQ(get("/"), pid);
   EXPECT_EQ(program.errors().find("leaves"), std::string::npos) << program.transcript();
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+// As get-port does, long before the program opens its own server.
+TEST_P(Leaving, IsNotWhatAProgramDoesThatTriesWhetherAPortIsFree) {
+  Program& program = run(1, {"--try", std::to_string(free_port())});
+  EXPECT_EQ(program.descendants(), std::vector{get("/")});
+  EXPECT_EQ(program.errors().find("leaves"), std::string::npos) << program.transcript();
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+TEST_P(Leaving, EndsThoughATimerKeepsTheProgramBusy) {
+  Program& program = run(1, {"--busy"});
+  for (int i = 0; i < 2; ++i) {
+    const pid_t pid = get("/leave");
+    EXPECT_TRUE(program.wait_until("its end", [&] { return ::kill(pid, 0) != 0; }));
+  }
   EXPECT_TRUE(program.ends_on_interrupt());
 }
 

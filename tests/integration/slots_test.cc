@@ -273,6 +273,23 @@ TEST_P(Steered, WhoIsForkedWhileTheServiceEndsIsToldToEnd) {
   EXPECT_TRUE(program.leaves_no_process());
 }
 
+// It serves nothing, knows no channel, and gets the signal though it was forked after the others had.
+TEST(ServiceThatEnds, EndsAProgramThatIsForkedMeanwhile) {
+  const TempDir folder;
+  const std::string program = folder.write("program", R"(#!/bin/sh
+[ -e second ] && exec sleep 1000
+touch second
+exec )" + helper("steered") + R"( "$@"
+)");
+  Program primary{{helper("steered"), "--port", std::to_string(free_port()), "--workers", "1",
+                   "--again", "--drain", "4000", "--exec", program},
+                  {.cwd = folder.path()}};
+  ASSERT_TRUE(primary.wait_for_match("listening 1 "));
+  primary.signal(SIGTERM);
+  EXPECT_TRUE(primary.exits_with(0)) << primary.transcript();
+  EXPECT_EQ(primary.output().find("killed"), std::string::npos) << primary.transcript();
+}
+
 TEST_P(Steered, PostsSurviveReplacementsToo) {
   if (of_node()) GTEST_SKIP() << "Node closes its idle connections";
   Program& program = start({"--replace", std::to_string(of(50))});

@@ -75,6 +75,31 @@ TEST_P(NodeOptions, GiveEachWorkerADebuggerOfItsOwn) {
   check(*run({}, kServer, {{"NODE_OPTIONS", asked}}));
 }
 
+TEST_P(NodeOptions, GiveASuccessorAnotherDebuggerThanTheOneThatLeaves) {
+  const std::uint16_t port = free_port();
+  const auto program = run({"node", "--inspect=127.0.0.1:" + std::to_string(port)}, R"(
+const { worker } = require('cluster');
+const server = require('http').createServer((request, response) => {
+  if (request.url === '/events') return response.write('a first event\n');
+  if (request.url === '/leave') worker.disconnect();
+  response.end('bye');
+});
+server.listen(0);
+)");
+  EXPECT_TRUE(program->wait_for_error("all 2 workers listen"));
+  TcpClient client;
+  ASSERT_EQ(client.connect(port_of(*program)), "");
+  EXPECT_EQ(client.send("GET /events HTTP/1.1\r\nHost: a\r\n\r\n"), "");
+  EXPECT_NE(client.receive_until("a first event").find("a first event"), std::string::npos);
+  while (program->errors().find("leaves:") == std::string::npos)
+    http_get(port_of(*program), "/leave");
+  EXPECT_TRUE(
+      program->wait_for_error("Debugger listening on ws://127.0.0.1:" + std::to_string(port + 2)));
+  EXPECT_EQ(program->errors().find("address already in use"), std::string::npos);
+  client.reset();
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
 // SIGUSR1 opens it there. Nobody may have these ports on a developer's machine, so it is not sent.
 TEST_P(NodeOptions, GiveEachWorkerAPortForTheDebuggerThatSigusr1Opens) {
   const auto program = run({}, R"(

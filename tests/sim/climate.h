@@ -25,29 +25,44 @@ inline constexpr int kListeners = 3;
 struct Climate {
   explicit Climate(Random& random) {
     for (unsigned* chance : {&spawn_fails, &exits_at_once, &never_listens, &is_slow, &is_silent,
-                             &fork_on_exit, &leaves_some})
+                             &fork_on_exit, &leaves_some, &lingers})
       *chance = pick(random, 0, 100, 600);
-    for (unsigned* chance : {&crash, &garbage, &drop_channel, &hang, &leave, &close_server})
+    for (unsigned* chance : {&crash, &garbage, &drop_channel, &hang, &close_server})
       *chance = pick(random, 0, 5, 60);
+    leave = pick(random, 0, 5, 200);
     for (unsigned* chance : {&keep, &fork, &disconnect, &kill}) *chance = pick(random, 0, 10, 80);
     terminate = pick(random, 1, 2, 10);
     connect = pick(random, 20, 200, 500);
     long_naps = pick(random, 0, 100, 500);
     limit = random.chance(500) ? 1 + random.below(3) : 1000;
     credits = random.chance(500) ? 1 : 1 + static_cast<unsigned>(random.below(8));
+    if (random.chance(100)) calm(random);
     if (random.chance(300)) drain_timeout = std::chrono::milliseconds{1 + random.below(2000)};
+  }
+
+  /// Workers come and go by themselves, and only so.
+  void calm(Random& random) {
+    spawn_fails = exits_at_once = never_listens = fork_on_exit = 0;
+    crash = garbage = drop_channel = hang = keep = fork = disconnect = kill = terminate = 0;
+    leave = close_server = lingers = 0;
+    if (random.chance(500))
+      close_server = 50;
+    else
+      leave = 200, lingers = 900;
+    long_naps = 200;
   }
 
   /// Nothing goes wrong any more, and workers take every connection.
   void clear_up() {
     spawn_fails = exits_at_once = never_listens = is_slow = is_silent = fork_on_exit = leaves_some =
-        0;
+        lingers = 0;
     crash = garbage = drop_channel = hang = leave = close_server = 0;
     limit = 1000;
   }
 
   // Of a fork.
   unsigned spawn_fails, exits_at_once, never_listens, is_slow, is_silent;
+  unsigned lingers;   ///< Its clients stay when it leaves, while this is not 0.
   std::size_t limit;  ///< Connections that a worker takes at a time.
   unsigned credits;
   // Of what a process does.

@@ -140,7 +140,8 @@ void ConnectionReferee::pumped(int listener, const Dispatcher& dispatcher, TimeP
     if (member.unanswered.size() < member.credits && member.alone_until > now)
       alone = std::min(alone.value_or(member.alone_until), member.alone_until);
   }
-  require(dispatcher.room(now) == room, "the room is what could be handed off");
+  constexpr std::size_t kHeldMax = 512;  // that the primary has accepted, at most
+  require(dispatcher.room(now) == std::min(room, kHeldMax), "the room is what could be handed off");
   if (room > 0) {
     require(in_kernel(listener) == 0, "no connection stays in the kernel while a worker is free");
   } else {

@@ -75,6 +75,18 @@ void ModelPrimary::carry_out(const SupervisorAction& action) {
   } else if (const auto* release = std::get_if<action::Release>(&action)) {
     ++coverage_.counts["closed for good"];
     release_closed(release->worker);
+  } else if (const auto* end = std::get_if<action::End>(&action)) {
+    log_("end worker " + std::to_string(end->worker));
+    static constexpr const char* kWhys[] = {"ended since it serves nothing", "ended in a crowd",
+                                            "ended since one came back"};
+    ++coverage_.counts[kWhys[static_cast<int>(end->why)]];
+    disconnect(end->worker);
+    // Some have no handler for the signal.
+    if (!workers_.at(end->worker)->channel_open && random_.chance(500)) kill(end->worker);
+  } else if (const auto* killed = std::get_if<action::Kill>(&action)) {
+    log_("kill worker " + std::to_string(killed->worker));
+    ++coverage_.counts["killed, since it did not end"];
+    kill(killed->worker);
   } else if (std::holds_alternative<action::DisconnectAll>(action)) {
     log_("disconnect all");
     for (const int id : workers()) disconnect(id);
@@ -126,6 +138,7 @@ void ModelPrimary::carry_out(ModelWorker& worker, std::uint16_t actions) {
   if ((actions & kLeaveWorkers) != 0) worker.in_workers = false;
   if ((actions & kEmitListening) != 0) tell(event::Ready{worker.id});
   if ((actions & kCloseChannel) != 0) worker.channel_open = false;
+  if ((actions & kEmitDisconnect) != 0) tell(event::Disconnected{worker.id});
   if ((actions & kEmitExit) != 0) require(!worker.in_workers, "who has exited is not in workers()");
   if ((actions & kEmitExit) != 0 && random_.chance(climate_.fork_on_exit)) {
     log_("a handler forks on exit");
@@ -164,7 +177,7 @@ void ModelPrimary::received(ModelWorker& worker, const FromWorker& message) {
     case FromWorker::Kind::Listening:
       return handle(worker, WorkerEvent::SaidListening);
     case FromWorker::Kind::CloseServer:
-      close_server(worker.id, message.listener);
+      retire(worker.id, message.listener);
       return tell(event::Closed{worker.id, uses_any(worker.id)});
     case FromWorker::Kind::Leaving:
       return tell(event::Ends{worker.id});
@@ -225,7 +238,7 @@ void ModelPrimary::query(ModelWorker& worker, int number) {
   auto& listener = listeners_[static_cast<std::size_t>(number)];
   listener.open = true;
   listener.released = false;
-  listener.closed_by = 0;
+  listener.last_user = 0;
   listener.users.insert(worker.id);
   listener.dispatcher.join(worker.id, climate_.credits);
   connections_.joined(number, worker.id, climate_.credits);
@@ -264,21 +277,15 @@ void ModelPrimary::retire(int worker, int number) {
   if (listener.users.erase(worker) == 0) return;
   listener.dispatcher.retire(worker);
   connections_.retired(number, worker);
-  if (!keeps_ports() && listener.users.empty()) listener.released = true;
+  if (listener.users.empty())
+    (keeps_ports() ? listener.last_user = worker : listener.released = true);
   release_if_unused(number);
-}
-
-void ModelPrimary::close_server(int worker, int number) {
-  auto& listener = listeners_[static_cast<std::size_t>(number)];
-  const bool was_user = listener.users.contains(worker);
-  retire(worker, number);
-  if (was_user && listener.open && listener.users.empty()) listener.closed_by = worker;
 }
 
 void ModelPrimary::release_closed(int worker) {
   for (int number = 0; number < kListeners; ++number) {
     auto& listener = listeners_[static_cast<std::size_t>(number)];
-    if (listener.closed_by != worker) continue;
+    if (listener.last_user != worker) continue;
     listener.released = true;
     release_if_unused(number);
   }
@@ -287,7 +294,7 @@ void ModelPrimary::release_closed(int worker) {
 void ModelPrimary::lose(int worker) {
   for (int number = 0; number < kListeners; ++number) {
     auto& listener = listeners_[static_cast<std::size_t>(number)];
-    listener.users.erase(worker);
+    if (listener.users.erase(worker) > 0 && listener.users.empty()) listener.last_user = worker;
     auto unanswered = listener.dispatcher.leave(worker);
     connections_.left(number, worker, unanswered);
     std::reverse(unanswered.begin(), unanswered.end());  // the oldest is to be the first again

@@ -74,7 +74,7 @@ class ModelPrimary {
   struct ModelListener {
     bool open = false;
     bool released = false;
-    int closed_by = 0;
+    int last_user = 0;
     std::set<int> users{};
     Dispatcher dispatcher{};
     std::optional<TimePoint> retry{};
@@ -93,7 +93,6 @@ class ModelPrimary {
   bool keeps_ports() const;
   bool uses_any(int worker) const;
   void retire(int worker, int listener);
-  void close_server(int worker, int listener);
   void release_closed(int worker);
   void lose(int worker);
   void pump(int listener);

@@ -61,9 +61,10 @@ TEST(Simulation, EveryPhaseSeesEveryEvent) {
 
 TEST(Simulation, EveryKindOfEndIsMet) {
   const auto& counts = coverage_of_many_seeds().counts;
-  for (const char* what :
-       {"gave up", "killed all", "settled", "saved by health", "refused", "rescued",
-        "lost with its worker", "succeeded beside", "closed for good"})
+  for (const char* what : {"gave up", "killed all", "settled", "saved by health", "refused",
+                           "rescued", "lost with its worker", "succeeded beside", "closed for good",
+                           "ended since it serves nothing", "ended in a crowd",
+                           "ended since one came back", "killed, since it did not end"})
     EXPECT_TRUE(counts.contains(what)) << what;
 }
 

@@ -35,6 +35,7 @@ void SupervisorReferee::check(const Supervisor& after, const SupervisorEvent& ev
     return;
   }
   if (is<event::Terminate>(event) && ++terminates_ == 1) drain_ends_ = now + after.drain_timeout;
+  grace_ = after.drain_timeout;
   happened(event, now);
   for (const auto& action : actions) allowed(action, event, now);
   required(event, actions, now);
@@ -43,8 +44,13 @@ void SupervisorReferee::check(const Supervisor& after, const SupervisorEvent& ev
 }
 
 void SupervisorReferee::happened(const SupervisorEvent& event, TimePoint now) {
+  released_.clear();
+  ended_.clear();
+  killed_.clear();
   if (const auto* keep = std::get_if<event::Keep>(&event); keep != nullptr && running()) {
-    places_.resize(keep->count, Place{{}, false, 0, now});
+    for (std::size_t i = keep->count; i < places_.size(); ++i)
+      released_.insert(places_[i].heirless.begin(), places_[i].heirless.end());
+    places_.resize(keep->count, Place{{}, false, 0, now, {}});
     for (auto& [id, live] : live_)
       for (auto* place : {&live.place, &live.left})
         if (*place && **place >= keep->count) place->reset();
@@ -68,7 +74,34 @@ void SupervisorReferee::happened(const SupervisorEvent& event, TimePoint now) {
     left_.erase(vanished->worker);
   }
   ports_changed(event, now);
-  if (!is<event::Forked>(event) && !is<event::Ready>(event) && running()) notice_health(now);
+  if (is<event::Forked>(event) || is<event::Ready>(event) || !running()) return;
+  notice_health(now);
+  if (!hopeless()) crowds_thin(now);
+}
+
+// A successor is due, and eight who left live: the oldest has to end.
+void SupervisorReferee::crowds_thin(TimePoint now) {
+  for (std::size_t i = 0; i < places_.size(); ++i) {
+    if (places_[i].worker || places_[i].fork_asked || places_[i].not_before > now) continue;
+    if (!is_crowded(i)) continue;
+    std::optional<int> oldest;
+    bool on_its_way = false;
+    for (const auto& [id, live] : live_) {
+      if (live.left != i || live.accepts) continue;
+      on_its_way = on_its_way || live.asked;
+      if (!oldest) oldest = id;
+    }
+    if (!on_its_way) must_end(*oldest, now);
+  }
+}
+
+void SupervisorReferee::must_end(int worker, TimePoint now) {
+  Live& live = live_.at(worker);
+  live.ends = true;
+  if (live.asked) return;
+  live.asked = true;
+  live.dies = now + grace_;
+  ended_.insert(worker);
 }
 
 void SupervisorReferee::notice_health(TimePoint now) {
@@ -84,28 +117,28 @@ void SupervisorReferee::exited(int worker, TimePoint now) {
   if (found == live_.end()) return;
   const Live live = found->second;
   live_.erase(found);
-  if (live.place) vacated(*live.place, live, now);
+  if (live.place) vacated(*live.place, worker, live, now);
 }
 
 // Who serves what, and whether it is known what a worker closed its servers for.
 void SupervisorReferee::ports_changed(const SupervisorEvent& event, TimePoint now) {
-  released_.clear();
-  if (is<event::TimePassed>(event))
-    for (auto& [id, live] : live_) consider(id, live, now);
+  if (is<event::TimePassed>(event) && running()) time_passed(now);
   const auto find = [this](int worker) {
     const auto found = live_.find(worker);
     return found == live_.end() ? nullptr : &found->second;
   };
   if (const auto* opened = std::get_if<event::Opened>(&event)) {
     if (Live* const live = find(opened->worker)) {
-      live->accepts = true;
-      comes_back_ = comes_back_ || (live->left && !live->ends);
+      if (!live->accepts) live->opened = now;
+      live->accepts = live->used = true;
+      if (live->left && !live->ends) came_back(opened->worker, *live, now);
     }
   } else if (const auto* closed = std::get_if<event::Closed>(&event)) {
     Live* const live = find(closed->worker);
     if (live != nullptr && live->accepts) {
       live->accepts = closed->accepts;
       if (running()) live->closed = now;
+      live->briefly = now - live->opened < 1s;
       consider(closed->worker, *live, now);
     }
   } else if (const auto* ends = std::get_if<event::Ends>(&event)) {
@@ -113,18 +146,54 @@ void SupervisorReferee::ports_changed(const SupervisorEvent& event, TimePoint no
       live->ends = true;
       consider(ends->worker, *live, now);
     }
+  } else if (const auto* disconnected = std::get_if<event::Disconnected>(&event)) {
+    if (Live* const live = find(disconnected->worker)) {
+      live->silent = true;
+      if (live->left && running()) must_end(disconnected->worker, now);
+    }
   }
+}
+
+void SupervisorReferee::time_passed(TimePoint now) {
+  for (auto& [id, live] : live_) {
+    consider(id, live, now);
+    if (!live.dies || *live.dies > now) continue;
+    live.dies.reset();
+    killed_.insert(id);
+  }
+  for (Place& place : places_) {
+    if (!place.worker || now - live_.at(*place.worker).since < 10s) continue;
+    released_.insert(place.heirless.begin(), place.heirless.end());
+    place.heirless.clear();
+  }
+}
+
+// The place has two then, or one that left it.
+void SupervisorReferee::came_back(int worker, Live& live, TimePoint now) {
+  comes_back_ = true;
+  if (!running()) return;
+  Place& place = places_[*live.left];
+  if (place.worker && live_.at(*place.worker).accepts) return must_end(worker, now);
+  if (place.worker) {
+    live_.at(*place.worker).left = live.left;
+    live_.at(*place.worker).place.reset();
+    must_end(*place.worker, now);
+  }
+  place.worker = worker;
+  live.place = live.left;
+  live.left.reset();
 }
 
 void SupervisorReferee::consider(int worker, Live& live, TimePoint now) {
   if (!running()) return;
   const bool known = live.closed && now - *live.closed >= 1s;
-  const bool leaves = live.ends || (known && !comes_back_);
+  const bool leaves = live.ends || (known && (live.silent || !(live.briefly || comes_back_)));
   if (live.place && !live.accepts && leaves) {
     live.left = live.place;
     live.place.reset();
     live.closed.reset();
-    vacated(*live.left, live, now);
+    vacated(*live.left, worker, live, now);
+    if (live.silent) must_end(worker, now);
   } else if (known) {
     if (!live.ends) released_.insert(worker);
     live.closed.reset();
@@ -137,8 +206,13 @@ bool SupervisorReferee::is_crowded(std::size_t place) const {
          }) >= 8;
 }
 
-void SupervisorReferee::vacated(std::size_t at, const Live& live, TimePoint now) {
+void SupervisorReferee::vacated(std::size_t at, int worker, const Live& live, TimePoint now) {
   Place& place = places_[at];
+  if (live.used) place.heirless.push_back(worker);
+  if (place.heirless.size() > 8) {
+    released_.insert(place.heirless.front());
+    place.heirless.erase(place.heirless.begin());
+  }
   const bool healthy = now - live.since >= 10s;
   ready_ = ready_ || healthy;
   if (!ready_) ++deaths_;
@@ -161,7 +235,13 @@ void SupervisorReferee::allowed(const SupervisorAction& action, const Supervisor
     require(!is_crowded(fork->place), "a fork waits while eight who left live");
     place.fork_asked = true;
   } else if (const auto* release = std::get_if<action::Release>(&action)) {
-    require(released_.erase(release->worker) == 1, "a port is released once that is known");
+    const auto known = released_.find(release->worker);
+    require(known != released_.end(), "a port is released once that is known");
+    released_.erase(known);
+  } else if (const auto* end = std::get_if<action::End>(&action)) {
+    require(ended_.erase(end->worker) == 1, "who left is told to end for a reason, and once");
+  } else if (const auto* kill = std::get_if<action::Kill>(&action)) {
+    require(killed_.erase(kill->worker) == 1, "who was told to end is killed when it is time");
   } else if (std::holds_alternative<action::DisconnectAll>(action)) {
     require(!live_.empty(), "somebody is there to disconnect");
     require(terminates_ == 1 && (is<event::Terminate>(event) || is<event::Forked>(event)),
@@ -196,7 +276,9 @@ void SupervisorReferee::required(const SupervisorEvent& event, const Actions& ac
     require(contains<action::DisconnectAll>(actions), "who comes during the drain is disconnected");
   if (is<event::TimePassed>(event) && terminates_ == 1 && now >= drain_ends_)
     require(killing_ || finished_, "the drain has a deadline");
-  require(released_.empty(), "what was closed for good is released");
+  require(released_.empty(), "what nobody will ask for is released");
+  require(ended_.empty(), "who has to end is told");
+  require(killed_.empty(), "who does not end is killed");
   if (is<event::Ready>(event) || is<event::Forked>(event) || !running()) return;
   require(!(hopeless() && !any_placed() && !places_.empty()),
           "five deaths and nobody left: give up");
@@ -244,9 +326,16 @@ void SupervisorReferee::wakes_up(const Supervisor& state, const SupervisorEvent&
         (!due || places_[i].not_before < *due))
       due = places_[i].not_before;
   for (const auto& [id, live] : live_)
-    if (live.closed && (!due || *live.closed + 1s < *due)) due = *live.closed + 1s;
+    for (const auto& when :
+         {live.closed ? std::optional{*live.closed + 1s} : std::nullopt, live.dies})
+      if (when && (!due || *when < *due)) due = when;
+  for (const Place& place : places_) {
+    if (!place.worker || place.heirless.empty()) continue;
+    const TimePoint healthy = live_.at(*place.worker).since + 10s;
+    if (!due || healthy < *due) due = healthy;
+  }
   if (!hopeless())
-    require(at == due, "it wakes up for the next fork or to learn why a port was closed");
+    require(at == due, "it wakes up for the next fork, or to learn what a port was closed for");
   else if (any_placed())
     require(at.has_value(), "it wakes up when somebody has proved healthy");
 }

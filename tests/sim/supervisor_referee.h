@@ -28,6 +28,7 @@ class SupervisorReferee {
     bool fork_asked = false;
     int deaths = 0;  // in a row
     TimePoint not_before{};
+    std::vector<int> heirless{};  // who had it and used ports, since the last healthy one
   };
   struct Live {
     std::optional<std::size_t> place;
@@ -35,15 +36,25 @@ class SupervisorReferee {
     bool ready = false;
     bool ends = false;
     bool accepts = false;
+    bool used = false;
+    bool silent = false;
+    bool asked = false;
+    TimePoint opened{};
+    bool briefly = false;
     std::optional<TimePoint> closed{};
     std::optional<std::size_t> left{};
+    std::optional<TimePoint> dies{};
   };
 
   void happened(const SupervisorEvent& event, TimePoint now);
   void exited(int worker, TimePoint now);
   void ports_changed(const SupervisorEvent& event, TimePoint now);
   void consider(int worker, Live& live, TimePoint now);
-  void vacated(std::size_t place, const Live& live, TimePoint now);
+  void vacated(std::size_t place, int worker, const Live& live, TimePoint now);
+  void came_back(int worker, Live& live, TimePoint now);
+  void must_end(int worker, TimePoint now);
+  void time_passed(TimePoint now);
+  void crowds_thin(TimePoint now);
   bool is_crowded(std::size_t place) const;
   void notice_health(TimePoint now);
   void allowed(const SupervisorAction& action, const SupervisorEvent& event, TimePoint now);
@@ -57,7 +68,9 @@ class SupervisorReferee {
 
   std::vector<Place> places_;
   std::map<int, Live> live_;
-  std::set<int> released_;  // by whom: in the step that is checked
+  // In the step that is checked: whose ports are closed, and who is told to end, or killed.
+  std::multiset<int> released_;
+  std::set<int> ended_, killed_;
   bool comes_back_ = false;
   std::set<int> left_;
   bool ready_ = false;
@@ -68,6 +81,7 @@ class SupervisorReferee {
   bool killing_ = false;
   bool finished_ = false;
   TimePoint drain_ends_{};
+  Duration grace_{};
 };
 
 }  // namespace cohort::cluster::sim

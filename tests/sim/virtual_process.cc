@@ -13,6 +13,7 @@ VirtualProcess::VirtualProcess(Random& random, const Climate& climate,
       never_listens_{random.chance(climate.never_listens)},
       slow_{random.chance(climate.is_slow)},
       silent_{random.chance(climate.is_silent)},
+      lingers_{random.chance(climate.lingers)},
       warns_{random.chance(500)} {}
 
 void VirtualProcess::die() {
@@ -50,6 +51,7 @@ bool VirtualProcess::act() {
 }
 
 bool VirtualProcess::misbehave() {
+  if (lingers_ && end_ != End::None) return false;  // for long
   if (random_.chance(climate_.crash)) {
     die();
   } else if (random_.chance(climate_.garbage)) {
@@ -60,11 +62,16 @@ bool VirtualProcess::misbehave() {
   } else if (random_.chance(climate_.hang)) {
     hung_ = true;
   } else if (online_ && end_ == End::None && random_.chance(climate_.leave)) {
-    end_ = random_.chance(500) ? End::OwnWill : End::Abrupt;
+    end_ = lingers_ || random_.chance(500) ? End::OwnWill : End::Abrupt;
   } else if (!servers_.empty() && random_.chance(climate_.close_server)) {
-    const int listener = *servers_.begin();
-    servers_.erase(listener);
-    send({FromWorker::Kind::CloseServer, listener});
+    if (random_.chance(600)) {
+      close_servers();
+      rests_ = random_.below(1000);
+    } else {
+      const int listener = *servers_.begin();
+      servers_.erase(listener);
+      send({FromWorker::Kind::CloseServer, listener});
+    }
   } else if (online_ && random_.chance(climate_.garbage)) {
     send({FromWorker::Kind::Online});  // late, or once more: odd, but no violation
   } else {
@@ -82,6 +89,10 @@ bool VirtualProcess::boot() {
 
 bool VirtualProcess::open_server() {
   if (never_listens_ || end_ != End::None) return false;
+  if (rests_ > 0) {
+    --rests_;
+    return true;
+  }
   if (!asked_.empty()) {
     const int listener = *asked_.begin();
     asked_.erase(listener);
@@ -153,6 +164,7 @@ bool VirtualProcess::proceed_to_end() {
         return true;
       }
       close_servers();
+      if (lingers_ && climate_.lingers > 0) return false;
       if (!serving_.empty()) return finish_connection();
       [[fallthrough]];
     case End::Abrupt:

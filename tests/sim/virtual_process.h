@@ -65,11 +65,13 @@ class VirtualProcess {
   const bool exits_at_once_;
   const bool never_listens_;
   const bool slow_;
-  const bool silent_;  // does not say that it is online
-  const bool warns_;   // says that it leaves before it closes its servers: Node's does not
+  const bool silent_;   // does not say that it is online
+  const bool lingers_;  // its clients stay when it leaves
+  const bool warns_;    // says that it leaves before it closes its servers: Node's does not
   bool alive_ = true;
   bool channel_open_ = true;
   bool hung_ = false;
+  std::size_t rests_ = 0;  // so many times more it opens no server
   bool online_ = false;
   End end_ = End::None;
   bool said_leaving_ = false;

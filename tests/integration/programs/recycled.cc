@@ -1,18 +1,22 @@
 // HTTP workers that end, or close servers, by themselves, for leaving_test.cc. With --keep it is a
 // primary of so many, of --exec; under `cohort run` a worker. recycled.js is the same in Node.
 //
-//   recycled --port N [--second N] [--requests N] [--keep N --exec PROGRAM]
+//   recycled --port N [--second N] [--requests N] [--busy] [--try N] [--keep N --exec PROGRAM]
 //
 // `/` is answered with the pid; with --requests the worker leaves at its N-th. `/events` is never
 // finished. `/leave`: it leaves. `/close`: it closes the server of --second. `/reopen`: it closes
-// its server, and opens it again when the answer has been sent.
+// its server, and opens it again when the answer has been sent. --busy: a timer never ends. --try:
+// two seconds before it opens its server it opens that port, and closes it.
 #include <cohort/cohort.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 
 #include "flags.h"
+
+using namespace std::chrono_literals;
 
 int main(int argc, char** argv) {
   const Flags flags{argc, argv};
@@ -39,7 +43,14 @@ int main(int argc, char** argv) {
     res.end(std::to_string(::getpid()));
   };
   server = std::make_shared<cohort::http::Server>(cohort::http::create_server(cluster, handle));
-  server->listen(port);
   if (second != 0) other.listen(second);
+  if (flags.has("--busy")) cluster.set_interval(1s, [] {});
+  auto trial = cohort::http::create_server(cluster, answer);
+  if (const auto tried = static_cast<std::uint16_t>(flags.number("--try", 0)); tried != 0)
+    trial.listen(tried, [&] {
+      trial.close([&] { cluster.set_timeout(2s, [&] { server->listen(port); }); });
+    });
+  else
+    server->listen(port);
   return cluster.run();
 }

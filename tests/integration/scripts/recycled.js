@@ -3,7 +3,7 @@
 const http = require('http');
 const { worker } = require('cluster');
 const flag = (name) => Number(process.argv[process.argv.indexOf(name) + 1] || 0);
-const [port, second] = [flag('--port'), flag('--second')];
+const [port, second, tried] = [flag('--port'), flag('--second'), flag('--try')];
 let left = flag('--requests');
 const other = http.createServer((request, response) => response.end(String(process.pid)));
 const server = http.createServer((request, response) => {
@@ -12,5 +12,8 @@ const server = http.createServer((request, response) => {
   if (request.url === '/reopen') server.close(() => server.listen(port));
   if (request.url === '/leave' || (left > 0 && --left === 0)) worker.disconnect();
   response.end(String(process.pid));
-}).listen(port);
+});
 if (second) other.listen(second);
+if (process.argv.includes('--busy')) setInterval(() => {}, 1000);
+if (tried) http.createServer().listen(tried, function () { this.close(() => setTimeout(() => server.listen(port), 2000)); });
+else server.listen(port);
