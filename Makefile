@@ -30,7 +30,9 @@ chaos: ## The fault tests of the policies, five times as long: kill, stop, block
 	@$(SETUP) test
 	@cmake --preset dev --log-level=WARNING
 	@cmake --build build/dev --target slots_test
-	@COHORT_CHAOS=1 build/dev/tests/integration/slots_test --gtest_brief=1
+	@COHORT_CHAOS=1 GTEST_TOTAL_SHARDS=2 GTEST_SHARD_INDEX=0 build/dev/tests/integration/slots_test --gtest_brief=1 & \
+	COHORT_CHAOS=1 GTEST_TOTAL_SHARDS=2 GTEST_SHARD_INDEX=1 build/dev/tests/integration/slots_test --gtest_brief=1; \
+	other=$$?; wait $$! && exit $$other
 
 tour: ## Build and run the four example programs in turn
 	@$(SETUP) $@
