@@ -197,6 +197,11 @@ class Cluster {
   /// socket, where they are to be seen). Where this process's stderr is a pipe, the workers' goes
   /// through one of 1 MiB: nothing of it is lost, and a slow reader slows them down. Does nothing
   /// in a worker.
+  ///
+  /// A worker that ends on purpose is replaced as soon as it accepts no more. When its channel is
+  /// closed it is ended as at the end of the service (docs/signals.md), whatever keeps it alive,
+  /// and killed after the drain timeout. Of eight that live beside their successor the oldest is
+  /// ended. Workers that were forked with `fork()` are left alone.
   void keep(unsigned count);
 
   /// Auto unless NODE_CLUSTER_SCHED_POLICY names another (`rr` and `none` as in Node).
