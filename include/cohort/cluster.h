@@ -199,9 +199,10 @@ class Cluster {
   /// in a worker.
   ///
   /// A worker that ends on purpose is replaced as soon as it accepts no more. When its channel is
-  /// closed it is ended as at the end of the service (docs/signals.md), whatever keeps it alive,
-  /// and killed after the drain timeout. Of eight that live beside their successor the oldest is
-  /// ended. Workers that were forked with `fork()` are left alone.
+  /// closed and nobody is connected to its ports, it is ended as at the end of the service
+  /// (docs/signals.md), whatever keeps it alive, and killed after the drain timeout. When more than
+  /// eight live beside their successor, the oldest is ended. A worker that never used a port, and
+  /// those that were forked with `fork()`, are left alone.
   void keep(unsigned count);
 
   /// Auto unless NODE_CLUSTER_SCHED_POLICY names another (`rr` and `none` as in Node).

@@ -35,8 +35,10 @@ bool Ending::signal_is_due(const EndingFacts& facts, Clock::time_point now) cons
     if (!facts.connections) return now >= after(2);
     return facts.connections == 0;
   }
-  if (facts.handler == Handler::Unknown && disconnected_ && now >= after(2)) return true;
   if (facts.minds_disconnect) return now >= after(3);
+  const bool closed = facts.channel == Channel::Closed;
+  if ((closed || (facts.handler == Handler::Unknown && disconnected_)) && now >= after(2))
+    return true;
   return idle;
 }
 
@@ -47,8 +49,8 @@ std::vector<EndingAct> Ending::step(const EndingFacts& facts, Clock::time_point 
     done = done || due;
   };
   act(drained_, facts.drains, EndingAct::Drain);
-  // One that goes on without a channel has closed its servers.
-  const bool idle = facts.channel == Channel::Closed ||
+  // One that goes on without a channel has closed its servers; their clients may still be there.
+  const bool idle = (facts.channel == Channel::Closed && facts.connections.value_or(0) == 0) ||
                     (disconnected_ && facts.handler == Handler::Unknown && facts.connections == 0);
   if (!idle) idle_since_.reset();
   if (idle && !idle_since_) idle_since_ = now;

@@ -86,6 +86,31 @@ TEST(EndingWithoutAHandler, GivesTimeToWhoHearsOfTheChannelsEnd) {
   EXPECT_EQ(told.at(15s, facts), Acts{kSignal});
 }
 
+// `server.close(); worker.disconnect()`: Node closes the channel, and serves on.
+TEST(EndingWithoutAHandler, WaitsForClientsAfterTheChannelsEndForHalfOfTheTime) {
+  EndingFacts facts = node(Handler::No);
+  facts.channel = Channel::Closed;
+  facts.connections = 1;
+  Told busy;
+  EXPECT_EQ(busy.at(0ms, facts), Acts{kDrain});
+  EXPECT_EQ(busy.at(9999ms, facts), Acts{});
+  EXPECT_EQ(busy.at(10s, facts), Acts{kSignal});
+  Told done;
+  EXPECT_EQ(done.at(0ms, facts), Acts{kDrain});
+  facts.connections = 0;
+  EXPECT_EQ(done.at(2s, facts), Acts{});
+  EXPECT_EQ(done.at(2300ms, facts), Acts{kSignal});
+}
+
+TEST(EndingOfAHandler, SignalsOneThatServesNobodyAfterTheChannelsEnd) {
+  Told told;
+  EndingFacts facts = node(Handler::Yes);
+  facts.channel = Channel::Closed;
+  facts.connections = 0;
+  EXPECT_EQ(told.at(0ms, facts), Acts{kDrain});
+  EXPECT_EQ(told.at(300ms, facts), Acts{kSignal});
+}
+
 TEST(EndingOfTheUnknown, DisconnectsThenSignalsWithoutConnectionsOrAfterHalfOfTheTime) {
   EndingFacts facts{.serves = true, .channel = Channel::Open};
   facts.connections = 3;

@@ -25,6 +25,11 @@ constexpr std::chrono::milliseconds kSettleMax{2000};
 constexpr int kTurnsToSettle = 2;
 // So long a connection without a request stays open at the end, for one that is on its way.
 constexpr std::int64_t kQuietMs = 500;
+// A process that has nothing left to do ends by itself within this time. After that, whether it
+// still serves somebody is looked at so often, and for a twentieth of the time at most.
+constexpr std::chrono::milliseconds kEndsByItself{300};
+constexpr std::chrono::milliseconds kIdleLook{500};
+constexpr int kIdleLookShare = 20;
 // One that was started with its listening descriptors, and says nothing, is taken for ready.
 constexpr std::chrono::seconds kSilentUntilReady{1};
 
@@ -256,6 +261,9 @@ void ForkedWorker::channel_closed(std::optional<Error> why) {
   const auto self = shared_from_this();
   sender_->close();
   calls_->peer_gone(*this);
+  // Nobody answers any more.
+  settling_ = 0;
+  hand_offs_.clear();
   // It serves on without: it does not know what that is, or needs it no more.
   const bool serves = state_ == WorkerState::Spawned || state_ == WorkerState::Online ||
                       state_ == WorkerState::Listening;
@@ -271,7 +279,22 @@ void ForkedWorker::channel_closed(std::optional<Error> why) {
     handle(WorkerEvent::ProtocolViolated);
   } else {
     handle(WorkerEvent::ChannelClosed);
+    if (!is_dead() && !listening_.empty()) watch_until_idle(kEndsByItself);
   }
+}
+
+// Node closes the channel of a worker that ends when its servers are closed, but for those that the
+// program has closed itself: their clients may be there for long.
+void ForkedWorker::watch_until_idle(std::chrono::milliseconds pause) {
+  after(pause, [this] {
+    using Clock = std::chrono::steady_clock;
+    const auto before = Clock::now();
+    const std::optional<std::size_t> clients = process::look_at(pid_, listening_).connections;
+    if (!clients) return;  // not to be seen
+    if (clients == 0) return owner_.worker_idle(*this);
+    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - before);
+    watch_until_idle(std::max(kIdleLook, kIdleLookShare * took));
+  });
 }
 
 void ForkedWorker::process_ended(const Exit& exit) {
@@ -461,7 +484,9 @@ EndingFacts ForkedWorker::ending_facts(int stop_signal) {
     facts.handler = handles(end_signal_) ? Handler::Yes : Handler::No;
     facts.drains = true;
     facts.requests = node_.requests;
-    facts.connections = node_.connections;
+    facts.connections = facts.channel == Channel::Closed
+                            ? process::look_at(pid_, listening_).connections
+                            : node_.connections;
     facts.minds_disconnect = node_.minds_disconnect;
   } else if (channel_ && channel_->peer_is_cohort()) {
     facts.handler = Handler::No;  // it ends by its channel, and then heeds the signal

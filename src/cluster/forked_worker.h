@@ -42,6 +42,8 @@ class ForkedWorkerOwner {
   virtual void worker_listening(ForkedWorker& worker, const Address& address) = 0;
   virtual void worker_message(ForkedWorker& worker, const Value& message, Handle& handle) = 0;
   virtual void worker_disconnected(ForkedWorker& worker) = 0;
+  /// Its channel is closed, and nobody is connected to what it served.
+  virtual void worker_idle(ForkedWorker& worker) = 0;
   virtual void worker_exited(ForkedWorker& worker, const Exit& exit) = 0;
   virtual void worker_failed_to_start(ForkedWorker& worker) = 0;
   /// It is not in `workers()` any more.
@@ -130,6 +132,7 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   void send_disconnect_if_quiet();
   void send_disconnect();
   void settled();
+  void watch_until_idle(std::chrono::milliseconds pause);
   EndingFacts ending_facts(int stop_signal);
   void carry_out(EndingAct act);
   void process_ended(const Exit& exit);

@@ -27,6 +27,9 @@ constexpr unsigned kMovedCredits = 1;
 // sd_listen_fds(3).
 constexpr int kFirstLent = 3;
 
+// Of processes that the user forks himself, nobody says that they have no successor.
+constexpr std::size_t kPredecessorsMax = 1024;
+
 constexpr std::string_view kLent = "LISTEN_FDS:";
 
 // Of the `index`-th that workers are started with; its address follows.
@@ -58,12 +61,15 @@ Address within_reach(const Address& address) {
   return error || way.empty() || way.size() > kPathMax ? address : Address::from_path(way);
 }
 
+bool is_any(const Address& address) {
+  return address.host().empty() || address.host() == "::" || address.host() == "0.0.0.0";
+}
+
 // Where the socket is bound, as it was asked for.
 Address bound_to(int fd, const Address& asked) {
   const auto local = net::local_address(fd);
   if (!local) return asked;
-  const bool any = local->host() == "::" || local->host() == "0.0.0.0";
-  if (any && asked.host().empty() && !asked.is_unix() && !asked.is_datagram())
+  if (is_any(*local) && asked.host().empty() && !asked.is_unix() && !asked.is_datagram())
     return {"", local->port()};
   return asked.is_datagram() ? Address::datagram(local->host(), local->port()) : *local;
 }
@@ -117,6 +123,12 @@ struct Listeners::Entry {
     only_accept.erase(worker);
     return users.erase(worker) != 0;
   }
+  /// It is no user any more. `release`: and has no successor.
+  void give_up(int worker, bool release) {
+    if (!release) predecessors.insert(worker);
+    if (predecessors.size() > kPredecessorsMax) predecessors.erase(predecessors.begin());
+    if (release && users.empty()) released = true;
+  }
 
   std::map<int, HandoffPeer*> users;
   std::set<int> only_accept;  // those of them that cannot be handed a connection
@@ -129,7 +141,8 @@ struct Listeners::Entry {
   boost::asio::steady_timer retry;
   bool complained = false;  // of having no descriptors, since the last connection
   bool released = false;    // closed as soon as nothing is unanswered
-  int last_user = 0;        // while there is none: the port waits for another
+  // Those whose successors may ask for the port: while there are any, it stays open.
+  std::set<int> predecessors;
   bool arrivals_stopped = false;
 };
 
@@ -196,7 +209,8 @@ Result<std::unique_ptr<Listeners::Entry>> Listeners::open_anew(const QueryServer
       return wanted.is_unix() && entry.address.is_unix() && entry.address.path() == wanted.path();
     const Address has =
         bound_to(entry.slots ? entry.slots->fd(0) : entry.one_socket(), entry.address);
-    return has.port() == wanted.port() && has.is_datagram() == wanted.is_datagram();
+    return has.port() == wanted.port() && has.is_datagram() == wanted.is_datagram() &&
+           (is_any(has) || is_any(wanted) || has.host() == wanted.host());
   };
   return release_closed(in_the_way) ? open(query, key) : std::move(opened);
 }
@@ -210,7 +224,7 @@ Result<int> Listeners::join(HandoffPeer& worker, Entry& entry, bool only_accepts
     fd = entry.slots->fd(*slot);
   }
   entry.released = false;
-  entry.last_user = 0;
+  entry.predecessors.erase(worker.id());
   entry.users[worker.id()] = &worker;
   if (only_accepts) entry.only_accept.insert(worker.id());
   return fd;
@@ -621,7 +635,7 @@ void Listeners::close(int worker, const std::string& key, bool release) {
   entry->retired.erase(worker);
   if (entry->remove_user(worker)) {
     entry->dispatcher.retire(worker);
-    if (entry->users.empty()) (release ? entry->released = true : entry->last_user = worker);
+    entry->give_up(worker, release);
     pump(*entry);
   }
   release_if_unused(key);
@@ -630,14 +644,16 @@ void Listeners::close(int worker, const std::string& key, bool release) {
 void Listeners::release_closed(int worker) {
   for (const auto& [key, entry] : entries_)
     if (entry->slots) entry->slots->expect_no_successor(worker);
-  release_closed([worker](const Entry& entry) { return entry.last_user == worker; });
+  release_closed([worker](Entry& entry) {
+    return entry.predecessors.erase(worker) > 0 && entry.predecessors.empty();
+  });
 }
 
-bool Listeners::release_closed(const std::function<bool(const Entry&)>& is_meant) {
+bool Listeners::release_closed(const std::function<bool(Entry&)>& is_meant) {
   bool any = false;
   for (auto next = entries_.begin(); next != entries_.end();) {
     const auto entry = next++;  // release_if_unused may erase it
-    if (entry->second->last_user == 0 || !is_meant(*entry->second)) continue;
+    if (!is_meant(*entry->second) || !entry->second->users.empty()) continue;
     any = entry->second->released = true;
     release_if_unused(std::string(entry->first));
   }
@@ -657,8 +673,7 @@ void Listeners::retire(int worker, bool release) {
     entry->second->dispatcher.retire(worker);
     if (entry->second->slots) entry->second->slots->retire(worker, !release);
     if (!entry->second->watch) entry->second->retired.insert(worker);
-    if (entry->second->users.empty())
-      (release ? entry->second->released = true : entry->second->last_user = worker);
+    entry->second->give_up(worker, release);
     release_if_unused(entry->first);
   }
 }
@@ -666,7 +681,7 @@ void Listeners::retire(int worker, bool release) {
 void Listeners::lose(int worker) {
   for (auto next = entries_.begin(); next != entries_.end();) {
     Entry& entry = *(next++)->second;
-    if (entry.remove_user(worker) && entry.users.empty()) entry.last_user = worker;
+    if (entry.remove_user(worker)) entry.give_up(worker, false);
     entry.retired.erase(worker);
     if (entry.slots) entry.slots->leave(worker, true);
     for (const ConnectionId id : entry.dispatcher.leave(worker)) {

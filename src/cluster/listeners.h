@@ -79,7 +79,8 @@ class Listeners {
   /// The worker closed its server. `release`: the port is closed if nobody else uses it; else it
   /// stays open, and connections wait, until `release_closed`.
   void close(int worker, const std::string& key, bool release);
-  /// The ports that the worker was the last to use, and nobody uses, are closed.
+  /// No successor of the worker will ask for its ports: those that nobody uses, and no other's
+  /// successor may ask for, are closed.
   void release_closed(int worker);
   /// Whether the worker has a port, or still accepts what waits at one that it gave up.
   bool uses_any(int worker) const;
@@ -133,7 +134,7 @@ class Listeners {
   int pick(const Entry& entry, int fd);
   void pump(Entry& entry);
   void release_if_unused(const std::string& key);
-  bool release_closed(const std::function<bool(const Entry&)>& is_meant);
+  bool release_closed(const std::function<bool(Entry&)>& is_meant);
 
   Loop loop_;
   ChosenPolicy policy_;

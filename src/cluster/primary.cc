@@ -245,8 +245,9 @@ void Primary::worker_message(ForkedWorker& worker, const Value& message, Handle&
 
 void Primary::worker_disconnected(ForkedWorker& worker) {
   on_disconnect.emit(loop_, Worker{worker.shared_from_this()});
-  tell(event::Disconnected{worker.id()});
 }
+
+void Primary::worker_idle(ForkedWorker& worker) { tell(event::Idle{worker.id()}); }
 
 void Primary::worker_exited(ForkedWorker& worker, const Exit& exit) {
   std::ostringstream how;
@@ -356,8 +357,8 @@ void Primary::end_leaver(const action::End& wanted) {
   if (wanted.why != Why::ServesNothing) {
     const std::string why =
         wanted.why == Why::TooMany
-            ? "is ended: it is the oldest of " + std::to_string(kLeaversMax) +
-                  " that left their place and still live, and the next one has to start"
+            ? "is ended: it left its place, and so did " + std::to_string(kLeaversMax - 1) +
+                  " after it that live"
             : "is ended: its place has two workers, since one that seemed to leave came back";
     say(loop_, {"leaver_ended",
                 worker->describe() + ' ' + why,

@@ -72,6 +72,7 @@ class Primary final : private ForkedWorkerOwner {
   void worker_listening(ForkedWorker& worker, const Address& address) override;
   void worker_message(ForkedWorker& worker, const Value& message, Handle& handle) override;
   void worker_disconnected(ForkedWorker& worker) override;
+  void worker_idle(ForkedWorker& worker) override;
   void worker_exited(ForkedWorker& worker, const Exit& exit) override;
   void worker_failed_to_start(ForkedWorker& worker) override;
   void worker_left(ForkedWorker& worker) override;

@@ -39,14 +39,15 @@ std::optional<TimePoint> healthy_at(const Supervisor& state) {
 }
 
 // Those that left the place, live, and do not serve again.
-int leavers(const Supervisor& state, std::size_t place) {
-  return static_cast<int>(std::count_if(
-      state.live.begin(), state.live.end(),
-      [place](const auto& entry) { return entry.second.left == place && !entry.second.accepts; }));
+std::vector<int> leavers(const Supervisor& state, std::size_t place) {
+  std::vector<int> ids;
+  for (const auto& [id, live] : state.live)
+    if (live.left == place && !live.accepts) ids.push_back(id);
+  return ids;
 }
 
 bool is_due(const Supervisor& state, std::size_t place) {
-  return state.places[place].due && leavers(state, place) < kLeaversMax;
+  return state.places[place].due && leavers(state, place).size() < 2 * kLeaversMax;
 }
 
 void end(Supervisor& state, int worker, action::End::Why why, TimePoint now, Actions& actions) {
@@ -57,30 +58,25 @@ void end(Supervisor& state, int worker, action::End::Why why, TimePoint now, Act
   actions.push_back(action::End{worker, why});
 }
 
-// Of the place's leavers one is asked to end, unless one was.
+// If there are too many that nobody has told.
 void end_oldest_leaver(Supervisor& state, std::size_t place, TimePoint now, Actions& actions) {
-  std::optional<int> oldest;
-  for (const auto& [id, live] : state.live) {
-    if (live.left != place || live.accepts) continue;
-    if (live.asked) return;
-    if (!oldest) oldest = id;
-  }
-  end(state, oldest.value(), action::End::Why::TooMany, now, actions);
+  std::vector<int> ids = leavers(state, place);
+  std::erase_if(ids, [&state](int id) { return state.live.at(id).asked; });
+  if (ids.size() >= kLeaversMax) end(state, ids.front(), action::End::Why::TooMany, now, actions);
 }
 
 // When the worker of the place has had the time to ask for what its predecessors used; nothing if
-// they left none, or nobody is there.
+// they left none, or while it has asked for none: some programs start slowly.
 std::optional<TimePoint> knows_its_ports_at(const Supervisor& state,
                                             const Supervisor::Place& place) {
   if (place.predecessors.empty() || !place.worker) return std::nullopt;
-  return state.live.at(*place.worker).since + kHealthyAfter;
+  const auto& accepts = state.live.at(*place.worker).accepts;
+  return accepts ? std::optional{*accepts + kAsksWithin} : std::nullopt;
 }
 
 std::optional<int> last_leaver(const Supervisor& state, std::size_t place) {
-  std::optional<int> last;
-  for (const auto& [id, live] : state.live)
-    if (live.left == place && !live.accepts) last = id;
-  return last;
+  const std::vector<int> ids = leavers(state, place);
+  return ids.empty() ? std::nullopt : std::optional{ids.back()};
 }
 
 // Forks what is due. Before any worker was ready, no more than kTriesMax are tried in all.
@@ -96,11 +92,8 @@ void fork_due(Supervisor& state, TimePoint now, Actions& actions) {
   }
   for (std::size_t i = 0; i < state.places.size(); ++i) {
     auto& place = state.places[i];
-    if (!place.due || *place.due > now) continue;
-    if (!is_due(state, i)) {
-      end_oldest_leaver(state, i, now, actions);
-      continue;
-    }
+    if (!is_due(state, i) || *place.due > now) continue;
+    end_oldest_leaver(state, i, now, actions);
     place.due.reset();
     actions.push_back(action::Fork{i, last_leaver(state, i)});
   }
@@ -151,6 +144,7 @@ struct Step {
     state.live.erase(found);
     if (exited.leaves_some) state.left.insert(exited.worker);
     if (live.place) vacate(*live.place, exited.worker, live);
+    if (live.left) remember(*live.left, exited.worker, live);
     if (state.phase == Phase::Killing && exited.leaves_some) actions.push_back(action::KillAll{});
     if (state.phase != Phase::Running) finish_if_empty(state, actions);
   }
@@ -200,15 +194,20 @@ struct Step {
     decide(closed.worker, live);
   }
 
-  void operator()(const event::Disconnected& disconnected) {
-    const auto found = state.live.find(disconnected.worker);
+  void operator()(const event::Idle& idle) {
+    const auto found = state.live.find(idle.worker);
     if (found == state.live.end()) return;
-    found->second.silent = true;
-    if (state.phase == Phase::Running) end_if_silent(disconnected.worker, found->second);
+    auto& live = found->second;
+    live.idle = true;
+    if (state.phase != Phase::Running) return;
+    decide(idle.worker, live);
+    end_if_idle(idle.worker, live);
   }
 
-  void end_if_silent(int worker, const Supervisor::Live& live) {
-    if (live.left && live.silent) end(state, worker, action::End::Why::ServesNothing, now, actions);
+  // One that never used a port may do anything else.
+  void end_if_idle(int worker, const Supervisor::Live& live) {
+    if (live.left && live.idle && live.used_ports)
+      end(state, worker, action::End::Why::ServesNothing, now, actions);
   }
 
   void operator()(const event::Ends& ends) {
@@ -223,13 +222,13 @@ struct Step {
   void decide(int worker, Supervisor::Live& live) {
     const bool waited = live.closed && *live.closed + kLeavesAfter <= now;
     if (waited) live.closed.reset();
-    const bool may_come_back = !live.silent && (live.tried_a_port || state.comes_back);
-    const bool seems_to_leave = waited && !may_come_back;
-    if (live.place && !live.accepts && (live.ends || seems_to_leave)) {
+    const bool seems_to_leave = waited && !live.tried_a_port && !state.comes_back;
+    const bool has_served = live.idle && live.used_ports;
+    if (live.place && !live.accepts && (live.ends || seems_to_leave || has_served)) {
       live.closed.reset();
       live.left = std::exchange(live.place, std::nullopt);
       vacate(*live.left, worker, live);
-      end_if_silent(worker, live);
+      end_if_idle(worker, live);
     } else if (waited && !live.ends) {
       actions.push_back(action::Release{worker});
     }
@@ -244,9 +243,15 @@ struct Step {
     // Whoever served, and left, did not fail.
     place.failures = healthy || (live.left && live.ready) ? 1 : place.failures + 1;
     place.due = now + backoff(place.failures);
+    remember(at, worker, live);
+  }
+
+  // Its ports stay open for the next one of the place.
+  void remember(std::size_t at, int worker, const Supervisor::Live& live) {
     if (!live.used_ports) return;
-    auto& predecessors = place.predecessors;
-    predecessors.push_back(worker);
+    auto& predecessors = state.places[at].predecessors;
+    if (std::find(predecessors.begin(), predecessors.end(), worker) == predecessors.end())
+      predecessors.push_back(worker);
     if (predecessors.size() <= kPredecessorsMax) return;
     actions.push_back(action::Release{predecessors.front()});
     predecessors.erase(predecessors.begin());

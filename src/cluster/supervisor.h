@@ -4,7 +4,7 @@
 // A *place* is one of the `keep(n)` workers; workers that the user forked himself have none, and
 // only count for the end. A worker leaves its place when it ends on purpose and uses no port any
 // more: its successor is started then, and serves beside it while it finishes what it serves. Once
-// its channel is closed it serves nothing, and is ended as at the end of the service.
+// its channel is closed and it serves nobody, it is ended as at the end of the service.
 //
 // Node's workers close their servers first, and say that they end when their last connection has
 // ended. So one that closed all its servers, and opened none for kLeavesAfter, is taken for one
@@ -12,8 +12,8 @@
 // that opens a server after that shows that this program comes back: nobody is taken for leaving
 // any more, and one of the two that have the place is ended.
 //
-// A port that nobody uses stays open for the next worker of the place. When that one has lived for
-// kHealthyAfter, and has not asked for it, it is closed.
+// A port that nobody uses stays open for the next worker of the place. When that one has used
+// others for kAsksWithin, and has not asked for it, it is closed.
 #pragma once
 
 #include <chrono>
@@ -39,8 +39,11 @@ inline constexpr int kTriesMax = 5;
 /// How long after it closed a server it is known whether a worker of a place leaves (see above), or
 /// closed that one for good.
 inline constexpr Duration kLeavesAfter = std::chrono::seconds{1};
-/// So many may leave a place and live: before the next successor is started, the oldest is ended.
+/// So many may leave a place and live: when the next successor is started, the oldest is told to
+/// end. Of twice as many one has to have ended first.
 inline constexpr int kLeaversMax = 8;
+/// How long a worker that uses a port has to ask for the others that its predecessors used.
+inline constexpr Duration kAsksWithin = std::chrono::minutes{1};
 /// The ports of so many predecessors of a worker stay open for it.
 inline constexpr std::size_t kPredecessorsMax = 8;
 
@@ -84,7 +87,7 @@ struct Supervisor {
     bool ready = false;
     bool ends = false;                   ///< It said so, or was asked to.
     bool used_ports = false;             ///< Ever.
-    bool silent = false;                 ///< Its channel is closed.
+    bool idle = false;                   ///< Its channel is closed, and it serves nobody.
     std::optional<TimePoint> accepts{};  ///< Since when it uses a port.
     std::optional<TimePoint> closed{};   ///< When it closed a port last, until kLeavesAfter.
     bool tried_a_port = false;           ///< It had that one for less.
@@ -126,9 +129,9 @@ struct Closed {
 struct Ends {
   int worker;
 };  ///< It ends on purpose: it said so, or was asked to.
-struct Disconnected {
+struct Idle {
   int worker;
-};  ///< Its channel is closed.
+};  ///< Its channel is closed, and it serves nobody.
 struct Exited {
   int worker;
   bool leaves_some = false;  ///< Processes of its group live on: `Vanished` follows.
@@ -141,7 +144,7 @@ struct TimePassed {};  ///< A wake-up that was asked for, or any other moment.
 }  // namespace event
 
 using SupervisorEvent = std::variant<event::Keep, event::Forked, event::Ready, event::Opened,
-                                     event::Closed, event::Ends, event::Disconnected, event::Exited,
+                                     event::Closed, event::Ends, event::Idle, event::Exited,
                                      event::Vanished, event::Terminate, event::TimePassed>;
 
 namespace action {
@@ -155,7 +158,7 @@ struct Release {
 /// Ask the worker to end; it is killed when the grace time has passed.
 struct End {
   enum class Why : std::uint8_t {
-    ServesNothing,  ///< It left, and its channel is closed.
+    ServesNothing,  ///< It left, and is idle.
     TooMany,        ///< It left, and so did kLeaversMax of its place.
     TwoInAPlace,    ///< It left, or was to replace one that did, who came back.
   };

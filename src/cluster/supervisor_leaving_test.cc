@@ -25,12 +25,13 @@ class Places {
     feed(event::Opened{worker});
     feed(event::Ready{worker});
   }
+  std::string keep(unsigned count) { return feed(event::Keep{count}); }
   std::string closes(int worker, bool uses_others = false) {
     return feed(event::Closed{worker, uses_others});
   }
   std::string opens(int worker) { return feed(event::Opened{worker}); }
   std::string ends(int worker) { return feed(event::Ends{worker}); }
-  std::string disconnects(int worker) { return feed(event::Disconnected{worker}); }
+  std::string is_idle(int worker) { return feed(event::Idle{worker}); }
   std::string exits(int worker) { return feed(event::Exited{worker}); }
   std::string pass(Duration time) {
     now_ += time;
@@ -74,7 +75,7 @@ TEST(SupervisorLeaving, WhoSaysThatItEndsHasASuccessorWhenItHasClosedItsServers)
   EXPECT_EQ(places.closes(1), "");
   EXPECT_EQ(places.pass(100ms), "fork 3 beside 1");
   EXPECT_EQ(places.exits(1), "") << "it has been replaced";
-  EXPECT_EQ(places.until_wakeup(), kHealthyAfter) << "to see whether 3 wants the same ports";
+  EXPECT_EQ(places.until_wakeup(), std::nullopt);
 }
 
 TEST(SupervisorLeaving, WhoSaysSoAfterItHasClosedThemHasOneThen) {
@@ -175,7 +176,7 @@ TEST(SupervisorLeaving, WhoComesBackBeforeItsSuccessorIsStartedHasItsPlaceAgain)
   places.closes(1);
   places.pass(1s);
   EXPECT_EQ(places.opens(1), "");
-  EXPECT_EQ(places.until_wakeup(), kHealthyAfter - 2 * kLeavesAfter);
+  EXPECT_EQ(places.until_wakeup(), kAsksWithin);
   places.pass(1min);
   EXPECT_FALSE(places.left(1));
 }
@@ -208,14 +209,14 @@ TEST(SupervisorLeaving, WhoServedForAMomentAndSaysThatItEndsLeaves) {
 TEST(SupervisorLeaving, WhoLeftAndServesNothingIsEnded) {
   Places places{1};
   places.ends(1);
-  EXPECT_EQ(places.disconnects(1), "") << "it still has its place";
+  EXPECT_EQ(places.is_idle(1), "") << "it still has its place";
   EXPECT_EQ(places.closes(1), "end 1");
   EXPECT_EQ(places.pass(100ms), "fork 2 beside 1");
   places.serves(2);
   places.ends(2);
   places.closes(2);
-  EXPECT_EQ(places.disconnects(2), "end 2");
-  EXPECT_EQ(places.disconnects(2), "") << "once";
+  EXPECT_EQ(places.is_idle(2), "end 2");
+  EXPECT_EQ(places.is_idle(2), "") << "once";
   EXPECT_EQ(places.exits(2), "");
 }
 
@@ -223,7 +224,7 @@ TEST(SupervisorLeaving, WhoWasToldToEndAndDoesNotIsKilledWhenTheGraceIsOver) {
   Places places{1};
   places.ends(1);
   places.closes(1);
-  EXPECT_EQ(places.disconnects(1), "end 1");
+  EXPECT_EQ(places.is_idle(1), "end 1");
   places.pass(100ms);
   places.pass(24899ms);
   EXPECT_EQ(places.until_wakeup(), 1ms);
@@ -237,8 +238,9 @@ TEST(SupervisorLeaving, APortThatTheNextOneDoesNotAskForIsClosedWhenItHasLived) 
   EXPECT_EQ(places.pass(100ms), "fork 3");
   EXPECT_EQ(places.exits(3), "") << "it used none: whoever comes next may want those of 2";
   EXPECT_EQ(places.pass(200ms), "fork 4");
+  EXPECT_EQ(places.pass(30s), "") << "some start slowly";
   places.serves(4);
-  EXPECT_EQ(places.pass(9999ms), "");
+  EXPECT_EQ(places.pass(kAsksWithin - 1ms), "");
   EXPECT_EQ(places.until_wakeup(), 1ms);
   EXPECT_EQ(places.pass(1ms), "release what 2 closed");
   EXPECT_EQ(places.until_wakeup(), std::nullopt);
@@ -254,7 +256,7 @@ TEST(SupervisorLeaving, ThePortsOfNoMoreThanEightPredecessorsStayOpen) {
   EXPECT_EQ(places.exits(9), "release what 1 closed");
 }
 
-TEST(SupervisorLeaving, NoMoreThanEightLeaveAPlaceAtATime) {
+TEST(SupervisorLeaving, OfMoreThanEightThatLeftTheOldestIsEnded) {
   Places places{1};
   for (int worker = 1; worker <= kLeaversMax; ++worker) {
     places.ends(worker);
@@ -263,10 +265,43 @@ TEST(SupervisorLeaving, NoMoreThanEightLeaveAPlaceAtATime) {
     EXPECT_NE(places.pass(100ms), "");
     places.serves(worker + 1);
   }
-  EXPECT_EQ(places.pass(99ms), "");
-  EXPECT_EQ(places.pass(1ms), "end 1") << "the oldest";
-  EXPECT_EQ(places.pass(1s), "") << "one at a time";
-  EXPECT_EQ(places.exits(1), "fork 9 beside 8");
+  EXPECT_EQ(places.until_wakeup(), 100ms);
+  EXPECT_EQ(places.pass(100ms), "end 1, fork 9 beside 8") << "the oldest";
+}
+
+TEST(SupervisorLeaving, OfSixteenThatWereToldToEndOneHasTo) {
+  Places places{1};
+  for (int worker = 1; worker <= 2 * kLeaversMax; ++worker) {
+    places.ends(worker);
+    places.closes(worker);
+    if (worker == 2 * kLeaversMax) break;
+    EXPECT_NE(places.pass(100ms), "");
+    places.serves(worker + 1);
+  }
+  EXPECT_EQ(places.pass(100ms), "");
+  EXPECT_GT(places.until_wakeup(), 20s) << "when the first is killed";
+  EXPECT_EQ(places.exits(1), "release what 9 closed, end 9, fork 17 beside 16");
+}
+
+TEST(SupervisorLeaving, WhoUsesNoPortIsLeftAlone) {
+  Places places{0};
+  EXPECT_EQ(places.keep(1), "fork 1");
+  places.ends(1);
+  EXPECT_EQ(places.is_idle(1), "");
+  EXPECT_EQ(places.pass(100ms), "fork 2 beside 1");
+  EXPECT_EQ(places.pass(1h), "") << "it may do anything";
+}
+
+TEST(SupervisorLeaving, WhoseChannelIsClosedAndServesNobodyHasLeft) {
+  Places places{1};
+  places.exits(1);
+  places.pass(100ms);
+  places.serves(2);
+  places.closes(2);
+  places.pass(1s);
+  EXPECT_FALSE(places.left(2)) << "it had a port for a moment only";
+  EXPECT_EQ(places.is_idle(2), "end 2");
+  EXPECT_EQ(places.pass(100ms), "fork 3 beside 2");
 }
 
 TEST(SupervisorLeaving, WhoDiesAfterItClosedItsServersDied) {

@@ -139,6 +139,16 @@ TEST_P(Leaving, IsNotWhatAProgramDoesThatTriesWhetherAPortIsFree) {
   EXPECT_TRUE(program.ends_on_interrupt());
 }
 
+// The channel of a Node worker that closes its server itself is closed before its clients are gone.
+TEST_P(Leaving, LetsARequestFinishThoughTheChannelIsClosed) {
+  Program& program = run(1, {"--busy"});
+  const pid_t pid = get("/");
+  const HttpResponse response = http_get(port, "/bye");
+  EXPECT_EQ(response.body, "bye") << response.error << program.transcript();
+  EXPECT_TRUE(program.wait_until("its end", [&] { return ::kill(pid, 0) != 0; }));
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
 TEST_P(Leaving, EndsThoughATimerKeepsTheProgramBusy) {
   Program& program = run(1, {"--busy"});
   for (int i = 0; i < 2; ++i) {

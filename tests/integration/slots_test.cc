@@ -273,7 +273,8 @@ TEST_P(Steered, WhoIsForkedWhileTheServiceEndsIsToldToEnd) {
   EXPECT_TRUE(program.leaves_no_process());
 }
 
-// It serves nothing, knows no channel, and gets the signal though it was forked after the others had.
+// It serves nothing, knows no channel, and gets the signal though it was forked after the others
+// had.
 TEST(ServiceThatEnds, EndsAProgramThatIsForkedMeanwhile) {
   const TempDir folder;
   const std::string program = folder.write("program", R"(#!/bin/sh

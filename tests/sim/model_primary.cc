@@ -138,7 +138,7 @@ void ModelPrimary::carry_out(ModelWorker& worker, std::uint16_t actions) {
   if ((actions & kLeaveWorkers) != 0) worker.in_workers = false;
   if ((actions & kEmitListening) != 0) tell(event::Ready{worker.id});
   if ((actions & kCloseChannel) != 0) worker.channel_open = false;
-  if ((actions & kEmitDisconnect) != 0) tell(event::Disconnected{worker.id});
+  if ((actions & kEmitDisconnect) != 0) tell(event::Idle{worker.id});
   if ((actions & kEmitExit) != 0) require(!worker.in_workers, "who has exited is not in workers()");
   if ((actions & kEmitExit) != 0 && random_.chance(climate_.fork_on_exit)) {
     log_("a handler forks on exit");

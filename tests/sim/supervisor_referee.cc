@@ -79,19 +79,18 @@ void SupervisorReferee::happened(const SupervisorEvent& event, TimePoint now) {
   if (!hopeless()) crowds_thin(now);
 }
 
-// A successor is due, and eight who left live: the oldest has to end.
+// A successor is started, and eight who left live whom nobody told: the oldest has to end.
 void SupervisorReferee::crowds_thin(TimePoint now) {
   for (std::size_t i = 0; i < places_.size(); ++i) {
     if (places_[i].worker || places_[i].fork_asked || places_[i].not_before > now) continue;
-    if (!is_crowded(i)) continue;
+    if (is_crowded(i)) continue;
     std::optional<int> oldest;
-    bool on_its_way = false;
+    int untold = 0;
     for (const auto& [id, live] : live_) {
-      if (live.left != i || live.accepts) continue;
-      on_its_way = on_its_way || live.asked;
-      if (!oldest) oldest = id;
+      if (live.left != i || live.accepts || live.asked) continue;
+      if (untold++ == 0) oldest = id;
     }
-    if (!on_its_way) must_end(*oldest, now);
+    if (untold >= 8) must_end(*oldest, now);
   }
 }
 
@@ -118,6 +117,7 @@ void SupervisorReferee::exited(int worker, TimePoint now) {
   const Live live = found->second;
   live_.erase(found);
   if (live.place) vacated(*live.place, worker, live, now);
+  if (live.left) bequeath(*live.left, worker, live);
 }
 
 // Who serves what, and whether it is known what a worker closed its servers for.
@@ -146,10 +146,11 @@ void SupervisorReferee::ports_changed(const SupervisorEvent& event, TimePoint no
       live->ends = true;
       consider(ends->worker, *live, now);
     }
-  } else if (const auto* disconnected = std::get_if<event::Disconnected>(&event)) {
-    if (Live* const live = find(disconnected->worker)) {
-      live->silent = true;
-      if (live->left && running()) must_end(disconnected->worker, now);
+  } else if (const auto* idle = std::get_if<event::Idle>(&event)) {
+    if (Live* const live = find(idle->worker)) {
+      live->idle = true;
+      consider(idle->worker, *live, now);
+      if (live->left && live->used && running()) must_end(idle->worker, now);
     }
   }
 }
@@ -162,7 +163,8 @@ void SupervisorReferee::time_passed(TimePoint now) {
     killed_.insert(id);
   }
   for (Place& place : places_) {
-    if (!place.worker || now - live_.at(*place.worker).since < 10s) continue;
+    if (!place.worker || !live_.at(*place.worker).accepts) continue;
+    if (now - live_.at(*place.worker).opened < 60s) continue;
     released_.insert(place.heirless.begin(), place.heirless.end());
     place.heirless.clear();
   }
@@ -187,13 +189,14 @@ void SupervisorReferee::came_back(int worker, Live& live, TimePoint now) {
 void SupervisorReferee::consider(int worker, Live& live, TimePoint now) {
   if (!running()) return;
   const bool known = live.closed && now - *live.closed >= 1s;
-  const bool leaves = live.ends || (known && (live.silent || !(live.briefly || comes_back_)));
+  const bool leaves =
+      live.ends || (live.idle && live.used) || (known && !live.briefly && !comes_back_);
   if (live.place && !live.accepts && leaves) {
     live.left = live.place;
     live.place.reset();
     live.closed.reset();
     vacated(*live.left, worker, live, now);
-    if (live.silent) must_end(worker, now);
+    if (live.idle && live.used) must_end(worker, now);
   } else if (known) {
     if (!live.ends) released_.insert(worker);
     live.closed.reset();
@@ -203,16 +206,21 @@ void SupervisorReferee::consider(int worker, Live& live, TimePoint now) {
 bool SupervisorReferee::is_crowded(std::size_t place) const {
   return std::count_if(live_.begin(), live_.end(), [place](const auto& entry) {
            return entry.second.left == place && !entry.second.accepts;
-         }) >= 8;
+         }) >= 16;
+}
+
+void SupervisorReferee::bequeath(std::size_t at, int worker, const Live& live) {
+  auto& heirless = places_[at].heirless;
+  if (!live.used || std::count(heirless.begin(), heirless.end(), worker) > 0) return;
+  heirless.push_back(worker);
+  if (heirless.size() <= 8) return;
+  released_.insert(heirless.front());
+  heirless.erase(heirless.begin());
 }
 
 void SupervisorReferee::vacated(std::size_t at, int worker, const Live& live, TimePoint now) {
   Place& place = places_[at];
-  if (live.used) place.heirless.push_back(worker);
-  if (place.heirless.size() > 8) {
-    released_.insert(place.heirless.front());
-    place.heirless.erase(place.heirless.begin());
-  }
+  bequeath(at, worker, live);
   const bool healthy = now - live.since >= 10s;
   ready_ = ready_ || healthy;
   if (!ready_) ++deaths_;
@@ -232,7 +240,7 @@ void SupervisorReferee::allowed(const SupervisorAction& action, const Supervisor
     Place& place = places_[fork->place];
     require(!place.worker && !place.fork_asked, "a fork is for a vacant place");
     require(place.not_before <= now, "a fork waits for the back-off");
-    require(!is_crowded(fork->place), "a fork waits while eight who left live");
+    require(!is_crowded(fork->place), "a fork waits while sixteen who left live");
     place.fork_asked = true;
   } else if (const auto* release = std::get_if<action::Release>(&action)) {
     const auto known = released_.find(release->worker);
@@ -330,8 +338,8 @@ void SupervisorReferee::wakes_up(const Supervisor& state, const SupervisorEvent&
          {live.closed ? std::optional{*live.closed + 1s} : std::nullopt, live.dies})
       if (when && (!due || *when < *due)) due = when;
   for (const Place& place : places_) {
-    if (!place.worker || place.heirless.empty()) continue;
-    const TimePoint healthy = live_.at(*place.worker).since + 10s;
+    if (!place.worker || place.heirless.empty() || !live_.at(*place.worker).accepts) continue;
+    const TimePoint healthy = live_.at(*place.worker).opened + 60s;
     if (!due || healthy < *due) due = healthy;
   }
   if (!hopeless())

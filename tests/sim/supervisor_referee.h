@@ -37,7 +37,7 @@ class SupervisorReferee {
     bool ends = false;
     bool accepts = false;
     bool used = false;
-    bool silent = false;
+    bool idle = false;
     bool asked = false;
     TimePoint opened{};
     bool briefly = false;
@@ -53,6 +53,7 @@ class SupervisorReferee {
   void vacated(std::size_t place, int worker, const Live& live, TimePoint now);
   void came_back(int worker, Live& live, TimePoint now);
   void must_end(int worker, TimePoint now);
+  void bequeath(std::size_t place, int worker, const Live& live);
   void time_passed(TimePoint now);
   void crowds_thin(TimePoint now);
   bool is_crowded(std::size_t place) const;

@@ -5,7 +5,8 @@
 //
 // `/` is answered with the pid; with --requests the worker leaves at its N-th. `/events` is never
 // finished. `/leave`: it leaves. `/close`: it closes the server of --second. `/reopen`: it closes
-// its server, and opens it again when the answer has been sent. --busy: a timer never ends. --try:
+// its server, and opens it again when the answer has been sent. `/bye`: it closes its server and
+// leaves, and answers 1.5 s later. --busy: a timer never ends. --try:
 // two seconds before it opens its server it opens that port, and closes it.
 #include <cohort/cohort.h>
 #include <unistd.h>
@@ -35,6 +36,12 @@ int main(int argc, char** argv) {
   const auto handle = [&](const cohort::http::Request& req, cohort::http::Response& res) {
     if (req.url() == "/events") {
       res.write("a first event\n");
+      return;
+    }
+    if (req.url() == "/bye") {
+      server->close();
+      cluster.worker().disconnect();
+      cluster.set_timeout(1500ms, [late = res] { cohort::http::Response{late}.end("bye"); });
       return;
     }
     if (req.url() == "/close") other.close();

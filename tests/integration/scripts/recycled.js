@@ -9,6 +9,11 @@ const other = http.createServer((request, response) => response.end(String(proce
 const server = http.createServer((request, response) => {
   if (request.url === '/events') return response.write('a first event\n');
   if (request.url === '/close') other.close();
+  if (request.url === '/bye') {
+    server.close();
+    worker.disconnect();
+    return setTimeout(() => response.end('bye'), 1500);
+  }
   if (request.url === '/reopen') server.close(() => server.listen(port));
   if (request.url === '/leave' || (left > 0 && --left === 0)) worker.disconnect();
   response.end(String(process.pid));
