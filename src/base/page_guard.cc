@@ -33,6 +33,7 @@ bool put_zeros(std::uintptr_t address) {
     if (range.begin.load() != begin) continue;  // the end is another's, who came meanwhile
     range.is_broken.store(true);
     // The whole range: a signal for each page would be many signals, and many mappings.
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): a number is what can be shared with a handler
     return ::mmap(reinterpret_cast<void*>(begin), end - begin, PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != MAP_FAILED;
   }

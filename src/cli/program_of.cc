@@ -39,7 +39,7 @@ bool is_executable(const fs::path& path) {
 /// Its absolute path; nothing if there is no such file, or no working directory.
 std::optional<fs::path> existing(const std::string& name) {
   std::error_code error;
-  const fs::path path = fs::absolute(name, error).lexically_normal();
+  fs::path path = fs::absolute(name, error).lexically_normal();
   if (error || !fs::exists(path, error)) return std::nullopt;
   return path;
 }
@@ -65,7 +65,7 @@ std::optional<fs::path> in_path(const std::string& name) {
 /// What npm installed for whoever works in `directory`: node_modules/.bin there or above.
 std::optional<fs::path> in_node_modules(fs::path directory, const std::string& name) {
   for (;; directory = directory.parent_path()) {
-    const fs::path program = directory / "node_modules" / ".bin" / name;
+    fs::path program = directory / "node_modules" / ".bin" / name;
     if (is_executable(program)) return program;
     if (directory == directory.parent_path()) return std::nullopt;
   }

@@ -65,7 +65,7 @@ Result<std::string> preload_in(const fs::path& base) {
   const OwnFd fd = sys::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_EXCL, kFileMode);
   const ssize_t size = fd ? sys::write(fd.get(), kPreloadSource.data(), kPreloadSource.size()) : -1;
   if (size != static_cast<ssize_t>(kPreloadSource.size())) {
-    const Error failed = size < 0 ? errno_error(op) : system_error(ENOSPC, op);
+    Error failed = size < 0 ? errno_error(op) : system_error(ENOSPC, op);
     sys::unlink(unfinished.c_str());
     return failed;
   }
@@ -183,8 +183,7 @@ std::optional<std::string> give_debugger_port(std::vector<std::string>& argv,
   for (std::size_t i = 1; i < end_of_options(argv); ++i)
     if (debugger.read(argv[i])) last = i;
   if (!debugger.wanted || debugger.port == 0) return std::nullopt;
-  const std::string where =
-      debugger.host + ':' + std::to_string(debugger.port + static_cast<int>(index));
+  std::string where = debugger.host + ':' + std::to_string(debugger.port + static_cast<int>(index));
   const std::string option = "--inspect-port=" + where;
   if (last > 0)
     argv.insert(argv.begin() + static_cast<std::ptrdiff_t>(last) + 1, option);

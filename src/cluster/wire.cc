@@ -50,7 +50,7 @@ std::string text(const Value& value) {
 }
 
 // Node's workers make every path absolute, an abstract name too: `/where/they/are/\0name`.
-std::string without_folder(std::string path) {
+std::string without_folder(const std::string& path) {
   const auto nul = path.find('\0');
   return nul == std::string::npos ? path : path.substr(nul);
 }

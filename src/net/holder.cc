@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <string_view>
 
@@ -191,9 +192,11 @@ std::vector<BoundSocket> in_the_way(std::vector<BoundSocket> sockets, const Host
     const bool collides = host == kAny || socket.host == kAny || socket.host == host;
     return !collides || socket.inode == 0;  // 0: nobody has it any more
   });
-  std::stable_partition(sockets.begin(), sockets.end(),
-                        [](const BoundSocket& socket) { return socket.listens; });
-  return sockets;
+  std::vector<BoundSocket> ordered;
+  for (const bool listens : {true, false})
+    std::copy_if(sockets.begin(), sockets.end(), std::back_inserter(ordered),
+                 [listens](const BoundSocket& socket) { return socket.listens == listens; });
+  return ordered;
 }
 
 std::optional<Holder> holder_of(const Address& address, const fs::path& processes) {
