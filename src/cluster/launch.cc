@@ -4,29 +4,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <fstream>
 #include <iterator>
 
 #include "base/sys.h"
+#include "process/child_channel.h"
 #include "process/program.h"
 
 namespace cohort::cluster {
 namespace {
 
-// A Node worker's messages that it had not written when it called process.exit() are lost, but for
-// what is in the socket: so the socket holds much. Measured: 5 000 of 5 000 arrive, 278 without.
-constexpr int kSendBufferSize = 4 << 20;
-
 // sd_listen_fds(3): the first one.
 constexpr std::size_t kFirstListening = 3;
-
-// Everything that a process of a cluster must not inherit from its own primary.
-constexpr std::string_view kChannelVariables[] = {
-    "NODE_CHANNEL_FD", "NODE_CHANNEL_SERIALIZATION_MODE",
-    "NODE_UNIQUE_ID",  "COHORT_LIFELINE_FD",
-    "LISTEN_FDS",      "LISTEN_FDNAMES",
-    "LISTEN_PID",      "COHORT_SLOT"};
 
 std::vector<std::string> own_arguments() {
   std::ifstream file{"/proc/self/cmdline", std::ios::binary};
@@ -34,16 +23,6 @@ std::vector<std::string> own_arguments() {
   for (std::string argument; std::getline(file, argument, '\0');) arguments.push_back(argument);
   if (!arguments.empty()) arguments.erase(arguments.begin());
   return arguments;
-}
-
-void set_variable(std::vector<std::pair<std::string, std::string>>& variables,
-                  std::string_view name, std::string_view value) {
-  const auto found = std::find_if(variables.begin(), variables.end(),
-                                  [&](const auto& variable) { return variable.first == name; });
-  if (found != variables.end())
-    found->second = value;
-  else
-    variables.emplace_back(name, value);
 }
 
 Result<void> add_program(const Settings& settings, process::SpawnRequest& request) {
@@ -116,16 +95,11 @@ Result<void> add_stdio(const Settings& settings, bool keep_stderr, Launch& launc
 }
 
 Result<void> add_channel(Launch& launch) {
-  OwnFd ends[2];
-  if (sys::socketpair(AF_UNIX, SOCK_STREAM, false, ends) == -1)
-    return errno_error("socketpair for a worker's channel");
-  if (sys::set_nonblocking(ends[0].get(), true) == -1) return errno_error("channel");
-  // Best effort: an unprivileged process gets up to net.core.wmem_max.
-  if (sys::set_int_option(ends[1].get(), SOL_SOCKET, SO_SNDBUFFORCE, kSendBufferSize) == -1)
-    sys::set_int_option(ends[1].get(), SOL_SOCKET, SO_SNDBUF, kSendBufferSize);
-  launch.request.fds.push_back(ends[1].get());
-  launch.channel = std::move(ends[0]);
-  launch.child_ends.push_back(std::move(ends[1]));
+  auto channel = process::make_child_channel("a worker's");
+  if (!channel) return channel.error();
+  launch.request.fds.push_back(channel->childs.get());
+  launch.channel = std::move(channel->ours);
+  launch.child_ends.push_back(std::move(channel->childs));
   return {};
 }
 
@@ -197,26 +171,12 @@ Result<Launch> prepare_launch(const Settings& settings, const Environment& env, 
 std::vector<std::string> worker_environment(char** inherited, const Environment& settings_env,
                                             const Environment& fork_env, int worker_id,
                                             int channel_fd, Serialization serialization) {
-  Environment variables;
-  for (char** entry = inherited; entry != nullptr && *entry != nullptr; ++entry) {
-    const std::string_view text = *entry;
-    const auto equals = text.find('=');
-    if (equals == std::string_view::npos) continue;
-    const auto name = text.substr(0, equals);
-    if (std::find(std::begin(kChannelVariables), std::end(kChannelVariables), name) ==
-        std::end(kChannelVariables))
-      variables.emplace_back(name, text.substr(equals + 1));
-  }
-  for (const auto& [name, value] : settings_env) set_variable(variables, name, value);
-  for (const auto& [name, value] : fork_env) set_variable(variables, name, value);
-  set_variable(variables, "NODE_UNIQUE_ID", std::to_string(worker_id));
-  set_variable(variables, "NODE_CHANNEL_FD", std::to_string(channel_fd));
-  set_variable(variables, "NODE_CHANNEL_SERIALIZATION_MODE",
-               serialization == Serialization::Advanced ? "advanced" : "json");
-  std::vector<std::string> entries;
-  entries.reserve(variables.size());
-  for (const auto& [name, value] : variables) entries.push_back(name + '=' + value);
-  return entries;
+  std::vector<std::string> env = process::inherited_variables(inherited);
+  for (const auto& [name, value] : settings_env) process::set_variable(env, name, value);
+  for (const auto& [name, value] : fork_env) process::set_variable(env, name, value);
+  process::set_variable(env, "NODE_UNIQUE_ID", std::to_string(worker_id));
+  process::name_channel(env, static_cast<std::size_t>(channel_fd), serialization);
+  return env;
 }
 
 }  // namespace cohort::cluster

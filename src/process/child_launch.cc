@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <iterator>
 #include <string_view>
 
 #include "base/standard_stdio.h"
 #include "base/sys.h"
+#include "process/child_channel.h"
 #include "process/program.h"
 #include "process/shared_stdio.h"
 
@@ -19,33 +19,7 @@ namespace {
 
 using Direction = StdioStream::Direction;
 
-// A Node child's messages that it had not written when it called process.exit() are lost, but for
-// what is in the socket: so the socket holds much.
-constexpr int kSendBufferSize = 4 << 20;
 constexpr std::size_t kStandardCount = 3;
-
-// What a child must not take for its own.
-constexpr std::string_view kChannelVariables[] = {
-    "NODE_CHANNEL_FD", "NODE_CHANNEL_SERIALIZATION_MODE", "NODE_UNIQUE_ID", "COHORT_LIFELINE_FD",
-    "COHORT_SLOT"};
-
-// The one place that knows which formats the channel speaks.
-const char* mode_name(Serialization serialization) {
-  switch (serialization) {
-    case Serialization::Advanced:
-      return "advanced";
-    case Serialization::Json:
-      return "json";
-  }
-  return "json";
-}
-
-void set_variable(std::vector<std::string>& env, std::string_view name, std::string_view value) {
-  std::string prefix{name};
-  prefix += '=';
-  std::erase_if(env, [&](const std::string& entry) { return entry.starts_with(prefix); });
-  env.push_back(prefix.append(value));
-}
 
 std::string joined(const std::string& file, const std::vector<std::string>& args) {
   std::string command = file;
@@ -144,19 +118,12 @@ Result<void> add_pipe(const Loop& loop, std::size_t index, ChildLaunch& launch) 
 }
 
 Result<void> add_channel(std::size_t index, const SpawnOptions& options, ChildLaunch& launch) {
-  OwnFd ends[2];
-  if (sys::socketpair(AF_UNIX, SOCK_STREAM, false, ends) == -1 ||
-      sys::set_nonblocking(ends[0].get(), true) == -1)
-    return errno_error("socketpair for a child's channel");
-  // Best effort: an unprivileged process gets up to net.core.wmem_max.
-  if (sys::set_int_option(ends[1].get(), SOL_SOCKET, SO_SNDBUFFORCE, kSendBufferSize) == -1)
-    sys::set_int_option(ends[1].get(), SOL_SOCKET, SO_SNDBUF, kSendBufferSize);
-  launch.request.fds[index] = ends[1].get();
-  launch.channel = std::move(ends[0]);
-  launch.child_ends.push_back(std::move(ends[1]));
-  set_variable(launch.request.env, "NODE_CHANNEL_FD", std::to_string(index));
-  set_variable(launch.request.env, "NODE_CHANNEL_SERIALIZATION_MODE",
-               mode_name(options.serialization));
+  auto channel = make_child_channel("a child's");
+  if (!channel) return channel.error();
+  launch.request.fds[index] = channel->childs.get();
+  launch.channel = std::move(channel->ours);
+  launch.child_ends.push_back(std::move(channel->childs));
+  name_channel(launch.request.env, index, options.serialization);
   return {};
 }
 
@@ -252,21 +219,10 @@ Error named(Error error, const std::string& op) {
 
 std::vector<std::string> child_environment(char** inherited, const SpawnOptions& options) {
   std::vector<std::string> env;
-  const auto is_channels = [](std::string_view name) {
-    return std::find(std::begin(kChannelVariables), std::end(kChannelVariables), name) !=
-           std::end(kChannelVariables);
-  };
-  if (options.env) {
+  if (options.env)
     for (const auto& [name, value] : *options.env) set_variable(env, name, value);
-  } else {
-    char** end = inherited;
-    while (end != nullptr && *end != nullptr) ++end;
-    env.reserve(static_cast<std::size_t>(end - inherited) + std::size(kChannelVariables));
-    for (char** entry = inherited; entry != end; ++entry) {
-      const std::string_view text = *entry;
-      if (!is_channels(text.substr(0, text.find('=')))) env.emplace_back(text);
-    }
-  }
+  else
+    env = inherited_variables(inherited);
   for (const auto& [name, value] : options.add_env) set_variable(env, name, value);
   return env;
 }
