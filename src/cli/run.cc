@@ -196,9 +196,13 @@ int Runner::run() {
     await_signal();
   });
   look_after(kFirstLook);
-  cluster_.keep(count_);
-  for (const Worker& worker : cluster_.workers())
-    worker.on_error([this, worker](const Error& error) { on_error(worker, error); });
+  // When the loop hears signals: a command that dies of one leaves behind what workers have
+  // started.
+  cluster_.set_timeout(std::chrono::milliseconds{0}, [this] {
+    cluster_.keep(count_);
+    for (const Worker& worker : cluster_.workers())
+      worker.on_error([this, worker](const Error& error) { on_error(worker, error); });
+  });
   const int code = cluster_.run();
   descendants_.end(code == 0 ? stop_by_ : Clock::now(), stop_wishes_,
                    [this](const auto& processes) { say(narrator_.left_behind(processes)); });
