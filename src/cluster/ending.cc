@@ -8,10 +8,6 @@ namespace {
 using Channel = EndingFacts::Channel;
 using Handler = EndingFacts::Handler;
 
-// A process that has nothing left to do ends by itself within this time, with an exit code of its
-// own; one that a timer keeps alive gets the signal.
-constexpr std::chrono::milliseconds kEndsByItself{300};
-
 }  // namespace
 
 // What is under way is done, or has had half of the time.

@@ -68,5 +68,8 @@ class Ending {
 };
 
 inline constexpr std::chrono::milliseconds kEndingLook{50};
+/// A process that has nothing left to do ends by itself within this time, with an exit code of its
+/// own; one that a timer keeps alive gets the signal.
+inline constexpr std::chrono::milliseconds kEndsByItself{300};
 
 }  // namespace cohort::cluster

@@ -25,9 +25,8 @@ constexpr std::chrono::milliseconds kSettleMax{2000};
 constexpr int kTurnsToSettle = 2;
 // So long a connection without a request stays open at the end, for one that is on its way.
 constexpr std::int64_t kQuietMs = 500;
-// A process that has nothing left to do ends by itself within this time. After that, whether it
-// still serves somebody is looked at so often, and for a twentieth of the time at most.
-constexpr std::chrono::milliseconds kEndsByItself{300};
+// Whether a worker without a channel still serves somebody is looked at so often, and for a
+// twentieth of the time at most.
 constexpr std::chrono::milliseconds kIdleLook{500};
 constexpr int kIdleLookShare = 20;
 // One that was started with its listening descriptors, and says nothing, is taken for ready.
