@@ -29,8 +29,8 @@ Value make_message(bool advanced, std::size_t size) {
 
 int be_primary(cohort::Cluster& cluster, bool advanced, int count) {
   using Clock = std::chrono::steady_clock;
-  cluster.setup_primary(
-      {.serialization = advanced ? cohort::Serialization::Advanced : cohort::Serialization::Json});
+  cluster.setup_primary({.spawn = {.serialization = advanced ? cohort::Serialization::Advanced
+                                                             : cohort::Serialization::Json}});
   cohort::Worker worker = cluster.fork();
   int received = 0;
   Clock::time_point start, end;

@@ -42,8 +42,8 @@ std::uint64_t hash(std::span<const std::byte> bytes, std::uint64_t state) {
 
 int be_primary(cohort::Cluster& cluster, std::size_t total, bool small) {
   using Clock = std::chrono::steady_clock;
-  cluster.setup_primary({.serialization = cohort::Serialization::Advanced,
-                         .message_size_max = std::size_t{2000} << 20});
+  cluster.setup_primary({.spawn = {.serialization = cohort::Serialization::Advanced,
+                                   .message_size_max = std::size_t{2000} << 20}});
   const cohort::Worker worker = cluster.fork();
   std::size_t received = 0;
   std::uint64_t state = 0;

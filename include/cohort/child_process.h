@@ -270,25 +270,30 @@ struct SpawnOptions {
   /// exec and the sync functions: how many bytes stdout, and stderr, may have each; above it the
   /// child gets `kill_signal`. Raising it costs that memory.
   std::size_t max_buffer = 1024 * 1024;
-  Serialization serialization = Serialization::Json;
+  std::optional<Serialization> serialization{};  ///< Default: Json.
   /// The largest message either way, in bytes of the wire. A larger `send` fails; a child that
-  /// sends a larger one is killed.
-  std::size_t message_size_max = 256u << 20;
-  /// As `Settings::queue_size_max` and `shared_memory_max`.
-  std::size_t queue_size_max = 256u << 20;
-  std::size_t shared_memory_max = 64u << 20;
+  /// sends a larger one is killed. Most callers leave this. Default: 256 MiB.
+  std::optional<std::size_t> message_size_max{};
+  /// Bytes that may wait to be sent to a child that does not read; then `send` fails with
+  /// ChannelFull. One message is always taken. A cohort child has the same limits. Default: 256
+  /// MiB.
+  std::optional<std::size_t> queue_size_max{};
+  /// Memory that a cohort child and this process share, each way, once large data is sent with
+  /// `Serialization::Advanced`. 0: none, all takes the socket. Default: 64 MiB.
+  std::optional<std::size_t> shared_memory_max{};
   /// Node's `signal`: a stop request sends `kill_signal`.
   std::stop_token stop{};
   /// Sync functions: what the child reads from its stdin, which is then a pipe. A child that ends
   /// before it took all of it is the error EPIPE, whatever its code.
   std::string input{};
 
-  // Only `fork`.
+  // Only `fork`, and workers.
   /// The program that runs the module. Default: `node` for .js, .mjs and .cjs, else the module
   /// itself.
   std::string exec_path{};
   std::vector<std::string> exec_args{};  ///< Before the module.
-  bool silent = false;                   ///< Pipes for 0 to 2, unless `stdio` is given.
+  /// Pipes for 0 to 2 (of a worker: for 1 and 2), unless `stdio` is given. Default: false.
+  std::optional<bool> silent{};
 
   // Beyond Node.
   /// So many of the last lines of stderr are kept for the exit record. An inherited stderr then

@@ -94,17 +94,16 @@ struct Settings {
   /// directory, then in PATH. Names ending in .js, .mjs or .cjs run under `node`.
   std::string exec{};
   Arguments args{};  ///< Default: this process's own arguments.
-  /// An interpreter that runs `exec`, with its own arguments before it: `{.exec_path = "python3"}`.
-  std::string exec_path{};
-  std::vector<std::string> exec_args{};
-  std::string cwd{};  ///< Default: the primary's.
-  Environment env{};  ///< For every worker; `fork(env)` adds to it.
-  /// Pipes instead of the primary's stdout and stderr; ignored if `stdio` is given. Default: false.
-  std::optional<bool> silent{};
-  /// For descriptors 0, 1, 2...: inherit, pipe, ignore, or a descriptor of the primary. Descriptors
-  /// that are not named: 0 to 2 are inherited, but where stdin is a terminal, /dev/null takes its
-  /// place unless `stdio` names it. The channel and the lifeline come after the last.
-  std::vector<std::variant<Stdio, int>> stdio{};
+  /// What every child has, as for `cohort::fork`: `{.spawn = {.cwd = "/srv", .memory_max = 1 <<
+  /// 30}}`. Different for workers:
+  /// - `env`, `add_env`: for every worker; `Cluster::fork(env)` adds to them.
+  /// - `stdio`: 0 to 2 that it does not name are inherited. But where stdin is a terminal, a worker
+  ///   has /dev/null in its place unless `stdio` names it. The channel comes behind the last,
+  ///   unless there is an `Ipc`.
+  /// - `silent`: pipes for 1 and 2 only.
+  /// - A worker leads a session of its own, and ends with its primary: `detached`, `process_group`
+  ///   and a `parent_death_signal` of 0 are errors.
+  SpawnOptions spawn{};
   /// For programs that take their listening sockets from whoever starts them, as systemd's: what
   /// every worker listens on from its start, as descriptors 3, 4... with LISTEN_FDS and LISTEN_PID
   /// in its environment (sd_listen_fds(3)). They block until the program says otherwise. TCP
@@ -115,8 +114,6 @@ struct Settings {
   /// once it has lived for a second, and is asked to end by SIGTERM. `stdio` has at most three
   /// entries then.
   std::vector<Address> listen{};
-  std::optional<uid_t> uid{};
-  std::optional<gid_t> gid{};
   /// How a program is asked to end when the service ends (docs/signals.md): SIGINT for programs
   /// written for pm2. A program that handles INT or TERM, but not this one, gets the one that it
   /// handles. Default: SIGTERM.
@@ -124,17 +121,6 @@ struct Settings {
   /// Whether workers that run under Node load a file of this library first (NODE_OPTIONS), which
   /// tells what they handle, and answers `Connection: close` at the end. Default: true.
   std::optional<bool> preload{};
-  std::optional<Serialization> serialization{};  ///< Default: Json.
-  /// The largest message either way, in bytes of the wire. A larger `send` fails; a worker that
-  /// sends a larger one is killed. Most callers leave this. Default: 256 MiB.
-  std::optional<std::size_t> message_size_max{};
-  /// Bytes that may wait to be sent to one worker that does not read; then `send` fails with
-  /// ChannelFull. One message is always taken. A cohort worker has the same limits. Default: 256
-  /// MiB.
-  std::optional<std::size_t> queue_size_max{};
-  /// Memory that a cohort worker and the primary share, each way, once large data is sent with
-  /// `Serialization::Advanced`. 0: none, all takes the socket. Default: 64 MiB.
-  std::optional<std::size_t> shared_memory_max{};
 };
 
 /// A running `set_interval` or `set_timeout`. A handle: dropping it does not cancel.

@@ -46,10 +46,14 @@ class Process {
   /// Ends this process after its queued messages were written (5 s at most). In the primary, on
   /// another process: does nothing.
   void exit(int code) const;
-  /// Output of a worker whose stdio has a pipe there (`Settings::silent`, `Settings::stdio`), in
-  /// the pieces in which it arrives. Output that nobody listens for is read and dropped.
+  /// Output of a worker whose stdio has a pipe there (`SpawnOptions::silent`, `stdio`), in the
+  /// pieces in which it arrives. Output that nobody listens for is read and dropped.
   void on_stdout(Callback<void(std::string_view)> handler) const;
   void on_stderr(Callback<void(std::string_view)> handler) const;
+  /// The stream of a descriptor that is a pipe: `stdio(0).write(...)` for its stdin. An empty one
+  /// else, and in the worker itself. Closed when the worker has exited. A reference, valid while a
+  /// handle to this worker lives.
+  const ChildStream& stdio(std::size_t index) const;
 
  private:
   std::shared_ptr<WorkerImpl> impl_;
@@ -99,9 +103,9 @@ class Worker {
   /// Memory to make a large message's data in: `Value::buffer(std::move(memory))`, or as a part of
   /// any message. With `Serialization::Advanced`, towards another process of cohort, it is memory
   /// that both have, and sending it copies nothing; whoever cannot have that, or has no room (64
-  /// MiB in all: `Settings::shared_memory_max`) gets ordinary memory, and sends work as ever. It is
-  /// used again when nobody needs the Value any more, here and there. The loop's executor only,
-  /// and for a `send` there; what it gives may be filled, and dropped, by any thread.
+  /// MiB in all: `SpawnOptions::shared_memory_max`) gets ordinary memory, and sends work as ever.
+  /// It is used again when nobody needs the Value any more, here and there. The loop's executor
+  /// only, and for a `send` there; what it gives may be filled, and dropped, by any thread.
   WritableBuffer make_buffer(std::size_t size) const;
 
   /// Calls a method of the other side (`Cluster::handle`, or a Node process: docs/calls.md). `done`

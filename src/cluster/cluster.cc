@@ -108,14 +108,14 @@ struct Cluster::Impl {
                               : Loop{io, io.get_executor()}},
         parent{cluster::take_parent_channel()},
         is_worker{parent.worker_id.has_value() || workers_part_here()},
-        calls{std::make_shared<cluster::Calls>(loop)},
+        calls{std::make_shared<ipc::Calls>(loop)},
         own_worker{std::make_shared<OwnWorker>(loop, calls, std::move(parent),
                                                [this](int code) { side_over(own_over, code); })},
         primary{loop, calls, !is_worker, [this](int code) { side_over(primary_over, code); }},
-        topics{*calls, is_worker ? own_worker.get() : nullptr},
+        topics{*calls, is_worker ? &own_worker->peer() : nullptr},
         signals{io} {
     asio::use_service<ClusterOfLoop>(io).cluster = &owner;
-    net::HostOfLoop::of(io).use(own_worker.get());
+    net::HostOfLoop::of(io).use(&own_worker->host());
     Notices::of(io).run_on(loop);
     // Whoever read our output may leave: that is an error of the write, as in Node, not the end.
     struct sigaction ignore{};
@@ -126,7 +126,7 @@ struct Cluster::Impl {
     own_worker->when_disconnected([this] { cancel_timers(); });
     own_worker->also_waits([this] { return is_worker && topics.has_handlers(); });
     // From a worker, for all the others.
-    calls->on_notification(kBroadcast, [this](WorkerImpl& peer, const Value& params) {
+    calls->on_notification(kBroadcast, [this](ipc::Peer& peer, const Value& params) {
       if (!is_worker) send_to_all(params["message"], &peer);
     });
     own_worker->start();
@@ -158,10 +158,10 @@ struct Cluster::Impl {
     if (!is_worker) primary.terminate();
   }
 
-  std::size_t send_to_all(const Value& message, const WorkerImpl* except) {
+  std::size_t send_to_all(const Value& message, const ipc::Peer* except) {
     std::size_t sent = 0;
     for (const Worker& worker : primary.workers())
-      if (worker.impl_.get() != except && !worker.send(message).error()) ++sent;
+      if (&worker.impl_->peer() != except && !worker.send(message).error()) ++sent;
     return sent;
   }
 
@@ -253,7 +253,7 @@ struct Cluster::Impl {
   Loop loop;
   cluster::ParentChannel parent;
   bool is_worker;
-  std::shared_ptr<cluster::Calls> calls;  // shared with replies
+  std::shared_ptr<ipc::Calls> calls;      // shared with replies
   std::shared_ptr<OwnWorker> own_worker;  // shared with user handles
   Primary primary;
   cluster::Topics topics;
@@ -320,7 +320,7 @@ void Cluster::handle(const std::string& method, Callback<Value(const Value&)> ta
 }
 void Cluster::handle(const std::string& method, Callback<void(const Value&, Reply)> task) {
   impl_->calls->handle(method, std::move(task));
-  impl_->own_worker->message_wanted();
+  impl_->own_worker->peer().look_again();
 }
 std::size_t Cluster::broadcast(const Value& message) {
   if (is_primary()) return impl_->send_to_all(message, nullptr);
@@ -329,11 +329,11 @@ std::size_t Cluster::broadcast(const Value& message) {
 }
 void Cluster::subscribe(const std::string& topic, Callback<void(const Value&)> handler) {
   impl_->topics.subscribe(topic, std::move(handler));
-  impl_->own_worker->message_wanted();
+  impl_->own_worker->peer().look_again();
 }
 void Cluster::unsubscribe(const std::string& topic) {
   impl_->topics.unsubscribe(topic);
-  impl_->own_worker->message_wanted();
+  impl_->own_worker->peer().look_again();
 }
 SendResult Cluster::publish(const std::string& topic, const Value& data) {
   return impl_->topics.publish(topic, data);
@@ -354,7 +354,7 @@ void Cluster::set_drain_timeout(std::chrono::milliseconds timeout) {
 }
 
 asio::io_context& Cluster::io_context() { return impl_->io; }
-Cluster::operator net::Host&() { return *impl_->own_worker; }
+Cluster::operator net::Host&() { return impl_->own_worker->host(); }
 Cluster::operator LoopRef() const { return LoopRef{impl_->loop}; }
 
 void Cluster::on_setup(Callback<void(const Settings&)> handler) {

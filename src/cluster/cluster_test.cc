@@ -267,9 +267,10 @@ TEST_F(ClusterTest, SettingsAddUpAndEachSetupIsAnEventOfItsOwn) {
   Cluster cluster;
   EXPECT_TRUE(cluster.settings().exec.empty() && !cluster.settings().args.given());
   std::string events;
-  cluster.on_setup([&](const Settings& settings) { events += settings.exec + settings.cwd + ' '; });
+  cluster.on_setup(
+      [&](const Settings& settings) { events += settings.exec + settings.spawn.cwd + ' '; });
   cluster.setup_primary({.exec = "a"});
-  cluster.setup_master({.cwd = "/"});
+  cluster.setup_master({.spawn = {.cwd = "/"}});
   EXPECT_EQ(cluster.settings().exec, "a");
   EXPECT_EQ(events, "") << "they come later";
   cluster.set_timeout(0ms, [&] { cluster.setup_primary({.exec = "b"}); });

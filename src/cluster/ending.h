@@ -35,6 +35,7 @@ struct EndingFacts {
   bool minds_disconnect = false;
   /// It was handed connections, or accepted some, that it has not looked at.
   bool settled = true;
+  int signal = 0;  ///< The one that it would get.
 };
 
 enum class EndingAct {

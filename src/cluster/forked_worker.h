@@ -6,21 +6,24 @@
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
-#include <deque>
-#include <map>
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
+#include "cluster/hand_offs.h"
 #include "cluster/listeners.h"
+#include "cluster/settling.h"
 #include "cluster/worker_end.h"
 #include "cluster/worker_impl.h"
 #include "cluster/worker_life.h"
-#include "net/load.h"
-#include "process/child_watch.h"
-#include "process/stdio_tail.h"
+#include "cluster/worker_loads.h"
+#include "process/child_streams.h"
+#include "process/running_child.h"
 
 namespace cohort::cluster {
 
@@ -57,20 +60,15 @@ class ForkedWorkerOwner {
   ~ForkedWorkerOwner() = default;
 };
 
-class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::ChannelUser {
+class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::PeerUser {
  public:
-  ForkedWorker(const Loop& loop, std::shared_ptr<Calls> calls, ForkedWorkerOwner& owner, int id,
-               std::size_t slot, Serialization serialization, const ipc::ChannelLimits& limits);
-  ~ForkedWorker() override;
+  ForkedWorker(const Loop& loop, std::shared_ptr<ipc::Calls> calls, ForkedWorkerOwner& owner,
+               int id, std::size_t slot);
 
-  /// The process runs. `tail` reads its stderr, if the primary does.
-  void started(process::Child child, OwnFd channel, std::unique_ptr<process::StderrTail> tail);
-  /// Reads a stdio pipe and emits what comes.
-  void read_output(int stdio_index, OwnFd pipe);
-  /// It was started with descriptors that listen there, and need not know the channel.
-  void lent(std::vector<Address> addresses);
-  /// It is one of those, and has said nothing: it is asked to end as any program is.
-  bool ends_by_signal() const { return !lent_.empty() && !speaks_; }
+  /// The process runs. `lent`: it was started with descriptors that listen there, and need not know
+  /// the channel.
+  void started(process::Child child, process::ChildLaunch launch, const SpawnOptions& options,
+               std::vector<Address> lent);
   void failed_to_start(Error error);
   /// The service ends: as docs/signals.md has it. Once.
   void end(const EndingRules& rules);
@@ -87,93 +85,82 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::C
   /// Another has its slot by now: it comes back.
   void set_slot(std::size_t slot) { slot_ = slot; }
   std::optional<std::size_t> slot_if_known() const override { return slot_; }
-  pid_t pid() const override { return pid_; }
-  bool connected() const override { return sender_->is_open(); }
+  pid_t pid() const override { return process_ ? process_->pid() : 0; }
   bool is_dead() const override { return state_ == WorkerState::Dead; }
   bool exited_after_disconnect() const override { return on_purpose_; }
   void disconnect() override { handle(WorkerEvent::DisconnectAsked); }
   bool kill(int signal_number) override;
   void exit_process(int) override {}
-  std::string describe() const override;
-  int reply_id() const override { return id_; }
-  std::optional<WorkerLoad> load() const override;
+  const ChildStream& stdio(std::size_t index) const override { return streams_.handle(index); }
+  std::optional<WorkerLoad> load() const override { return loads_.sum(); }
 
   // HandoffPeer
-  unsigned credits() const override;
+  unsigned credits() const override { return hand_offs_.credits(); }
   void reply(const QueryServer& query, Value reply, int fd) override;
-  void hand_off(const std::string& key, std::span<const Offer> connections) override;
-  void probe() override;
+  void hand_off(const std::string& key, std::span<const Offer> connections) override {
+    hand_offs_.hand_off(key, connections);
+  }
+  void probe() override { hand_offs_.probe(); }
 
   WorkerState state() const { return state_; }
-  std::vector<std::string> last_stderr_lines(std::size_t count) const;
+  /// `worker 3 (pid 4711)`
+  std::string describe() const { return describe_peer(); }
+  std::vector<std::string> last_stderr_lines(std::size_t count) const {
+    return process_ ? process_->last_stderr_lines(count) : std::vector<std::string>{};
+  }
 
  private:
-  struct HandOff {
-    std::int64_t seq;
-    std::string key;
-    std::vector<ConnectionId> connections;
+  /// What an event brings.
+  using Details = std::variant<std::monostate, Error, Address, Exit, std::int64_t>;
+  enum class Told { Nothing, SoonToDisconnect, ToDisconnect };
+  struct Serving {
+    bool any = false;                // it listens for connections
+    std::vector<Address> lent;       // where it was told to
+    std::vector<Address> listening;  // where it said that it does
+    const std::vector<Address>& addresses() const { return listening.empty() ? lent : listening; }
   };
-  struct OutputPipe;
 
-  // ChannelUser
-  void message(ipc::Incoming incoming) override;
-  void channel_drained() override { events.drain.emit(loop_); }
+  // ipc::PeerUser
+  std::string describe_peer() const override;
+  void cluster_message(ipc::Incoming& incoming) override;
+  void user_message(const Value& message, Handle& handle) override;
   void channel_closed(std::optional<Error> why) override;
 
-  std::shared_ptr<ipc::Channel> channel() const override { return channel_; }
-  void cluster_message(ipc::Incoming& incoming);
-  void answered(std::int64_t seq, std::size_t accepted);
+  void open_streams(process::ChildLaunch& launch);
+  bool speaks() const;
+  bool ends_by_signal() const { return !serving_.lent.empty() && !speaks(); }
+  void listens_by_itself();
+  void asks(const Value& message);
+  void publishes(const std::string& key, OwnFd shared);
   void port_closed(const std::string& key);
   void send_cluster(Value message);
-  void listens_by_itself();
-  void settle();
-  void settle_on();
   void after(std::chrono::milliseconds time, std::function<void()> task);
   void send_disconnect_if_quiet();
   void send_disconnect();
   void settled();
   void watch_until_idle(std::chrono::milliseconds pause);
-  EndingFacts ending_facts(int stop_signal);
-  void carry_out(EndingAct act);
+  EndingFacts ending_facts(int stop_signal) const;
+  void carry_out(EndingAct act, int signal);
   void process_ended(const Exit& exit);
-  void handle(WorkerEvent event);
-  void carry_out(std::uint16_t actions);
+  void handle(WorkerEvent event, const Details& details = {});
+  void carry_out(std::uint16_t actions, const Details& details);
   void report(const Error& error);
 
   ForkedWorkerOwner& owner_;  // not once Dead
   const int id_;
   std::size_t slot_;
-  const Serialization serialization_;
-  const ipc::ChannelLimits limits_;
-  pid_t pid_ = 0;
   WorkerState state_ = WorkerState::Spawned;
   bool on_purpose_ = false;
-  bool disconnect_pending_ = false;
-  bool serves_ = false;  // it listens for connections
-  bool speaks_ = false;  // it said something
-  std::vector<Address> lent_;
-  std::vector<Address> listening_;  // where it said that it listens
-  NodeReport node_;
-  std::unique_ptr<WorkerEnd> end_;
-  int end_signal_ = 0;
-  bool told_to_disconnect_ = false;
-  int settling_ = 0;  // so many turns more before it is told to disconnect
-  std::chrono::steady_clock::time_point settle_earliest_;
-  boost::asio::steady_timer settle_timer_;
-  std::unique_ptr<process::ChildWatch> process_;
-  std::shared_ptr<ipc::Channel> channel_;  // shared with its own pending callbacks
-  std::unique_ptr<process::StderrTail> stderr_tail_;
-  std::vector<std::unique_ptr<OutputPipe>> outputs_;
-  std::deque<HandOff> hand_offs_;                                  // unanswered, oldest first
-  std::map<std::string, std::shared_ptr<const net::Load>> loads_;  // published, by port
-  std::vector<std::shared_ptr<const net::Load>> closed_loads_;     // whose connections go on
-  std::uint64_t accepted_before_ = 0;                              // by those that are gone
-  bool one_at_a_time_ = false;  // it had no descriptors for several connections
-  // Arguments of the event that is being handled.
-  std::optional<Error> error_;
-  Address address_;
-  std::int64_t exiting_seq_ = 0;
-  Exit exit_;
+  Told told_ = Told::Nothing;
+  bool gave_up_channel_ = false;  // it serves on without: it needs none
+  Serving serving_;
+  HandOffs hand_offs_;
+  Settling settling_;
+  WorkerLoads loads_;
+  boost::asio::steady_timer timer_;  // until it is taken for ready, or is looked at
+  process::ChildStreams streams_;    // before the process, which reads them
+  std::unique_ptr<process::RunningChild> process_;
+  WorkerEnd end_;
 };
 
 }  // namespace cohort::cluster

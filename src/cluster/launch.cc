@@ -1,14 +1,13 @@
 #include "cluster/launch.h"
 
-#include <fcntl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <utility>
 
 #include "base/sys.h"
-#include "process/child_channel.h"
 #include "process/program.h"
 
 namespace cohort::cluster {
@@ -25,158 +24,131 @@ std::vector<std::string> own_arguments() {
   return arguments;
 }
 
-Result<void> add_program(const Settings& settings, process::SpawnRequest& request) {
-  const bool self = settings.exec.empty();
-  const std::vector<std::string> args =
-      settings.args.given() ? settings.args.list() : own_arguments();
-  if (self) {
-    auto file = process::running_program();
-    if (!file) return file.error();
-    request.file = *file;
-    request.argv = {*file};
-  } else {
-    auto program = process::resolve_program(settings.exec);
-    if (!settings.exec_path.empty()) {
-      // The interpreter runs the file, whatever it is; a name that is not found is its own to
-      // explain.
-      const std::string script =
-          program ? (program->leading_args.empty() ? program->file : program->leading_args[0])
-                  : settings.exec;
-      program = process::resolve_program(settings.exec_path);
-      if (program) program->leading_args = {script};
-    }
-    if (!program) return program.error();
-    request.file = program->file;
-    request.argv = {program->file};
-    request.argv.insert(request.argv.end(), settings.exec_args.begin(), settings.exec_args.end());
-    request.argv.insert(request.argv.end(), program->leading_args.begin(),
-                        program->leading_args.end());
-  }
-  request.argv.insert(request.argv.end(), args.begin(), args.end());
-  return {};
+// Each member that is not as it is by default.
+void merge(SpawnOptions& options, const SpawnOptions& changes) {
+  static const SpawnOptions kDefault;
+  const auto take = [&](auto SpawnOptions::* member) {
+    if (changes.*member != kDefault.*member) options.*member = changes.*member;
+  };
+  take(&SpawnOptions::argv0);
+  take(&SpawnOptions::cwd);
+  take(&SpawnOptions::env);
+  take(&SpawnOptions::add_env);
+  if (changes.stdio.given()) options.stdio = changes.stdio;
+  take(&SpawnOptions::shell);
+  take(&SpawnOptions::detached);
+  take(&SpawnOptions::uid);
+  take(&SpawnOptions::gid);
+  take(&SpawnOptions::groups);
+  take(&SpawnOptions::timeout);
+  take(&SpawnOptions::kill_signal);
+  take(&SpawnOptions::max_buffer);
+  take(&SpawnOptions::serialization);
+  take(&SpawnOptions::message_size_max);
+  take(&SpawnOptions::queue_size_max);
+  take(&SpawnOptions::shared_memory_max);
+  take(&SpawnOptions::stop);
+  take(&SpawnOptions::input);
+  take(&SpawnOptions::exec_path);
+  take(&SpawnOptions::exec_args);
+  take(&SpawnOptions::silent);
+  take(&SpawnOptions::stderr_lines);
+  take(&SpawnOptions::umask);
+  take(&SpawnOptions::nice);
+  if (!changes.limits.empty()) options.limits = changes.limits;
+  take(&SpawnOptions::cpus);
+  take(&SpawnOptions::no_new_privs);
+  take(&SpawnOptions::process_group);
+  take(&SpawnOptions::parent_death_signal);
+  take(&SpawnOptions::memory_max);
+  take(&SpawnOptions::cpu_max);
+  take(&SpawnOptions::processes_max);
+  take(&SpawnOptions::cgroup_parent);
 }
 
-Result<void> add_stdio(const Settings& settings, bool keep_stderr, Launch& launch) {
-  auto stdio = settings.stdio;
-  const bool silent = settings.silent.value_or(false);
+std::vector<ChildStdio> stdio_of(const SpawnOptions& options) {
+  std::vector<ChildStdio> entries = options.stdio.entries();
   // A terminal answers one program: who reads it takes the input of the shell, or of the primary.
-  const bool no_input = stdio.empty() && sys::is_terminal(STDIN_FILENO);
-  if (stdio.empty() && silent) stdio = {Stdio::Inherit, Stdio::Pipe, Stdio::Pipe};
-  while (stdio.size() < 3) stdio.emplace_back(Stdio::Inherit);
-  if (no_input) stdio[STDIN_FILENO] = Stdio::Ignore;
-
-  for (std::size_t i = 0; i < stdio.size(); ++i) {
-    const int index = static_cast<int>(i);
-    if (const int* fd = std::get_if<int>(&stdio[i])) {
-      launch.request.fds.push_back(*fd);
-      continue;
-    }
-    const Stdio kind = std::get<Stdio>(stdio[i]);
-    if (kind == Stdio::Pipe && index != STDOUT_FILENO && index != STDERR_FILENO)
-      return make_error(Errc::InvalidArgument, "stdio " + std::to_string(index),
-                        "only stdout (1) and stderr (2) can be pipes");
-    if (kind == Stdio::Pipe) {
-      OwnFd ends[2];
-      if (sys::pipe(ends) == -1) return errno_error("pipe for a worker's stdio");
-      if (sys::set_nonblocking(ends[0].get(), true) == -1) return errno_error("pipe");
-      launch.request.fds.push_back(ends[1].get());
-      launch.child_ends.push_back(std::move(ends[1]));
-      launch.outputs.emplace_back(index, std::move(ends[0]));
-    } else if (kind == Stdio::Inherit && index == STDERR_FILENO && keep_stderr) {
-      auto plan = process::plan_stderr(index, process::StderrWish::AsItIs);
-      if (!plan) return plan.error();
-      launch.request.fds.push_back(plan->child_end ? plan->child_end.get() : index);
-      launch.stderr_plan = std::move(*plan);
-    } else {
-      launch.request.fds.push_back(kind == Stdio::Inherit ? index : -1);
-    }
-  }
-  return {};
+  const bool no_input = entries.empty() && sys::is_terminal(STDIN_FILENO);
+  if (entries.empty() && options.silent.value_or(false))
+    entries = {Stdio::Inherit, Stdio::Pipe, Stdio::Pipe};
+  while (entries.size() < kFirstListening) entries.emplace_back(Stdio::Inherit);
+  if (no_input) entries[STDIN_FILENO] = Stdio::Ignore;
+  return entries;
 }
 
-Result<void> add_channel(Launch& launch) {
-  auto channel = process::make_child_channel("a worker's");
-  if (!channel) return channel.error();
-  launch.request.fds.push_back(channel->childs.get());
-  launch.channel = std::move(channel->ours);
-  launch.child_ends.push_back(std::move(channel->childs));
-  return {};
+bool has_channel(const std::vector<ChildStdio>& entries) {
+  return std::any_of(entries.begin(), entries.end(), [](const ChildStdio& entry) {
+    return std::holds_alternative<Ipc>(entry.what());
+  });
 }
 
 }  // namespace
 
 Settings merged(Settings settings, const Settings& changes) {
   const auto take = [](auto& member, const auto& change) {
-    if (!change.empty()) member = change;
-  };
-  const auto take_optional = [](auto& member, const auto& change) {
-    if (change) member = change;
+    if (change != std::remove_cvref_t<decltype(change)>{}) member = change;
   };
   take(settings.exec, changes.exec);
   if (changes.args.given()) settings.args = changes.args;
-  take(settings.exec_path, changes.exec_path);
-  take(settings.exec_args, changes.exec_args);
-  take(settings.cwd, changes.cwd);
-  take(settings.env, changes.env);
-  take(settings.stdio, changes.stdio);
+  merge(settings.spawn, changes.spawn);
   take(settings.listen, changes.listen);
-  take_optional(settings.silent, changes.silent);
-  take_optional(settings.uid, changes.uid);
-  take_optional(settings.gid, changes.gid);
-  take_optional(settings.stop_signal, changes.stop_signal);
-  take_optional(settings.preload, changes.preload);
-  take_optional(settings.serialization, changes.serialization);
-  take_optional(settings.message_size_max, changes.message_size_max);
-  take_optional(settings.queue_size_max, changes.queue_size_max);
-  take_optional(settings.shared_memory_max, changes.shared_memory_max);
+  take(settings.stop_signal, changes.stop_signal);
+  take(settings.preload, changes.preload);
   return settings;
 }
 
-ipc::ChannelLimits channel_limits(const Settings& settings) {
-  ipc::ChannelLimits limits;
-  limits.message_size_max = settings.message_size_max.value_or(limits.message_size_max);
-  limits.queue_size_max = settings.queue_size_max.value_or(limits.queue_size_max);
-  limits.shared_memory_max = settings.shared_memory_max.value_or(limits.shared_memory_max);
-  return limits;
+Result<SpawnOptions> worker_options(const WorkerLaunch& wanted) {
+  SpawnOptions options = wanted.settings.spawn;
+  const auto refuse = [](const char* option, const char* why) {
+    return make_error(Errc::InvalidArgument, std::string{"settings: "} + option, why);
+  };
+  if (options.detached) return refuse("detached", "a worker ends with its primary");
+  if (options.parent_death_signal == 0)
+    return refuse("parent_death_signal", "a worker ends with its primary");
+  if (options.process_group) return refuse("process_group", "a worker leads a session of its own");
+  // Only an interpreter has arguments of its own.
+  if (wanted.settings.exec.empty()) options.exec_args.clear();
+
+  std::vector<ChildStdio> entries = stdio_of(options);
+  if (!wanted.listening.empty() && entries.size() > kFirstListening)
+    return make_error(Errc::InvalidArgument, "listen",
+                      "descriptor 3 is given by stdio, and is the first that listens");
+  entries.insert(entries.end(), wanted.listening.begin(), wanted.listening.end());
+  if (!has_channel(entries)) entries.emplace_back(Ipc{});
+  options.stdio = std::move(entries);
+
+  options.add_env.insert(options.add_env.end(), wanted.env.begin(), wanted.env.end());
+  if (!wanted.listening.empty())
+    options.add_env.emplace_back("LISTEN_FDS", std::to_string(wanted.listening.size()));
+  options.add_env.emplace_back("NODE_UNIQUE_ID", std::to_string(wanted.worker_id));
+  return options;
 }
 
-Result<Launch> prepare_launch(const Settings& settings, const Environment& env, int worker_id,
-                              bool keep_stderr, const std::vector<int>& listening) {
-  Launch launch;
-  auto& request = launch.request;
-  if (auto added = add_program(settings, request); !added) return added.error();
-  if (auto added = add_stdio(settings, keep_stderr, launch); !added) return added.error();
-  Environment variables = env;
-  if (!listening.empty()) {
-    if (request.fds.size() > kFirstListening)
-      return make_error(Errc::InvalidArgument, "listen",
-                        "descriptor 3 is given by stdio, and is the first that listens");
-    request.fds.insert(request.fds.end(), listening.begin(), listening.end());
-    variables.emplace_back("LISTEN_FDS", std::to_string(listening.size()));
-    request.pid_variable = "LISTEN_PID";
+Result<process::ChildLaunch> prepare_launch(const Loop& loop, const WorkerLaunch& wanted,
+                                            const SpawnOptions& options) {
+  const Settings& settings = wanted.settings;
+  std::string program = settings.exec;
+  if (program.empty()) {
+    auto self = process::running_program();
+    if (!self) return self.error();
+    program = *self;
   }
-  if (auto added = add_channel(launch); !added) return added.error();
-  const int channel_fd = static_cast<int>(request.fds.size()) - 1;
-  request.env = worker_environment(environ, settings.env, variables, worker_id, channel_fd,
-                                   settings.serialization.value_or(Serialization::Json));
-  if (!settings.cwd.empty()) request.cwd = settings.cwd;
-  request.uid = settings.uid;
-  request.gid = settings.gid;
-  request.new_session = true;
-  request.die_with_parent = true;
-  request.lifeline_in_env = true;
+  // The user's wish for an exit record's lines goes before ours.
+  SpawnOptions with_tail = options;
+  auto wish = process::StderrWish::LastLines;
+  if (options.stderr_lines == 0 && wanted.keep_stderr > 0) {
+    with_tail.stderr_lines = wanted.keep_stderr;
+    wish = process::StderrWish::AsItIs;
+  }
+  process::ChildLaunch launch;
+  const auto prepared = process::prepare(
+      loop, process::LaunchKind::Fork, program,
+      settings.args.given() ? settings.args.list() : own_arguments(), with_tail, launch, wish);
+  if (!prepared) return prepared.error();
+  launch.request.new_session = true;
+  if (!wanted.listening.empty()) launch.request.pid_variable = "LISTEN_PID";
   return launch;
-}
-
-std::vector<std::string> worker_environment(char** inherited, const Environment& settings_env,
-                                            const Environment& fork_env, int worker_id,
-                                            int channel_fd, Serialization serialization) {
-  std::vector<std::string> env = process::inherited_variables(inherited);
-  for (const auto& [name, value] : settings_env) process::set_variable(env, name, value);
-  for (const auto& [name, value] : fork_env) process::set_variable(env, name, value);
-  process::set_variable(env, "NODE_UNIQUE_ID", std::to_string(worker_id));
-  process::name_channel(env, static_cast<std::size_t>(channel_fd), serialization);
-  return env;
 }
 
 }  // namespace cohort::cluster

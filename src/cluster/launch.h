@@ -1,42 +1,37 @@
-// From settings to a process: program, arguments, environment, descriptors.
+// From settings to a process: what a worker has that no other child has.
 #pragma once
 
-#include <utility>
+#include <cstddef>
+#include <string>
 #include <vector>
 
+#include "base/loop.h"
 #include "cohort/cluster.h"
 #include "cohort/error.h"
-#include "cohort/fd.h"
-#include "ipc/channel.h"
-#include "process/spawn.h"
-#include "process/stdio_tail.h"
+#include "process/child_launch.h"
 
 namespace cohort::cluster {
 
 /// What is given in `changes` replaces what is in `settings`. Pure.
 Settings merged(Settings settings, const Settings& changes);
 
-/// Of a worker's channel.
-ipc::ChannelLimits channel_limits(const Settings& settings);
-
-/// A spawn that is ready to be made. `request.fds` name descriptors that `child_ends` owns.
-struct Launch {
-  process::SpawnRequest request;
-  OwnFd channel;                                   ///< The primary's end.
-  std::optional<process::StderrPlan> stderr_plan;  ///< If the primary wants its last lines.
-  std::vector<std::pair<int, OwnFd>> outputs;      ///< stdio index and read end.
-  std::vector<OwnFd> child_ends;
+/// How a worker is spawned: a child with a channel, and the descriptors that `listening` has as 3,
+/// 4... `env`: in its environment, before anything else.
+struct WorkerLaunch {
+  const Settings& settings;
+  Environment env;
+  int worker_id = 0;
+  std::vector<int> listening{};
+  /// The last lines of an inherited stderr are wanted: so many.
+  std::size_t keep_stderr = 0;
 };
 
-/// `keep_stderr`: the last lines of an inherited stderr are wanted.
-/// `listening`: descriptors that become 3, 4... of the worker.
-Result<Launch> prepare_launch(const Settings& settings, const Environment& env, int worker_id,
-                              bool keep_stderr, const std::vector<int>& listening = {});
+/// InvalidArgument for options that a worker cannot have. Pure, but for the look at whether stdin
+/// is a terminal.
+Result<SpawnOptions> worker_options(const WorkerLaunch& wanted);
 
-/// `environ` without the channel's variables and those of descriptors that are not passed on, then
-/// `settings.env`, then `env`, then the channel's. Pure but for `inherited`, usually `environ`.
-std::vector<std::string> worker_environment(char** inherited, const Environment& settings_env,
-                                            const Environment& fork_env, int worker_id,
-                                            int channel_fd, Serialization serialization);
+/// Ready to be spawned, as `options` of the worker have it.
+Result<process::ChildLaunch> prepare_launch(const Loop& loop, const WorkerLaunch& wanted,
+                                            const SpawnOptions& options);
 
 }  // namespace cohort::cluster

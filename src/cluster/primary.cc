@@ -31,7 +31,7 @@ std::string policy_of_environment() {
 
 }  // namespace
 
-Primary::Primary(const Loop& loop, std::shared_ptr<Calls> calls, bool may_fork,
+Primary::Primary(const Loop& loop, std::shared_ptr<ipc::Calls> calls, bool may_fork,
                  std::function<void(int)> finish)
     : loop_{loop},
       calls_{std::move(calls)},
@@ -100,8 +100,7 @@ std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
                                                    std::optional<std::size_t> place) {
   setup({});
   const auto worker = std::make_shared<ForkedWorker>(
-      loop_, calls_, static_cast<ForkedWorkerOwner&>(*this), ++last_id_, free_slot(place),
-      settings_.serialization.value_or(Serialization::Json), channel_limits(settings_));
+      loop_, calls_, static_cast<ForkedWorkerOwner&>(*this), ++last_id_, free_slot(place));
   workers_.emplace(worker->id(), Entry{worker});
   const auto started = start(*worker, env, place.has_value());
   if (!started) {
@@ -139,17 +138,19 @@ Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool k
   }
   Environment with_slot = env;
   with_slot.emplace_back("COHORT_SLOT", std::to_string(worker.slot()));
-  auto launch = prepare_launch(settings_, with_slot, worker.id(), keep_stderr, listening);
+  const WorkerLaunch wanted{.settings = settings_,
+                            .env = std::move(with_slot),
+                            .worker_id = worker.id(),
+                            .listening = std::move(listening),
+                            .keep_stderr = keep_stderr ? kLastLines : 0};
+  const auto options = worker_options(wanted);
+  if (!options) return options.error();
+  auto launch = prepare_launch(loop_, wanted, *options);
   if (!launch) return launch.error();
   prepare_for_node(launch->request, worker);
   auto child = process::spawn(launch->request);
   if (!child) return child.error();
-  std::unique_ptr<process::StderrTail> tail;
-  if (launch->stderr_plan)
-    tail = process::StderrTail::start(loop_, std::move(*launch->stderr_plan));
-  worker.started(std::move(child).value(), std::move(launch->channel), std::move(tail));
-  if (!addresses.empty()) worker.lent(std::move(addresses));
-  for (auto& [index, pipe] : launch->outputs) worker.read_output(index, std::move(pipe));
+  worker.started(*std::move(child), *std::move(launch), *options, std::move(addresses));
   return {};
 }
 

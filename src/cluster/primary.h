@@ -25,7 +25,7 @@ class Primary final : private ForkedWorkerOwner {
  public:
   /// `finish(code)` is called when the cluster is over and the loop should end. A process that may
   /// not fork is a worker itself: its forks fail with NotAPrimary.
-  Primary(const Loop& loop, std::shared_ptr<Calls> calls, bool may_fork,
+  Primary(const Loop& loop, std::shared_ptr<ipc::Calls> calls, bool may_fork,
           std::function<void(int)> finish);
   ~Primary();
 
@@ -100,7 +100,7 @@ class Primary final : private ForkedWorkerOwner {
   void give_up();
 
   Loop loop_;
-  std::shared_ptr<Calls> calls_;  // for the workers
+  std::shared_ptr<ipc::Calls> calls_;  // for the workers
   const bool may_fork_;
   std::function<void(int)> finish_;
   Settings settings_;

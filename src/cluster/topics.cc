@@ -1,6 +1,8 @@
 #include "cluster/topics.h"
 
-#include "cluster/worker_impl.h"
+#include <tuple>
+
+#include "ipc/peer.h"
 #include "ipc/rpc.h"
 
 namespace cohort::cluster {
@@ -23,23 +25,23 @@ std::string topic_of(const Value& params) { return std::string{params["topic"].s
 
 }  // namespace
 
-Topics::Topics(Calls& calls, WorkerImpl* parent) : parent_{parent} {
+Topics::Topics(ipc::Calls& calls, ipc::Peer* parent) : parent_{parent} {
   if (parent_ != nullptr) {
-    calls.on_notification(kPublished, [this](WorkerImpl& peer, const Value& params) {
+    calls.on_notification(kPublished, [this](ipc::Peer& peer, const Value& params) {
       if (&peer == parent_) deliver(topic_of(params), params["data"]);
     });
     return;
   }
-  calls.when_peer_gone([this](WorkerImpl& peer) { peer_gone(peer); });
-  calls.on_notification(kSubscribe, [this](WorkerImpl& peer, const Value& params) {
+  calls.when_peer_gone([this](ipc::Peer& peer) { peer_gone(peer); });
+  calls.on_notification(kSubscribe, [this](ipc::Peer& peer, const Value& params) {
     subscribers_[topic_of(params)].insert(&peer);
   });
-  calls.on_notification(kUnsubscribe, [this](WorkerImpl& peer, const Value& params) {
+  calls.on_notification(kUnsubscribe, [this](ipc::Peer& peer, const Value& params) {
     const auto found = subscribers_.find(topic_of(params));
     if (found != subscribers_.end() && found->second.erase(&peer) != 0 && found->second.empty())
       subscribers_.erase(found);
   });
-  calls.on_notification(kPublish, [this](WorkerImpl&, const Value& params) {
+  calls.on_notification(kPublish, [this](ipc::Peer&, const Value& params) {
     pass_on(topic_of(params), params["data"]);
   });
 }
@@ -49,16 +51,16 @@ void Topics::subscribe(const std::string& topic, Handler handler) {
   const bool first = handlers == nullptr;
   if (first) handlers = std::make_shared<std::deque<Handler>>();
   handlers->push_back(std::move(handler));
-  if (first && parent_ != nullptr) parent_->send_own(about(kSubscribe, topic));
+  if (first && parent_ != nullptr) std::ignore = parent_->send_own(about(kSubscribe, topic));
 }
 
 void Topics::unsubscribe(const std::string& topic) {
   if (handlers_.erase(topic) != 0 && parent_ != nullptr)
-    parent_->send_own(about(kUnsubscribe, topic));
+    std::ignore = parent_->send_own(about(kUnsubscribe, topic));
 }
 
 SendResult Topics::publish(const std::string& topic, const Value& data) {
-  if (parent_ != nullptr) return parent_->send(with_data(kPublish, topic, data), {});
+  if (parent_ != nullptr) return parent_->send(with_data(kPublish, topic, data));
   pass_on(topic, data);
   return SendResult::queued(true);
 }
@@ -67,7 +69,7 @@ void Topics::pass_on(const std::string& topic, const Value& data) {
   const auto found = subscribers_.find(topic);
   if (found != subscribers_.end()) {
     const Value message = with_data(kPublished, topic, data);
-    for (WorkerImpl* peer : found->second) peer->send(message, {});
+    for (ipc::Peer* peer : found->second) std::ignore = peer->send(message);
   }
   deliver(topic, data);
 }
@@ -79,7 +81,7 @@ void Topics::deliver(const std::string& topic, const Value& data) {
   for (std::size_t i = 0, count = handlers->size(); i < count; ++i) (*handlers)[i](data);
 }
 
-void Topics::peer_gone(WorkerImpl& peer) {
+void Topics::peer_gone(ipc::Peer& peer) {
   for (auto entry = subscribers_.begin(); entry != subscribers_.end();) {
     entry->second.erase(&peer);
     entry = entry->second.empty() ? subscribers_.erase(entry) : std::next(entry);

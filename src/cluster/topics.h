@@ -14,9 +14,9 @@
 #include <set>
 #include <string>
 
-#include "cluster/calls.h"
 #include "cohort/value.h"
 #include "cohort/worker.h"
+#include "ipc/calls.h"
 
 namespace cohort::cluster {
 
@@ -25,7 +25,7 @@ class Topics {
   using Handler = std::function<void(const Value& data)>;
 
   /// `parent` is whoever this process is a worker of; null in a primary.
-  Topics(Calls& calls, WorkerImpl* parent);
+  Topics(ipc::Calls& calls, ipc::Peer* parent);
 
   void subscribe(const std::string& topic, Handler handler);
   void unsubscribe(const std::string& topic);
@@ -36,12 +36,12 @@ class Topics {
  private:
   void deliver(const std::string& topic, const Value& data);
   void pass_on(const std::string& topic, const Value& data);
-  void peer_gone(WorkerImpl& peer);
+  void peer_gone(ipc::Peer& peer);
 
-  WorkerImpl* parent_;
+  ipc::Peer* parent_;
   // Shared with a delivery that is under way; a deque, since handlers may add others meanwhile.
   std::map<std::string, std::shared_ptr<std::deque<Handler>>> handlers_;
-  std::map<std::string, std::set<WorkerImpl*>> subscribers_;  // left before they die: peer_gone
+  std::map<std::string, std::set<ipc::Peer*>> subscribers_;  // left before they die: peer_gone
 };
 
 }  // namespace cohort::cluster

@@ -10,49 +10,20 @@
 namespace cohort {
 
 void WorkerImpl::end_events() {
-  calls_->peer_gone(*this);
   events.online.abort(loop_);
   events.listening.abort(loop_);
-  events.message.abort(loop_);
   events.error.abort(loop_);
-  events.drain.abort(loop_);
   events.disconnect.abort(loop_);
   events.exit.abort(loop_);
   // Out of the object first: the last handle may be in one of them.
   const auto ended = std::exchange(events, {});
-  const auto ended_too = std::exchange(on_handle, {});
-}
-
-SendResult WorkerImpl::send(const Value& message, Handle handle, ipc::HandleTraffic::Done done) {
-  sender_->catch_up();
-  const auto sent = handles_->send(channel(), message, std::move(handle), std::move(done));
-  return sent;
-}
-
-WritableBuffer WorkerImpl::make_buffer(std::size_t size) {
-  const auto target = channel();
-  if (auto shared = target ? target->allocate(size) : nullptr)
-    return {{shared.get(), size}, std::move(shared)};
-  auto own = std::make_shared_for_overwrite<std::byte[]>(size);
-  return {{own.get(), size}, std::move(own)};
-}
-
-void WorkerImpl::want_drained() {
-  if (const auto target = channel(); target && target->is_open())
-    target->want_drained();
-  else
-    events.drain.abort(loop_);
-}
-
-void WorkerImpl::emit_message(const Value& message, Handle& handle) {
-  events.message.emit(loop_, message);
-  on_handle(message, handle);
+  peer_->end_events();
 }
 
 std::optional<WorkerLoad> Worker::load() const { return impl_->load(); }
 
 pid_t Process::pid() const { return impl_->pid(); }
-bool Process::connected() const { return impl_->connected(); }
+bool Process::connected() const { return impl_->peer().connected(); }
 void Process::exit(int code) const { impl_->exit_process(code); }
 void Process::on_stdout(Callback<void(std::string_view)> handler) const {
   impl_->events.stdout_data.on(std::move(handler));
@@ -61,25 +32,29 @@ void Process::on_stderr(Callback<void(std::string_view)> handler) const {
   impl_->events.stderr_data.on(std::move(handler));
 }
 
+const ChildStream& Process::stdio(std::size_t index) const { return impl_->stdio(index); }
+
 int Worker::id() const { return impl_->id(); }
 std::optional<std::size_t> Worker::slot() const { return impl_->slot_if_known(); }
 Process Worker::process() const { return Process{impl_}; }
-SendResult Worker::send(const Value& message) const { return impl_->send(message, {}); }
+SendResult Worker::send(const Value& message) const { return impl_->peer().send(message); }
 SendResult Worker::send(const Value& message, Callback<void(std::optional<Error>)> done) const {
-  return impl_->send(message, std::move(done));
+  return impl_->peer().send(message, std::move(done));
 }
 
 SendResult Worker::send(const Value& message, Handle handle,
                         Callback<void(std::optional<Error>, Handle)> done) const {
-  return impl_->send(message, std::move(handle), std::move(done));
+  return impl_->peer().send(message, std::move(handle), std::move(done));
 }
 
-WritableBuffer Worker::make_buffer(std::size_t size) const { return impl_->make_buffer(size); }
+WritableBuffer Worker::make_buffer(std::size_t size) const {
+  return impl_->peer().make_buffer(size);
+}
 
 void Worker::call(const std::string& method, Value params, Callback<void(Result<Value>)> done,
                   const CallOptions& options) const {
-  impl_->calls().call(*impl_, method, std::move(params), options, std::move(done));
-  impl_->message_wanted();
+  impl_->calls().call(impl_->peer(), method, std::move(params), options, std::move(done));
+  impl_->peer().waits_changed();
 }
 
 void Worker::start_call(const std::string& method, Value params, const CallOptions& options,
@@ -87,7 +62,7 @@ void Worker::start_call(const std::string& method, Value params, const CallOptio
   auto slot = boost::asio::get_associated_cancellation_slot(handler);
   const auto waiting = std::make_shared<CallHandler>(std::move(handler));
   const std::int64_t id = impl_->calls().call(
-      *impl_, method, std::move(params), options,
+      impl_->peer(), method, std::move(params), options,
       [waiting, slot, executor = impl_->loop().executor()](Result<Value> result) mutable {
         slot.clear();
         std::exception_ptr failure;
@@ -99,12 +74,12 @@ void Worker::start_call(const std::string& method, Value params, const CallOptio
     slot.assign([weak = impl_->weak_from_this(), id](boost::asio::cancellation_type) {
       if (const auto worker = weak.lock()) worker->calls().cancel(id);
     });
-  impl_->message_wanted();
+  impl_->peer().waits_changed();
 }
 
 void Worker::disconnect() const { impl_->disconnect(); }
 bool Worker::kill(int signal_number) const { return impl_->kill(signal_number); }
-bool Worker::is_connected() const { return impl_->connected(); }
+bool Worker::is_connected() const { return impl_->peer().connected(); }
 bool Worker::is_dead() const { return impl_->is_dead(); }
 bool Worker::exited_after_disconnect() const { return impl_->exited_after_disconnect(); }
 
@@ -115,18 +90,16 @@ void Worker::on_listening(Callback<void(const Address&)> handler) const {
   impl_->events.listening.on(std::move(handler));
 }
 void Worker::on_message(Callback<void(const Value&)> handler) const {
-  impl_->events.message.on(std::move(handler));
-  impl_->message_wanted();
+  impl_->peer().on_message(std::move(handler));
 }
 void Worker::on_message(Callback<void(const Value&, Handle&)> handler) const {
-  impl_->on_handle.add(std::move(handler));
-  impl_->message_wanted();
+  impl_->peer().on_message(std::move(handler));
 }
 void Worker::on_error(Callback<void(const Error&)> handler) const {
   impl_->events.error.on(std::move(handler));
 }
 void Worker::on_drain(Callback<void()> handler) const {
-  impl_->events.drain.on(std::move(handler));
+  impl_->peer().on_drain(std::move(handler));
 }
 void Worker::on_disconnect(Callback<void()> handler) const {
   impl_->events.disconnect.on(std::move(handler));
@@ -144,15 +117,10 @@ void Worker::wait_listening(Handler<void(boost::system::error_code, Address)> ha
   if (impl_->is_dead()) impl_->events.listening.abort(impl_->loop());
 }
 void Worker::wait_message(Handler<void(boost::system::error_code, Value)> handler) const {
-  impl_->events.message.once(std::move(handler));
-  if (impl_->is_dead())
-    impl_->events.message.abort(impl_->loop());
-  else
-    impl_->message_wanted();
+  impl_->peer().wait_message(std::move(handler));
 }
 void Worker::wait_drain(Handler<void(boost::system::error_code)> handler) const {
-  impl_->events.drain.once(std::move(handler));
-  impl_->want_drained();
+  impl_->peer().wait_drain(std::move(handler));
 }
 void Worker::wait_disconnect(Handler<void(boost::system::error_code)> handler) const {
   impl_->events.disconnect.once(std::move(handler));

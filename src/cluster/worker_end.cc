@@ -41,16 +41,27 @@ int signal_for(int stop_signal, const std::function<bool(int)>& handles) {
   return stop_signal;
 }
 
-WorkerEnd::WorkerEnd(const Loop& loop, const EndingRules& rules, Hands hands)
-    : ending_{rules.start, rules.grace}, hands_{std::move(hands)}, timer_{loop.executor()} {}
+WorkerEnd::WorkerEnd(const Loop& loop, Hands hands)
+    : hands_{std::move(hands)}, timer_{loop.executor()} {}
+
+void WorkerEnd::begin(const EndingRules& rules) {
+  stop_signal_ = rules.stop_signal;
+  ending_.emplace(rules.start, rules.grace);
+}
+
+void WorkerEnd::stop() {
+  timer_.cancel();
+  ending_.reset();
+}
 
 void WorkerEnd::look() {
+  if (!ending_) return;
   const auto before = Ending::Clock::now();
-  const EndingFacts facts = hands_.facts();
+  const EndingFacts facts = hands_.facts(stop_signal_);
   const auto now = Ending::Clock::now();
   // Where looking takes long, a tenth of the time goes into it.
   look_later(std::max<Ending::Clock::duration>(kEndingLook, 9 * (now - before)));
-  for (const EndingAct act : ending_.step(facts, now)) hands_.act(act);
+  for (const EndingAct act : ending_->step(facts, now)) hands_.act(act, facts.signal);
 }
 
 void WorkerEnd::look_later(Ending::Clock::duration after) {

@@ -1,6 +1,6 @@
 // Carries out the Ending of one worker: looks at it from time to time, and does what is due.
 //
-// Owned by the ForkedWorker from the moment at which it is to end; loop's executor only.
+// Owned by the ForkedWorker; loop's executor only.
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
@@ -41,19 +41,31 @@ int signal_for(int stop_signal, const std::function<bool(int)>& handles);
 class WorkerEnd {
  public:
   struct Hands {
-    std::function<EndingFacts()> facts;
-    std::function<void(EndingAct)> act;
+    /// What is known of the worker now; `stop_signal` is the one of the rules.
+    std::function<EndingFacts(int stop_signal)> facts;
+    /// `signal`: that of the facts.
+    std::function<void(EndingAct, int signal)> act;
   };
-  WorkerEnd(const Loop& loop, const EndingRules& rules, Hands hands);
+  WorkerEnd(const Loop& loop, Hands hands);
 
-  /// Something may have changed. Not from within `Hands`.
+  /// From now on it is to end. Once; `look` is due.
+  void begin(const EndingRules& rules);
+  bool has_begun() const { return ending_.has_value(); }
+  /// It has ended.
+  void stop();
+  /// Something may have changed. Nothing before it began. Not from within `Hands`.
   void look();
+
+  NodeReport& report() { return report_; }
+  const NodeReport& report() const { return report_; }
 
  private:
   void look_later(Ending::Clock::duration after);
 
-  Ending ending_;
-  Hands hands_;
+  const Hands hands_;
+  NodeReport report_;
+  int stop_signal_ = 0;
+  std::optional<Ending> ending_;
   boost::asio::steady_timer timer_;
   CallbackScope callbacks_;
 };

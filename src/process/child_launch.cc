@@ -76,8 +76,9 @@ Result<void> add_module(const std::string& module, const std::vector<std::string
 std::vector<ChildStdio> entries_of(LaunchKind kind, const SpawnOptions& options) {
   const bool fork = kind == LaunchKind::Fork;
   std::vector<ChildStdio> entries = options.stdio.entries();
-  const Stdio missing =
-      fork && !options.silent && !options.stdio.given() ? Stdio::Inherit : Stdio::Pipe;
+  const Stdio missing = fork && !options.silent.value_or(false) && !options.stdio.given()
+                            ? Stdio::Inherit
+                            : Stdio::Pipe;
   while (entries.size() < kStandardCount) entries.emplace_back(missing);
   if (!options.input.empty()) entries[STDIN_FILENO] = Stdio::Pipe;
   if (fork && (!options.stdio.given() || options.stdio.is_one_word())) entries.emplace_back(Ipc{});
@@ -123,13 +124,13 @@ Result<void> add_channel(std::size_t index, const SpawnOptions& options, ChildLa
   launch.request.fds[index] = channel->childs.get();
   launch.channel = std::move(channel->ours);
   launch.child_ends.push_back(std::move(channel->childs));
-  name_channel(launch.request.env, index, options.serialization);
+  name_channel(launch.request.env, index, options.serialization.value_or(Serialization::Json));
   return {};
 }
 
 // A stderr that is not a stream, but whose last lines are wanted.
-Result<void> add_tail(int fd, ChildLaunch& launch) {
-  auto plan = plan_stderr(fd, StderrWish::LastLines);
+Result<void> add_tail(int fd, StderrWish wish, ChildLaunch& launch) {
+  auto plan = plan_stderr(fd, wish);
   if (!plan) return plan.error();
   launch.request.fds[STDERR_FILENO] = plan->child_end ? plan->child_end.get() : fd;
   launch.stderr_plan = std::move(*plan);
@@ -137,7 +138,7 @@ Result<void> add_tail(int fd, ChildLaunch& launch) {
 }
 
 Result<void> add_entry(const Loop& loop, std::size_t index, const ChildStdio& entry,
-                       const SpawnOptions& options, ChildLaunch& launch) {
+                       const SpawnOptions& options, StderrWish wish, ChildLaunch& launch) {
   int fd = -1;
   const auto& what = entry.what();
   if (is_ipc(entry)) return add_channel(index, options, launch);
@@ -158,7 +159,7 @@ Result<void> add_entry(const Loop& loop, std::size_t index, const ChildStdio& en
                         "the stream is closed");
     launch.given.push_back(stream);
   }
-  if (index == STDERR_FILENO && options.stderr_lines > 0) return add_tail(fd, launch);
+  if (index == STDERR_FILENO && options.stderr_lines > 0) return add_tail(fd, wish, launch);
   launch.request.fds[index] = fd;
   if (fd < 0 || index >= kStandardCount) return {};
   const bool is_stream = std::holds_alternative<std::shared_ptr<StdioStream>>(what);
@@ -174,11 +175,12 @@ Result<void> add_entry(const Loop& loop, std::size_t index, const ChildStdio& en
 }
 
 Result<void> add_stdio(const Loop& loop, const std::vector<ChildStdio>& entries,
-                       const SpawnOptions& options, ChildLaunch& launch) {
+                       const SpawnOptions& options, StderrWish wish, ChildLaunch& launch) {
   launch.request.fds.assign(entries.size(), -1);
   launch.streams.resize(entries.size());
   for (std::size_t i = 0; i < entries.size(); ++i)
-    if (auto added = add_entry(loop, i, entries[i], options, launch); !added) return added.error();
+    if (auto added = add_entry(loop, i, entries[i], options, wish, launch); !added)
+      return added.error();
   return {};
 }
 
@@ -229,7 +231,7 @@ std::vector<std::string> child_environment(char** inherited, const SpawnOptions&
 
 Result<void> prepare(const Loop& loop, LaunchKind kind, const std::string& file,
                      const std::vector<std::string>& args, const SpawnOptions& options,
-                     ChildLaunch& launch) {
+                     ChildLaunch& launch, StderrWish wish) {
   const std::string op = "spawn " + file;
   SpawnRequest& request = launch.request;
   request.env = child_environment(environ, options);
@@ -239,12 +241,20 @@ Result<void> prepare(const Loop& loop, LaunchKind kind, const std::string& file,
   else if (auto added = add_module(file, args, options, request); !added)
     return added.error();
   if (auto error = check(kind, op, entries, options)) return *std::move(error);
-  if (auto added = add_stdio(loop, entries, options, launch); !added)
+  if (auto added = add_stdio(loop, entries, options, wish, launch); !added)
     return named(added.error(), op);
   add_identity(options, request);
   request.lifeline_in_env = static_cast<bool>(launch.channel);
   if (auto added = add_cgroup(options, launch); !added) return named(added.error(), op);
   return {};
+}
+
+ipc::ChannelLimits channel_limits(const SpawnOptions& options) {
+  ipc::ChannelLimits limits;
+  limits.message_size_max = options.message_size_max.value_or(limits.message_size_max);
+  limits.queue_size_max = options.queue_size_max.value_or(limits.queue_size_max);
+  limits.shared_memory_max = options.shared_memory_max.value_or(limits.shared_memory_max);
+  return limits;
 }
 
 }  // namespace cohort::process

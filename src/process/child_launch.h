@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cohort/child_process.h"
+#include "ipc/channel.h"
 #include "process/cgroup.h"
 #include "process/spawn.h"
 #include "process/stdio_stream.h"
@@ -33,9 +34,13 @@ struct ChildLaunch {
 /// `options.add_env`. Pure but for `inherited`.
 std::vector<std::string> child_environment(char** inherited, const SpawnOptions& options);
 
-/// Fills `launch`; what it says of file, argv and streams is good also when this fails.
+/// Fills `launch`; what it says of file, argv and streams is good also when this fails. `wish`: of
+/// `options.stderr_lines`.
 Result<void> prepare(const Loop& loop, LaunchKind kind, const std::string& file,
                      const std::vector<std::string>& args, const SpawnOptions& options,
-                     ChildLaunch& launch);
+                     ChildLaunch& launch, StderrWish wish = StderrWish::LastLines);
+
+/// Of a child's channel.
+ipc::ChannelLimits channel_limits(const SpawnOptions& options);
 
 }  // namespace cohort::process

@@ -15,8 +15,10 @@ LoopRef::LoopRef(asio::io_context& io) : loop_{std::make_shared<Loop>(plain_loop
 LoopRef::LoopRef(const Loop& loop) : loop_{std::make_shared<Loop>(loop)} {}
 
 pid_t ChildProcess::pid() const { return impl_->pid(); }
-const ChildStream& ChildProcess::stdio(std::size_t index) const { return impl_->stream(index); }
-bool ChildProcess::connected() const { return impl_->connected(); }
+const ChildStream& ChildProcess::stdio(std::size_t index) const {
+  return impl_->streams().handle(index);
+}
+bool ChildProcess::connected() const { return impl_->peer().connected(); }
 bool ChildProcess::killed() const { return impl_->killed(); }
 const std::optional<Exit>& ChildProcess::exit() const { return impl_->exit(); }
 const std::string& ChildProcess::spawnfile() const { return impl_->file(); }
@@ -37,13 +39,13 @@ std::size_t ChildProcess::kill_tree(int signal_number) const {
 }
 SendResult ChildProcess::send(const Value& message,
                               Callback<void(std::optional<Error>)> done) const {
-  return impl_->send(message, std::move(done));
+  return impl_->peer().send(message, std::move(done));
 }
 Result<void> ChildProcess::disconnect() const { return impl_->disconnect(); }
 void ChildProcess::ref() const { impl_->set_ref(true); }
 void ChildProcess::unref() const { impl_->set_ref(false); }
-void ChildProcess::ref_channel() const { impl_->set_channel_ref(true); }
-void ChildProcess::unref_channel() const { impl_->set_channel_ref(false); }
+void ChildProcess::ref_channel() const { impl_->peer().set_ref(true); }
+void ChildProcess::unref_channel() const { impl_->peer().set_ref(false); }
 
 void ChildProcess::on_spawn(Callback<void()> handler) const {
   impl_->events.spawn.on(std::move(handler));
@@ -53,17 +55,17 @@ void ChildProcess::on_error(Callback<void(const Error&)> handler) const {
 }
 SendResult ChildProcess::send(const Value& message, Handle handle,
                               Callback<void(std::optional<Error>, Handle)> done) const {
-  return impl_->send(message, std::move(handle), std::move(done));
+  return impl_->peer().send(message, std::move(handle), std::move(done));
 }
 
 void ChildProcess::on_message(Callback<void(const Value&, Handle&)> handler) const {
-  impl_->on_message(std::move(handler));
+  impl_->peer().on_message(std::move(handler));
 }
 void ChildProcess::on_message(Callback<void(const Value&)> handler) const {
-  impl_->on_message(std::move(handler));
+  impl_->peer().on_message(std::move(handler));
 }
 void ChildProcess::on_drain(Callback<void()> handler) const {
-  impl_->events.drain.on(std::move(handler));
+  impl_->peer().on_drain(std::move(handler));
 }
 void ChildProcess::on_disconnect(Callback<void()> handler) const {
   impl_->events.disconnect.on(std::move(handler));

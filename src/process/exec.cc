@@ -39,14 +39,15 @@ class Collector : public std::enable_shared_from_this<Collector> {
       if (!self->output_.error) self->output_.error = error;
     });
     child_->events.close.on([self](const Exit& exit) { self->closed(exit); });
-    texts_.resize(child_->stdio_count());
+    texts_.resize(child_->streams().size());
     for (std::size_t i = 1; i < texts_.size(); ++i)
-      child_->stream(i).on_data([self, i](std::string_view data) { self->append(i, data); });
+      child_->streams().handle(i).on_data(
+          [self, i](std::string_view data) { self->append(i, data); });
   }
 
   /// All that the child's stdin has.
   void give(const std::string& input) {
-    const ChildStream& to_child = child_->stream(0);
+    const ChildStream& to_child = child_->streams().handle(0);
     if (!input.empty())
       to_child.write(input, [self = shared_from_this()](const std::optional<Error>& error) {
         self->input_left_ = error.has_value();

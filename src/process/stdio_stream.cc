@@ -157,6 +157,15 @@ void StdioStream::read_waiting() {
   if (flow_ == Flow::Flowing) resume();
 }
 
+void StdioStream::deliver_waiting() {
+  int waiting = 0;
+  if (flow_ != Flow::Flowing || !watch_ || sys::bytes_readable(watch_->fd(), waiting) == -1) return;
+  const auto self = shared_from_this();
+  const std::uint64_t until = bytes_read_ + static_cast<std::uint64_t>(waiting);
+  while (bytes_read_ < until && read_and_emit()) {
+  }
+}
+
 void StdioStream::read_some(asio::mutable_buffer buffer, Handler handler) {
   flow_ = flow_ == Flow::Flowing ? Flow::Flowing : Flow::Paused;
   wanted_ = true;

@@ -48,6 +48,8 @@ class StdioStream : public std::enable_shared_from_this<StdioStream> {
   void when_read(std::function<void(std::string_view)> tap) { tap_ = std::move(tap); }
   /// The child has exited: what it wrote is all that it wrote.
   void child_exited();
+  /// What has arrived goes to `on_data` now. Nothing if it does not flow.
+  void deliver_waiting();
   /// Its descriptor, to be given to another child; -1 if it has none. Reading stops.
   int lend();
   /// It was given: a stream that is only read is closed.

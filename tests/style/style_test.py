@@ -26,7 +26,7 @@ ROOMS = {
 ROOM_OF_HEADER = {
     "acceptor.h": "net",
     "address.h": "base",
-    "call.h": "cluster",
+    "call.h": "ipc",
     "callback.h": "base",
     "child_process.h": "process",
     "cluster.h": "cluster",

@@ -48,7 +48,7 @@ int be_worker(cohort::Cluster& cluster) {
 int main() {
   cohort::Cluster cluster;
   if (cluster.is_worker()) return be_worker(cluster);
-  cluster.setup_primary({.serialization = cohort::Serialization::Advanced});
+  cluster.setup_primary({.spawn = {.serialization = cohort::Serialization::Advanced}});
   cluster.fork().on_message([](const Value& message, Handle& handle) {
     const auto bytes = message["data"].bytes();
     std::cout << bytes.size() << " bytes, "

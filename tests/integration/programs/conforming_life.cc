@@ -264,8 +264,8 @@ int settings(Cluster& cluster, const Flags& flags) {
   // Three, one after the other: as we are, with settings, and with an environment.
   fork({}).on_exit([&cluster, fork](const cohort::Exit&) {
     cluster.setup_primary(
-        {.args = {"settings", "--argument", "custom"}, .cwd = "/", .silent = true});
-    std::cout << "silent " << *cluster.settings().silent << ", own program "
+        {.args = {"settings", "--argument", "custom"}, .spawn = {.cwd = "/", .silent = true}});
+    std::cout << "silent " << *cluster.settings().spawn.silent << ", own program "
               << cluster.settings().exec.empty() << '\n';
     fork({}).on_exit(
         [fork](const cohort::Exit&) { fork({{"ADDED", "yes"}, {"REPLACED", "by fork"}}); });
@@ -284,8 +284,8 @@ int fork_stdio(Cluster& cluster, const Flags&) {
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return 1;
   using cohort::Stdio;
-  cluster.setup_primary(
-      {.stdio = {Stdio::Inherit, Stdio::Inherit, Stdio::Inherit, Stdio::Ignore, pair[1]}});
+  cluster.setup_primary({.spawn = {.stdio = {Stdio::Inherit, Stdio::Inherit, Stdio::Inherit,
+                                             Stdio::Ignore, pair[1]}}});
   cluster.fork().on_exit([pair](const cohort::Exit& exit) {
     char back[32];
     const ssize_t size = ::read(pair[0], back, sizeof back);

@@ -58,10 +58,10 @@ int main(int argc, char** argv) {
   const bool advanced = flags.has("--advanced");
   cohort::Cluster cluster;
   if (cluster.is_worker()) return be_worker(cluster, early);
-  cluster.setup_primary(
-      {.serialization = advanced ? cohort::Serialization::Advanced : cohort::Serialization::Json,
-       .queue_size_max = flags.number("--queue", 10'000'000),
-       .shared_memory_max = 16u << 20});
+  cluster.setup_primary({.spawn = {.serialization = advanced ? cohort::Serialization::Advanced
+                                                             : cohort::Serialization::Json,
+                                   .queue_size_max = flags.number("--queue", 10'000'000),
+                                   .shared_memory_max = 16u << 20}});
   const std::string text(flags.number("--size", 1000), 'x');
   const cohort::Worker worker = cluster.fork();
   int taken = 0;

@@ -19,7 +19,7 @@ int main(int argc, char** argv) {
   }
   std::string text(flags.number("--size", 64 << 20), 'x');
   for (std::size_t i = 0; i < text.size(); i += 4099) text[i] = static_cast<char>('a' + i % 26);
-  cluster.setup_primary({.message_size_max = flags.number("--max", 256 << 20)});
+  cluster.setup_primary({.spawn = {.message_size_max = flags.number("--max", 256 << 20)}});
   cohort::Worker worker = cluster.fork();
   worker.on_message([&](const cohort::Value& msg) {
     std::cout << (msg == text ? "the same came back" : "something else came back") << '\n';

@@ -25,7 +25,7 @@ int main(int argc, char** argv) {
     if (const auto at = text.find("\\n"); at != std::string::npos) text.replace(at, 2, 1, '\n');
     cluster.setup_primary({.exec = "garbage_worker",
                            .args = {text, flags.text("--times", "1")},
-                           .message_size_max = 1 << 20});
+                           .spawn = {.message_size_max = 1 << 20}});
     cluster.fork();
   });
   return cluster.run();

@@ -41,7 +41,7 @@ class Primary {
         counts_{flags.text("--counts", "")},
         again_{flags.has("--again")} {
     cohort::Settings settings{.exec = flags.text("--exec", "")};
-    if (const auto uid = flags.number("--uid", 0); uid != 0) settings.uid = uid;
+    if (const auto uid = flags.number("--uid", 0); uid != 0) settings.spawn.uid = uid;
     cluster.setup_primary(settings);
     if (const auto drain = flags.number("--drain", 0); drain != 0)
       cluster.set_drain_timeout(std::chrono::milliseconds{drain});

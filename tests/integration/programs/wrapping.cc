@@ -15,7 +15,7 @@ int main(int argc, char** argv) {
   });
   cohort::Settings settings{.exec = "/bin/sh",
                             .args = std::vector<std::string>{"-c", flags.text("--script", "")}};
-  if (flags.text("--stdin", "") == "inherit") settings.stdio = {cohort::Stdio::Inherit};
+  if (flags.text("--stdin", "") == "inherit") settings.spawn.stdio = {cohort::Stdio::Inherit};
   cluster.setup_primary(settings);
   cluster.set_drain_timeout(std::chrono::milliseconds{flags.number("--drain", 25'000)});
   cluster.keep(1);

@@ -61,9 +61,9 @@ int main(int argc, char** argv) {
   cohort::Cluster cluster;
   cluster.setup_primary({.exec = flags.text("--exec", "")});
   if (flags.text("--serialization", "json") == "advanced")
-    cluster.setup_primary({.serialization = cohort::Serialization::Advanced});
+    cluster.setup_primary({.spawn = {.serialization = cohort::Serialization::Advanced}});
   if (const std::string kind = flags.text("--lend", ""); !kind.empty())
-    cluster.setup_primary({.env = {{"FD", std::to_string(open_socket(kind))}}});
+    cluster.setup_primary({.spawn = {.add_env = {{"FD", std::to_string(open_socket(kind))}}}});
   print_events(cluster);
   cluster.on_message(answer);
   const auto greetings = cohort::parse_json(flags.text("--say", "[]"));

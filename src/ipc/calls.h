@@ -16,16 +16,14 @@
 #include "base/loop.h"
 #include "cohort/call.h"
 
-namespace cohort {
-class WorkerImpl;
-}
+namespace cohort::ipc {
 
-namespace cohort::cluster {
+class Peer;
 
 class Calls : public std::enable_shared_from_this<Calls> {
  public:
   using Method = std::function<void(const Value& params, Reply reply)>;
-  using Notified = std::function<void(WorkerImpl& peer, const Value& params)>;
+  using Notified = std::function<void(Peer& peer, const Value& params)>;
   using Done = std::function<void(Result<Value>)>;
 
   explicit Calls(const Loop& loop) : loop_{loop} {}
@@ -36,17 +34,17 @@ class Calls : public std::enable_shared_from_this<Calls> {
   void on_notification(std::string method, Notified task) {
     notifications_[std::move(method)] = std::move(task);
   }
-  void when_peer_gone(std::function<void(WorkerImpl& peer)> task) { gone_ = std::move(task); }
+  void when_peer_gone(std::function<void(Peer& peer)> task) { gone_ = std::move(task); }
   /// Asks a peer. `done` is called once, later, also if the peer is gone already.
-  std::int64_t call(WorkerImpl& peer, const std::string& method, Value params,
-                    const CallOptions& options, Done done);
+  std::int64_t call(Peer& peer, const std::string& method, Value params, const CallOptions& options,
+                    Done done);
   /// The caller gives up: `done` gets ECANCELED, and the peer is told. Nothing if it is over.
   void cancel(std::int64_t id);
 
   /// Whether the message was a call, an answer, or a notification that somebody here waits for.
-  bool take(WorkerImpl& peer, const Value& message);
+  bool take(Peer& peer, const Value& message);
   /// The peer answers no more, and wants no answers.
-  void peer_gone(WorkerImpl& peer);
+  void peer_gone(Peer& peer);
   /// The Cluster ends: methods and callbacks go, nothing is called.
   void abandon();
   bool has_methods() const { return !methods_.empty(); }
@@ -56,25 +54,25 @@ class Calls : public std::enable_shared_from_this<Calls> {
  private:
   friend class cohort::Reply::Impl;
   struct Pending {
-    WorkerImpl* peer;  // left before it dies: peer_gone
+    Peer* peer;  // left before it dies: peer_gone
     std::string method;
     Done done;
     std::unique_ptr<boost::asio::steady_timer> deadline;
   };
-  using Served = std::pair<const WorkerImpl*, std::string>;  // peer, id as JSON
+  using Served = std::pair<const Peer*, std::string>;  // peer, id as JSON
 
   void finish(std::int64_t id, Result<Value> result);
   void give_up(std::int64_t id, Error why);
-  void serve(WorkerImpl& peer, const Value& id, std::string_view method, const Value& params);
+  void serve(Peer& peer, const Value& id, std::string_view method, const Value& params);
   void cancelled(const Served& served);
 
   Loop loop_;
   std::map<std::string, Method, std::less<>> methods_;
   std::map<std::string, Notified, std::less<>> notifications_;
-  std::function<void(WorkerImpl&)> gone_;
+  std::function<void(Peer&)> gone_;
   std::map<std::int64_t, Pending> pending_;
   std::int64_t last_id_ = 0;
   std::map<Served, std::weak_ptr<Reply::Impl>> served_;  // owned by the handles
 };
 
-}  // namespace cohort::cluster
+}  // namespace cohort::ipc

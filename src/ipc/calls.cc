@@ -1,22 +1,26 @@
-#include "cluster/calls.h"
+#include "ipc/calls.h"
 
 #include <cerrno>
 #include <exception>
+#include <tuple>
 #include <vector>
 
-#include "cluster/worker_impl.h"
+#include "ipc/peer.h"
 #include "ipc/rpc.h"
 
 namespace cohort {
 
+using ipc::Calls;
+using ipc::Peer;
+
 // What a Reply refers to.
 class Reply::Impl {
  public:
-  Impl(std::weak_ptr<cluster::Calls> calls, WorkerImpl& peer, Value id, std::string_view method)
+  Impl(std::weak_ptr<Calls> calls, Peer& peer, Value id, std::string_view method)
       : calls_{std::move(calls)},
         peer_{peer.weak_from_this()},
         key_{&peer, to_json(id)},
-        caller_{peer.reply_id()},
+        caller_{peer.id()},
         id_{std::move(id)},
         method_{method} {}
   Impl(const Impl&) = delete;
@@ -43,14 +47,15 @@ class Reply::Impl {
     if (const auto calls = calls_.lock()) calls->served_.erase(key_);
     const auto peer = peer_.lock();
     if (!peer) return;
-    const SendResult sent = peer->send_own(message);
-    if (sent.error() && sent.error()->code != Errc::ChannelClosed)
-      peer->send_own(ipc::rpc_failure(id_, ipc::kMethodFailed, sent.error()->message()));
+    const auto sent = peer->send_own(message);
+    if (!sent && sent.error().code != Errc::ChannelClosed)
+      std::ignore =
+          peer->send_own(ipc::rpc_failure(id_, ipc::kMethodFailed, sent.error().message()));
   }
 
-  std::weak_ptr<cluster::Calls> calls_;
-  std::weak_ptr<WorkerImpl> peer_;
-  std::pair<const WorkerImpl*, std::string> key_;
+  std::weak_ptr<Calls> calls_;
+  std::weak_ptr<Peer> peer_;
+  std::pair<const Peer*, std::string> key_;
   int caller_;
   Value id_;
   std::string method_;
@@ -67,26 +72,26 @@ void Reply::on_cancel(Callback<void()> handler) const { impl_->on_cancel(std::mo
 
 }  // namespace cohort
 
-namespace cohort::cluster {
+namespace cohort::ipc {
 namespace {
 
 // As in the Language Server Protocol, which has the same need.
 constexpr std::string_view kCancel = "$/cancelRequest";
 
 Value cancel_message(std::int64_t id) {
-  return ipc::rpc_notification(kCancel, Value::object({{"id", id}}));
+  return rpc_notification(kCancel, Value::object({{"id", id}}));
 }
 
 }  // namespace
 
-std::int64_t Calls::call(WorkerImpl& peer, const std::string& method, Value params,
+std::int64_t Calls::call(Peer& peer, const std::string& method, Value params,
                          const CallOptions& options, Done done) {
   const std::int64_t id = ++last_id_;
   Pending& pending = pending_[id];
   pending = {&peer, method, std::move(done), nullptr};
-  const SendResult sent = peer.send(ipc::rpc_request(id, method, std::move(params)), {});
-  if (sent.error()) {
-    loop_.post([weak = weak_from_this(), id, error = *sent.error()] {
+  const auto sent = peer.send(rpc_request(id, method, std::move(params)));
+  if (!sent) {
+    loop_.post([weak = weak_from_this(), id, error = sent.error()] {
       if (const auto self = weak.lock()) self->finish(id, error);
     });
   } else if (options.timeout.count() > 0) {
@@ -107,7 +112,7 @@ void Calls::cancel(std::int64_t id) { give_up(id, system_error(ECANCELED, "")); 
 void Calls::give_up(std::int64_t id, Error why) {
   const auto found = pending_.find(id);
   if (found == pending_.end()) return;
-  found->second.peer->send_own(cancel_message(id));
+  std::ignore = found->second.peer->send_own(cancel_message(id));
   finish(id, std::move(why));
 }
 
@@ -120,19 +125,19 @@ void Calls::finish(std::int64_t id, Result<Value> result) {
     error.op = "call " + pending.method;
     result = std::move(error);
   }
-  pending.peer->message_wanted();  // one reason less to keep the loop running
+  pending.peer->waits_changed();  // one reason less to keep the loop running
   pending.done(std::move(result));
 }
 
-bool Calls::take(WorkerImpl& peer, const Value& message) {
-  const auto rpc = ipc::parse_rpc(message);
+bool Calls::take(Peer& peer, const Value& message) {
+  const auto rpc = parse_rpc(message);
   if (!rpc) return false;
   switch (rpc->kind) {
-    case ipc::Rpc::Kind::Request:
+    case Rpc::Kind::Request:
       if (methods_.empty()) return false;
       serve(peer, rpc->id, rpc->method, rpc->content);
       return true;
-    case ipc::Rpc::Kind::Notification: {
+    case Rpc::Kind::Notification: {
       if (rpc->method == kCancel && !methods_.empty()) {
         cancelled({&peer, to_json(rpc->content["id"])});
         return true;
@@ -142,8 +147,8 @@ bool Calls::take(WorkerImpl& peer, const Value& message) {
       found->second(peer, rpc->content);
       return true;
     }
-    case ipc::Rpc::Kind::Result:
-    case ipc::Rpc::Kind::Failure:
+    case Rpc::Kind::Result:
+    case Rpc::Kind::Failure:
       break;
   }
   const std::int64_t id = rpc->id.int64_or(-1);
@@ -151,21 +156,21 @@ bool Calls::take(WorkerImpl& peer, const Value& message) {
   // An answer that comes after we gave up is nobody's; one to a call that we never made is a
   // message like any other.
   if (found == pending_.end() || found->second.peer != &peer) return id > 0 && id <= last_id_;
-  if (rpc->kind == ipc::Rpc::Kind::Result) {
+  if (rpc->kind == Rpc::Kind::Result) {
     finish(id, rpc->content);
   } else {
-    const bool unknown = rpc->content["code"] == ipc::kMethodNotFound;
+    const bool unknown = rpc->content["code"] == kMethodNotFound;
     finish(id, make_error(unknown ? Errc::NoSuchMethod : Errc::CallFailed, "",
                           std::string{rpc->content["message"].string_or("")}));
   }
   return true;
 }
 
-void Calls::serve(WorkerImpl& peer, const Value& id, std::string_view method, const Value& params) {
+void Calls::serve(Peer& peer, const Value& id, std::string_view method, const Value& params) {
   const auto found = methods_.find(method);
   if (found == methods_.end()) {
-    peer.send_own(
-        ipc::rpc_failure(id, ipc::kMethodNotFound, "there is no method " + std::string{method}));
+    std::ignore = peer.send_own(
+        rpc_failure(id, kMethodNotFound, "there is no method " + std::string{method}));
     return;
   }
   const auto impl = std::make_shared<Reply::Impl>(weak_from_this(), peer, id, method);
@@ -174,7 +179,7 @@ void Calls::serve(WorkerImpl& peer, const Value& id, std::string_view method, co
   try {
     task(params, Reply{impl});
   } catch (const std::exception& error) {
-    impl->fail(ipc::kMethodFailed, error.what());
+    impl->fail(kMethodFailed, error.what());
   }
 }
 
@@ -184,7 +189,7 @@ void Calls::cancelled(const Served& served) {
   if (const auto impl = entry.mapped().lock()) impl->cancel();
 }
 
-void Calls::peer_gone(WorkerImpl& peer) {
+void Calls::peer_gone(Peer& peer) {
   std::vector<std::int64_t> ids;
   for (const auto& [id, pending] : pending_)
     if (pending.peer == &peer) ids.push_back(id);
@@ -205,4 +210,4 @@ void Calls::abandon() {
   gone_ = nullptr;
 }
 
-}  // namespace cohort::cluster
+}  // namespace cohort::ipc

@@ -1,0 +1,108 @@
+// How a worker is told to end, and what is known of it then.
+#include <csignal>
+#include <tuple>
+#include <utility>
+
+#include "cluster/forked_worker.h"
+#include "process/proc_view.h"
+
+namespace cohort::cluster {
+namespace {
+
+// So long a connection without a request stays open at the end, for one that is on its way.
+constexpr std::int64_t kQuietMs = 500;
+
+}  // namespace
+
+// Perhaps: who waited for that looks again.
+void ForkedWorker::settled() {
+  end_.look();
+  send_disconnect_if_quiet();
+}
+
+void ForkedWorker::send_disconnect_if_quiet() {
+  if (told_ != Told::SoonToDisconnect || settling_.under_way() || !hand_offs_.all_answered())
+    return;
+  if (ends_by_signal()) {
+    told_ = Told::Nothing;
+    kill_group(SIGTERM);
+    return;
+  }
+  settling_.stop();
+  send_disconnect();
+}
+
+void ForkedWorker::send_disconnect() {
+  if (std::exchange(told_, Told::ToDisconnect) == Told::ToDisconnect) return;
+  Value message = cluster::cluster_message("disconnect");
+  if (peer_->is_cohort() && owner_.goes_on()) message["takesBack"] = true;
+  send_cluster(std::move(message));
+  peer_->hurry();
+}
+
+// The end of the service.
+
+void ForkedWorker::end(const EndingRules& rules) {
+  if (end_.has_begun() || is_dead()) return;
+  const auto self = shared_from_this();
+  end_.begin(rules);
+  handle(WorkerEvent::DisconnectAsked);
+  end_.look();
+}
+
+EndingFacts ForkedWorker::ending_facts(int stop_signal) const {
+  using Channel = EndingFacts::Channel;
+  using Handler = EndingFacts::Handler;
+  const NodeReport& node = end_.report();
+  EndingFacts facts;
+  facts.serves = serving_.any || !serving_.addresses().empty();
+  facts.channel = !speaks() ? Channel::None : peer_->connected() ? Channel::Open : Channel::Closed;
+  facts.settled = !settling_.under_way() && hand_offs_.all_answered();
+  facts.signal = stop_signal;
+  if (node.there) {
+    const auto handles = [&node](int number) { return node.signals.contains(number); };
+    facts.signal = signal_for(stop_signal, handles);
+    facts.handler = handles(facts.signal) ? Handler::Yes : Handler::No;
+    facts.drains = true;
+    facts.requests = node.requests;
+    facts.connections = facts.channel == Channel::Closed
+                            ? process::look_at(pid(), serving_.listening).connections
+                            : node.connections;
+    facts.minds_disconnect = node.minds_disconnect;
+  } else if (peer_->is_cohort()) {
+    facts.handler = Handler::No;  // it ends by its channel, and then heeds the signal
+  } else {
+    const process::ProcView view = process::look_at(pid(), serving_.addresses());
+    facts.signal = signal_for(stop_signal, [&](int number) { return view.handles(number); });
+    facts.connections = view.connections;
+    if (view.handled_signals && !view.handles(facts.signal)) facts.handler = Handler::No;
+    // Node and its like handle both natively, whatever the program does.
+    else if (view.handled_signals && facts.channel == Channel::None)
+      facts.handler = Handler::Yes;
+  }
+  return facts;
+}
+
+void ForkedWorker::carry_out(EndingAct act, int signal) {
+  switch (act) {
+    case EndingAct::Drain: {
+      Value message = cluster::cluster_message("drain");
+      message["quiet"] = kQuietMs;
+      message["goodbye"] = !end_.report().signals.contains(signal);
+      send_cluster(std::move(message));
+      break;
+    }
+    case EndingAct::Disconnect:
+      send_disconnect();
+      break;
+    case EndingAct::Signal:
+      // A program that serves through us may need its helpers to finish; a wrapper serves nothing.
+      if (serving_.any || !serving_.listening.empty())
+        kill(signal);
+      else
+        kill_group(signal);
+      break;
+  }
+}
+
+}  // namespace cohort::cluster
