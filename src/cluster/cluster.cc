@@ -358,32 +358,32 @@ Cluster::operator net::Host&() { return impl_->own_worker->host(); }
 Cluster::operator LoopRef() const { return LoopRef{impl_->loop}; }
 
 void Cluster::on_setup(Callback<void(const Settings&)> handler) {
-  impl_->primary.on_setup.on(std::move(handler));
+  impl_->primary.events.setup.on(std::move(handler));
 }
 void Cluster::on_fork(Callback<void(Worker)> handler) {
-  impl_->primary.on_fork.on(std::move(handler));
+  impl_->primary.events.fork.on(std::move(handler));
 }
 void Cluster::on_online(Callback<void(Worker)> handler) {
-  impl_->primary.on_online.on(std::move(handler));
+  impl_->primary.events.online.on(std::move(handler));
 }
 void Cluster::on_policy(Callback<void(const Address&, Policy, std::string_view why)> handler) {
-  impl_->primary.on_policy.on(std::move(handler));
+  impl_->primary.events.policy.on(std::move(handler));
 }
 void Cluster::on_listening(Callback<void(Worker, const Address&)> handler) {
-  impl_->primary.on_listening.on(std::move(handler));
+  impl_->primary.events.listening.on(std::move(handler));
 }
 void Cluster::on_message(Callback<void(Worker, const Value&)> handler) {
-  impl_->primary.on_message.on(std::move(handler));
+  impl_->primary.events.message.on(std::move(handler));
 }
 void Cluster::on_message(Callback<void(Worker, const Value&, Handle&)> handler) {
-  impl_->primary.on_handle.add(
+  impl_->primary.events.handle.add(
       std::function<void(Worker, const Value&, Handle&)>{std::move(handler)});
 }
 void Cluster::on_disconnect(Callback<void(Worker)> handler) {
-  impl_->primary.on_disconnect.on(std::move(handler));
+  impl_->primary.events.disconnect.on(std::move(handler));
 }
 void Cluster::on_exit(Callback<void(Worker, const Exit&)> handler) {
-  impl_->primary.on_exit.on(std::move(handler));
+  impl_->primary.events.exit.on(std::move(handler));
 }
 void Cluster::on_notice(Callback<void(const Notice&)> handler) {
   std::function<void(const Notice&)> kept = std::move(handler);

@@ -36,18 +36,18 @@ ForkedWorker::ForkedWorker(const Loop& loop, std::shared_ptr<ipc::Calls> calls,
                   .answered =
                       [this](const std::string& key, auto connections, std::size_t accepted) {
                         owner_.listeners().answer(id_, key, connections, accepted);
-                        settled();
+                        look_whether_settled();
                       },
                   .turned =
                       [this] {
                         owner_.listeners().turns(id_);
                         settling_.turned();
-                        settled();
+                        look_whether_settled();
                       }}},
       settling_{loop,
                 {.probe = [this] { probe(); },
                  .any_waiting = [this] { return owner_.listeners().any_waiting(id_); },
-                 .late = [this] { settled(); }}},
+                 .late = [this] { look_whether_settled(); }}},
       timer_{loop.executor()},
       end_{loop,
            {.facts = [this](int stop_signal) { return ending_facts(stop_signal); },
@@ -297,13 +297,12 @@ void ForkedWorker::carry_out(std::uint16_t actions, const Details& details) {
     send_cluster(std::move(answer));
     peer_->hurry();  // it waits for this, not for what it never reads
   }
-  if (actions & kSendDisconnect) {
-    if (!end_.has_begun()) told_ = Told::SoonToDisconnect;
+  if (actions & kLeaveWorkers) owner_.worker_left(*this);
+  if (actions & kSettle) {
     kill(SIGCONT);  // one that somebody has stopped would not hear of it
     if (serving_.any && speaks() && !peer_->is_cohort()) settling_.start();
-    send_disconnect_if_quiet();
+    if (!end_.has_begun()) look_whether_settled();
   }
-  if (actions & kLeaveWorkers) owner_.worker_left(*this);
   if (actions & kEmitOnline) {
     events.online.emit(loop_);
     owner_.worker_online(*this);
@@ -323,6 +322,7 @@ void ForkedWorker::carry_out(std::uint16_t actions, const Details& details) {
     events.exit.emit(loop_, exit);
     owner_.worker_exited(*this, exit);
   }
+  if (actions & kSendDisconnect) send_disconnect();
 }
 
 std::string ForkedWorker::describe_peer() const {

@@ -112,7 +112,6 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::P
  private:
   /// What an event brings.
   using Details = std::variant<std::monostate, Error, Address, Exit, std::int64_t>;
-  enum class Told { Nothing, SoonToDisconnect, ToDisconnect };
   struct Serving {
     bool any = false;                // it listens for connections
     std::vector<Address> lent;       // where it was told to
@@ -135,9 +134,9 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::P
   void port_closed(const std::string& key);
   void send_cluster(Value message);
   void after(std::chrono::milliseconds time, std::function<void()> task);
-  void send_disconnect_if_quiet();
   void send_disconnect();
-  void settled();
+  bool is_settled() const { return !settling_.under_way() && hand_offs_.all_answered(); }
+  void look_whether_settled();
   void watch_until_idle(std::chrono::milliseconds pause);
   EndingFacts ending_facts(int stop_signal) const;
   void carry_out(EndingAct act, int signal);
@@ -151,7 +150,6 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::P
   std::size_t slot_;
   WorkerState state_ = WorkerState::Spawned;
   bool on_purpose_ = false;
-  Told told_ = Told::Nothing;
   bool gave_up_channel_ = false;  // it serves on without: it needs none
   Serving serving_;
   HandOffs hand_offs_;

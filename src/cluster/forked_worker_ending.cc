@@ -14,26 +14,20 @@ constexpr std::int64_t kQuietMs = 500;
 
 }  // namespace
 
-// Perhaps: who waited for that looks again.
-void ForkedWorker::settled() {
-  end_.look();
-  send_disconnect_if_quiet();
-}
-
-void ForkedWorker::send_disconnect_if_quiet() {
-  if (told_ != Told::SoonToDisconnect || settling_.under_way() || !hand_offs_.all_answered())
-    return;
-  if (ends_by_signal()) {
-    told_ = Told::Nothing;
-    kill_group(SIGTERM);
-    return;
-  }
-  settling_.stop();
-  send_disconnect();
+// Who is told by the end of the service is told when that has come so far.
+void ForkedWorker::look_whether_settled() {
+  if (end_.has_begun())
+    end_.look();
+  else if (state_ == WorkerState::Settling && is_settled())
+    handle(WorkerEvent::Settled);
 }
 
 void ForkedWorker::send_disconnect() {
-  if (std::exchange(told_, Told::ToDisconnect) == Told::ToDisconnect) return;
+  settling_.stop();
+  if (ends_by_signal()) {
+    kill_group(SIGTERM);
+    return;
+  }
   Value message = cluster::cluster_message("disconnect");
   if (peer_->is_cohort() && owner_.goes_on()) message["takesBack"] = true;
   send_cluster(std::move(message));
@@ -57,7 +51,7 @@ EndingFacts ForkedWorker::ending_facts(int stop_signal) const {
   EndingFacts facts;
   facts.serves = serving_.any || !serving_.addresses().empty();
   facts.channel = !speaks() ? Channel::None : peer_->connected() ? Channel::Open : Channel::Closed;
-  facts.settled = !settling_.under_way() && hand_offs_.all_answered();
+  facts.settled = is_settled();
   facts.signal = stop_signal;
   if (node.there) {
     const auto handles = [&node](int number) { return node.signals.contains(number); };
@@ -93,7 +87,7 @@ void ForkedWorker::carry_out(EndingAct act, int signal) {
       break;
     }
     case EndingAct::Disconnect:
-      send_disconnect();
+      handle(WorkerEvent::Settled);
       break;
     case EndingAct::Signal:
       // A program that serves through us may need its helpers to finish; a wrapper serves nothing.

@@ -4,7 +4,6 @@
 // this carries it out and reports back what happened.
 #pragma once
 
-#include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <map>
 #include <memory>
@@ -15,7 +14,9 @@
 #include "base/callback_scope.h"
 #include "cluster/forked_worker.h"
 #include "cluster/listeners.h"
-#include "cluster/supervisor.h"
+#include "cluster/node_workers.h"
+#include "cluster/primary_settings.h"
+#include "cluster/supervisor_loop.h"
 #include "cohort/cluster.h"
 #include "process/spawn.h"
 
@@ -31,26 +32,28 @@ class Primary final : private ForkedWorkerOwner {
 
   Worker fork(const Environment& env);
   std::vector<Worker> workers() const;
-  const Settings& settings() const { return settings_; }
+  const Settings& settings() const { return settings_.settings(); }
   void setup(const Settings& settings);
   void disconnect(std::function<void()> done);
   void keep(unsigned count);
-  void set_policy(ChosenPolicy chosen);
-  Policy policy() const { return policy_.policy; }
+  void set_policy(ChosenPolicy chosen) { settings_.choose(std::move(chosen)); }
+  Policy policy() const { return settings_.policy().policy; }
   void set_weights(SlotBook::Weights weights);
   void set_drain_timeout(std::chrono::milliseconds timeout);
-  /// TERM or INT arrived.
+  /// The service is to end; the second time at once.
   void terminate();
 
-  Event<const Settings&> on_setup;
-  Event<Worker> on_fork;
-  Event<Worker> on_online;
-  Event<Worker, const Address&> on_listening;
-  Event<const Address&, Policy, std::string_view> on_policy;
-  Event<Worker, const Value&> on_message;
-  Handlers<const Worker&, const Value&, Handle&> on_handle;
-  Event<Worker> on_disconnect;
-  Event<Worker, const Exit&> on_exit;
+  struct {
+    Event<const Settings&> setup;
+    Event<Worker> fork;
+    Event<Worker> online;
+    Event<Worker, const Address&> listening;
+    Event<const Address&, Policy, std::string_view> policy;
+    Event<Worker, const Value&> message;
+    Handlers<const Worker&, const Value&, Handle&> handle;  // of messages, with or without one
+    Event<Worker> disconnect;
+    Event<Worker, const Exit&> exit;
+  } events;
 
  private:
   struct Entry {
@@ -62,12 +65,20 @@ class Primary final : private ForkedWorkerOwner {
     std::string how;
     std::vector<std::string> stderr_lines;
   };
+  struct Disconnecting {
+    std::vector<std::function<void()>> waiters;
+    bool under_way = false;  // all of them are being told
+  };
+  struct LastNumbers {
+    int worker = 0;
+    std::int64_t message = -1;
+  };
 
   // ForkedWorkerOwner
   Listeners& listeners() override { return *listeners_; }
   bool keeps_ports() const override;
   bool goes_on() const override;
-  std::int64_t next_seq() override { return seq_++; }
+  std::int64_t next_seq() override { return ++last_.message; }
   void worker_online(ForkedWorker& worker) override;
   void worker_listening(ForkedWorker& worker, const Address& address) override;
   void worker_message(ForkedWorker& worker, const Value& message, Handle& handle) override;
@@ -86,45 +97,37 @@ class Primary final : private ForkedWorkerOwner {
   Result<void> start(ForkedWorker& worker, const Environment& env, bool keep_stderr);
   void gone(ForkedWorker& worker, std::optional<process::LeftGroup> left = {});
   void all_gone();
-  void tell(const SupervisorEvent& event);
-  void carry_out(const SupervisorAction& action);
-  void fork_for(const action::Fork& wanted);
-  void let_arrivals_in(std::chrono::milliseconds time);
-  void end_all();
-  void end_leaver(const action::End& wanted);
-  void kill_leaver(int id);
-  EndingRules ending_rules(TimePoint start) const;
-  std::size_t debugger_for(const ForkedWorker& worker);
-  void prepare_for_node(process::SpawnRequest& request, const ForkedWorker& worker);
-  void arm_timer();
-  void give_up();
+  void open_listeners();
+  void release_ports();
 
-  Loop loop_;
-  std::shared_ptr<ipc::Calls> calls_;  // for the workers
+  // The supervisor's actions.
+  void carry_out(const SupervisorAction& action);
+  void operator()(const action::Fork& wanted);
+  void operator()(const action::Release& wanted);
+  void operator()(const action::End& wanted);
+  void operator()(const action::Kill& wanted);
+  void operator()(const action::StopArrivals& wanted);
+  void operator()(const action::LookForArrivals& wanted);
+  void operator()(const action::DisconnectAll& wanted);
+  void operator()(const action::KillAll& wanted);
+  void operator()(const action::GiveUp& wanted);
+  void operator()(const action::Finish& wanted);
+  EndingRules ending_rules(TimePoint start) const;
+
+  const Loop loop_;
+  const std::shared_ptr<ipc::Calls> calls_;  // for the workers
   const bool may_fork_;
-  std::function<void(int)> finish_;
-  Settings settings_;
-  bool set_up_ = false;
-  bool policy_chosen_ = false;  // not by the environment
-  ChosenPolicy policy_;
+  const std::function<void(int)> finish_;
+  PrimarySettings settings_;
   SlotBook::Weights weights_;
   std::unique_ptr<Listeners> listeners_;   // before the workers, which use it
   std::map<int, Entry> workers_;           // every process that lives, by id
   std::map<int, process::GroupEnd> left_;  // of those that have exited, by id
-  int last_id_ = 0;
-  std::int64_t seq_ = 0;
-  Supervisor supervisor_;
-  boost::asio::steady_timer timer_;
-  boost::asio::steady_timer arrivals_timer_;
-  std::optional<std::chrono::steady_clock::time_point> arrivals_until_;
-  bool letting_in_ = false;
-  std::vector<std::function<void()>> disconnect_waiters_;
+  LastNumbers last_;
+  SupervisorLoop supervisor_;
+  Disconnecting disconnecting_;
   std::optional<LastDeath> last_death_;
-  int exit_code_ = 0;
-  std::map<int, std::size_t> debugger_of_;        // index of its port, by id of who lives
-  std::map<std::size_t, std::string> debuggers_;  // where they listen or listened, by index
-  bool without_preload_ = false;                  // and it was said
-  bool disconnecting_ = false;                    // all of them
+  NodeWorkers node_;
   CallbackScope callbacks_;
 };
 

@@ -15,12 +15,14 @@ void finish_if_empty(Supervisor& state, Actions& actions) {
   if (!is_empty(state)) return;
   state.phase = Phase::Over;
   state.deadline.reset();
-  actions.push_back(action::Finish{});
+  state.arrivals.reset();
+  actions.push_back(action::Finish{state.gave_up});
 }
 
 void kill_all(Supervisor& state, Actions& actions) {
   state.phase = Phase::Killing;
   state.deadline.reset();
+  state.arrivals.reset();
   if (!is_empty(state)) actions.push_back(action::KillAll{});
   finish_if_empty(state, actions);
 }
@@ -58,6 +60,13 @@ void end(Supervisor& state, int worker, action::End::Why why, TimePoint now, Act
   actions.push_back(action::End{worker, why});
 }
 
+// Whoever waited at the ports was let in, or has had the time for it.
+void disconnect_all(Supervisor& state, Actions& actions) {
+  state.phase = Phase::Draining;
+  state.arrivals.reset();
+  if (!state.live.empty()) actions.push_back(action::DisconnectAll{});
+}
+
 // If there are too many that nobody has told.
 void end_oldest_leaver(Supervisor& state, std::size_t place, TimePoint now, Actions& actions) {
   std::vector<int> ids = leavers(state, place);
@@ -86,6 +95,7 @@ void fork_due(Supervisor& state, TimePoint now, Actions& actions) {
   if (healthy && *healthy <= now) state.ever_ready = true;
   if (tried_enough(state)) {
     if (healthy || state.places.empty()) return;  // one that still starts may yet be ready
+    state.gave_up = true;
     actions.push_back(action::GiveUp{});
     kill_all(state, actions);
     return;
@@ -265,11 +275,18 @@ struct Step {
   void operator()(const event::Terminate&) {
     switch (state.phase) {
       case Phase::Running:
-        state.phase = Phase::Draining;
         state.deadline = now + state.drain_timeout;
-        if (!state.live.empty()) actions.push_back(action::DisconnectAll{});
-        finish_if_empty(state, actions);
+        if (state.live.empty()) {
+          state.phase = Phase::Draining;
+          finish_if_empty(state, actions);
+          break;
+        }
+        state.phase = Phase::LettingIn;
+        state.arrivals = {now + std::min(kArrivalsMin, state.drain_timeout / 4),
+                          now + std::min(kArrivalsMax, state.drain_timeout / 2)};
+        actions.push_back(action::StopArrivals{});
         break;
+      case Phase::LettingIn:
       case Phase::Draining:
         kill_all(state, actions);
         break;
@@ -279,7 +296,19 @@ struct Step {
     }
   }
 
+  void operator()(const event::NothingArrives&) {
+    if (state.phase == Phase::LettingIn) disconnect_all(state, actions);
+  }
+
+  void let_in() {
+    if (state.arrivals->until <= now) return disconnect_all(state, actions);
+    if (state.arrivals->look_at > now) return;
+    state.arrivals->look_at = now + kArrivalsLook;
+    actions.push_back(action::LookForArrivals{});
+  }
+
   void operator()(const event::TimePassed&) {
+    if (state.phase == Phase::LettingIn) let_in();
     if (state.phase == Phase::Draining && state.deadline && *state.deadline <= now)
       return kill_all(state, actions);
     if (state.phase != Phase::Running) return;
@@ -312,6 +341,7 @@ bool has_left(const Supervisor& state, int worker) {
 }
 
 std::optional<TimePoint> next_wakeup(const Supervisor& state) {
+  if (state.arrivals) return std::min(state.arrivals->look_at, state.arrivals->until);
   std::optional<TimePoint> next = state.deadline;
   if (state.phase != Phase::Running) return next;
   const auto sooner = [&next](std::optional<TimePoint> at) {

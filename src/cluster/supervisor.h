@@ -14,6 +14,9 @@
 //
 // A port that nobody uses stays open for the next worker of the place. When that one has used
 // others for kAsksWithin, and has not asked for it, it is closed.
+//
+// A port that is closed resets what waits in its queue. So at the end nothing more arrives first,
+// and the workers go on until they have taken all that has; then they are asked to end.
 #pragma once
 
 #include <chrono>
@@ -47,6 +50,12 @@ inline constexpr Duration kAsksWithin = std::chrono::minutes{1};
 /// The ports of so many predecessors of a worker stay open for it.
 inline constexpr std::size_t kPredecessorsMax = 8;
 
+/// At the end of the service: how long handshakes under way have to complete, how often the queues
+/// are looked at from then on, and until when. At most a quarter, and half, of the grace time.
+inline constexpr Duration kArrivalsMin = std::chrono::milliseconds{100};
+inline constexpr Duration kArrivalsLook = std::chrono::milliseconds{10};
+inline constexpr Duration kArrivalsMax = std::chrono::seconds{2};
+
 /// Two signals to end within this time are one wish: timeout(1) and npm send theirs to a program
 /// and to the process group that it is in.
 inline constexpr Duration kOneWish = std::chrono::milliseconds{100};
@@ -70,9 +79,10 @@ class StopWishes {
 struct Supervisor {
   enum class Phase : std::uint8_t {
     Running,
-    Draining,  ///< Workers are asked to end, or will be once nothing waits for them.
-    Killing,   ///< Workers were killed; their exits are awaited.
-    Over,      ///< The loop may end. Terminal.
+    LettingIn,  ///< Nothing more arrives; workers go on until they have taken all that has.
+    Draining,   ///< Workers are asked to end.
+    Killing,    ///< Workers were killed; their exits are awaited.
+    Over,       ///< The loop may end. Terminal.
   };
   struct Place {
     std::optional<int> worker;     ///< Who fills it.
@@ -105,6 +115,12 @@ struct Supervisor {
   int tries = 0;            ///< Deaths of workers with a place while `ever_ready` was false.
   Duration drain_timeout = std::chrono::seconds{25};
   std::optional<TimePoint> deadline;  ///< Of the drain.
+  struct Arrivals {
+    TimePoint look_at;  ///< When to look whether any wait.
+    TimePoint until;    ///< They have so long.
+  };
+  std::optional<Arrivals> arrivals;  ///< While it lets them in.
+  bool gave_up = false;
 };
 
 namespace event {
@@ -139,13 +155,15 @@ struct Exited {
 struct Vanished {
   int worker;
 };  ///< What an exited worker had left is gone too, or cannot be ended.
-struct Terminate {};   ///< TERM or INT. The second one kills.
-struct TimePassed {};  ///< A wake-up that was asked for, or any other moment.
+struct NothingArrives {};  ///< Nothing waits at the ports any more, or there are none.
+struct Terminate {};       ///< Somebody asks for the end. The second time kills.
+struct TimePassed {};      ///< A wake-up that was asked for, or any other moment.
 }  // namespace event
 
-using SupervisorEvent = std::variant<event::Keep, event::Forked, event::Ready, event::Opened,
-                                     event::Closed, event::Ends, event::Idle, event::Exited,
-                                     event::Vanished, event::Terminate, event::TimePassed>;
+using SupervisorEvent =
+    std::variant<event::Keep, event::Forked, event::Ready, event::Opened, event::Closed,
+                 event::Ends, event::Idle, event::Exited, event::Vanished, event::NothingArrives,
+                 event::Terminate, event::TimePassed>;
 
 namespace action {
 struct Fork {
@@ -168,15 +186,21 @@ struct End {
 struct Kill {
   int worker;
 };  ///< SIGKILL the worker and its group: it was asked to end, and did not.
-struct DisconnectAll {};  ///< Ask every live worker to end, when it has taken what arrived for it.
-struct KillAll {};        ///< SIGKILL every live worker and its group, and what others left.
-struct GiveUp {};         ///< No worker was ever ready: say why. `Finish` follows.
-struct Finish {};         ///< Stop the loop.
+struct StopArrivals {};     ///< From now on nothing arrives at the ports. `NothingArrives` follows
+                            ///< if there are none.
+struct LookForArrivals {};  ///< `NothingArrives` follows if none wait.
+struct DisconnectAll {};    ///< Ask every live worker to end.
+struct KillAll {};          ///< SIGKILL every live worker and its group, and what others left.
+struct GiveUp {};           ///< No worker was ever ready: say why. `Finish` follows.
+struct Finish {
+  bool gave_up;
+};  ///< Stop the loop.
 }  // namespace action
 
 using SupervisorAction =
-    std::variant<action::Fork, action::Release, action::End, action::Kill, action::DisconnectAll,
-                 action::KillAll, action::GiveUp, action::Finish>;
+    std::variant<action::Fork, action::Release, action::End, action::Kill, action::StopArrivals,
+                 action::LookForArrivals, action::DisconnectAll, action::KillAll, action::GiveUp,
+                 action::Finish>;
 
 std::vector<SupervisorAction> step(Supervisor& state, const SupervisorEvent& event, TimePoint now);
 

@@ -30,10 +30,14 @@ std::string text(const std::vector<SupervisorAction>& actions) {
     std::string operator()(const action::Kill& kill) const {
       return "kill " + std::to_string(kill.worker);
     }
+    std::string operator()(const action::StopArrivals&) const { return "stop-arrivals"; }
+    std::string operator()(const action::LookForArrivals&) const { return "look"; }
     std::string operator()(const action::DisconnectAll&) const { return "disconnect-all"; }
     std::string operator()(const action::KillAll&) const { return "kill-all"; }
     std::string operator()(const action::GiveUp&) const { return "give-up"; }
-    std::string operator()(const action::Finish&) const { return "finish"; }
+    std::string operator()(const action::Finish& finish) const {
+      return finish.gave_up ? "finish, having given up" : "finish";
+    }
   };
   std::string joined;
   for (const auto& action : actions)
@@ -45,6 +49,8 @@ std::string text(Phase phase) {
   switch (phase) {
     case Phase::Running:
       return "running";
+    case Phase::LettingIn:
+      return "letting";
     case Phase::Draining:
       return "draining";
     case Phase::Killing:
@@ -64,6 +70,7 @@ struct Cluster {
   std::string feed(const SupervisorEvent& event) { return text(step(state, event, now)); }
   std::string keep(unsigned count) { return feed(event::Keep{count}); }
   std::string terminate() { return feed(event::Terminate{}); }
+  std::string nothing_arrives() { return feed(event::NothingArrives{}); }
   std::string ready(int worker) { return feed(event::Ready{worker}); }
   std::string exited(int worker) { return feed(event::Exited{worker}); }
   std::string pass(Duration time) {
@@ -94,6 +101,8 @@ Cluster in_phase(Phase phase) {
   Cluster cluster = keeping(1);
   if (phase == Phase::Running) return cluster;
   cluster.terminate();
+  if (phase == Phase::LettingIn) return cluster;
+  cluster.nothing_arrives();
   if (phase == Phase::Draining) return cluster;
   cluster.terminate();
   if (phase == Phase::Over) cluster.exited(1);
@@ -112,8 +121,24 @@ running  | exited 1    | running  |
 running  | exited 7    | running  |
 running  | leaves 1    | running  |
 running  | vanished 7  | running  |
-running  | terminate   | draining | disconnect-all
+running  | nothing     | running  |
+running  | terminate   | letting  | stop-arrivals
 running  | time passed | running  |
+
+letting  | keep 3      | letting  |
+letting  | keep 0      | letting  |
+letting  | forked 9    | letting  |
+letting  | ready 1     | letting  |
+letting  | opened 1    | letting  |
+letting  | closed 1    | letting  |
+letting  | ends 1      | letting  |
+letting  | exited 1    | over     | finish
+letting  | exited 7    | letting  |
+letting  | leaves 1    | letting  |
+letting  | vanished 7  | letting  |
+letting  | nothing     | draining | disconnect-all
+letting  | terminate   | killing  | kill-all
+letting  | time passed | letting  |
 
 draining | keep 3      | draining |
 draining | keep 0      | draining |
@@ -126,6 +151,7 @@ draining | exited 1    | over     | finish
 draining | exited 7    | draining |
 draining | leaves 1    | draining |
 draining | vanished 7  | draining |
+draining | nothing     | draining |
 draining | terminate   | killing  | kill-all
 draining | time passed | draining |
 
@@ -140,6 +166,7 @@ killing  | exited 1    | over     | finish
 killing  | exited 7    | killing  |
 killing  | leaves 1    | killing  | kill-all
 killing  | vanished 7  | killing  |
+killing  | nothing     | killing  |
 killing  | terminate   | killing  |
 killing  | time passed | killing  |
 
@@ -154,24 +181,26 @@ over     | exited 1    | over     |
 over     | exited 7    | over     |
 over     | leaves 1    | over     |
 over     | vanished 7  | over     |
+over     | nothing     | over     |
 over     | terminate   | over     |
 over     | time passed | over     |
 )";
 
 TEST(Supervisor, EveryPhaseTakesEveryEvent) {
   const std::map<std::string, SupervisorEvent> events = {
-      {"keep 3", event::Keep{3}},          {"keep 0", event::Keep{0}},
-      {"forked 9", event::Forked{9, {}}},  {"ready 1", event::Ready{1}},
-      {"opened 1", event::Opened{1}},      {"closed 1", event::Closed{1, false}},
-      {"ends 1", event::Ends{1}},          {"exited 1", event::Exited{1}},
-      {"exited 7", event::Exited{7}},      {"leaves 1", event::Exited{1, true}},
-      {"vanished 7", event::Vanished{7}},  {"terminate", event::Terminate{}},
-      {"time passed", event::TimePassed{}}};
+      {"keep 3", event::Keep{3}},         {"keep 0", event::Keep{0}},
+      {"forked 9", event::Forked{9, {}}}, {"ready 1", event::Ready{1}},
+      {"opened 1", event::Opened{1}},     {"closed 1", event::Closed{1, false}},
+      {"ends 1", event::Ends{1}},         {"exited 1", event::Exited{1}},
+      {"exited 7", event::Exited{7}},     {"leaves 1", event::Exited{1, true}},
+      {"vanished 7", event::Vanished{7}}, {"nothing", event::NothingArrives{}},
+      {"terminate", event::Terminate{}},  {"time passed", event::TimePassed{}}};
   std::string actual = "\n";
-  for (const Phase phase : {Phase::Running, Phase::Draining, Phase::Killing, Phase::Over}) {
+  for (const Phase phase :
+       {Phase::Running, Phase::LettingIn, Phase::Draining, Phase::Killing, Phase::Over}) {
     for (const std::string name :
          {"keep 3", "keep 0", "forked 9", "ready 1", "opened 1", "closed 1", "ends 1", "exited 1",
-          "exited 7", "leaves 1", "vanished 7", "terminate", "time passed"}) {
+          "exited 7", "leaves 1", "vanished 7", "nothing", "terminate", "time passed"}) {
       Cluster cluster = in_phase(phase);
       ASSERT_EQ(cluster.state.phase, phase);
       const std::string actions = cluster.feed(events.at(name));
@@ -328,7 +357,7 @@ TEST(Supervisor, GivesUpAfterFiveDeathsIfNoWorkerWasEverReady) {
     EXPECT_EQ(cluster.pass(*cluster.until_wakeup()), "fork 0");
     cluster.fork(0);
   }
-  EXPECT_EQ(cluster.exited(cluster.last_worker), "give-up, finish");
+  EXPECT_EQ(cluster.exited(cluster.last_worker), "give-up, finish, having given up");
   EXPECT_EQ(cluster.state.phase, Phase::Over);
 }
 
@@ -340,7 +369,7 @@ TEST(Supervisor, GivingUpKillsWhatTheUserForked) {
   for (int worker = own + 1; worker < own + kTriesMax; ++worker)
     EXPECT_EQ(cluster.exited(worker), "");
   EXPECT_EQ(cluster.exited(own + kTriesMax), "give-up, kill-all");
-  EXPECT_EQ(cluster.exited(own), "finish");
+  EXPECT_EQ(cluster.exited(own), "finish, having given up");
 }
 
 TEST(Supervisor, NeverGivesUpOnceAWorkerWasReady) {
@@ -389,7 +418,7 @@ TEST(Supervisor, AWorkerThatStillBootsHoldsUpGivingUp) {
   Cluster cluster = one_boots_while_the_other_fails();
   EXPECT_EQ(cluster.state.phase, Phase::Running);
   EXPECT_EQ(cluster.pass(5s), "") << "no further tries while nobody was ready";
-  EXPECT_EQ(cluster.exited(1), "give-up, finish");
+  EXPECT_EQ(cluster.exited(1), "give-up, finish, having given up");
 }
 
 TEST(Supervisor, AWorkerThatBootsAtLastLetsTheOthersTryAgain) {
@@ -435,7 +464,8 @@ TEST(Supervisor, TerminateWhileAPlaceWaitsForItsBackOffForksNoMore) {
 TEST(Supervisor, ADrainFinishesWhenTheLastWorkerIsGone) {
   Cluster cluster = keeping(2);
   const int own = cluster.fork(std::nullopt);
-  EXPECT_EQ(cluster.terminate(), "disconnect-all");
+  EXPECT_EQ(cluster.terminate(), "stop-arrivals");
+  EXPECT_EQ(cluster.nothing_arrives(), "disconnect-all");
   EXPECT_EQ(cluster.exited(1), "");
   EXPECT_EQ(cluster.exited(own), "") << "what the user forked counts for the end";
   EXPECT_EQ(cluster.exited(2), "finish");
@@ -447,6 +477,7 @@ TEST(Supervisor, ADrainThatTakesTooLongKills) {
   cluster.state.drain_timeout = 3s;
   cluster.pass(1min);
   cluster.terminate();
+  cluster.nothing_arrives();
   EXPECT_EQ(cluster.until_wakeup(), 3s);
   cluster.exited(1);
   EXPECT_EQ(cluster.until_wakeup(), 3s) << "the replacement's back-off is no reason to wake up";
@@ -458,9 +489,41 @@ TEST(Supervisor, ADrainThatTakesTooLongKills) {
 }
 
 TEST(Supervisor, TheDrainTimeoutIs25SecondsUnlessSet) {
+  Cluster cluster = in_phase(Phase::Draining);
+  EXPECT_EQ(cluster.until_wakeup(), 25s);
+}
+
+TEST(Supervisor, WhatHasArrivedIsLetInForSoLongAsItWaits) {
+  Cluster cluster = keeping(2);
+  EXPECT_EQ(cluster.terminate(), "stop-arrivals");
+  EXPECT_EQ(cluster.until_wakeup(), 100ms) << "for handshakes under way";
+  EXPECT_EQ(cluster.pass(100ms), "look");
+  EXPECT_EQ(cluster.until_wakeup(), 10ms);
+  EXPECT_EQ(cluster.pass(10ms), "look");
+  EXPECT_EQ(cluster.feed(event::Forked{3, {}}), "") << "it is told with the others";
+  EXPECT_EQ(cluster.nothing_arrives(), "disconnect-all");
+  EXPECT_EQ(cluster.nothing_arrives(), "") << "once";
+  EXPECT_EQ(cluster.until_wakeup(), 25s - 110ms);
+}
+
+TEST(Supervisor, NobodyIsAskedToEndWhenAllHaveEndedMeanwhile) {
+  Cluster cluster = in_phase(Phase::LettingIn);
+  EXPECT_EQ(cluster.feed(event::Exited{1, true}), "") << "what it left lives on";
+  EXPECT_EQ(cluster.nothing_arrives(), "");
+  EXPECT_EQ(cluster.feed(event::Vanished{1}), "finish");
+}
+
+TEST(Supervisor, WhoDoesNotTakeWhatHasArrivedIsNotWaitedForForEver) {
   Cluster cluster = keeping(1);
   cluster.terminate();
-  EXPECT_EQ(cluster.until_wakeup(), 25s);
+  while (cluster.now - kStart < 1990ms) EXPECT_EQ(cluster.pass(*cluster.until_wakeup()), "look");
+  EXPECT_EQ(cluster.pass(10ms), "disconnect-all");
+  Cluster hurried = keeping(1);
+  hurried.state.drain_timeout = 400ms;
+  hurried.terminate();
+  EXPECT_EQ(hurried.until_wakeup(), 100ms);
+  EXPECT_EQ(hurried.pass(200ms), "disconnect-all") << "half of the grace time";
+  EXPECT_EQ(hurried.until_wakeup(), 200ms);
 }
 
 TEST(Supervisor, AHandlerThatForksDuringADrainHasItsWorkerAskedToEnd) {

@@ -11,17 +11,17 @@ constexpr std::uint16_t kEndConnected =
 constexpr std::uint16_t kEndViolator =
     kReportError | kKill | kLosePorts | kCloseChannel | kEmitDisconnect;
 constexpr std::uint16_t kEndOnPurpose = kMarkOnPurpose | kReleasePorts | kAnswerExiting;
-constexpr std::uint16_t kAskToEnd =
-    kMarkOnPurpose | kReleasePorts | kSendDisconnect | kLeaveWorkers;
+constexpr std::uint16_t kAskToEnd = kMarkOnPurpose | kReleasePorts | kLeaveWorkers | kSettle;
 
-// Rows: states. Columns: SaidOnline, SaidListening, SaidExiting, DisconnectAsked, ChannelClosed,
-// ProtocolViolated, SpawnFailed, Exited.
+// Rows: states. Columns: SaidOnline, SaidListening, SaidExiting, DisconnectAsked, Settled,
+// ChannelClosed, ProtocolViolated, SpawnFailed, Exited.
 constexpr WorkerStep kTable[kWorkerStates][kWorkerEvents] = {
     // Spawned
     {{S::Online, kEmitOnline},
      {S::Listening, kEmitListening},
      {S::Disconnecting, kEndOnPurpose},
-     {S::Disconnecting, kAskToEnd},
+     {S::Settling, kAskToEnd},
+     {S::Spawned, 0},
      {S::Disconnected, kLosePorts | kEmitDisconnect},
      {S::Disconnected, kEndViolator},
      {S::Dead, kReportError | kLeaveWorkers},
@@ -30,7 +30,8 @@ constexpr WorkerStep kTable[kWorkerStates][kWorkerEvents] = {
     {{S::Online, 0},
      {S::Listening, kEmitListening},
      {S::Disconnecting, kEndOnPurpose},
-     {S::Disconnecting, kAskToEnd},
+     {S::Settling, kAskToEnd},
+     {S::Online, 0},
      {S::Disconnected, kLosePorts | kEmitDisconnect},
      {S::Disconnected, kEndViolator},
      {S::Online, 0},  // it started: cannot happen
@@ -39,22 +40,33 @@ constexpr WorkerStep kTable[kWorkerStates][kWorkerEvents] = {
     {{S::Listening, 0},
      {S::Listening, kEmitListening},  // one more server
      {S::Disconnecting, kEndOnPurpose},
-     {S::Disconnecting, kAskToEnd},
+     {S::Settling, kAskToEnd},
+     {S::Listening, 0},
      {S::Disconnected, kLosePorts | kEmitDisconnect},
      {S::Disconnected, kEndViolator},
      {S::Listening, 0},
      {S::Dead, kEndConnected}},
-    // Disconnecting: on purpose, so its ports were released already; what it still holds unanswered
-    // is
-    // lost to it when its channel ends
-    {{S::Disconnecting, kEmitOnline},  // it was asked to end while it started
+    // Settling and Disconnecting: on purpose, so its ports were released already. What it still
+    // holds unanswered is lost to it when its channel ends.
+    // Settling
+    {{S::Settling, kEmitOnline},  // it was asked to end while it started
+     {S::Settling, kEmitListening},
+     {S::Disconnecting, kAnswerExiting},  // it knows already
+     {S::Settling, kLeaveWorkers},
+     {S::Disconnecting, kSendDisconnect},
+     {S::Disconnected, kLosePorts | kEmitDisconnect},
+     {S::Disconnected, kEndViolator},
+     {S::Dead, kReportError | kLeaveWorkers},  // before the failure was reported
+     {S::Dead, kEndConnected}},
+    // Disconnecting
+    {{S::Disconnecting, kEmitOnline},
      {S::Disconnecting, kEmitListening},
      {S::Disconnecting, kAnswerExiting},
      {S::Disconnecting, kLeaveWorkers},
+     {S::Disconnecting, 0},
      {S::Disconnected, kLosePorts | kEmitDisconnect},
      {S::Disconnected, kEndViolator},
-     {S::Dead,
-      kReportError | kLeaveWorkers},  // it was asked to end before the failure was reported
+     {S::Dead, kReportError | kLeaveWorkers},
      {S::Dead, kEndConnected}},
     // Disconnected
     {{S::Disconnected, 0},
@@ -64,9 +76,11 @@ constexpr WorkerStep kTable[kWorkerStates][kWorkerEvents] = {
      {S::Disconnected, 0},
      {S::Disconnected, 0},
      {S::Disconnected, 0},
+     {S::Disconnected, 0},
      {S::Dead, kLeaveWorkers | kEmitExit}},
     // Dead
     {{S::Dead, 0},
+     {S::Dead, 0},
      {S::Dead, 0},
      {S::Dead, 0},
      {S::Dead, 0},
@@ -83,15 +97,16 @@ WorkerStep step(WorkerState state, WorkerEvent event) {
 }
 
 const char* to_string(WorkerState state) {
-  constexpr const char* kNames[kWorkerStates] = {"spawned",       "online",       "listening",
-                                                 "disconnecting", "disconnected", "dead"};
+  constexpr const char* kNames[kWorkerStates] = {
+      "spawned", "online", "listening", "settling", "disconnecting", "disconnected", "dead"};
   return kNames[static_cast<int>(state)];
 }
 
 const char* to_string(WorkerEvent event) {
   constexpr const char* kNames[kWorkerEvents] = {
-      "said online",    "said listening",    "said exiting", "disconnect asked",
-      "channel closed", "protocol violated", "spawn failed", "exited"};
+      "said online",       "said listening", "said exiting",
+      "disconnect asked",  "settled",        "channel closed",
+      "protocol violated", "spawn failed",   "exited"};
   return kNames[static_cast<int>(event)];
 }
 

@@ -11,23 +11,25 @@ enum class WorkerState : std::uint8_t {
   Spawned,        ///< The process was started; nothing was heard of it.
   Online,         ///< It said `online`.
   Listening,      ///< At least one of its servers listens.
-  Disconnecting,  ///< A graceful end was asked for, by either side; the channel is still open.
+  Settling,       ///< It is asked to end, and told so when it has looked at what it was handed.
+  Disconnecting,  ///< It was told to end, or said that it does; the channel is still open.
   Disconnected,   ///< The channel is closed; the process lives.
   Dead,           ///< It exited, or never started.
 };
-inline constexpr int kWorkerStates = 6;
+inline constexpr int kWorkerStates = 7;
 
 enum class WorkerEvent : std::uint8_t {
   SaidOnline,     ///< `{act: "online"}`
   SaidListening,  ///< `{act: "listening"}`
   SaidExiting,  ///< `{act: "exitedAfterDisconnect"}`: it ends on purpose and waits for our answer.
   DisconnectAsked,   ///< The user called `disconnect()`, or the cluster drains.
+  Settled,           ///< It can be told now.
   ChannelClosed,     ///< End of the channel.
   ProtocolViolated,  ///< It sent what no peer may send.
   SpawnFailed,       ///< The process could not be started.
   Exited,            ///< The process was reaped; all that it had written was read before.
 };
-inline constexpr int kWorkerEvents = 8;
+inline constexpr int kWorkerEvents = 9;
 
 /// What to do, as a set of bits, in this order.
 enum WorkerAction : std::uint16_t {
@@ -39,14 +41,15 @@ enum WorkerAction : std::uint16_t {
   /// open for a successor.
   kLosePorts = 1 << 4,
   kAnswerExiting = 1 << 5,  ///< Answer `exitedAfterDisconnect`.
-  kSendDisconnect =
-      1 << 6,              ///< `{act: "disconnect"}`, once its unanswered connections are answered.
-  kLeaveWorkers = 1 << 7,  ///< It is no longer in `workers()`.
+  kLeaveWorkers = 1 << 6,   ///< It is no longer in `workers()`.
+  /// Wait until it has answered what it was handed, and read what it accepted: `Settled` follows.
+  kSettle = 1 << 7,
   kEmitOnline = 1 << 8,
   kEmitListening = 1 << 9,
   kCloseChannel = 1 << 10,
   kEmitDisconnect = 1 << 11,
   kEmitExit = 1 << 12,
+  kSendDisconnect = 1 << 13,  ///< `{act: "disconnect"}`
 };
 
 struct WorkerStep {

@@ -25,7 +25,8 @@ constexpr const char* kExpected = R"(
 spawned       | said online       | online        | emit-online
 spawned       | said listening    | listening     | emit-listening
 spawned       | said exiting      | disconnecting | on-purpose release answer
-spawned       | disconnect asked  | disconnecting | on-purpose release send-disconnect leave
+spawned       | disconnect asked  | settling      | on-purpose release leave settle
+spawned       | settled           | spawned       |
 spawned       | channel closed    | disconnected  | lose emit-disconnect
 spawned       | protocol violated | disconnected  | error kill lose close-channel emit-disconnect
 spawned       | spawn failed      | dead          | error leave
@@ -34,7 +35,8 @@ spawned       | exited            | dead          | lose leave close-channel emi
 online        | said online       | online        |
 online        | said listening    | listening     | emit-listening
 online        | said exiting      | disconnecting | on-purpose release answer
-online        | disconnect asked  | disconnecting | on-purpose release send-disconnect leave
+online        | disconnect asked  | settling      | on-purpose release leave settle
+online        | settled           | online        |
 online        | channel closed    | disconnected  | lose emit-disconnect
 online        | protocol violated | disconnected  | error kill lose close-channel emit-disconnect
 online        | spawn failed      | online        |
@@ -43,16 +45,28 @@ online        | exited            | dead          | lose leave close-channel emi
 listening     | said online       | listening     |
 listening     | said listening    | listening     | emit-listening
 listening     | said exiting      | disconnecting | on-purpose release answer
-listening     | disconnect asked  | disconnecting | on-purpose release send-disconnect leave
+listening     | disconnect asked  | settling      | on-purpose release leave settle
+listening     | settled           | listening     |
 listening     | channel closed    | disconnected  | lose emit-disconnect
 listening     | protocol violated | disconnected  | error kill lose close-channel emit-disconnect
 listening     | spawn failed      | listening     |
 listening     | exited            | dead          | lose leave close-channel emit-disconnect emit-exit
 
+settling      | said online       | settling      | emit-online
+settling      | said listening    | settling      | emit-listening
+settling      | said exiting      | disconnecting | answer
+settling      | disconnect asked  | settling      | leave
+settling      | settled           | disconnecting | send-disconnect
+settling      | channel closed    | disconnected  | lose emit-disconnect
+settling      | protocol violated | disconnected  | error kill lose close-channel emit-disconnect
+settling      | spawn failed      | dead          | error leave
+settling      | exited            | dead          | lose leave close-channel emit-disconnect emit-exit
+
 disconnecting | said online       | disconnecting | emit-online
 disconnecting | said listening    | disconnecting | emit-listening
 disconnecting | said exiting      | disconnecting | answer
 disconnecting | disconnect asked  | disconnecting | leave
+disconnecting | settled           | disconnecting |
 disconnecting | channel closed    | disconnected  | lose emit-disconnect
 disconnecting | protocol violated | disconnected  | error kill lose close-channel emit-disconnect
 disconnecting | spawn failed      | dead          | error leave
@@ -62,6 +76,7 @@ disconnected  | said online       | disconnected  |
 disconnected  | said listening    | disconnected  |
 disconnected  | said exiting      | disconnected  |
 disconnected  | disconnect asked  | disconnected  | on-purpose leave
+disconnected  | settled           | disconnected  |
 disconnected  | channel closed    | disconnected  |
 disconnected  | protocol violated | disconnected  |
 disconnected  | spawn failed      | disconnected  |
@@ -71,6 +86,7 @@ dead          | said online       | dead          |
 dead          | said listening    | dead          |
 dead          | said exiting      | dead          |
 dead          | disconnect asked  | dead          |
+dead          | settled           | dead          |
 dead          | channel closed    | dead          |
 dead          | protocol violated | dead          |
 dead          | spawn failed      | dead          |
@@ -86,13 +102,14 @@ std::string words(std::uint16_t actions) {
       {kReleasePorts, "release"},
       {kLosePorts, "lose"},
       {kAnswerExiting, "answer"},
-      {kSendDisconnect, "send-disconnect"},
       {kLeaveWorkers, "leave"},
+      {kSettle, "settle"},
       {kEmitOnline, "emit-online"},
       {kEmitListening, "emit-listening"},
       {kCloseChannel, "close-channel"},
       {kEmitDisconnect, "emit-disconnect"},
-      {kEmitExit, "emit-exit"}};
+      {kEmitExit, "emit-exit"},
+      {kSendDisconnect, "send-disconnect"}};
   std::string text;
   for (const auto& [bit, word] : words)
     if ((actions & bit) != 0) text += (text.empty() ? "" : " ") + word;
@@ -162,6 +179,7 @@ struct Past {
   bool exit_emitted = false;
   bool failed_to_start = false;
   bool on_purpose = false;
+  bool told = false;
   bool in_workers = true;
 
   friend bool operator<(const Past& a, const Past& b) { return a.key() < b.key(); }
@@ -169,17 +187,18 @@ struct Past {
  private:
   int key() const {
     int bits = static_cast<int>(state);
-    for (const bool bit :
-         {channel_ended, disconnect_emitted, exit_emitted, failed_to_start, on_purpose, in_workers})
+    for (const bool bit : {channel_ended, disconnect_emitted, exit_emitted, failed_to_start,
+                           on_purpose, told, in_workers})
       bits = bits * 2 + (bit ? 1 : 0);
     return bits;
   }
 };
 
 bool can_happen(const Past& past, WorkerEvent event) {
-  const bool started =
-      past.state != WorkerState::Spawned && past.state != WorkerState::Disconnecting;
+  const bool started = past.state != WorkerState::Spawned && past.state != WorkerState::Settling &&
+                       past.state != WorkerState::Disconnecting;
   if (past.state == WorkerState::Dead) return event == WorkerEvent::DisconnectAsked;
+  if (event == WorkerEvent::Settled) return past.state == WorkerState::Settling;
   if (event == WorkerEvent::SpawnFailed) return !started;
   if (event == WorkerEvent::DisconnectAsked || event == WorkerEvent::Exited) return true;
   return !past.channel_ended;
@@ -194,14 +213,16 @@ void check_and_apply(Past& past, WorkerEvent event) {
     EXPECT_EQ(taken.actions, 0);
     EXPECT_EQ(taken.next, WorkerState::Dead);
   }
-  if (has(kEmitOnline | kEmitListening | kAnswerExiting | kSendDisconnect)) {
+  if (has(kEmitOnline | kEmitListening | kAnswerExiting | kSettle | kSendDisconnect)) {
     EXPECT_FALSE(past.channel_ended) << "nothing is heard from, or said to, a closed channel";
   }
   EXPECT_EQ(event == WorkerEvent::SaidExiting && !past.channel_ended, has(kAnswerExiting))
       << "it waits for the answer";
-  if (has(kSendDisconnect)) {
+  if (has(kSettle)) {
     EXPECT_FALSE(past.on_purpose) << "it knows already";
   }
+  EXPECT_FALSE(has(kSendDisconnect) && past.told) << "once";
+  past.told = past.told || has(kSendDisconnect);
   EXPECT_FALSE(has(kEmitDisconnect) && past.disconnect_emitted) << "once";
 
   past.on_purpose = past.on_purpose || has(kMarkOnPurpose);

@@ -15,8 +15,12 @@ class LifeReferee {
     const auto has = [actions](int bits) { return (actions & bits) != 0; };
     require(!over_ || actions == 0, "nothing comes after the end");
     if (has(kEmitOnline | kEmitListening)) require(connected(), "it is heard while connected");
-    if (has(kSendDisconnect))
-      require(!over_ && !disconnected_ && !on_purpose_, "it is asked to end once");
+    if (has(kSettle)) require(!over_ && !disconnected_ && !on_purpose_, "it is asked to end once");
+    if (has(kSendDisconnect)) {
+      require(!over_ && !disconnected_ && on_purpose_ && !told_,
+              "who is asked to end is told once");
+      told_ = true;
+    }
     require(has(kAnswerExiting) == (event == WorkerEvent::SaidExiting && connected()),
             "who waits for leave to end gets it");
     if (has(kReportError))
@@ -54,6 +58,7 @@ class LifeReferee {
   bool started_;
   bool disconnected_ = false;
   bool on_purpose_ = false;
+  bool told_ = false;
   bool over_ = false;
 };
 

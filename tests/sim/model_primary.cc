@@ -17,7 +17,6 @@ struct ModelPrimary::ModelWorker {
   LifeReferee referee;
   std::unique_ptr<VirtualProcess> process;  // none if it failed to start
   bool channel_open = true;                 // our end
-  bool disconnect_pending = false;
   bool in_workers = true;
   std::set<ConnectionId> unanswered{};
 };
@@ -61,10 +60,15 @@ void ModelPrimary::terminate() { tell(event::Terminate{}); }
 // The supervisor.
 
 void ModelPrimary::tell(const SupervisorEvent& event) {
-  coverage_.phases.emplace(supervisor_.phase, event.index());
-  const auto actions = step(supervisor_, event, now);
-  supervisor_referee_.check(supervisor_, event, actions, now);
-  for (const auto& action : actions) carry_out(action);
+  events_.push_back(event);
+  if (events_.size() > 1) return;
+  while (!events_.empty()) {
+    coverage_.phases.emplace(supervisor_.phase, events_.front().index());
+    const auto actions = step(supervisor_, events_.front(), now);
+    supervisor_referee_.check(supervisor_, events_.front(), actions, now);
+    for (const auto& action : actions) carry_out(action);
+    events_.pop_front();
+  }
 }
 
 void ModelPrimary::carry_out(const SupervisorAction& action) {
@@ -87,6 +91,13 @@ void ModelPrimary::carry_out(const SupervisorAction& action) {
     log_("kill worker " + std::to_string(killed->worker));
     ++coverage_.counts["killed, since it did not end"];
     kill(killed->worker);
+  } else if (std::holds_alternative<action::StopArrivals>(action)) {
+    log_("stop arrivals");
+    arrivals_stopped_ = true;
+    if (!any_waiting()) tell(event::NothingArrives{});
+  } else if (std::holds_alternative<action::LookForArrivals>(action)) {
+    ++coverage_.counts["let in"];
+    if (!any_waiting()) tell(event::NothingArrives{});
   } else if (std::holds_alternative<action::DisconnectAll>(action)) {
     log_("disconnect all");
     for (const int id : workers()) disconnect(id);
@@ -131,11 +142,10 @@ void ModelPrimary::carry_out(ModelWorker& worker, std::uint16_t actions) {
     tell(event::Closed{worker.id, uses_any(worker.id)});
   }
   if ((actions & kAnswerExiting) != 0) worker.process->receive({ToWorker::Kind::ExitingAnswer});
-  if ((actions & kSendDisconnect) != 0) {
-    worker.disconnect_pending = true;
-    send_disconnect_if_quiet(worker);
-  }
   if ((actions & kLeaveWorkers) != 0) worker.in_workers = false;
+  if ((actions & kSettle) != 0) look_whether_settled(worker);
+  if ((actions & kSendDisconnect) != 0 && worker.process)
+    worker.process->receive({ToWorker::Kind::Disconnect});
   if ((actions & kEmitListening) != 0) tell(event::Ready{worker.id});
   if ((actions & kCloseChannel) != 0) worker.channel_open = false;
   if ((actions & kEmitDisconnect) != 0) tell(event::Idle{worker.id});
@@ -146,10 +156,9 @@ void ModelPrimary::carry_out(ModelWorker& worker, std::uint16_t actions) {
   }
 }
 
-void ModelPrimary::send_disconnect_if_quiet(ModelWorker& worker) {
-  if (!worker.disconnect_pending || !worker.unanswered.empty() || !worker.process) return;
-  worker.disconnect_pending = false;
-  worker.process->receive({ToWorker::Kind::Disconnect});
+void ModelPrimary::look_whether_settled(ModelWorker& worker) {
+  if (worker.state == WorkerState::Settling && worker.unanswered.empty())
+    handle(worker, WorkerEvent::Settled);
 }
 
 bool ModelPrimary::read(int id) {
@@ -226,7 +235,7 @@ void ModelPrimary::forget_some_dead() {
 // Listeners.
 
 void ModelPrimary::connect(int listener) {
-  if (!listeners_[static_cast<std::size_t>(listener)].open ||
+  if (!listeners_[static_cast<std::size_t>(listener)].open || arrivals_stopped_ ||
       connections_.in_kernel(listener) >= 20)
     return;  // the client is refused, or times out
   connections_.arrived(listener);
@@ -235,6 +244,7 @@ void ModelPrimary::connect(int listener) {
 
 void ModelPrimary::query(ModelWorker& worker, int number) {
   if (worker.referee.on_purpose()) return;  // no answer, as in Node
+  if (arrivals_stopped_) return;            // as one that comes when its worker was told to end
   auto& listener = listeners_[static_cast<std::size_t>(number)];
   listener.open = true;
   listener.released = false;
@@ -260,7 +270,17 @@ void ModelPrimary::answer(ModelWorker& worker, const FromWorker& message) {
   }
   pump(message.listener);
   release_if_unused(message.listener);
-  send_disconnect_if_quiet(worker);
+  look_whether_settled(worker);
+}
+
+bool ModelPrimary::any_waiting() const {
+  for (int listener = 0; listener < kListeners; ++listener) {
+    const auto& port = listeners_[static_cast<std::size_t>(listener)];
+    if (!port.users.empty() &&
+        (port.dispatcher.waiting() > 0 || connections_.in_kernel(listener) > 0))
+      return true;
+  }
+  return false;
 }
 
 bool ModelPrimary::keeps_ports() const {

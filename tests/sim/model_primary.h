@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -85,11 +86,12 @@ class ModelPrimary {
   void handle(ModelWorker& worker, WorkerEvent event);
   void carry_out(ModelWorker& worker, std::uint16_t actions);
   void received(ModelWorker& worker, const FromWorker& message);
-  void send_disconnect_if_quiet(ModelWorker& worker);
+  void look_whether_settled(ModelWorker& worker);
   void gone(ModelWorker& worker);
 
   void query(ModelWorker& worker, int listener);
   void answer(ModelWorker& worker, const FromWorker& message);
+  bool any_waiting() const;
   bool keeps_ports() const;
   bool uses_any(int worker) const;
   void retire(int worker, int listener);
@@ -104,6 +106,8 @@ class ModelPrimary {
   Coverage& coverage_;
   std::function<void(std::string)> log_;
   Supervisor supervisor_;
+  std::deque<SupervisorEvent> events_;  // the first is being carried out
+  bool arrivals_stopped_ = false;
   SupervisorReferee supervisor_referee_;
   ConnectionReferee connections_;
   std::map<int, std::unique_ptr<ModelWorker>> workers_;

@@ -38,6 +38,7 @@ TEST(Simulation, EveryCellThatARealWorkerCanReachIsReached) {
       const bool connected = s <= static_cast<int>(WorkerState::Disconnecting);
       bool can_happen = connected;  // whatever a worker may say
       if (event == WorkerEvent::DisconnectAsked) can_happen = true;
+      if (event == WorkerEvent::Settled) can_happen = state == WorkerState::Settling;
       if (event == WorkerEvent::Exited) can_happen = state != WorkerState::Dead;
       if (event == WorkerEvent::SpawnFailed)
         can_happen = state == WorkerState::Spawned || state == WorkerState::Disconnecting;
@@ -49,21 +50,25 @@ TEST(Simulation, EveryCellThatARealWorkerCanReachIsReached) {
 
 TEST(Simulation, EveryPhaseSeesEveryEvent) {
   const auto& phases = coverage_of_many_seeds().phases;
-  for (const auto phase : {Supervisor::Phase::Running, Supervisor::Phase::Draining,
-                           Supervisor::Phase::Killing, Supervisor::Phase::Over})
+  for (const auto phase :
+       {Supervisor::Phase::Running, Supervisor::Phase::LettingIn, Supervisor::Phase::Draining,
+        Supervisor::Phase::Killing, Supervisor::Phase::Over})
     for (std::size_t event = 0; event < std::variant_size_v<SupervisorEvent>; ++event) {
-      // Who was told to end is not answered any more.
+      // Once nothing arrives any more, nobody gets a port, and who gets none is not ready.
       const bool opens = event == SupervisorEvent{cluster::event::Opened{}}.index();
-      if (phase == Supervisor::Phase::Draining && opens) continue;
+      const bool is_ready = event == SupervisorEvent{cluster::event::Ready{}}.index();
+      if (phase != Supervisor::Phase::Running && (opens || is_ready)) continue;
+      const bool let_in = event == SupervisorEvent{cluster::event::NothingArrives{}}.index();
+      if (phase != Supervisor::Phase::LettingIn && let_in) continue;
       EXPECT_TRUE(phases.contains({phase, event})) << static_cast<int>(phase) << " / " << event;
     }
 }
 
 TEST(Simulation, EveryKindOfEndIsMet) {
   const auto& counts = coverage_of_many_seeds().counts;
-  for (const char* what : {"gave up", "killed all", "settled", "saved by health", "refused",
-                           "rescued", "lost with its worker", "succeeded beside", "closed for good",
-                           "ended since it serves nothing", "ended in a crowd",
+  for (const char* what : {"gave up", "killed all", "let in", "settled", "saved by health",
+                           "refused", "rescued", "lost with its worker", "succeeded beside",
+                           "closed for good", "ended since it serves nothing", "ended in a crowd",
                            "ended since one came back", "killed, since it did not end"})
     EXPECT_TRUE(counts.contains(what)) << what;
 }

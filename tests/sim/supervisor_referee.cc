@@ -250,10 +250,23 @@ void SupervisorReferee::allowed(const SupervisorAction& action, const Supervisor
     require(ended_.erase(end->worker) == 1, "who left is told to end for a reason, and once");
   } else if (const auto* kill = std::get_if<action::Kill>(&action)) {
     require(killed_.erase(kill->worker) == 1, "who was told to end is killed when it is time");
+  } else if (std::holds_alternative<action::StopArrivals>(action)) {
+    require(!live_.empty() && terminates_ == 1 && is<event::Terminate>(event),
+            "nothing arrives any more when the end begins");
+    letting_in_ = true;
+    looks_at_ = now + std::min<Duration>(100ms, grace_ / 4);
+    lets_in_until_ = now + std::min<Duration>(2s, grace_ / 2);
+  } else if (std::holds_alternative<action::LookForArrivals>(action)) {
+    require(letting_in_ && now >= looks_at_ && now < lets_in_until_,
+            "it looks for arrivals while it lets them in");
+    looks_at_ = now + 10ms;
   } else if (std::holds_alternative<action::DisconnectAll>(action)) {
     require(!live_.empty(), "somebody is there to disconnect");
-    require(terminates_ == 1 && (is<event::Terminate>(event) || is<event::Forked>(event)),
-            "workers are asked to end as the drain begins, and as they come");
+    const bool let_in = letting_in_ && (is<event::NothingArrives>(event) ||
+                                        (is<event::TimePassed>(event) && now >= lets_in_until_));
+    require(terminates_ == 1 && (let_in || (is<event::Forked>(event) && !letting_in_)),
+            "workers are asked to end when what arrived is let in, and as they come");
+    letting_in_ = false;
   } else if (std::holds_alternative<action::KillAll>(action)) {
     const bool late = is<event::TimePassed>(event) && terminates_ == 1 && now >= drain_ends_;
     const bool again = is<event::Terminate>(event) && terminates_ == 2;
@@ -261,11 +274,13 @@ void SupervisorReferee::allowed(const SupervisorAction& action, const Supervisor
     require(late || again || straggler || gave_up_, "there is a reason to kill");
     require(straggler || anybody(), "there is somebody to kill");
     killing_ = true;
+    letting_in_ = false;
   } else if (std::holds_alternative<action::GiveUp>(action)) {
     require(running(), "only a cluster that runs gives up, and once");
     require(hopeless() && !any_placed() && !places_.empty(), "giving up is justified");
     gave_up_ = true;
   } else {
+    require(std::get<action::Finish>(action).gave_up == gave_up_, "the end says how it came");
     require(!anybody(), "the end waits for every worker, and for what they left");
     require(!running(), "the end has a reason");
     require(!finished_, "there is one end");
@@ -277,10 +292,15 @@ void SupervisorReferee::required(const SupervisorEvent& event, const Actions& ac
                                  TimePoint now) {
   if (!running()) require(finished_ == !anybody(), "the end comes with the last one's");
   if (is<event::Terminate>(event) && terminates_ == 1 && !gave_up_ && !live_.empty())
-    require(contains<action::DisconnectAll>(actions), "the first Terminate disconnects");
+    require(contains<action::StopArrivals>(actions), "the first Terminate stops what arrives");
+  // If there are any; what others left may live on.
+  const bool let_in =
+      is<event::NothingArrives>(event) || (is<event::TimePassed>(event) && now >= lets_in_until_);
+  if (live_.empty() && let_in) letting_in_ = false;
+  if (is<event::NothingArrives>(event)) require(!letting_in_, "then workers are asked to end");
   if (is<event::Terminate>(event) && terminates_ == 2 && !killing_)
     require(finished_, "the second Terminate kills");
-  if (is<event::Forked>(event) && terminates_ == 1 && !killing_)
+  if (is<event::Forked>(event) && terminates_ == 1 && !killing_ && !letting_in_)
     require(contains<action::DisconnectAll>(actions), "who comes during the drain is disconnected");
   if (is<event::TimePassed>(event) && terminates_ == 1 && now >= drain_ends_)
     require(killing_ || finished_, "the drain has a deadline");
@@ -324,8 +344,9 @@ void SupervisorReferee::wakes_up(const Supervisor& state, const SupervisorEvent&
   if (is<event::TimePassed>(event)) require(!at || *at > now, "a wake-up makes something happen");
   if (!running()) {
     const bool drains = !killing_ && !finished_;
-    require(at == (drains ? std::optional{drain_ends_} : std::nullopt),
-            "it wakes up for its deadline");
+    const TimePoint next = letting_in_ ? std::min(looks_at_, lets_in_until_) : drain_ends_;
+    require(at == (drains ? std::optional{next} : std::nullopt),
+            "it wakes up to look for arrivals, then for its deadline");
     return;
   }
   std::optional<TimePoint> due;

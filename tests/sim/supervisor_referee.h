@@ -82,6 +82,8 @@ class SupervisorReferee {
   bool killing_ = false;
   bool finished_ = false;
   TimePoint drain_ends_{};
+  bool letting_in_ = false;
+  TimePoint looks_at_{}, lets_in_until_{};
   Duration grace_{};
 };
 

@@ -1,0 +1,34 @@
+// What the user has chosen for the workers: how they start, and how connections come to them.
+//
+// Owned by the Primary; loop's executor only.
+#pragma once
+
+#include "base/loop.h"
+#include "cluster/listeners.h"
+#include "cohort/cluster.h"
+
+namespace cohort::cluster {
+
+class PrimarySettings {
+ public:
+  /// `may_fork`: a process that may not has nothing to say about its choices.
+  PrimarySettings(const Loop& loop, bool may_fork);
+
+  const Settings& settings() const { return settings_; }
+  const ChosenPolicy& policy() const { return policy_; }
+
+  /// Adds to the settings. The first time decides the policy: true then.
+  bool setup(const Settings& changes);
+  /// Too late once that is decided: a notice says so.
+  void choose(ChosenPolicy policy);
+
+ private:
+  const Loop loop_;
+  const bool may_fork_;
+  Settings settings_;
+  ChosenPolicy policy_;
+  bool chosen_ = false;  // not by the environment
+  bool decided_ = false;
+};
+
+}  // namespace cohort::cluster
