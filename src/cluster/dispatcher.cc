@@ -16,12 +16,16 @@ constexpr std::size_t kWantingMax = 512;
 void Dispatcher::join(int worker, unsigned credits) {
   credits = std::max(credits, 1u);
   if (Worker* found = find(worker))
-    found->credits = credits;  // it had retired
+    found->credits = credits;
   else
     workers_.push_back({worker, credits, {}});
 }
 
-std::vector<ConnectionId> Dispatcher::leave(int worker) {
+void Dispatcher::leave(int worker) {
+  if (Worker* found = find(worker)) found->credits = 0;
+}
+
+std::vector<ConnectionId> Dispatcher::lose(int worker) {
   const auto found = std::find_if(workers_.begin(), workers_.end(),
                                   [&](const Worker& w) { return w.id == worker; });
   if (found == workers_.end()) return {};
@@ -30,8 +34,9 @@ std::vector<ConnectionId> Dispatcher::leave(int worker) {
   return unanswered;
 }
 
-void Dispatcher::retire(int worker) {
-  if (Worker* found = find(worker)) found->credits = 0;
+bool Dispatcher::has(int worker) const {
+  const Worker* found = find(worker);
+  return found != nullptr && found->is_in();
 }
 
 bool Dispatcher::any_unanswered() const {
@@ -47,10 +52,9 @@ void Dispatcher::offer(ConnectionId connection, int wanted) {
   waiting_.insert(later, {connection, wanted});
 }
 
-// One that retired, or is gone, is not waited for.
+// One that left is not waited for.
 bool Dispatcher::waits_for(const Waiting& waiting) const {
-  const Worker* worker = waiting.wanted != 0 ? find(waiting.wanted) : nullptr;
-  return worker != nullptr && worker->credits > 0;
+  return waiting.wanted != 0 && has(waiting.wanted);
 }
 
 Dispatcher::Worker* Dispatcher::best(TimePoint now) {

@@ -1,4 +1,8 @@
-// Which worker gets which connection that is handed off, for one listener. Pure.
+// Which worker gets which connection that is handed off, for one port. Pure.
+//
+// A worker is in the dispatcher while it may be offered connections now: that is all that `has`
+// means. (Who uses the port the port knows.) Who left still answers what it was offered, and when
+// it comes back it is remembered how long it is to be left alone.
 //
 // A worker has *credits*: how many connections it may hold unanswered (1 for a Node peer, as in
 // Node). The free worker with the fewest unanswered ones is next, in turns. A worker that refused
@@ -24,12 +28,14 @@ class Dispatcher {
     ConnectionId connection;
   };
 
+  /// It may be offered connections from now on.
   void join(int worker, unsigned credits);
-  /// Returns the connections that it held unanswered, oldest first: the caller decides their fate.
-  std::vector<ConnectionId> leave(int worker);
-  /// It gets no more connections, but still answers those that it holds.
-  void retire(int worker);
-  bool has(int worker) const { return find(worker) != nullptr; }
+  /// It is offered no more, but still answers those that it holds. It may join again.
+  void leave(int worker);
+  /// It is dead. Returns the connections that it held unanswered, oldest first: the caller decides
+  /// their fate.
+  std::vector<ConnectionId> lose(int worker);
+  bool has(int worker) const;
   bool any_unanswered() const;
 
   /// A connection waits for a worker, for the first time or again. Ids grow in the order of
@@ -56,8 +62,10 @@ class Dispatcher {
 
  private:
   struct Worker {
+    bool is_in() const { return credits > 0; }
+
     int id;
-    unsigned credits;
+    unsigned credits;  // 0: it left
     std::vector<ConnectionId> unanswered;
     TimePoint full_until{};
     std::chrono::milliseconds full_for{0};

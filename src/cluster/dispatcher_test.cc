@@ -171,7 +171,7 @@ TEST(Dispatcher, TheRetryIsThatOfTheFirstWorkerThatMayBeTriedAgain) {
   dispatcher.refused(1, 1, kNow + 1ms);
   dispatcher.refused(2, 2, kNow);
   EXPECT_EQ(dispatcher.retry_at(kNow), kNow + 5ms);
-  dispatcher.leave(2);
+  dispatcher.lose(2);
   EXPECT_EQ(dispatcher.retry_at(kNow), kNow + 6ms);
 }
 
@@ -181,9 +181,9 @@ TEST(Dispatcher, LeavingGivesBackWhatWasUnansweredOldestFirst) {
   offer(dispatcher, {3, 4, 5});
   hand_off(dispatcher);
   dispatcher.accepted(1, 4);
-  EXPECT_EQ(dispatcher.leave(1), (Unanswered{3, 5}));
+  EXPECT_EQ(dispatcher.lose(1), (Unanswered{3, 5}));
   EXPECT_FALSE(dispatcher.has(1));
-  EXPECT_EQ(dispatcher.leave(1), Unanswered{});
+  EXPECT_EQ(dispatcher.lose(1), Unanswered{});
   EXPECT_FALSE(dispatcher.accepted(1, 5));
 }
 
@@ -200,7 +200,7 @@ TEST(Dispatcher, ARetiredWorkerGetsNothingMoreButStillAnswers) {
   dispatcher.join(1, 3);
   offer(dispatcher, {1, 2});
   hand_off(dispatcher);
-  dispatcher.retire(1);
+  dispatcher.leave(1);
   offer(dispatcher, {3});
   EXPECT_EQ(hand_off(dispatcher), "");
   EXPECT_EQ(dispatcher.room(kNow), 0U);
@@ -217,10 +217,10 @@ TEST(Dispatcher, ARetiredWorkerThatDiesGivesBackWhatItHeld) {
   dispatcher.join(1, 3);
   offer(dispatcher, {1, 2});
   hand_off(dispatcher);
-  dispatcher.retire(1);
-  EXPECT_EQ(dispatcher.leave(1), (Unanswered{1, 2}));
+  dispatcher.leave(1);
+  EXPECT_EQ(dispatcher.lose(1), (Unanswered{1, 2}));
   EXPECT_FALSE(dispatcher.any_unanswered());
-  dispatcher.retire(1);  // gone already
+  dispatcher.leave(1);  // gone already
   EXPECT_FALSE(dispatcher.has(1));
 }
 
@@ -229,7 +229,7 @@ TEST(Dispatcher, AWorkerThatClosedItsServerAndListensAgainGetsConnectionsAgain) 
   dispatcher.join(1, 2);
   offer(dispatcher, {1});
   hand_off(dispatcher);
-  dispatcher.retire(1);
+  dispatcher.leave(1);
   dispatcher.join(1, 2);
   offer(dispatcher, {2, 3});
   EXPECT_EQ(hand_off(dispatcher), "1:2") << "the unanswered one still counts";
@@ -285,7 +285,7 @@ TEST(Dispatcher, OneThatWantsAWorkerThatIsGoneGoesToAnother) {
   dispatcher.offer(1, 7);
   EXPECT_EQ(hand_off(dispatcher), "1:1");
   dispatcher.offer(2, 1);
-  dispatcher.retire(1);
+  dispatcher.leave(1);
   EXPECT_EQ(hand_off(dispatcher), "2:2");
 }
 

@@ -43,6 +43,7 @@ class SlotBook {
   };
 
   explicit SlotBook(Rules rules) : rules_{rules} {}
+  const Rules& rules() const { return rules_; }
   void set_weights(Weights weights) { weights_ = std::move(weights); }
 
   /// Where the worker is from now on: where one of its slot (Worker::slot) was, else at the first

@@ -295,7 +295,7 @@ bool ModelPrimary::uses_any(int worker) const {
 void ModelPrimary::retire(int worker, int number) {
   auto& listener = listeners_[static_cast<std::size_t>(number)];
   if (listener.users.erase(worker) == 0) return;
-  listener.dispatcher.retire(worker);
+  listener.dispatcher.leave(worker);
   connections_.retired(number, worker);
   if (listener.users.empty())
     (keeps_ports() ? listener.last_user = worker : listener.released = true);
@@ -315,7 +315,7 @@ void ModelPrimary::lose(int worker) {
   for (int number = 0; number < kListeners; ++number) {
     auto& listener = listeners_[static_cast<std::size_t>(number)];
     if (listener.users.erase(worker) > 0 && listener.users.empty()) listener.last_user = worker;
-    auto unanswered = listener.dispatcher.leave(worker);
+    auto unanswered = listener.dispatcher.lose(worker);
     connections_.left(number, worker, unanswered);
     std::reverse(unanswered.begin(), unanswered.end());  // the oldest is to be the first again
     for (const ConnectionId connection : unanswered) {

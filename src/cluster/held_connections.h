@@ -1,0 +1,54 @@
+// The connections that the primary holds for a port: accepted by it, or given back by a worker,
+// each waits for a worker, or was offered to one that has not answered. Our copies of their
+// descriptors are kept until a worker took them.
+//
+// Owned by a Port; loop's executor only. What goes to whom is the Dispatcher's: pure.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+
+#include "cluster/dispatcher.h"
+#include "cluster/port_users.h"
+#include "cohort/fd.h"
+
+namespace cohort::cluster {
+
+class HeldConnections {
+ public:
+  using TimePoint = Dispatcher::TimePoint;
+
+  /// A connection waits from now on, as Dispatcher::offer.
+  void hold(OwnFd connection, int wanted = 0);
+  /// Offers to the workers what may be offered to them now; `key` is the port's. Who is in the
+  /// dispatcher is a user.
+  void hand_off(const std::string& key, const PortUsers& users);
+  /// The worker took the first `accepted` of these, and refused the others: they wait again. False:
+  /// it refused none.
+  bool answer(int worker, std::span<const ConnectionId> connections, std::size_t accepted);
+  /// The worker is dead. What it had not answered and nobody has touched waits again, if `again`;
+  /// all else is closed.
+  void lose(int worker, bool again);
+
+  /// As Dispatcher's, now.
+  void join(int worker, unsigned credits) { dispatcher_.join(worker, credits); }
+  void leave(int worker) { dispatcher_.leave(worker); }
+  void has_room(int worker) { dispatcher_.has_room(worker); }
+  bool is_full(int worker) const { return dispatcher_.is_full(worker, now()); }
+  std::size_t room() const { return dispatcher_.room(now()); }
+  std::optional<TimePoint> retry_at() const { return dispatcher_.retry_at(now()); }
+  std::size_t waiting() const { return dispatcher_.waiting(); }
+  bool any_unanswered() const { return dispatcher_.any_unanswered(); }
+
+ private:
+  static TimePoint now() { return TimePoint::clock::now(); }
+
+  Dispatcher dispatcher_;
+  std::unordered_map<ConnectionId, OwnFd> connections_;
+  ConnectionId last_ = 0;
+};
+
+}  // namespace cohort::cluster

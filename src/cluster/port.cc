@@ -1,0 +1,121 @@
+#include "cluster/port.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/sys.h"
+#include "net/bind.h"
+#include "net/sockaddr.h"
+
+namespace cohort::cluster {
+namespace {
+
+bool is_any(const Address& address) {
+  return address.host().empty() || address.host() == "::" || address.host() == "0.0.0.0";
+}
+
+}  // namespace
+
+Address bound_to(int fd, const Address& asked) {
+  const auto local = net::local_address(fd);
+  if (!local) return asked;
+  if (is_any(*local) && asked.host().empty() && !asked.is_unix() && !asked.is_datagram())
+    return {"", local->port()};
+  return asked.is_datagram() ? Address::datagram(local->host(), local->port()) : *local;
+}
+
+Port::Port(const Loop& loop, Asked asked, net::SocketFile file)
+    : loop_{loop}, asked_{std::move(asked)}, file_{std::move(file)}, retry_{loop_.executor()} {}
+
+// Who uses it.
+
+Result<int> Port::join(HandoffPeer& worker, bool only_accepts) {
+  if (const auto entered = enter(worker, only_accepts); !entered) return entered.error();
+  users_.join(worker.id(), {&worker, only_accepts});
+  return socket_of(worker.id());
+}
+
+void Port::close(int worker, bool for_good) {
+  if (!users_.close(worker, for_good)) return;
+  held_.leave(worker);
+  pump();
+}
+
+void Port::retire(int worker, bool for_good) {
+  const bool may_accept = users_.contains(worker) && socket_of(worker) != -1;
+  if (users_.retire(worker, for_good, may_accept)) held_.leave(worker);
+}
+
+void Port::lose(int worker) {
+  users_.lose(worker);
+  held_.lose(worker, !users_.none_takes());
+  pump();
+}
+
+bool Port::is_in_the_way_of(const Address& wanted) const {
+  const Address& address = asked_.address;
+  if (wanted.is_unix() || address.is_unix())
+    return wanted.is_unix() && address.is_unix() && address.path() == wanted.path();
+  const Address has = bound_to(sockets().front(), address);
+  return has.port() == wanted.port() && has.is_datagram() == wanted.is_datagram() &&
+         (is_any(has) || is_any(wanted) || has.host() == wanted.host());
+}
+
+// What is held.
+
+void Port::pump() {
+  held_.hand_off(asked_.key, users_);
+  const bool room = held_.room() > 0;
+  await_arrivals(room);
+  if (room && held_.waiting() == 0) return;
+  if (const auto time = held_.retry_at()) pump_at(*time);
+}
+
+void Port::pump_at(HeldConnections::TimePoint time) {
+  retry_.expires_at(time);
+  retry_.async_wait(callbacks_.wrap([this](boost::system::error_code error) {
+    if (!error) pump();
+  }));
+}
+
+void Port::answer(int worker, std::span<const ConnectionId> connections, std::size_t accepted) {
+  held_.answer(worker, connections, accepted);
+  pump();
+}
+
+void Port::has_room(int worker) {
+  held_.has_room(worker);
+  pump();
+}
+
+void Port::take_back(OwnFd connection) {
+  if (users_.none_takes()) return;  // nobody can serve it any more
+  held_.hold(std::move(connection));
+  pump();
+}
+
+// The end of the service.
+
+bool Port::stop_arrivals() {
+  if (asked_.given || asked_.address.is_datagram()) return false;
+  arrivals_stopped_ = true;
+  if (asked_.address.is_unix())
+    file_.remove();
+  else
+    for (const int socket : sockets()) net::stop_arrivals(socket);
+  return true;
+}
+
+bool Port::any_waiting() const {
+  return arrivals_stopped_ && !users_.empty() && (held_.waiting() > 0 || any_arrived());
+}
+
+bool Port::any_arrived() const {
+  const std::vector<int> all = sockets();
+  return std::any_of(all.begin(), all.end(),
+                     [](int socket) { return (sys::poll(socket, POLLIN, 0) & POLLIN) != 0; });
+}
+
+}  // namespace cohort::cluster
