@@ -31,12 +31,12 @@ std::size_t SlotBook::fill(std::size_t number, int worker, TimePoint now, bool o
   slot->only_accepts = only_accepts;
   slot->came = now;
   slot->starts_slowly = others_are_warm && rules_.rescue_after;  // else nobody observes
-  slot->moved_for = {};
+  slot->trial.moved_for = {};
   slot->stuck = false;
   slot->doubted.reset();
   slot->trusted_for = {};
-  slot->taken.reset();
-  slot->waiting = 0;  // what is there waits for this worker from now on
+  slot->seen.taken.reset();
+  slot->seen.waiting = 0;  // what is there waits for this worker from now on
   return static_cast<std::size_t>(slot - slots_.begin());
 }
 
@@ -81,7 +81,7 @@ void SlotBook::turns(int worker) {
   if (Slot* const slot = find(worker)) {
     slot->stuck = false;
     slot->doubted.reset();
-    slot->waiting = 0;
+    slot->seen.waiting = 0;
   }
 }
 
@@ -95,19 +95,19 @@ SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const Queue> queue
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
     const auto [waiting, taken] = queues[i];
-    const bool again = slot.stuck && now >= slot.tried_again;
-    if (again) slot.tried = now;
-    const bool shrank = waiting < slot.waiting;  // its worker took some, or others did
-    const bool took = taken ? taken != std::exchange(slot.taken, taken) : shrank;
-    if (again || waiting == 0 || took || slot.waiting == 0) {
-      slot.since = now;
+    const bool again = slot.stuck && now >= slot.trial.again_at;
+    if (again) slot.trial.at = now;
+    const bool shrank = waiting < slot.seen.waiting;  // its worker took some, or others did
+    const bool took = taken ? taken != std::exchange(slot.seen.taken, taken) : shrank;
+    if (again || waiting == 0 || took || slot.seen.waiting == 0) {
+      slot.seen.since = now;
       slot.doubted.reset();
     }
     if (took || waiting == 0) slot.trusted_for = {};
     if (again || (took && (taken || only_workers_take))) slot.stuck = false;
-    slot.waiting = waiting;
+    slot.seen.waiting = waiting;
     const bool is_free =
-        slot.serves() && slot.waiting == 0 && weight(i) > 0 && !is_full(*slot.worker);
+        slot.serves() && slot.seen.waiting == 0 && weight(i) > 0 && !is_full(*slot.worker);
     if (took || shrank || is_free) findings.any_moves = true;
     if (is_free && !slot.stuck) findings.targets.push_back(*slot.worker);
   }
@@ -116,30 +116,30 @@ SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const Queue> queue
   if (findings.targets.empty()) return findings;
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
-    if (slot.waiting == 0) continue;
-    if (!rules_.steer_around && now - slot.since < *rules_.rescue_after) continue;
+    if (slot.seen.waiting == 0) continue;
+    if (!rules_.steer_around && now - slot.seen.since < *rules_.rescue_after) continue;
     if (slot.serves() && !slot.stuck) {
       const bool asked = slot.doubted && *slot.doubted < now;
-      if (any_empty ? now - slot.since < *rules_.rescue_after
-                    : !asked || now - slot.since < 2 * *rules_.rescue_after)
+      if (any_empty ? now - slot.seen.since < *rules_.rescue_after
+                    : !asked || now - slot.seen.since < 2 * *rules_.rescue_after)
         continue;
       slot.stuck = true;
-      slot.tried_again = now + kStuckFor;
+      slot.trial.again_at = now + kStuckFor;
       if (!asked) findings.probe.push_back(*slot.worker);
     }
     findings.rescue.push_back(i);
-    findings.connections += slot.waiting;
+    findings.connections += slot.seen.waiting;
   }
   return findings;
 }
 
 void SlotBook::moved(std::size_t at, TimePoint now) {
   Slot& slot = slots_[at];
-  const bool again = now - slot.tried < 2 * slot.moved_for;
-  const auto longer = again ? 2 * slot.moved_for : kStuckForIfMoved * *rules_.rescue_after;
-  slot.moved_for = std::min<std::chrono::milliseconds>(longer, kStuckFor);
-  slot.waiting = 0;
-  slot.tried_again = now + slot.moved_for;
+  const bool again = now - slot.trial.at < 2 * slot.trial.moved_for;
+  const auto longer = again ? 2 * slot.trial.moved_for : kStuckForIfMoved * *rules_.rescue_after;
+  slot.trial.moved_for = std::min<std::chrono::milliseconds>(longer, kStuckFor);
+  slot.seen.waiting = 0;
+  slot.trial.again_at = now + slot.trial.moved_for;
 }
 
 bool SlotBook::may_be_moved(std::size_t at) const {
@@ -164,7 +164,7 @@ std::vector<int> SlotBook::doubt(TimePoint now, const std::function<bool(int)>& 
   for (Slot& slot : slots_) {
     if (!slot.serves() || slot.stuck || slot.doubted) continue;
     const auto trusted_for = std::max(slot.trusted_for, *rules_.rescue_after);
-    if (now - slot.since < trusted_for) {
+    if (now - slot.seen.since < trusted_for) {
       if (!is_full(*slot.worker)) others.push_back(*slot.worker);
     } else {
       slot.doubted = now;

@@ -99,6 +99,18 @@ class SlotBook {
   net::Shares shares(TimePoint now) const;
 
  private:
+  // What was seen of a slot's queue.
+  struct Seen {
+    unsigned waiting = 0;
+    std::optional<std::uint64_t> taken;
+    TimePoint since{};  // when one was last seen to be taken, or the queue was empty
+  };
+  // Of a slot that is stuck.
+  struct Trial {
+    TimePoint again_at{};  // when it will be tried again
+    TimePoint at{};        // when it was
+    std::chrono::milliseconds moved_for{0};
+  };
   struct Slot {
     bool serves() const { return worker && !retired; }
 
@@ -111,12 +123,8 @@ class SlotBook {
     bool stuck = false;
     std::optional<TimePoint> doubted;  // since when
     std::chrono::milliseconds trusted_for{0};
-    unsigned waiting = 0;
-    std::optional<std::uint64_t> taken;
-    TimePoint since{};        // when one was last seen to be taken, or the queue was empty
-    TimePoint tried_again{};  // if stuck: when it will be
-    TimePoint tried{};        // when it was
-    std::chrono::milliseconds moved_for{0};
+    Seen seen{};
+    Trial trial{};
     TimePoint came{};  // its worker
     bool starts_slowly = false;
   };
