@@ -17,6 +17,10 @@
 
 namespace cohort::cluster {
 
+/// A connection that is moved from worker to worker is handed off alone: who turns out to be
+/// blocked has but one.
+constexpr unsigned kMovedCredits = 1;
+
 class HeldConnections {
  public:
   using TimePoint = Dispatcher::TimePoint;

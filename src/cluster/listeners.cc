@@ -185,10 +185,10 @@ void Listeners::has_room(int worker, const std::string& key) {
 }
 
 bool Listeners::publishes(int worker, const std::string& key,
-                          std::shared_ptr<const net::Load> load) {
+                          const std::shared_ptr<const net::Load>& load) {
   Port* const port = find(key);
   if (port == nullptr || !port->users().contains(worker)) return false;
-  port->publishes(worker, std::move(load));
+  port->publishes(worker, load);
   return true;
 }
 

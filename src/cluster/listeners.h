@@ -54,7 +54,7 @@ class Listeners {
   /// The worker, which was probed, answered.
   void turns(int worker);
   /// What the worker has under way on the port is to be seen there. False: it does not use it.
-  bool publishes(int worker, const std::string& key, std::shared_ptr<const net::Load> load);
+  bool publishes(int worker, const std::string& key, const std::shared_ptr<const net::Load>& load);
   /// Whether connections wait that the worker would accept, other than from the primary.
   bool any_waiting(int worker) const;
   /// The service ends: as net::stop_arrivals for every port that ends with it, and no port is

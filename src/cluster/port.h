@@ -82,7 +82,7 @@ class Port {
 
   /// What only workers with queues of their own have: as Listeners'.
   virtual void turns(int /*worker*/) {}
-  virtual void publishes(int /*worker*/, std::shared_ptr<const net::Load> /*load*/) {}
+  virtual void publishes(int /*worker*/, const std::shared_ptr<const net::Load>& /*load*/) {}
   virtual void set_weights(const SlotBook::Weights& /*weights*/) {}
   virtual bool any_waiting(int /*worker*/) const { return false; }
 

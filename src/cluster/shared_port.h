@@ -10,10 +10,6 @@
 
 namespace cohort::cluster {
 
-/// A connection that is moved from worker to worker is handed off alone: who turns out to be
-/// blocked has but one.
-constexpr unsigned kMovedCredits = 1;
-
 class SharedPort final : public Port {
  public:
   SharedPort(const Loop& loop, Asked asked, OwnFd socket, net::SocketFile file);

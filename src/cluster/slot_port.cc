@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/sys.h"
-#include "cluster/shared_port.h"
 
 namespace cohort::cluster {
 namespace {
@@ -117,8 +116,8 @@ void SlotPort::set_weights(const SlotBook::Weights& weights) {
   if (book_.size() > 0) workers_changed();
 }
 
-void SlotPort::publishes(int worker, std::shared_ptr<const net::Load> load) {
-  if (const auto slot = book_.slot_of(worker)) steering_.publishes(*slot, std::move(load));
+void SlotPort::publishes(int worker, const std::shared_ptr<const net::Load>& load) {
+  if (const auto slot = book_.slot_of(worker)) steering_.publishes(*slot, load);
 }
 
 // What waits.

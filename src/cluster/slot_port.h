@@ -46,7 +46,7 @@ class SlotPort final : public Port {
   void answer(int worker, std::span<const ConnectionId> connections, std::size_t accepted) override;
   void take_back(OwnFd connection) override;
   void turns(int worker) override;
-  void publishes(int worker, std::shared_ptr<const net::Load> load) override;
+  void publishes(int worker, const std::shared_ptr<const net::Load>& load) override;
   void set_weights(const SlotBook::Weights& weights) override;
   bool any_waiting(int worker) const override;
 
