@@ -1,18 +1,11 @@
 #include "http/connection.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <sys/socket.h>
-
-#include <boost/asio/error.hpp>
-#include <cerrno>
 #include <exception>
+#include <utility>
 
 #include "base/notices.h"
-#include "base/sys.h"
+#include "http/remarks.h"
 #include "http/text.h"
-#include "net/sockaddr.h"
 
 namespace cohort::http {
 namespace {
@@ -21,27 +14,24 @@ namespace {
 constexpr std::size_t kReadAheadMax = 64 * 1024;
 // What a client may still send after the last answer before it is cut off.
 constexpr std::size_t kDiscardMax = 8 * 1024 * 1024;
-// Larger buffers are not kept by an idle connection.
-constexpr std::size_t kKeptCapacity = 16 * 1024;
 
 }  // namespace
 
-Connection::Connection(std::shared_ptr<ServerCore> server, OwnFd fd)
-    : server_{std::move(server)},
-      fd_{std::move(fd)},
-      descriptor_{server_->loop().executor()},
-      number_{fd_.get()},
-      parser_{server_->parser_limits()},
-      since_{server_->now()} {
-  set_busy(true);  // it brings its first request
-  server_->join(*this);
+using Outcome = Transport::Outcome;
+using Phase = Conversation::Phase;
+using Input = Conversation::Input;
+
+Connection::Connection(std::shared_ptr<Service> service, OwnFd fd)
+    : service_{std::move(service)},
+      transport_{service_->loop().executor(), std::move(fd), service_->settings().no_delay},
+      parser_{service_->settings().parser_limits},
+      since_{service_->now()} {
+  service_->join(*this);
 }
 
 Connection::~Connection() {
   // Still open: the loop is gone, and nobody can be told.
-  if (number_ < 0) return;
-  detach();
-  server_->leave(*this);
+  if (!conversation_.closed()) service_->leave(*this);
 }
 
 void Connection::start(std::string_view head) {
@@ -50,68 +40,36 @@ void Connection::start(std::string_view head) {
   settle();
 }
 
-void Connection::set_busy(bool busy) {
-  if (std::exchange(busy_, busy) != busy) server_->count_in_flight(busy ? 1 : -1);
-}
-
-void Connection::attach() {
-  // Later answers must not wait for the acknowledgement of earlier ones. Most listeners pass it on
-  // to their connections; a Node primary's do not. Fails on Unix sockets, which need none.
-  if (server_->no_delay()) sys::set_int_option(number_, IPPROTO_TCP, TCP_NODELAY, 1);
-  boost::system::error_code error;
-  descriptor_.assign(number_, error);
-  if (error)
-    close();
-  else
-    static_cast<void>(fd_.release());
-}
-
 bool Connection::may_read() const {
-  return !input_ended_ && output_.empty() && input_.size() < kReadAheadMax;
+  return conversation_.input() != Input::Ended && output_.empty() && input_.size() < kReadAheadMax;
 }
 
-// Leaves at least one wait pending: it owns the connection.
-void Connection::arm() {
-  if (fd_) attach();
-  if (number_ < 0) return;
-  set_busy(answering_ || !output_.empty() || !input_.empty() || parser_.inside_request());
-  if (!output_.empty() && !writing_) wait(Wait::wait_write, writing_, &Connection::settle);
-  if (may_read()) {
-    if (!reading_) wait(Wait::wait_read, reading_, &Connection::readable);
-  } else if (!writing_ && !reading_ && !watching_) {
-    wait(Wait::wait_error, watching_, &Connection::failed);
-  }
-}
-
-void Connection::wait(Wait type, bool& pending, void (Connection::*ready)()) {
-  pending = true;
-  descriptor_.async_wait(
-      type, [self = shared_from_this(), &pending, ready](boost::system::error_code error) {
-        pending = false;
-        if (!error) (self.get()->*ready)();
-      });
-}
-
-void Connection::readable() {
+void Connection::can_receive() {
   if (may_read()) receive();
   settle();
 }
 
-// One non-blocking read, and all that follows from it. False: there was nothing to read.
+// One read, and all that follows from it. False: there was nothing to read.
 bool Connection::receive() {
-  const std::span<char> buffer = server_->read_buffer();
-  const ssize_t size = sys::recv(number_, buffer.data(), buffer.size(), MSG_DONTWAIT);
-  if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return false;
-  if (size < 0)
-    close();
-  else if (size == 0) {
-    half_closed_ = input_ended_ = true;
-    since_ = server_->now();
-  } else if (lingering_)
-    discard(static_cast<std::size_t>(size));
-  else {
-    set_busy(true);
-    take({buffer.data(), static_cast<std::size_t>(size)});
+  const std::span<char> buffer = service_->read_buffer();
+  const auto [outcome, size] = transport_.receive(buffer);
+  switch (outcome) {
+    case Outcome::NotNow:
+      return false;
+    case Outcome::Failed:
+      close();
+      break;
+    case Outcome::Ended:
+      conversation_.input_ended();
+      restart_clock();
+      break;
+    case Outcome::Moved:
+      if (conversation_.lingering()) {
+        discard(size);
+      } else {
+        service_->set_busy(seat, true);
+        take({buffer.data(), size});
+      }
   }
   return true;
 }
@@ -123,258 +81,247 @@ void Connection::discard(std::size_t size) {
 
 // Serves what can be served, and keeps the rest.
 void Connection::take(std::string_view fresh) {
-  if (last_) return;  // nothing will be served any more
-  if (input_.empty() && !answering_) {
+  if (conversation_.past_requests()) return;
+  if (!conversation_.takes_requests()) {
+    input_.append(fresh);
+    return;
+  }
+  if (input_.empty()) {
     input_.assign(serve(fresh));
     return;
   }
   input_.append(fresh);
-  if (answering_) {
-    blocked_ = true;
-    return;
-  }
   const std::size_t rest = serve(input_).size();
   input_.erase(0, input_.size() - rest);
   if (input_.empty() && input_.capacity() > kKeptCapacity) input_ = {};
 }
 
-// Returns what it did not use: a part of a request, or (blocked_) requests that have to wait.
+// Returns what it did not use: a part of a request, or requests that have to wait.
 std::string_view Connection::serve(std::string_view bytes) {
-  blocked_ = false;
-  while (!bytes.empty() && !last_ && number_ >= 0) {
-    if (output_.size() >= kHighWater) flush();
-    // Behind an answer that is being made, or that a slow reader does not take.
-    blocked_ = answering_ || output_.size() >= kHighWater;
-    if (blocked_) break;
+  conversation_.serve();
+  while (!bytes.empty() && conversation_.phase() == Phase::Serving) {
+    if (output_.size() >= kHighWater) {
+      flush();
+      if (output_.size() >= kHighWater) conversation_.hold_up();  // its reader is slow
+      if (conversation_.phase() != Phase::Serving) break;
+    }
     const bool fresh = !parser_.inside_request();
     if (fresh) parser_.reset();
     bytes.remove_prefix(parser_.put(bytes));
     if (parser_.state() == RequestParser::State::Complete) {
-      polite_ = !parser_.head().keep_alive && bytes.empty();
       dispatch();
     } else if (parser_.state() == RequestParser::State::Failed) {
       refuse(parser_.error_status());
     } else {
-      if (fresh && parser_.inside_request()) since_ = server_->now();
-      if (parser_.take_expect_continue()) output_ += "HTTP/1.1 100 Continue\r\n\r\n";
+      if (fresh && parser_.inside_request()) restart_clock();
+      if (parser_.take_expect_continue()) output_.bytes() += "HTTP/1.1 100 Continue\r\n\r\n";
       break;
     }
   }
+  conversation_.served();
   return bytes;
 }
 
 void Connection::dispatch() {
-  const RequestHead& head = parser_.head();
-  reply_.begin({.head_request = head.method == "HEAD",
-                .http_1_0 = head.http_1_0,
-                .keep_alive = head.keep_alive});
-  answering_ = true;
-  ++serial_;
-  ++server_->counters().requests;
+  begin_reply();
+  conversation_.give_to_handler();
+  ++service_->counters().requests;
   const Request request{*this};
-  Response response{weak_from_this(), server_->shared_loop(), serial_};
-  dispatching_ = true;
+  Response response{weak_from_this(), service_->shared_loop(), conversation_.serial()};
   try {
-    server_->handler()(request, response);
+    service_->handler()(request, response);
   } catch (const std::exception& error) {
     handler_failed(error.what());
   } catch (...) {
     handler_failed("an exception that is no std::exception");
   }
-  dispatching_ = false;
+  conversation_.handler_returned();
+}
+
+void Connection::begin_reply() {
+  const RequestHead& head = parser_.head();
+  reply_.begin({.head_request = head.method == "HEAD",
+                .http_1_0 = head.http_1_0,
+                .keep_alive = head.keep_alive});
 }
 
 // The boundary between a handler's exception and the service, which goes on.
 void Connection::handler_failed(const char* what) {
-  ++server_->counters().handler_failures;
-  const RequestHead& head = parser_.head();
-  const std::string method{head.method}, url{head.url};
-  say(server_->loop(), {"handler_failed",
-                        method + ' ' + url + ": handler failed: " + what,
-                        {{"method", method}, {"url", url}, {"what", std::string{what}}}});
-  if (!answering_) return;  // after its end()
+  ++service_->counters().handler_failures;
+  say(service_->loop(), handler_failed_remark(parser_.head(), what));
+  if (!conversation_.answering()) return;  // after its end()
   if (reply_.head_written()) {
     cut();
     return;
   }
-  reply_.begin({.head_request = head.method == "HEAD",
-                .http_1_0 = head.http_1_0,
-                .keep_alive = head.keep_alive});
+  begin_reply();
   reply_.set_status(500);
   end("Internal Server Error\n");
 }
 
 // The server's own answer to what is no request, or not a whole one; the last on this connection.
 void Connection::refuse(int status) {
-  ++server_->counters().refused;
+  ++service_->counters().refused;
   reply_.begin({.keep_alive = false});
   reply_.set_status(status);
   static_cast<void>(reply_.set_header("Content-Type", "text/plain"));
-  reply_.end(std::string{reason_phrase(status)} + '\n', server_->reply_common(), output_);
-  last_ = true;
-  polite_ = false;
+  reply_.end(std::string{reason_phrase(status)} + '\n', service_->reply_common(), output_.bytes());
+  conversation_.refuse_more();
 }
 
 // An answer whose status none can have is the program's mistake, and must not pass for another one.
 void Connection::set_status(int status) {
   if (reply_.set_status(status) || reply_.head_fixed()) return;
-  Remark remark{"status_invalid",
-                "status_code(" + std::to_string(status) +
-                    "): the status of an answer is a number of 200 to 999; answered 500",
-                {{"status", std::int64_t{status}}}};
   // Later its bytes are those of another request.
-  if (dispatching_) {
-    const std::string method{parser_.head().method}, url{parser_.head().url};
-    remark.text.insert(0, method + ' ' + url + ": ");
-    remark.fields.emplace_back("method", method);
-    remark.fields.emplace_back("url", url);
-  }
-  say(server_->loop(), std::move(remark));
+  say(service_->loop(),
+      status_invalid_remark(status, conversation_.in_handler() ? &parser_.head() : nullptr));
 }
 
 bool Connection::write(std::string_view chunk) {
-  if (output_.empty()) since_ = server_->now();
-  reply_.write(chunk, server_->reply_common(), output_);
-  if (!dispatching_ || output_.size() > kHighWater) flush();
-  if (!dispatching_) arm();
-  if (number_ < 0) return false;
-  wants_drain_ = output_.size() - sent_ > kHighWater;
-  return !wants_drain_;
+  if (output_.empty()) restart_clock();
+  reply_.write(chunk, service_->reply_common(), output_.bytes());
+  const bool later = !conversation_.in_handler();
+  if (later || output_.size() > kHighWater) flush();
+  if (later) arm();
+  if (conversation_.closed()) return false;
+  const bool stop = output_.unsent().size() > kHighWater;
+  on_drain_.told_to_stop(stop);
+  return !stop;
 }
 
 void Connection::end(std::string_view data) {
-  reply_.end(data, server_->reply_common(), output_);
+  reply_.end(data, service_->reply_common(), output_.bytes());
   answered();
 }
 
 void Connection::write_continue() {
-  reply_.write_continue(output_);
-  if (dispatching_) return;
+  reply_.write_continue(output_.bytes());
+  if (conversation_.in_handler()) return;
   flush();
   arm();
 }
 
 void Connection::answered() {
-  answering_ = false;
-  last_ = !reply_.keeps_connection();
-  since_ = server_->now();
-  wants_drain_ = false;
+  const bool later = !conversation_.in_handler();
+  conversation_.answered(reply_.keeps_connection(), !input_.empty());
+  restart_clock();
+  on_drain_.told_to_stop(false);
   const auto closed = std::exchange(on_close_, {});
-  if (!dispatching_) {
-    // The next request's handler must not run inside of this call.
-    if (blocked_ && !last_ && !resuming_) {
-      resuming_ = true;
-      server_->loop().post([self = shared_from_this()] { self->resume(); });
-    }
+  if (later) {
+    if (conversation_.phase() == Phase::Resuming)
+      service_->loop().post([self = shared_from_this()] {
+        self->conversation_.resume();
+        self->settle();
+      });
     settle();
   }
   for (const auto& callback : closed) callback();
 }
 
-void Connection::resume() {
-  resuming_ = false;
-  settle();
-}
-
 void Connection::flush() {
-  if (number_ < 0) return;
+  if (conversation_.closed()) return;
   if (!output_.empty()) {
-    const ssize_t size = sys::send(number_, output_.data() + sent_, output_.size() - sent_);
-    if (size < 0) {
-      if (errno != EAGAIN && errno != EWOULDBLOCK) close();
+    const auto [outcome, size] = transport_.send(output_.unsent());
+    if (outcome != Outcome::Moved) {
+      if (outcome != Outcome::NotNow) close();
       return;
     }
-    if (size > 0) since_ = server_->now();
-    sent_ += static_cast<std::size_t>(size);
-    if (sent_ < output_.size()) return;
-    sent_ = 0;
-    if (output_.capacity() > kKeptCapacity)
-      output_ = {};
-    else
-      output_.clear();
+    if (size > 0) restart_clock();
+    output_.sent(size);
+    if (!output_.empty()) return;
   }
   if (!on_drain_.empty()) drained();
 }
 
-// Nothing waits any more. Who waits for a later write of the current answer goes on waiting.
+// Nothing waits any more.
 void Connection::drained() {
-  const bool current = std::exchange(wants_drain_, false) || !answering_;
-  std::vector<WaitsForDrain> waiting;
-  for (WaitsForDrain& one : std::exchange(on_drain_, {}))
-    (current || one.serial != serial_ ? waiting : on_drain_).push_back(std::move(one));
-  for (const WaitsForDrain& one : waiting) one.callback();
+  for (const auto& callback : on_drain_.take(conversation_.serial(), conversation_.answering()))
+    callback();
 }
 
 void Connection::on_drain(std::uint64_t serial, std::function<void()> callback) {
-  if (number_ < 0 || serial > serial_) return;
-  on_drain_.push_back({serial, std::move(callback)});
+  if (conversation_.closed() || serial > conversation_.serial()) return;
+  on_drain_.add(serial, std::move(callback));
   if (answering(serial) || !output_.empty()) return;
   // Late, and nothing waits: in a turn of its own.
-  server_->loop().post([self = shared_from_this()] { self->settle(); });
+  service_->loop().post([self = shared_from_this()] { self->settle(); });
 }
 
-// The end of every turn: sends, then ends the connection or waits for what comes next.
+// The end of every turn: sends, does what follows from that, and waits for what comes next.
 void Connection::settle() {
-  flush();
-  while (blocked_ && !answering_ && !resuming_ && !last_ && output_.empty() && number_ >= 0) {
-    take({});
+  const bool half_close_is_gone = service_->settings().ticks.half_close == 0;
+  while (true) {
     flush();
-  }
-  if (number_ < 0) return;
-  if (output_.empty() && answering_ && half_closed_ && server_->ticks().half_close == 0) {
-    cut();
-    return;
-  }
-  if (output_.empty() && !answering_ && !resuming_) {
-    if (lingering_) {
-      if (input_ended_) close();
-    } else if (last_) {
-      finish_sending();
-    } else if (input_ended_) {
-      end_of_input();
-    }
+    const Next next = conversation_.next(!output_.empty(), half_close_is_gone);
+    if (next == Next::Wait) break;
+    carry_out(next);
   }
   arm();
 }
 
-// The client ended its side, and every whole request of it is answered.
-void Connection::end_of_input() {
-  if (!parser_.inside_request() && input_.empty()) {
-    close();
-    return;
+void Connection::carry_out(Next next) {
+  switch (next) {
+    case Next::Wait:
+      return;
+    case Next::Serve:
+      return take({});
+    case Next::EndOfInput:
+      return end_of_input();
+    case Next::EndOurSide:
+      return end_our_side();
+    case Next::Close:
+      return close();
+    case Next::Cut:
+      return cut();
   }
-  refuse(400);
-  flush();
-  if (number_ >= 0 && output_.empty()) finish_sending();
 }
 
-// Ends our side. Closing at once would reset the connection if the client has sent more, and a
-// reset can take the answer away from it.
-void Connection::finish_sending() {
-  if (input_ended_ || (polite_ && input_.empty())) {
+// Leaves at least one wait pending: it owns the connection.
+void Connection::arm() {
+  if (conversation_.closed()) return;
+  if (!transport_.enter_loop()) return close();
+  service_->set_busy(seat, conversation_.answering() || !output_.empty() || !input_.empty() ||
+                               parser_.inside_request());
+  if (!output_.empty()) transport_.wait_to_send(shared_from_this());
+  if (may_read())
+    transport_.wait_to_receive(shared_from_this());
+  else
+    transport_.wait_for_failure(shared_from_this());
+}
+
+// The client ended its side, and every whole request of it is answered.
+void Connection::end_of_input() {
+  if (parser_.inside_request() || !input_.empty())
+    refuse(400);
+  else
+    close();
+}
+
+// Closing at once would reset the connection if the client has sent more, and a reset can take the
+// answer away from it. A client that asked for the end will send nothing more.
+void Connection::end_our_side() {
+  if (parser_.state() == RequestParser::State::Complete && !parser_.head().keep_alive &&
+      input_.empty()) {
     close();
     return;
   }
-  sys::shutdown(number_, SHUT_WR);
-  lingering_ = true;
-  since_ = server_->now();
+  transport_.end_sending();
+  conversation_.end_our_side();
+  restart_clock();
   input_ = {};
 }
 
 void Connection::close() {
-  if (number_ < 0) return;
-  // The primary may still hold a copy of the descriptor; only shutdown() ends the connection then.
-  sys::shutdown(number_, SHUT_RDWR);
-  detach();
+  if (conversation_.closed()) return;
+  transport_.close();
   released();
 }
 
-// Unfinished, and the client has to see that: a reset. Dissolving the association sends one though
-// the primary may still hold a copy of the descriptor (SO_LINGER would wait for the last copy).
+// Unfinished, and the client has to see that.
 void Connection::cut() {
-  const sockaddr nobody{.sa_family = AF_UNSPEC, .sa_data = {}};
-  sys::connect(number_, &nobody, sizeof nobody);
-  close();
+  if (conversation_.closed()) return;
+  transport_.cut();
+  released();
 }
 
 void Connection::abandon() {
@@ -383,68 +330,55 @@ void Connection::abandon() {
   close();
 }
 
-// Out of Asio before it is closed: see OwnFd's users in the architecture.
-OwnFd Connection::detach() {
-  number_ = -1;
-  if (fd_) return std::move(fd_);
-  return OwnFd{descriptor_.release()};
-}
-
 void Connection::released() {
-  server_->leave(*this);
-  server_->check_ended();
+  const bool awaited = conversation_.close();
+  service_->leave(*this);
+  service_->owner().connection_ended();
   on_drain_.clear();
-  if (!std::exchange(answering_, false)) return;
+  if (!awaited) return;
   for (const auto& callback : std::exchange(on_close_, {})) callback();
 }
 
 // An idle connection goes to whoever serves the address from now on, or else has the whole quiet
 // window from here on.
 void Connection::drain() {
-  if (answering_ || !output_.empty() || parser_.inside_request() || lingering_) return;
-  since_ = server_->now();
-  if (!input_.empty() || last_ || input_ended_ || !server_->takes_back()) return;
+  if (conversation_.phase() != Phase::Reading || !output_.empty() || parser_.inside_request())
+    return;
+  restart_clock();
+  if (!input_.empty() || conversation_.input() == Input::Ended || !service_->owner().takes_back())
+    return;
   const auto self = shared_from_this();
-  server_->give_back(detach());
+  service_->owner().give_back(transport_.release());
   released();
-}
-
-// How many ticks after `since_` the connection has to be done with what it does.
-std::uint32_t Connection::patience() const {
-  const Ticks& ticks = server_->ticks();
-  if (lingering_) return ticks.linger;
-  if (!output_.empty()) return ticks.send;
-  // How long it takes is the handler's business, as long as somebody may be there to get it.
-  if (answering_) return half_closed_ ? ticks.half_close : Ticks::kNever;
-  if (parser_.inside_request()) {
-    return parser_.header_done() ? ticks.request : std::min(ticks.headers, ticks.request);
-  }
-  if (server_->ending()) return ticks.drain_quiet;
-  return serial_ == 0 ? ticks.headers : ticks.keep_alive;
 }
 
 // Behind more pipelined requests than are read ahead, reading does not show it.
 void Connection::note_half_close() {
-  if (half_closed_ || !answering_ || input_.size() < kReadAheadMax) return;
-  if (sys::poll(number_, POLLRDHUP, 0) <= 0) return;
-  half_closed_ = true;
-  since_ = server_->now();
+  if (conversation_.input() != Input::Open || !conversation_.answering() ||
+      input_.size() < kReadAheadMax || !transport_.peer_ended())
+    return;
+  conversation_.half_closed();
+  restart_clock();
 }
 
 void Connection::check_timeouts() {
   note_half_close();
-  const std::uint32_t ticks = patience();
-  if (ticks == Ticks::kNever || server_->now() - since_ < ticks) return;
+  const std::uint32_t ticks = conversation_.patience(service_->settings().ticks,
+                                                     {.sending = !output_.empty(),
+                                                      .inside_request = parser_.inside_request(),
+                                                      .header_done = parser_.header_done(),
+                                                      .ending = service_->owner().ending()});
+  if (ticks == Ticks::kNever || service_->now() - since_ < ticks) return;
   const auto self = shared_from_this();
   expire();
 }
 
 void Connection::expire() {
-  if (lingering_ || !output_.empty()) {
+  if (conversation_.lingering() || !output_.empty()) {
     close();
     return;
   }
-  if (answering_) {
+  if (conversation_.answering()) {
     cut();
     return;
   }
@@ -456,16 +390,8 @@ void Connection::expire() {
   if (parser_.inside_request())
     refuse(408);
   else
-    last_ = true;
+    conversation_.refuse_more();
   settle();
-}
-
-const Address& Connection::remote_address() {
-  if (!peer_) {
-    auto peer = net::peer_address(number_);
-    peer_ = peer ? std::move(*peer) : Address{};
-  }
-  return *peer_;
 }
 
 }  // namespace cohort::http

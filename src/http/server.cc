@@ -4,6 +4,7 @@
 #include "cohort/http.h"
 #include "cohort/net.h"
 #include "http/connection.h"
+#include "http/server_core.h"
 #include "http/text.h"
 
 namespace cohort::http {
