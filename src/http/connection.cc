@@ -93,7 +93,6 @@ void Connection::take(std::string_view fresh) {
   input_.append(fresh);
   const std::size_t rest = serve(input_).size();
   input_.erase(0, input_.size() - rest);
-  if (input_.empty() && input_.capacity() > kKeptCapacity) input_ = {};
 }
 
 // Returns what it did not use: a part of a request, or requests that have to wait.
@@ -308,7 +307,7 @@ void Connection::end_our_side() {
   transport_.end_sending();
   conversation_.end_our_side();
   restart_clock();
-  input_ = {};
+  input_.clear();
 }
 
 void Connection::close() {
@@ -362,6 +361,10 @@ void Connection::note_half_close() {
 }
 
 void Connection::check_timeouts() {
+  if (!seat.busy) {
+    free_if_large(input_);
+    free_if_large(output_.bytes());
+  }
   note_half_close();
   const std::uint32_t ticks = conversation_.patience(service_->settings().ticks,
                                                      {.sending = !output_.empty(),
@@ -374,19 +377,10 @@ void Connection::check_timeouts() {
 }
 
 void Connection::expire() {
-  if (conversation_.lingering() || !output_.empty()) {
-    close();
-    return;
-  }
-  if (conversation_.answering()) {
-    cut();
-    return;
-  }
+  if (conversation_.lingering() || !output_.empty()) return close();
+  if (conversation_.answering()) return cut();
   // Bytes that have arrived but were not read yet are in time.
-  if (may_read() && receive()) {
-    settle();
-    return;
-  }
+  if (may_read() && receive()) return settle();
   if (parser_.inside_request())
     refuse(408);
   else

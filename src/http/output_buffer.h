@@ -7,8 +7,14 @@
 
 namespace cohort::http {
 
-/// An idle connection keeps no buffer that is larger.
+/// A connection at rest keeps no buffer that is larger; one in use does, since to make it anew
+/// would cost every answer.
 inline constexpr std::size_t kKeptCapacity = 16 * 1024;
+
+/// For one that is at rest. (An assignment would keep the memory.)
+inline void free_if_large(std::string& text) {
+  if (text.empty() && text.capacity() > kKeptCapacity) std::string{}.swap(text);
+}
 
 class OutputBuffer {
  public:
@@ -23,10 +29,7 @@ class OutputBuffer {
     sent_ += size;
     if (sent_ < bytes_.size()) return;
     sent_ = 0;
-    if (bytes_.capacity() > kKeptCapacity)
-      bytes_ = {};
-    else
-      bytes_.clear();
+    bytes_.clear();
   }
 
  private:
