@@ -28,7 +28,9 @@
 
 #include "cohort/callback.h"
 #include "cohort/child_process.h"
+#include "cohort/policy.h"
 #include "cohort/serialization.h"
+#include "cohort/status.h"
 #include "cohort/worker.h"
 
 namespace boost::asio {
@@ -40,37 +42,9 @@ namespace cohort {
 namespace net {
 class Host;
 }
-
-/// How connections come to the workers (docs/policies.md). Decided at the first `setup_primary` or
-/// `fork`, as in Node.
-enum class Policy {
-  Auto,        ///< Adaptive for TCP, RoundRobin for Unix sockets. The default.
-  RoundRobin,  ///< The primary accepts and hands each connection to a free worker (Node's
-               ///< SCHED_RR).
-  Shared,      ///< The workers accept from one socket (Node's SCHED_NONE).
-  Adaptive,    ///< Each worker accepts from a queue of its own; the kernel chooses among those that
-               ///< are not blocked, and what waits behind one that is blocked moves to others.
-  Hash,        ///< As Adaptive, but chosen by the client's address: the same client comes to the
-               ///< same worker, until that one takes no connection for a second. For caches.
-  Sticky,      ///< As Hash, but a client never moves: it waits for its worker, or for its worker's
-               ///< successor. For sessions that live in a worker (Socket.IO's long polling).
-  Own,         ///< As RoundRobin, but a function of the user's picks the worker.
-};
-
-/// A connection that has arrived, as a policy of the user's own sees it.
-struct Arrival {
-  /// Nothing for a Unix socket. IPv4 clients of a port of `::` (`listen(8000)`) are
-  /// `::ffff:192.0.2.1`. Behind a proxy this is the proxy.
-  Address client;
-  Address local;  ///< Where it arrived.
-  /// Its first bytes, as many as were asked for and have come: what a client sends in two packets
-  /// may be here in part. They stay in the connection.
-  std::string_view head;
-};
-/// `round-robin`, `shared`, ...: as the command, the environment and the docs have it.
-const char* to_string(Policy policy);
-/// The inverse; also Node's `rr` and `none`. Nothing for other names.
-std::optional<Policy> policy_from(std::string_view name);
+namespace cluster {
+class Timers;
+}
 
 /// The arguments of a program: none given, or a list, which may be empty.
 class Arguments {
@@ -129,7 +103,7 @@ class Timer {
   void cancel() const;
 
  private:
-  friend class Cluster;
+  friend class cluster::Timers;
   struct Impl;
   explicit Timer(std::shared_ptr<Impl> impl) : impl_{std::move(impl)} {}
   std::shared_ptr<Impl> impl_;
@@ -141,6 +115,14 @@ struct Notice {
   std::string code;  ///< One stable word: `gave_up`. docs/errors.md lists them, with their fields.
   std::string text;  ///< One line for people, without an end of line.
   Value fields;  ///< An object. `lines`, if there: what another program wrote, to be shown below.
+};
+
+/// Somebody asked for the end of the service.
+struct Stopping {
+  std::optional<int> signal{};  ///< TERM or INT; nothing: `Cluster::stop`.
+  bool at_once = false;         ///< For the second time: what is being served is lost.
+  /// Whoever has not ended then is killed.
+  std::chrono::steady_clock::time_point deadline{};
 };
 
 class Cluster {
@@ -191,33 +173,45 @@ class Cluster {
   /// those that were forked with `fork()`, are left alone.
   void keep(unsigned count);
 
-  /// Auto unless NODE_CLUSTER_SCHED_POLICY names another (`rr` and `none` as in Node).
-  /// `rescue_after`: how long connections wait in the queue of a worker that takes none before they
-  /// move to others (the primary looks as often while any wait, or every 20 ms; up to 16 times less
-  /// often while every worker is full). 0: they never move. Default: 6 ms; 1 s for Hash; never for
-  /// Sticky, whose dead workers leave their queue to a successor for as long. Round-robin and
-  /// shared have no such queues. Changes nothing once decided, but for a notice. Throws
-  /// std::invalid_argument for Policy::Own, which is the other one's.
+  /// How connections come to the workers: `cluster.set_policy(Policy::Sticky)`. Before the first
+  /// `setup_primary`, `fork` or `keep`; later it changes nothing, and a notice says so. By itself:
+  /// Auto, unless NODE_CLUSTER_SCHED_POLICY names another (`rr` and `none` as in Node).
+  ///
+  /// `rescue_after`: how long connections wait for a worker that takes none before they move to
+  /// another: `set_policy(Policy::Adaptive, 50ms)`. 0: they never move. Default: 6 ms; 1 s under
+  /// Hash; never under Sticky, where only the connections of a dead worker wait so long, for its
+  /// successor. Round-robin and shared have no such queues. While any wait, the primary looks that
+  /// often, and every 20 ms at least; up to 16 times less often while every worker is full.
+  ///
+  /// Throws std::invalid_argument for Policy::Own, which is the other one's.
   void set_policy(Policy policy, std::optional<std::chrono::milliseconds> rescue_after = {});
-  /// A policy of your own: `pick` returns the slot of the worker that the connection is for
-  /// (`Worker::slot`, from 0), or nothing for any. It waits for that worker while that one serves
-  /// the port, and goes to another otherwise: also until a successor of one that died listens.
-  /// `peek_size`: how many bytes of it `pick` wants to see (the head of a request, a TLS
-  /// ClientHello); connections are then accepted with their first data, or after about a second
-  /// without. Called in the primary, for each connection: it must not block. What it throws ends
-  /// `run()`; the connection goes to any worker. As above once decided. Throws
-  /// std::invalid_argument for an empty function.
+  /// A policy of your own: `pick` says which worker a connection is for, by its slot.
+  ///
+  ///   cluster.set_policy([](const cohort::Arrival& arrival) -> std::optional<std::size_t> {
+  ///     return arrival.client.host() == "10.0.0.7" ? std::optional<std::size_t>{0} : std::nullopt;
+  ///   });
+  ///
+  /// Nothing: any worker. It waits for the worker in that slot while that one serves the port; if
+  /// none does, it goes to another. `peek_size`: so many bytes of it `pick` wants to see (the head
+  /// of a request, a TLS ClientHello). Then connections are accepted with their first data, or
+  /// after about a second without.
+  ///
+  /// Called in the primary, for each connection: it must not block. What it throws ends `run()`;
+  /// the connection goes to any worker. As above once decided. Throws std::invalid_argument for an
+  /// empty function.
   void set_policy(Callback<std::optional<std::size_t>(const Arrival&)> pick,
                   std::size_t peek_size = 0);
   Policy policy() const;
-  /// Under Adaptive: how many of the new connections a slot gets, beside the others, while its
-  /// queue is no longer than theirs: two for one of the slot of half its weight. `of_slots`: by
-  /// `Worker::slot`; a successor has that of its slot. Those that are not given have
-  /// 1; 0 gets none while others can (all 0: all weigh the same). The largest counts for at most
-  /// 255 times the smallest. Of no effect under the other policies. A worker that
-  /// comes while others serve gets its share little by little, within `slow_start` (0: at once, as
-  /// where connections never move). At any time, in the primary. By itself: all weigh the same, 1
-  /// s.
+  /// Under Adaptive, how much of the load each slot gets: `set_weights({2, 1})` gives slot 0 two of
+  /// three new connections, while its queue is no longer than the other's. At any time, in the
+  /// primary; of no effect under the other policies.
+  ///
+  /// A slot that is not given has 1. A slot of 0 gets none while others can take them; if all are
+  /// 0, all weigh the same. The largest counts for at most 255 times the smallest. A successor has
+  /// the weight of its slot.
+  ///
+  /// `slow_start`: a worker that comes while others serve gets its share little by little, within
+  /// this time. 0, and where connections never move: at once. By itself: all weigh the same, 1 s.
   void set_weights(std::vector<unsigned> of_slots,
                    std::chrono::milliseconds slow_start = std::chrono::seconds{1});
 
@@ -256,6 +250,13 @@ class Cluster {
   /// more, kills at once. An exception that escapes a handler ends the process as in Node: message
   /// on stderr, messages flushed, 1.
   int run();
+  /// Ends the service, as TERM does: workers finish what they serve, then `run()` returns. Called
+  /// again, 100 ms later or more: at once. In a later turn of the loop. On either side; a worker
+  /// ends itself only.
+  void stop();
+  /// The cluster as it is this moment. In a worker: nobody, and no ports. Cheap enough for once a
+  /// second: a system call for each port, or slot of one.
+  ClusterStatus status() const;
   /// The grace time: how long the end of the service may take before the workers are killed. At any
   /// time before that. Default: 25 s.
   void set_drain_timeout(std::chrono::milliseconds timeout);
@@ -280,6 +281,9 @@ class Cluster {
   void on_message(Callback<void(Worker, const Value&, Handle&)> handler);
   void on_disconnect(Callback<void(Worker)> handler);
   void on_exit(Callback<void(Worker, const Exit&)> handler);
+  /// Beyond Node, on either side: somebody asked for the end (TERM, INT, `stop()`). Before workers
+  /// are told, and before they are killed if it is the second time.
+  void on_stopping(Callback<void(const Stopping&)> handler);
   /// Beyond Node, on either side: what the library has to say, from anything that runs on this
   /// loop. Without a handler it is written to stderr, as `cohort: TEXT`, which never blocks: 256
   /// KiB wait for a slow reader, then lines are dropped, counted and said.

@@ -76,10 +76,12 @@ class Worker {
 
   /// 1, 2, 3... in the order of the forks, never used again. 0 in a process that no cluster forked.
   int id() const;
-  /// The place that it fills, from 0: at its fork the first one that no living process had, so that
-  /// N workers are in slots 0 to N-1, and who comes instead of one that died is in the same. None
-  /// in a process that no cohort cluster forked. Workers that are no cohort programs have it in
-  /// COHORT_SLOT.
+  /// Its number among those that serve beside each other, from 0: N workers are in slots 0 to N-1,
+  /// and who comes in the place of one that died has its slot. For what each worker has of its own:
+  /// `"/var/lib/app/" + std::to_string(*cluster.worker().slot())`.
+  ///
+  /// Decided at the fork: the first number that no living process has. None in a process that no
+  /// cohort cluster forked. Programs that do not use this library have it in COHORT_SLOT.
   std::optional<std::size_t> slot() const;
   Process process() const;
 
@@ -139,9 +141,12 @@ class Worker {
   /// in the worker), so that it need not be replaced. Set before the `disconnect` and `exit`
   /// events.
   bool exited_after_disconnect() const;
-  /// In the primary, of a worker that runs this library and has servers: as it is this moment, also
-  /// while the worker is blocked. Of a dead one, how it was at its end: `in_flight` were lost with
-  /// it, and what it had not yet read from other connections.
+  /// What it has under way: `if (worker.load()->in_flight > 0) ...`. In the primary, of a worker
+  /// that runs this library and has servers; nothing of others.
+  ///
+  /// As it is this moment, also while the worker is blocked. Of a dead one, how it was at its end:
+  /// what was `in_flight` was lost with it, and so was what it had not yet read from its other
+  /// connections.
   std::optional<WorkerLoad> load() const;
 
   // Events. A handler stays for the life of the worker; several are called in the order of

@@ -113,6 +113,12 @@ int set_int_option(int fd, int level, int name, int value) {
   return setsockopt(fd, level, name, &value, sizeof value);
 }
 
+int int_option(int fd, int level, int name) {
+  int value = -1;
+  socklen_t size = sizeof value;
+  return getsockopt(fd, level, name, &value, size) == 0 ? value : -1;
+}
+
 ssize_t recv(int fd, void* data, std::size_t size, int flags) {
   return call([&] { return ::recv(fd, data, size, flags); });
 }

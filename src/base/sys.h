@@ -61,6 +61,8 @@ int getpeername(int fd, sockaddr_storage& address, socklen_t& size);
 int getsockopt(int fd, int level, int name, void* value, socklen_t& size);
 int setsockopt(int fd, int level, int name, const void* value, socklen_t size);
 int set_int_option(int fd, int level, int name, int value);
+/// -1 if there is none.
+int int_option(int fd, int level, int name);
 ssize_t recv(int fd, void* data, std::size_t size, int flags);
 /// Always MSG_NOSIGNAL: a dead peer is EPIPE, never SIGPIPE.
 ssize_t send(int fd, const void* data, std::size_t size, int flags = 0);

@@ -71,7 +71,7 @@ std::vector<pid_t> Descendants::children_to_end() const {
   return children;
 }
 
-void Descendants::end(Clock::time_point deadline, cluster::StopWishes wishes,
+void Descendants::end(Clock::time_point deadline, StopWishes wishes,
                       const std::function<void(const std::vector<std::string>&)>& found) {
   sigset_t signals;
   ::sigemptyset(&signals);

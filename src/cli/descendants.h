@@ -20,7 +20,7 @@
 #include <string>
 #include <vector>
 
-#include "cluster/supervisor.h"
+#include "base/stop_wishes.h"
 
 namespace cohort::cli {
 
@@ -44,7 +44,8 @@ class Descendants {
   /// Ends all that is left: TERM, KILL at the deadline or when TERM or INT comes once more. Blocks
   /// until nobody lives, or a second after the deadline. For after the loop, when no worker lives.
   /// `found` is told, if anybody is there, who has lost its parent: pids and command lines.
-  void end(std::chrono::steady_clock::time_point deadline, cluster::StopWishes wishes,
+  /// `wishes`: those before.
+  void end(std::chrono::steady_clock::time_point deadline, StopWishes wishes,
            const std::function<void(const std::vector<std::string>&)>& found);
 
  private:

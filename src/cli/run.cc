@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -17,13 +15,13 @@
 
 #include "base/command_line.h"
 #include "base/line_output.h"
+#include "base/stop_wishes.h"
 #include "base/sys.h"
 #include "cli/descendants.h"
 #include "cli/program_of.h"
 #include "cli/report.h"
 #include "cli/wrapper_check.h"
 #include "cluster/private_socket.h"
-#include "cluster/supervisor.h"
 #include "cohort/parallelism.h"
 
 namespace cohort::cli {
@@ -38,8 +36,6 @@ constexpr auto kSilentFor = 5s;
 constexpr auto kLastLook = 2min;
 // A worker that dies younger than this without having listened may have found its port taken.
 constexpr auto kEarly = 10s;
-// The library's, for what is not in a worker's process group.
-constexpr auto kGrace = 25s;
 
 std::string now_text() {
   const auto now = std::chrono::system_clock::now();
@@ -96,13 +92,11 @@ class Runner {
   void on_fork(const Worker& worker);
   void on_error(const Worker& worker, const Error& error);
   void on_exit(const Worker& worker, const Exit& exit);
-  void on_signal();
-  void await_signal();
+  void on_stopping(const Stopping& stopping);
   void look_after(Clock::duration delay);
   void look();
   bool explain_silence(const std::vector<WrapperJudge::Seen>& seen);
   void refuse(const PortHolder& holder);
-  void stop();
   bool is_worker(pid_t pid) const;
 
   const RunOptions& options_;
@@ -111,7 +105,6 @@ class Runner {
   const bool colour_ = wants_colour();
   const Clock::time_point start_ = Clock::now();
   Cluster cluster_;
-  boost::asio::signal_set signals_{cluster_.io_context()};
   Narrator narrator_;
   Descendants descendants_;
   LineOutput stderr_{Loop{cluster_.io_context(), cluster_.io_context().get_executor()},
@@ -121,8 +114,8 @@ class Runner {
   std::map<int, Life> lives_;
   std::optional<Timer> next_look_;
   bool explained_silence_ = false;
-  cluster::StopWishes stop_wishes_;
-  int signals_seen_ = 0;
+  StopWishes stop_wishes_;
+  bool hurries_ = false;
   Clock::time_point stop_by_ = Clock::now();
   std::optional<int> verdict_;  ///< The exit code, once we know that it cannot work.
 };
@@ -163,6 +156,7 @@ Runner::Runner(const RunOptions& options)
     if (!one_workers_own) say(narrator_.policy(address, policy, why));
   });
   cluster_.on_exit([this](const Worker& worker, const Exit& exit) { on_exit(worker, exit); });
+  cluster_.on_stopping([this](const Stopping& stopping) { on_stopping(stopping); });
   cluster_.on_notice([this](const Notice& notice) {
     if (notice.code == "cannot_listen") explained_silence_ = true;
     say(narrator_.notice(notice));
@@ -188,13 +182,6 @@ int Runner::run() {
                           .stop_signal = options_.stop_signal,
                           .preload = options_.preload});
   say(narrator_.started(cluster_.policy(), ::getpid()));
-  // When the library listens for them too: one that came earlier would not stop it.
-  boost::asio::post(cluster_.io_context(), [this] {
-    boost::system::error_code ignored;
-    signals_.add(SIGINT, ignored);
-    signals_.add(SIGTERM, ignored);
-    await_signal();
-  });
   look_after(kFirstLook);
   // When the loop hears signals: a command that dies of one leaves behind what workers have
   // started.
@@ -238,7 +225,7 @@ void Runner::on_error(const Worker& worker, const Error& error) {
   const bool busy = error.code == boost::system::errc::address_in_use;
   if (narrator_.ever_listened() || (!busy && !is_permanent(error))) return;
   verdict_ = busy ? kExitTemporary : kExitPermanent;
-  stop();
+  cluster_.stop();
 }
 
 void Runner::on_exit(const Worker& worker, const Exit& exit) {
@@ -250,30 +237,22 @@ void Runner::on_exit(const Worker& worker, const Exit& exit) {
   const auto reports =
       narrator_.exited(worker.id(), exit, worker.exited_after_disconnect(), worker.load());
   if (!verdict_) say(reports);
-  if (!early || exit.success() || narrator_.ever_listened() || signals_seen_ > 0) return;
+  if (!early || exit.success() || narrator_.ever_listened() || stop_wishes_.any()) return;
   judge_.died_early();
   look();
 }
 
-void Runner::await_signal() {
-  signals_.async_wait([this](const boost::system::error_code& error, int) {
-    if (error) return;
-    on_signal();
-    await_signal();
-  });
-}
-
-void Runner::on_signal() {
-  if (!stop_wishes_.is_one(Clock::now())) return;
+void Runner::on_stopping(const Stopping& stopping) {
+  stop_wishes_.is_one(Clock::now());
   if (next_look_) next_look_->cancel();
-  if (signals_seen_ == 0) stop_by_ = Clock::now() + options_.grace.value_or(kGrace);
-  if (++signals_seen_ > 1) {
-    if (!verdict_ && signals_seen_ == 2)
+  if (stopping.at_once) {
+    if (!verdict_ && !std::exchange(hurries_, true))
       say(narrator_.stopping_at_once("stopping at once: requests that are being served are lost"));
     return;
   }
-  const Report stopping = narrator_.stopping();
-  if (!verdict_) say(stopping);
+  stop_by_ = stopping.deadline;
+  const Report report = narrator_.stopping();
+  if (!verdict_) say(report);
 }
 
 // That lives, or whose end the library has yet to tell.
@@ -286,14 +265,12 @@ bool Runner::is_worker(pid_t pid) const {
                      [pid](const Worker& worker) { return worker.process().pid() == pid; });
 }
 
-void Runner::stop() { std::raise(SIGTERM); }
-
 void Runner::look_after(Clock::duration delay) {
   next_look_ =
       cluster_.set_timeout(std::chrono::duration_cast<std::chrono::milliseconds>(delay), [this] {
         look();
         const auto passed = Clock::now() - start_;
-        if (signals_seen_ == 0 && !narrator_.ever_listened() && passed < kLastLook)
+        if (!stop_wishes_.any() && !narrator_.ever_listened() && passed < kLastLook)
           look_after(std::max<Clock::duration>(kFirstLook, passed / 2));
       });
 }
@@ -338,7 +315,7 @@ void Runner::refuse(const PortHolder& holder) {
   // A wrapper that is asked through its channel does not pass that on.
   if (!holder.is_worker) sys::kill(holder.pid, SIGTERM);
   for (const auto& [id, life] : lives_) sys::kill(-life.worker.process().pid(), SIGTERM);
-  stop();
+  cluster_.stop();
 }
 
 }  // namespace

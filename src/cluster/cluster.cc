@@ -3,8 +3,6 @@
 
 #include <atomic>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <csignal>
 #include <cstdio>
@@ -17,6 +15,8 @@
 #include "base/standard_stdio.h"
 #include "cluster/own_worker.h"
 #include "cluster/primary.h"
+#include "cluster/stop_control.h"
+#include "cluster/timers.h"
 #include "cluster/topics.h"
 #include "cluster/uncaught.h"
 #include "ipc/rpc.h"
@@ -59,61 +59,21 @@ class ClusterOfLoop : public asio::execution_context::service {
 
 }  // namespace
 
-struct Timer::Impl {
-  Impl(const Loop& timer_loop, std::chrono::milliseconds timer_period, bool again,
-       std::function<void()> timer_task)
-      : loop{timer_loop},
-        timer{timer_loop.context()},
-        period{timer_period},
-        repeats{again},
-        task{std::move(timer_task)} {}
-
-  void start(const std::shared_ptr<Impl>& self) {
-    timer.expires_at(next);
-    timer.async_wait([self](boost::system::error_code error) {
-      if (!error) self->loop.run_here([self] { self->fire(self); });
-    });
-  }
-  void fire(const std::shared_ptr<Impl>& self) {
-    if (cancelled) return;
-    if (!repeats) return task();
-    // From the time it was due, so that it keeps its rate; ticks that a busy loop missed are
-    // skipped.
-    next += period;
-    const auto now = std::chrono::steady_clock::now();
-    if (next < now) next = now;
-    start(self);
-    task();
-  }
-
-  Loop loop;
-  asio::steady_timer timer;
-  std::chrono::milliseconds period;
-  bool repeats;
-  std::function<void()> task;
-  std::chrono::steady_clock::time_point next = std::chrono::steady_clock::now() + period;
-  bool cancelled = false;
-};
-
-void Timer::cancel() const {
-  impl_->cancelled = true;
-  impl_->timer.cancel();
-}
-
 struct Cluster::Impl {
-  Impl(Cluster& owner, std::unique_ptr<asio::io_context> own, asio::io_context* users)
+  Impl(Cluster& owner, std::unique_ptr<asio::io_context> own, asio::io_context* users,
+       cluster::ParentChannel parent = cluster::take_parent_channel())
       : own_io{std::move(own)},
         io{users != nullptr ? *users : *own_io},
         loop{users != nullptr ? Loop{io, asio::make_strand(io.get_executor())}
                               : Loop{io, io.get_executor()}},
-        parent{cluster::take_parent_channel()},
         is_worker{parent.worker_id.has_value() || workers_part_here()},
         calls{std::make_shared<ipc::Calls>(loop)},
         own_worker{std::make_shared<OwnWorker>(loop, calls, std::move(parent),
                                                [this](int code) { side_over(own_over, code); })},
         primary{loop, calls, !is_worker, [this](int code) { side_over(primary_over, code); }},
         topics{*calls, is_worker ? &own_worker->peer() : nullptr},
-        signals{io} {
+        timers{loop},
+        stop_control{loop, [this](const Stopping& stopping) { stop(stopping); }} {
     asio::use_service<ClusterOfLoop>(io).cluster = &owner;
     net::HostOfLoop::of(io).use(&own_worker->host());
     Notices::of(io).run_on(loop);
@@ -123,7 +83,7 @@ struct Cluster::Impl {
     ::sigaction(SIGPIPE, &ignore, nullptr);
     // So that output into a pipe is seen line by line, as Node's is.
     std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
-    own_worker->when_disconnected([this] { cancel_timers(); });
+    own_worker->when_disconnected([this] { timers.cancel_all(); });
     own_worker->also_waits([this] { return is_worker && topics.has_handlers(); });
     // From a worker, for all the others.
     calls->on_notification(kBroadcast, [this](ipc::Peer& peer, const Value& params) {
@@ -140,21 +100,20 @@ struct Cluster::Impl {
     flush();
     calls->abandon();
     own_worker->abandon();
-    cancel_timers();
+    timers.cancel_all();
   }
 
   // A process that was told to end leaves when both have: its servers, and its workers.
   void side_over(bool& side, int code) {
     side = true;
     exit_code = std::max(exit_code, code);
-    if (!is_worker && stop_wishes.any() && !(own_over && primary_over)) return;
+    if (!is_worker && stop_control.any() && !(own_over && primary_over)) return;
     // Not now: a handler of the user's for the same signal is to run first.
     asio::post(io, callbacks.wrap([this] { io.stop(); }));
   }
 
-  void terminate(int signal_number) {
-    if (!stop_wishes.is_one(std::chrono::steady_clock::now())) return;
-    own_worker->terminate(signal_number, drain_timeout);
+  void stop(const Stopping& stopping) {
+    own_worker->terminate(stopping.signal.value_or(SIGTERM), stop_control.grace());
     if (!is_worker) primary.terminate();
   }
 
@@ -163,33 +122,6 @@ struct Cluster::Impl {
     for (const Worker& worker : primary.workers())
       if (&worker.impl_->peer() != except && !worker.send(message).error()) ++sent;
     return sent;
-  }
-
-  void cancel_timers() {
-    for (const auto& weak : timers)
-      if (const auto timer = weak.lock()) Timer{timer}.cancel();
-  }
-
-  Timer add_timer(std::chrono::milliseconds period, bool repeats, std::function<void()> task) {
-    std::erase_if(timers, [](const auto& weak) { return weak.expired(); });
-    // Node, too, makes a period of 0 one millisecond: else it would never let anything else run.
-    const auto shortest = std::chrono::milliseconds{repeats ? 1 : 0};
-    auto timer =
-        std::make_shared<Timer::Impl>(loop, std::max(period, shortest), repeats, std::move(task));
-    timer->start(timer);
-    timers.push_back(timer);
-    return Timer{timer};
-  }
-
-  void wait_for_signal() {
-    signals.async_wait([this, executor = io.get_executor()](auto error, int number) {
-      executor.on_work_started();  // see below
-      if (error) return;
-      loop.run_here(callbacks.wrap([this, number] { terminate(number); }));
-      wait_for_signal();
-    });
-    // Waiting for a signal does not keep the loop running; as in base/loop.h.
-    io.get_executor().on_work_finished();
   }
 
   // What was sent, by other threads too, is written before the process ends; and what stderr has
@@ -223,13 +155,7 @@ struct Cluster::Impl {
   int run() {
     try {
       // In the loop, where the count of outstanding work cannot reach zero meanwhile.
-      asio::post(io, callbacks.wrap([this] {
-        if (std::exchange(waits_for_signals, true)) return;
-        boost::system::error_code ignored;
-        signals.add(SIGTERM, ignored);
-        signals.add(SIGINT, ignored);
-        wait_for_signal();
-      }));
+      asio::post(io, callbacks.wrap([this] { stop_control.listen(); }));
       io.restart();
       io.run();
     } catch (...) {
@@ -251,17 +177,13 @@ struct Cluster::Impl {
   std::unique_ptr<asio::io_context> own_io;
   asio::io_context& io;
   Loop loop;
-  cluster::ParentChannel parent;
   bool is_worker;
   std::shared_ptr<ipc::Calls> calls;      // shared with replies
   std::shared_ptr<OwnWorker> own_worker;  // shared with user handles
   Primary primary;
   cluster::Topics topics;
-  asio::signal_set signals;
-  std::vector<std::weak_ptr<Timer::Impl>> timers;
-  std::chrono::milliseconds drain_timeout{std::chrono::seconds{25}};
-  bool waits_for_signals = false;
-  cluster::StopWishes stop_wishes;
+  cluster::Timers timers;
+  cluster::StopControl stop_control;
   bool own_over = false;
   bool primary_over = false;
   int exit_code = 0;
@@ -340,16 +262,20 @@ SendResult Cluster::publish(const std::string& topic, const Value& data) {
 }
 
 Timer Cluster::set_interval(std::chrono::milliseconds period, Callback<void()> task) {
-  return impl_->add_timer(period, true, std::move(task));
+  return impl_->timers.add(period, true, std::move(task));
 }
 Timer Cluster::set_timeout(std::chrono::milliseconds delay, Callback<void()> task) {
-  return impl_->add_timer(delay, false, std::move(task));
+  return impl_->timers.add(delay, false, std::move(task));
 }
 
 int Cluster::run() { return impl_->run(); }
+void Cluster::stop() {
+  impl_->loop.post(impl_->callbacks.wrap([this] { impl_->stop_control.wish({}); }));
+}
+ClusterStatus Cluster::status() const { return impl_->primary.status(); }
 
 void Cluster::set_drain_timeout(std::chrono::milliseconds timeout) {
-  impl_->drain_timeout = timeout;
+  impl_->stop_control.set_grace(timeout);
   impl_->primary.set_drain_timeout(timeout);
 }
 
@@ -384,6 +310,9 @@ void Cluster::on_disconnect(Callback<void(Worker)> handler) {
 }
 void Cluster::on_exit(Callback<void(Worker, const Exit&)> handler) {
   impl_->primary.events.exit.on(std::move(handler));
+}
+void Cluster::on_stopping(Callback<void(const Stopping&)> handler) {
+  impl_->stop_control.on_stopping.on(std::move(handler));
 }
 void Cluster::on_notice(Callback<void(const Notice&)> handler) {
   std::function<void(const Notice&)> kept = std::move(handler);

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -298,6 +299,82 @@ TEST_F(ClusterTest, AWorkerCannotFork) {
   ASSERT_TRUE(failure);
   EXPECT_EQ(failure->code, Errc::NotAPrimary);
   EXPECT_TRUE(worker.is_dead());
+}
+
+TEST_F(ClusterTest, TheStatusIsThatOfTheMoment) {
+  Cluster cluster;
+  EXPECT_EQ(cluster.status().phase, ClusterStatus::Phase::Running);
+  EXPECT_TRUE(cluster.status().workers.empty() && cluster.status().ports.empty());
+  cluster.set_policy(Policy::Sticky);
+  cluster.setup_primary({.exec = "/bin/cat", .args = Arguments{{}}});
+  const Worker worker = cluster.fork();
+  const ClusterStatus status = cluster.status();
+  EXPECT_EQ(status.policy, Policy::Sticky);
+  EXPECT_EQ(status.forks, 1u);
+  ASSERT_EQ(status.workers.size(), 1u);
+  const WorkerStatus& of_worker = status.workers[0];
+  EXPECT_EQ(of_worker.id, worker.id());
+  EXPECT_EQ(of_worker.pid, worker.process().pid());
+  EXPECT_EQ(of_worker.slot, 0u);
+  EXPECT_EQ(of_worker.state, WorkerStatus::State::Spawned);
+  EXPECT_FALSE(of_worker.kept) << "the user forked it";
+  worker.kill(SIGKILL);
+  cluster.run();
+  EXPECT_TRUE(cluster.status().workers.empty());
+  EXPECT_EQ(cluster.status().exits, 1u);
+  EXPECT_EQ(cluster.status().deaths, 1u);
+}
+
+TEST_F(ClusterTest, StopEndsTheServiceAsASignalDoesAndIsTold) {
+  Cluster cluster;
+  const auto server = net::create_server(cluster, [](const net::Socket&) {});
+  server.listen(0, [&] { cluster.stop(); });
+  std::vector<Stopping> told;
+  cluster.on_stopping([&](const Stopping& stopping) { told.push_back(stopping); });
+  cluster.set_drain_timeout(7s);
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(cluster.run(), 0);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_FALSE(told[0].signal);
+  EXPECT_FALSE(told[0].at_once);
+  EXPECT_GE(told[0].deadline, start + 7s);
+  EXPECT_EQ(cluster.status().phase, ClusterStatus::Phase::Over);
+}
+
+TEST_F(ClusterTest, StopForTheSecondTimeIsAtOnce) {
+  Cluster cluster;
+  cluster.setup_primary({.exec = "/bin/sh",
+                         .args = {"-c", "trap '' TERM; echo; while :; do sleep 1; done"},
+                         .spawn = {.silent = true}});
+  const Worker worker = cluster.fork();
+  worker.process().on_stdout([&](std::string_view) { cluster.stop(); });
+  std::vector<bool> at_once;
+  cluster.on_stopping([&](const Stopping& stopping) {
+    at_once.push_back(stopping.at_once);
+    if (!stopping.at_once) {
+      cluster.stop();  // within 100 ms: the same wish
+      cluster.set_timeout(150ms, [&] { cluster.stop(); });
+    }
+  });
+  EXPECT_EQ(cluster.run(), 128 + SIGTERM);
+  EXPECT_EQ(at_once, (std::vector{false, true}));
+  EXPECT_EQ(cluster.status().deaths, 0u) << "it was told to end";
+}
+
+TEST_F(ClusterTest, AWorkerHasWhateverStdioAChildMayHave) {
+  Cluster cluster;
+  cluster.setup_primary(
+      {.exec = "/bin/sh",
+       .args = {"-c", "read line; echo $line >&3; ulimit -n >&3"},
+       .spawn = {.stdio = {Stdio::Pipe, Stdio::Ignore, Stdio::Ignore, Stdio::Pipe},
+                 .limits = {{RLIMIT_NOFILE, 64, 64}}}});
+  const Worker worker = cluster.fork();
+  std::string said;
+  worker.process().stdio(3).on_data([&](std::string_view bytes) { said += bytes; });
+  worker.process().stdio(0).end("hello\n");
+  EXPECT_FALSE(worker.process().stdio(1));
+  cluster.run();
+  EXPECT_EQ(said, "hello\n64\n");
 }
 
 // Handlers that own their server, and the worker, are circles; the Cluster's end breaks them.

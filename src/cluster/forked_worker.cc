@@ -118,6 +118,21 @@ bool ForkedWorker::kill_group(int signal_number) {
   return process_ && process_->signal_group(signal_number);
 }
 
+WorkerStatus ForkedWorker::status() const {
+  using State = WorkerStatus::State;
+  constexpr State kStates[kWorkerStates] = {State::Spawned,     State::Online, State::Listening,
+                                            State::Ending,      State::Ending, State::Disconnected,
+                                            State::Disconnected};
+  return {.id = id_,
+          .pid = pid(),
+          .slot = slot_,
+          .state = kStates[static_cast<int>(state_)],
+          .age = std::chrono::duration_cast<std::chrono::milliseconds>(
+              std::chrono::steady_clock::now() - since_),
+          .addresses = serving_.addresses(),
+          .load = loads_.sum()};
+}
+
 // What arrives.
 
 void ForkedWorker::user_message(const Value& message, Handle& handle) {

@@ -103,6 +103,8 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::P
   void probe() override { hand_offs_.probe(); }
 
   WorkerState state() const { return state_; }
+  /// But for what its owner knows.
+  WorkerStatus status() const;
   /// `worker 3 (pid 4711)`
   std::string describe() const { return describe_peer(); }
   std::vector<std::string> last_stderr_lines(std::size_t count) const {
@@ -149,6 +151,7 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::P
   const int id_;
   std::size_t slot_;
   WorkerState state_ = WorkerState::Spawned;
+  const std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
   bool on_purpose_ = false;
   bool gave_up_channel_ = false;  // it serves on without: it needs none
   Serving serving_;

@@ -31,6 +31,7 @@ class HandedOffPort final : public Port {
   void accept_too(OwnFd socket);
 
   int socket_of(int /*worker*/) const override { return -1; }
+  Policy policy() const override { return pick_.slot ? Policy::Own : Policy::RoundRobin; }
   void complete(Value& reply, int worker) const override;
   void welcome(HandoffPeer& worker) override;
 

@@ -45,6 +45,8 @@ class HeldConnections {
   std::size_t room() const { return dispatcher_.room(now()); }
   std::optional<TimePoint> retry_at() const { return dispatcher_.retry_at(now()); }
   std::size_t waiting() const { return dispatcher_.waiting(); }
+  /// With those that were offered to a worker, and not answered.
+  std::size_t size() const { return connections_.size(); }
   bool any_unanswered() const { return dispatcher_.any_unanswered(); }
 
  private:

@@ -244,4 +244,10 @@ bool Listeners::any_waiting() const {
                      [](const auto& port) { return port.second->any_waiting(); });
 }
 
+std::vector<PortStatus> Listeners::status() const {
+  std::vector<PortStatus> all;
+  for (const auto& [key, port] : ports_) all.push_back(port->status());
+  return all;
+}
+
 }  // namespace cohort::cluster

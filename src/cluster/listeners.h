@@ -11,6 +11,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/loop.h"
 #include "cluster/handoff_peer.h"
@@ -74,6 +75,8 @@ class Listeners {
   /// Closes every port.
   void release_all() { ports_.clear(); }
   bool empty() const { return ports_.empty(); }
+  /// Every port, by key.
+  std::vector<PortStatus> status() const;
 
  private:
   Port* find(const std::string& key) const;

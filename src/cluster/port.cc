@@ -112,6 +112,15 @@ bool Port::any_waiting() const {
   return arrivals_stopped_ && !users_.empty() && (held_.waiting() > 0 || any_arrived());
 }
 
+PortStatus Port::status() const {
+  PortStatus status{.address = asked_.address, .policy = policy(), .waiting = held_.size()};
+  for (const auto& [worker, user] : users_.all()) status.workers.push_back(worker);
+  const std::vector<int> all = sockets();
+  if (!all.empty()) status.address = bound_to(all.front(), asked_.address);
+  for (const int socket : all) status.waiting += net::arrivals_waiting(socket);
+  return status;
+}
+
 bool Port::any_arrived() const {
   const std::vector<int> all = sockets();
   return std::any_of(all.begin(), all.end(),

@@ -24,6 +24,7 @@
 #include "cohort/address.h"
 #include "cohort/error.h"
 #include "cohort/fd.h"
+#include "cohort/status.h"
 #include "cohort/value.h"
 #include "net/load.h"
 #include "net/socket_file.h"
@@ -57,6 +58,7 @@ class Port {
   Result<int> join(HandoffPeer& worker, bool only_accepts);
   /// The same of a worker that joined.
   virtual int socket_of(int worker) const = 0;
+  virtual Policy policy() const = 0;
   /// What only this kind has to say in the reply to a user's query.
   virtual void complete(Value& /*reply*/, int /*worker*/) const {}
   /// The reply is on its way: what is handed off now comes after it.
@@ -90,6 +92,8 @@ class Port {
   bool stop_arrivals();
   /// Whether connections wait that arrived before that, and somebody may take them.
   bool any_waiting() const;
+
+  PortStatus status() const;
 
  protected:
   const Loop& loop() const { return loop_; }

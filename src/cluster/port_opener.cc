@@ -45,16 +45,17 @@ Address within_reach(const Address& address) {
 
 net::ListenRequest listen_request(const QueryServer& query) {
   return {.address = within_reach(query.listen_address()),
-          .backlog = query.backlog,
-          .ipv6_only = query.ipv6_only,
-          .readable_all = query.readable_all,
-          .writable_all = query.writable_all};
+          .backlog = query.wishes.backlog,
+          .ipv6_only = query.wishes.ipv6_only,
+          .readable_all = query.wishes.readable_all,
+          .writable_all = query.wishes.writable_all};
 }
 
 Result<OwnFd> bind(const QueryServer& query) {
-  return query.is_datagram() ? net::bind_datagram(query.listen_address(), query.v6, query.ipv6_only,
-                                                  query.reuse_address)
-                             : net::bind_socket(listen_request(query));
+  return query.is_datagram()
+             ? net::bind_datagram(query.listen_address(), query.v6, query.wishes.ipv6_only,
+                                  query.wishes.reuse_address)
+             : net::bind_socket(listen_request(query));
 }
 
 bool has_slots(Policy policy) {
@@ -109,7 +110,7 @@ Result<std::unique_ptr<Port>> PortOpener::open(const QueryServer& query, Port::A
 Result<std::unique_ptr<Port>> PortOpener::open_slots(const QueryServer& query, Port::Asked asked,
                                                      Policy policy) {
   auto group = query.is_datagram() ? net::SlotGroup::open_datagram(query.listen_address(), query.v6,
-                                                                   query.ipv6_only)
+                                                                   query.wishes.ipv6_only)
                                    : net::SlotGroup::open(listen_request(query));
   if (!group) return group.error();
   auto steering = SlotSteering::open(*std::move(group), policy, query.is_datagram());
@@ -136,13 +137,14 @@ Result<std::unique_ptr<Port>> PortOpener::open_one(const QueryServer& query, Por
   const bool listens_here = policy == Policy::RoundRobin || is_lent;
   // One that this process was started with listens.
   if (listens_here && (!is_given || query.fd))
-    if (auto listening = net::listen_on(fd.get(), query.backlog); !listening) {
+    if (auto listening = net::listen_on(fd.get(), query.wishes.backlog); !listening) {
       file.remove();
       return listening.error();
     }
   // Then there is something to see, or to serve, when it is accepted.
   // (A socket that is given keeps the option when this service has ended.)
-  if (listens_here && !is_lent && (policy_.peek_size > 0 || (query.defer_accept && !is_given)))
+  if (listens_here && !is_lent &&
+      (policy_.peek_size > 0 || (query.wishes.defer_accept && !is_given)))
     net::defer_accept(fd.get());
   const bool picked = policy_.pick && policy == Policy::RoundRobin;
   decided_(bound_to(fd.get(), asked.address), picked ? Policy::Own : policy,
@@ -169,7 +171,7 @@ Result<OwnFd> PortOpener::open_padded(const QueryServer& query) const {
   name.resize(kPathSize, '\0');
   auto bound = net::bind_socket({.address = Address::from_path(name)});
   if (!bound) return bound;
-  if (auto listening = net::listen_on(bound->get(), query.backlog); !listening)
+  if (auto listening = net::listen_on(bound->get(), query.wishes.backlog); !listening)
     return listening.error();
   return bound;
 }
@@ -182,7 +184,7 @@ Policy PortOpener::policy_for(const QueryServer& query, bool given) const {
   const Policy policy = policy_.policy;
   const bool wants_slots = has_slots(policy) && !given;
   if (query.is_datagram())
-    return wants_slots && !query.reuse_address ? Policy::Sticky : Policy::Shared;
+    return wants_slots && !query.wishes.reuse_address ? Policy::Sticky : Policy::Shared;
   if (policy == Policy::Shared && !query.padded_too) return policy;
   if (!wants_slots || query.type == SocketType::Unix || is_limited(query))
     return Policy::RoundRobin;

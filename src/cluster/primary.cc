@@ -74,7 +74,7 @@ std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
                                                    std::optional<std::size_t> place) {
   setup({});
   const auto worker = std::make_shared<ForkedWorker>(
-      loop_, calls_, static_cast<ForkedWorkerOwner&>(*this), ++last_.worker, free_slot(place));
+      loop_, calls_, static_cast<ForkedWorkerOwner&>(*this), ++counters_.forks, free_slot(place));
   workers_.emplace(worker->id(), Entry{worker});
   const auto started = start(*worker, env, place.has_value());
   if (!started) {
@@ -172,6 +172,24 @@ bool Primary::goes_on() const {
          (others || keeps_ports());
 }
 
+ClusterStatus Primary::status() const {
+  const Supervisor& supervisor = supervisor_.state();
+  ClusterStatus status{.phase = static_cast<ClusterStatus::Phase>(supervisor.phase),
+                       .policy = policy(),
+                       .places = supervisor.places.size(),
+                       .forks = static_cast<std::uint64_t>(counters_.forks),
+                       .exits = counters_.exits,
+                       .deaths = counters_.deaths};
+  for (const auto& [id, entry] : workers_) {
+    WorkerStatus worker = entry.worker->status();
+    const auto live = supervisor.live.find(id);
+    worker.kept = live != supervisor.live.end() && live->second.place.has_value();
+    status.workers.push_back(std::move(worker));
+  }
+  if (listeners_) status.ports = listeners_->status();
+  return status;
+}
+
 // What workers report.
 
 void Primary::worker_online(ForkedWorker& worker) {
@@ -228,6 +246,8 @@ void Primary::worker_ends(ForkedWorker& worker) { supervisor_.tell(event::Ends{w
 
 void Primary::gone(ForkedWorker& worker, std::optional<process::LeftGroup> left) {
   const int id = worker.id();
+  ++counters_.exits;
+  if (!worker.exited_after_disconnect()) ++counters_.deaths;
   workers_.erase(id);
   node_.gone(id);
   if (left) {

@@ -42,6 +42,7 @@ class Primary final : private ForkedWorkerOwner {
   void set_drain_timeout(std::chrono::milliseconds timeout);
   /// The service is to end; the second time at once.
   void terminate();
+  ClusterStatus status() const;
 
   struct {
     Event<const Settings&> setup;
@@ -69,16 +70,17 @@ class Primary final : private ForkedWorkerOwner {
     std::vector<std::function<void()>> waiters;
     bool under_way = false;  // all of them are being told
   };
-  struct LastNumbers {
-    int worker = 0;
-    std::int64_t message = -1;
+  struct Counters {
+    int forks = 0;  // the last one's id
+    std::int64_t messages = 0;
+    std::uint64_t exits = 0, deaths = 0;
   };
 
   // ForkedWorkerOwner
   Listeners& listeners() override { return *listeners_; }
   bool keeps_ports() const override;
   bool goes_on() const override;
-  std::int64_t next_seq() override { return ++last_.message; }
+  std::int64_t next_seq() override { return counters_.messages++; }
   void worker_online(ForkedWorker& worker) override;
   void worker_listening(ForkedWorker& worker, const Address& address) override;
   void worker_message(ForkedWorker& worker, const Value& message, Handle& handle) override;
@@ -123,7 +125,7 @@ class Primary final : private ForkedWorkerOwner {
   std::unique_ptr<Listeners> listeners_;   // before the workers, which use it
   std::map<int, Entry> workers_;           // every process that lives, by id
   std::map<int, process::GroupEnd> left_;  // of those that have exited, by id
-  LastNumbers last_;
+  Counters counters_;
   SupervisorLoop supervisor_;
   Disconnecting disconnecting_;
   std::optional<LastDeath> last_death_;

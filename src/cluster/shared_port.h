@@ -16,6 +16,7 @@ class SharedPort final : public Port {
   ~SharedPort() override { remove_file(); }
 
   int socket_of(int /*worker*/) const override { return socket_.get(); }
+  Policy policy() const override { return Policy::Shared; }
   void welcome(HandoffPeer& worker) override;
 
  private:

@@ -38,6 +38,7 @@ class SlotPort final : public Port {
   SlotPort(const Loop& loop, Asked asked, SlotSteering steering, Choice choice, Decided decided);
 
   int socket_of(int worker) const override;
+  Policy policy() const override { return steering_.policy(); }
   void complete(Value& reply, int worker) const override;
   void close(int worker, bool for_good) override;
   void retire(int worker, bool for_good) override;

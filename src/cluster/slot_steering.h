@@ -24,6 +24,7 @@ class SlotSteering {
   /// Of a group with one slot. `datagrams`: a flow is a client of its own; under Policy::Sticky.
   /// Fails where the kernel attaches no program: NoDescriptor.
   static Result<SlotSteering> open(net::SlotGroup group, Policy policy, bool datagrams);
+  Policy policy() const { return policy_; }
 
   const net::SlotGroup& group() const { return group_; }
   /// At least so many slots. What `group_.add()` fails with.

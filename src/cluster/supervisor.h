@@ -56,26 +56,6 @@ inline constexpr Duration kArrivalsMin = std::chrono::milliseconds{100};
 inline constexpr Duration kArrivalsLook = std::chrono::milliseconds{10};
 inline constexpr Duration kArrivalsMax = std::chrono::seconds{2};
 
-/// Two signals to end within this time are one wish: timeout(1) and npm send theirs to a program
-/// and to the process group that it is in.
-inline constexpr Duration kOneWish = std::chrono::milliseconds{100};
-class StopWishes {
- public:
-  /// Whether the signal that came is a wish of its own: the first is, and each later one that is
-  /// not the same as the first.
-  bool is_one(TimePoint now) {
-    if (!first_)
-      first_ = now;
-    else if (now - *first_ < kOneWish)
-      return false;
-    return true;
-  }
-  bool any() const { return first_.has_value(); }
-
- private:
-  std::optional<TimePoint> first_;
-};
-
 struct Supervisor {
   enum class Phase : std::uint8_t {
     Running,

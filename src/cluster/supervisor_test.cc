@@ -540,19 +540,6 @@ TEST(Supervisor, AHandlerThatForksOnEveryExitDoesNotKeepAKilledClusterAlive) {
   EXPECT_EQ(cluster.exited(2), "");
 }
 
-TEST(StopWishes, SignalsThatComeTogetherAreOne) {
-  using std::chrono::milliseconds;
-  const TimePoint start{};
-  StopWishes wishes;
-  EXPECT_FALSE(wishes.any());
-  EXPECT_TRUE(wishes.is_one(start));
-  EXPECT_TRUE(wishes.any());
-  EXPECT_FALSE(wishes.is_one(start));
-  EXPECT_FALSE(wishes.is_one(start + milliseconds{99}));
-  EXPECT_TRUE(wishes.is_one(start + milliseconds{100}));
-  EXPECT_TRUE(wishes.is_one(start + milliseconds{101}));
-}
-
 // What workers leave.
 
 TEST(Supervisor, AWorkerThatLeftProcessesIsReplacedWithoutWaitingForThem) {

@@ -98,15 +98,15 @@ Result<QueryServer> parse_query_server(const Value& message) {
     return malformed("port out of range");
 
   const std::int64_t flags = message["flags"].int64_or(0);
-  query.ipv6_only = (flags & kFlagIpv6Only) != 0;
-  query.reuse_address = (flags & kFlagReuseAddress) != 0;
+  query.wishes.ipv6_only = (flags & kFlagIpv6Only) != 0;
+  query.wishes.reuse_address = (flags & kFlagReuseAddress) != 0;
   const std::int64_t backlog = message["backlog"].int64_or(0);  // `false` counts as 0
-  query.backlog = backlog > 0 && backlog < 1 << 20 ? static_cast<int>(backlog) : 0;
+  query.wishes.backlog = backlog > 0 && backlog < 1 << 20 ? static_cast<int>(backlog) : 0;
   query.accepts_only = message["acceptsOnly"].bool_or(false);
-  query.defer_accept = message["deferAccept"].bool_or(false);
+  query.wishes.defer_accept = message["deferAccept"].bool_or(false);
   query.connections_max = message["maxConnections"].int64_or(0);
-  query.readable_all = message["readableAll"].bool_or(false);
-  query.writable_all = message["writableAll"].bool_or(false);
+  query.wishes.readable_all = message["readableAll"].bool_or(false);
+  query.wishes.writable_all = message["writableAll"].bool_or(false);
   return query;
 }
 
@@ -117,12 +117,12 @@ Value make_query_server(const QueryServer& query) {
   message["address"] = query.address ? Value(*query.address) : Value(nullptr);
   message["port"] = query.port;
   message["addressType"] = type_value(query);
-  message["flags"] = query.ipv6_only ? kFlagIpv6Only : 0;
-  message["backlog"] = query.backlog;
+  message["flags"] = query.wishes.ipv6_only ? kFlagIpv6Only : 0;
+  message["backlog"] = query.wishes.backlog;
   if (query.accepts_only) message["acceptsOnly"] = true;
-  if (query.defer_accept) message["deferAccept"] = true;
-  if (query.readable_all) message["readableAll"] = true;
-  if (query.writable_all) message["writableAll"] = true;
+  if (query.wishes.defer_accept) message["deferAccept"] = true;
+  if (query.wishes.readable_all) message["readableAll"] = true;
+  if (query.wishes.writable_all) message["writableAll"] = true;
   return message;
 }
 

@@ -15,6 +15,16 @@ namespace cohort::cluster {
 
 enum class SocketType : std::uint8_t { Tcp, Unix, Udp4, Udp6 };
 
+/// What a listening socket is to be like.
+struct SocketWishes {
+  int backlog = 0;  ///< 0: default.
+  bool ipv6_only = false;
+  bool reuse_address = false;  ///< UDP.
+  bool readable_all = false;
+  bool writable_all = false;
+  bool defer_accept = false;  ///< Ours only: connections are to come with their first data.
+};
+
 /// A worker asks for a listening socket (`{act: "queryServer"}`).
 struct QueryServer {
   std::int64_t seq = 0;
@@ -25,14 +35,9 @@ struct QueryServer {
   SocketType type = SocketType::Tcp;
   bool v6 = false;        ///< addressType 6.
   std::optional<int> fd;  ///< A descriptor of the primary, instead of an address.
-  bool ipv6_only = false;
-  bool reuse_address = false;  ///< UDP.
-  int backlog = 0;             ///< 0: default.
-  bool readable_all = false;
-  bool writable_all = false;
+  SocketWishes wishes;
   bool padded_too = false;    ///< An abstract name of a Node worker: some of its clients pad it.
   bool accepts_only = false;  ///< Ours only: it cannot be handed a connection.
-  bool defer_accept = false;  ///< Ours only: connections are to come with their first data.
   /// Of a Node server whose worker has the preload: more than so many it closes. 0: no limit.
   std::int64_t connections_max = 0;
 

@@ -16,7 +16,7 @@ TEST(Wire, ReadsTheQueryOfListenWithAPort) {
             R"("port":8123,"addressType":4,"backlog":0,"seq":1})");
   EXPECT_EQ(q.seq, 1);
   EXPECT_EQ(q.listen_address(), Address("", 8123));
-  EXPECT_EQ(q.backlog, 0);
+  EXPECT_EQ(q.wishes.backlog, 0);
   EXPECT_EQ(q.key(), "null:8123:4:undefined");
 }
 
@@ -35,8 +35,8 @@ TEST(Wire, ReadsTheQueryOfAUnixSocket) {
   const auto q = query(R"({"index":0,"address":"/tmp/s","port":-1,"addressType":-1,"seq":2,)"
                        R"("readableAll":true,"writableAll":true})");
   EXPECT_EQ(q.listen_address(), Address::from_path("/tmp/s"));
-  EXPECT_TRUE(q.readable_all);
-  EXPECT_TRUE(q.writable_all);
+  EXPECT_TRUE(q.wishes.readable_all);
+  EXPECT_TRUE(q.wishes.writable_all);
   EXPECT_EQ(q.key(), "/tmp/s:-1:-1:undefined");
 }
 
@@ -57,11 +57,11 @@ TEST(Wire, SaysOfAWorkerOfOursWhatANodeWorkerDoesNot) {
   EXPECT_FALSE(make_query_server(asked).contains("acceptsOnly"));
   EXPECT_FALSE(make_query_server(asked).contains("deferAccept"));
   asked.accepts_only = true;
-  asked.defer_accept = true;
+  asked.wishes.defer_accept = true;
   Value message = make_query_server(asked);
   message["seq"] = 1;
   EXPECT_TRUE(parse_query_server(message).value().accepts_only);
-  EXPECT_TRUE(parse_query_server(message).value().defer_accept);
+  EXPECT_TRUE(parse_query_server(message).value().wishes.defer_accept);
 }
 
 TEST(Wire, ReadsTheQueryOfAnInheritedDescriptor) {
@@ -73,8 +73,8 @@ TEST(Wire, ReadsTheQueryOfAUdpSocketWithItsFlags) {
   const auto q =
       query(R"({"address":"::","port":53,"addressType":"udp6","fd":-1,"flags":5,"seq":3})");
   EXPECT_EQ(q.type, SocketType::Udp6);
-  EXPECT_TRUE(q.ipv6_only);
-  EXPECT_TRUE(q.reuse_address);
+  EXPECT_TRUE(q.wishes.ipv6_only);
+  EXPECT_TRUE(q.wishes.reuse_address);
   EXPECT_EQ(q.fd, std::nullopt) << "-1 is none";
 }
 
@@ -87,10 +87,10 @@ TEST(Wire, OnlyQueriesForAnyPortAreToldApartByTheirIndex) {
 }
 
 TEST(Wire, BacklogMayBeABooleanOrMissingAndIsBounded) {
-  EXPECT_EQ(query(R"({"port":1,"addressType":4,"backlog":false,"seq":0})").backlog, 0);
-  EXPECT_EQ(query(R"({"port":1,"addressType":4,"seq":0})").backlog, 0);
-  EXPECT_EQ(query(R"({"port":1,"addressType":4,"backlog":12,"seq":0})").backlog, 12);
-  EXPECT_EQ(query(R"({"port":1,"addressType":4,"backlog":1e15,"seq":0})").backlog, 0);
+  EXPECT_EQ(query(R"({"port":1,"addressType":4,"backlog":false,"seq":0})").wishes.backlog, 0);
+  EXPECT_EQ(query(R"({"port":1,"addressType":4,"seq":0})").wishes.backlog, 0);
+  EXPECT_EQ(query(R"({"port":1,"addressType":4,"backlog":12,"seq":0})").wishes.backlog, 12);
+  EXPECT_EQ(query(R"({"port":1,"addressType":4,"backlog":1e15,"seq":0})").wishes.backlog, 0);
 }
 
 TEST(Wire, RefusesWhatNoWorkerSends) {
@@ -108,14 +108,14 @@ TEST(Wire, AQueryReadsAsItWasWritten) {
   q.address = "::1";
   q.v6 = true;
   q.port = 80;
-  q.ipv6_only = true;
-  q.backlog = 7;
+  q.wishes.ipv6_only = true;
+  q.wishes.backlog = 7;
   Value message = make_query_server(q);
   message["seq"] = 9;
   const auto back = parse_query_server(message).value();
   EXPECT_EQ(back.key(), q.key());
-  EXPECT_TRUE(back.ipv6_only);
-  EXPECT_EQ(back.backlog, 7);
+  EXPECT_TRUE(back.wishes.ipv6_only);
+  EXPECT_EQ(back.wishes.backlog, 7);
   EXPECT_EQ(back.seq, 9);
 }
 

@@ -38,11 +38,11 @@ QueryServer make_query(const net::ListenRequest& request, const Address& address
     query.port = address.port();
     if (!address.host().empty()) query.address = address.host();
   }
-  query.ipv6_only = request.ipv6_only;
-  query.defer_accept = request.defer_accept;
-  query.backlog = request.backlog;
-  query.readable_all = request.readable_all;
-  query.writable_all = request.writable_all;
+  query.wishes.ipv6_only = request.ipv6_only;
+  query.wishes.defer_accept = request.defer_accept;
+  query.wishes.backlog = request.backlog;
+  query.wishes.readable_all = request.readable_all;
+  query.wishes.writable_all = request.writable_all;
   return query;
 }
 
@@ -201,7 +201,7 @@ void WorkerHost::query_answered(const std::shared_ptr<Claim>& shared, const Valu
     sys::set_nonblocking(fd.get(), true);
     const auto prepared = [&]() -> Result<void> {
       if (address.is_datagram()) return {};
-      if (const auto listening = net::listen_on(fd.get(), claim.query.backlog); !listening)
+      if (const auto listening = net::listen_on(fd.get(), claim.query.wishes.backlog); !listening)
         return net::error_for(address, listening.error().code.value());
       if (claim.request.defer_accept) net::defer_accept(fd.get());
       return net::set_connection_options(fd.get(), claim.request);

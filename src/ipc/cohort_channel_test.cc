@@ -14,7 +14,7 @@
 #include "base/sys.h"
 #include "ipc/any_thread_sender.h"
 #include "ipc/channel.h"
-#include "ipc/handle.h"
+#include "ipc/handle_traffic.h"
 
 namespace cohort::ipc {
 namespace {

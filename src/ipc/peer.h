@@ -29,7 +29,7 @@
 #include "cohort/value.h"
 #include "ipc/any_thread_sender.h"
 #include "ipc/channel.h"
-#include "ipc/handle.h"
+#include "ipc/handle_traffic.h"
 
 namespace cohort::ipc {
 

@@ -3,6 +3,7 @@
 #include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -152,6 +153,14 @@ void defer_accept(int fd) {
 }
 
 // A socket filter; accepted connections inherit it, and expect no SYN.
+std::size_t arrivals_waiting(int fd) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  // Of a listening socket, this is the length of its queue.
+  if (sys::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, size) == 0) return info.tcpi_unacked;
+  return (sys::poll(fd, POLLIN, 0) & POLLIN) != 0 ? 1 : 0;
+}
+
 void stop_arrivals(int fd) {
   constexpr std::uint32_t kFlags = 13;  // in the TCP header
   constexpr std::uint32_t kSyn = 0x02, kAck = 0x10;

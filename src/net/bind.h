@@ -4,6 +4,8 @@
 // are resolved here, blocking.
 #pragma once
 
+#include <cstddef>
+
 #include "cohort/address.h"
 #include "cohort/error.h"
 #include "cohort/fd.h"
@@ -39,6 +41,10 @@ void defer_accept(int fd);
 /// tries again a second later. What has arrived, handshakes under way included, can be accepted
 /// until the socket is closed; closed with more in its queue it would reset them.
 void stop_arrivals(int fd);
+
+/// So many connections wait at the listening socket to be accepted; of what is not TCP, 1 if
+/// anything waits to be read.
+std::size_t arrivals_waiting(int fd);
 
 /// The request's `no_delay` and `keep_alive`: of a TCP connection, or of those that a listening
 /// socket accepts from now on. Nothing for Unix sockets.

@@ -30,11 +30,7 @@ std::optional<int> number_in(const char* variable) {
   return number;
 }
 
-int option_of(int fd, int name) {
-  int value = -1;
-  socklen_t size = sizeof value;
-  return sys::getsockopt(fd, SOL_SOCKET, name, &value, size) == 0 ? value : -1;
-}
+int option_of(int fd, int name) { return sys::int_option(fd, SOL_SOCKET, name); }
 
 std::vector<int> take_inherited() {
   std::vector<int> sockets;

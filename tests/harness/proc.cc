@@ -5,11 +5,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
 #include <system_error>
+#include <thread>
 
 namespace harness {
 namespace {
@@ -80,6 +83,16 @@ std::vector<pid_t> processes_marked(std::string_view entry) {
 bool is_zombie(pid_t pid) { return stat_of(pid).state == 'Z'; }
 
 bool is_asleep(pid_t pid) { return stat_of(pid).state == 'S'; }
+
+bool stop(pid_t pid) {
+  if (::kill(pid, SIGSTOP) != 0) return false;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes{1};
+  while (stat_of(pid).state != 'T') {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+  }
+  return true;
+}
 
 bool is_alive(pid_t pid) {
   const char state = stat_of(pid).state;

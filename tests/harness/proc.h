@@ -21,6 +21,9 @@ bool is_zombie(pid_t pid);
 bool is_alive(pid_t pid);
 /// It waits for something.
 bool is_asleep(pid_t pid);
+/// SIGSTOP, until it has stopped: before that it may still accept a connection. False after a
+/// minute.
+bool stop(pid_t pid);
 std::string command_of(pid_t pid);
 
 /// Descriptor number -> what it is, as in /proc/PID/fd: `socket:[123]`, `/dev/null`.

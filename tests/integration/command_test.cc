@@ -280,7 +280,7 @@ TEST_F(Command, WhatWaitsForAStoppedProgramMovesToTheOthersWhereEBpfSteers) {
   if (count_errors(*program, "by eBPF") == 0) GTEST_SKIP() << program->transcript();
   const std::uint16_t port = port_of(*program);
   const std::string stopped = http_get(port, "/pid").body;
-  kill(std::stoi(stopped), SIGSTOP);
+  ASSERT_TRUE(harness::stop(std::stoi(stopped)));
   for (int i = 0; i < 100; ++i) {
     const std::string served_by = http_get(port, "/pid").body;
     EXPECT_FALSE(served_by.empty()) << "a connection waits for the stopped one";

@@ -179,7 +179,7 @@ TEST(Death, AWorkerThatIsKilledBetweenHandOffAndReplyLosesNoConnection) {
   Answering cluster{"rr", "0"};
   const pid_t stopped = cluster.worker(0);
   const std::string other = std::to_string(cluster.worker(1)) + '\n';
-  ASSERT_EQ(kill(stopped, SIGSTOP), 0);
+  ASSERT_TRUE(harness::stop(stopped));
 
   std::vector<TcpClient> waiting(20);
   for (TcpClient& client : waiting) {

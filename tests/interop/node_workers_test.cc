@@ -229,7 +229,7 @@ TEST_P(NodeServers, ABusyPortIsTheErrorOfNodeAndCanBeHadOnceItIsFree) {
 TEST_P(NodeServers, AWorkerThatIsKilledWhileItIsStoppedLosesNoConnection) {
   Program& primary = workers.start_listening("net.js", 2);
   const pid_t stopped = pid_of_worker(primary, 1);
-  ASSERT_EQ(kill(stopped, SIGSTOP), 0);
+  ASSERT_TRUE(harness::stop(stopped));
   std::vector<TcpClient> clients(10);
   for (TcpClient& client : clients) {
     ASSERT_EQ(client.connect(workers.port), "");
@@ -259,7 +259,7 @@ TEST_P(NodeLife, AConnectionThatWasJustHandedOverIsServedBeforeTheDisconnect) {
   const pid_t worker = pid_of_worker(primary, 1);
   const auto sockets = [&] { return sockets_of(primary.pid()); };
   const auto before = sockets();
-  ASSERT_EQ(kill(worker, SIGSTOP), 0);
+  ASSERT_TRUE(harness::stop(worker));
   TcpClient client;
   ASSERT_EQ(client.connect(workers.port), "");
   ASSERT_EQ(client.send("x"), "");
@@ -470,7 +470,7 @@ TEST_P(Handles, OfAWorkerThatIsKilledComeBack) {
   Program& primary = start();
   const auto workers = primary.descendants();
   ASSERT_EQ(workers.size(), 1U);
-  ASSERT_EQ(kill(workers[0], SIGSTOP), 0);
+  ASSERT_TRUE(harness::stop(workers[0]));
   std::vector<TcpClient> clients(5);
   for (TcpClient& client : clients) {
     ASSERT_EQ(client.connect(down), "");

@@ -34,20 +34,26 @@ ROOM_OF_HEADER = {
     "error.h": "base",
     "exit.h": "process",
     "fd.h": "base",
-    "handle.h": "ipc",
+    "handle.h": "base",
     "http.h": "http",
     "lane.h": "base",
     "listen_options.h": "net",
     "net.h": "net",
     "parallelism.h": "base",
+    "policy.h": "cluster",
+    "send_result.h": "ipc",
     "serialization.h": "ipc",
+    "status.h": "cluster",
     "value.h": "ipc",
     "value_to.h": "ipc",
     "worker.h": "cluster",
 }
 
-PUBLIC_HEADERS_MAX = 20
+PUBLIC_HEADERS_MAX = 24
 MAIN_LINES_MAX = 100
+PROSE_WIDTH = 120
+CLUSTER_LINES_MAX = 400
+CLUSTER_MEMBERS_MAX = 15
 
 # Public headers that take completion tokens or executors, and so may include a little of Asio.
 ASIO_HEADERS = {"acceptor.h", "child_process.h", "worker.h"}
@@ -132,6 +138,25 @@ def line_of(text, position):
     return text.count("\n", 0, position) + 1
 
 
+def room_of(included):
+    parts = included.split("/")
+    return ROOM_OF_HEADER.get(parts[1]) if parts[0] == "cohort" and len(parts) == 2 else parts[0]
+
+
+def rooms_behind(tree, included, seen):
+    """The rooms that an included file brings with it: its own, and those of all that it includes."""
+    if included in seen:
+        return {}
+    seen.add(included)
+    room = room_of(included)
+    found = {room: included} if room in ROOMS else {}
+    text = tree.files.get("include/" + included) or tree.files.get("src/" + included) or ""
+    for match in INCLUDE.finditer(text):
+        for further, through in rooms_behind(tree, match.group(1), seen).items():
+            found.setdefault(further, through)
+    return found
+
+
 def check_layering(tree):
     for name, text in tree.matching(r"^src/").items():
         room = name.split("/")[1]
@@ -139,12 +164,12 @@ def check_layering(tree):
             yield f"{name}: no room {room}; add it to docs/architecture.md and to ROOMS in tests/style/style_test.py"
             continue
         for match in INCLUDE.finditer(text):
-            parts = match.group(1).split("/")
-            used = ROOM_OF_HEADER.get(parts[1]) if parts[0] == "cohort" and len(parts) == 2 else parts[0]
-            if used in ROOMS and used != room and used not in ROOMS[room]:
-                allowed = ", ".join(sorted(ROOMS[room])) or "no other room"
-                yield (f"{name}:{line_of(text, match.start())}: {room} may use {allowed}, not {used} "
-                       f"({match.group(1)}); move what both need down, or hand it in from above")
+            for used, through in rooms_behind(tree, match.group(1), set()).items():
+                if used != room and used not in ROOMS[room]:
+                    allowed = ", ".join(sorted(ROOMS[room])) or "no other room"
+                    yield (f"{name}:{line_of(text, match.start())}: {room} may use {allowed}, not {used} "
+                           f"({match.group(1)}{'' if through == match.group(1) else ' brings ' + through}); "
+                           "move what both need down, or hand it in from above")
 
 
 def check_headers(tree):
@@ -209,7 +234,53 @@ def check_lists(tree):
             yield f"{name} is in no CMakeLists.txt: list it, or delete it"
 
 
+def classes_of(text):
+    """(name, body) of each class and struct, nested ones too; the bodies of nested braces are blank."""
+    code = code_of(text)
+    for match in re.finditer(r"\b(?:class|struct)\s+((?:\w+::)*\w+)[^;{}()=]*\{", code):
+        depth, body = 1, []
+        for char in code[match.end():]:
+            depth += (char == "{") - (char == "}")
+            if depth == 0:
+                break
+            body.append(char if depth == 1 or char in "{}" else " ")
+        yield match.group(1), "".join(body)
+
+
+def members_of(body):
+    """How many data members a class has: declarations without parentheses, but for their initializers."""
+    body = re.sub(r"\{\s*\}", "{}", re.sub(r"\b(public|private|protected)\s*:", "", body))
+    count = 0
+    for statement in re.split(r";|\)\s*(?:const)?\s*(?:override)?\s*\{\}", body):
+        words = re.sub(r"=.*|\{\}", "", statement, flags=re.S).strip()
+        words = re.sub(r"<[^<>]*>", "", re.sub(r"<[^<>]*>", "", re.sub(r"<[^<>]*>", "", words)))
+        if not re.search(r"\s\w+(\s*,\s*\w+)*$", words) or "(" in words:
+            continue
+        if re.match(r"(using|friend|static|inline|typedef|enum|class|struct|template|return|constexpr)\b", words):
+            continue
+        count += 1 + words.count(",")
+    return count
+
+
+def check_words(tree):
+    """Prose of Markdown is wrapped: what is longer than a screen is not read. Tables and code are as they are."""
+    for path in [*sorted((tree.root / "docs").glob("*.md")), *sorted(tree.root.glob("*.md"))]:
+        fenced = False
+        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+            fenced ^= line.lstrip().startswith("```")
+            if len(line) > PROSE_WIDTH and not fenced and not line.startswith("|"):
+                yield f"{path.relative_to(tree.root)}:{number}: {len(line)} characters, at most {PROSE_WIDTH}: wrap it"
+
+
 def check_sizes(tree):
+    for name, text in tree.matching(r"^src/cluster/").items():
+        if "_test" in name:
+            continue
+        if text.count("\n") > CLUSTER_LINES_MAX:
+            yield f"{name} has {text.count(chr(10))} lines, at most {CLUSTER_LINES_MAX}: divide it by what it is about"
+        for owner, body in classes_of(text):
+            if (count := members_of(body)) > CLUSTER_MEMBERS_MAX:
+                yield f"{name}: {owner} has {count} members, at most {CLUSTER_MEMBERS_MAX}: some of them are one thing"
     main = tree.files.get("apps/cohort/main.cc", "")
     if main.count("\n") >= MAIN_LINES_MAX:
         yield f"apps/cohort/main.cc has {main.count(chr(10))} lines, under {MAIN_LINES_MAX}: the command lives in src/cli"

@@ -1,4 +1,4 @@
-#include "ipc/handle.h"
+#include "ipc/handle_traffic.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -1,76 +1,13 @@
-#include "ipc/handle.h"
+#include "ipc/handle_traffic.h"
 
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include <cerrno>
 #include <tuple>
 
 #include "base/sys.h"
 
-namespace cohort {
-namespace {
-
-int socket_option(int fd, int name) {
-  int value = -1;
-  socklen_t size = sizeof value;
-  return sys::getsockopt(fd, SOL_SOCKET, name, &value, size) == 0 ? value : -1;
-}
-
-Handle::Kind kind_of(int fd) {
-  using Kind = Handle::Kind;
-  const int type = socket_option(fd, SO_TYPE);
-  const int domain = socket_option(fd, SO_DOMAIN);
-  if (type == SOCK_STREAM && (domain == AF_INET || domain == AF_INET6 || domain == AF_UNIX))
-    return socket_option(fd, SO_ACCEPTCONN) == 1 ? Kind::Server : Kind::Socket;
-  if (type == SOCK_DGRAM && (domain == AF_INET || domain == AF_INET6)) return Kind::Datagram;
-  struct stat status{};
-  return type == -1 && ::fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode) ? Kind::Socket
-                                                                             : Kind::Other;
-}
-
-}  // namespace
-
-Handle::Handle(OwnFd fd, std::string head) : fd_{std::move(fd)}, head_{std::move(head)} {
-  if (fd_) kind_ = kind_of(fd_.get());
-}
-
-Handle Handle::several(std::vector<Handle> handles) {
-  Handle all;
-  if (!handles.empty()) all.kind_ = Kind::Several;
-  all.several_ = std::move(handles);
-  return all;
-}
-
-std::vector<Handle> Handle::split() {
-  if (kind_ == Kind::Several) kind_ = Kind::None;
-  return std::exchange(several_, {});
-}
-
-OwnFd Handle::release() {
-  if (kind_ == Kind::Several) return {};
-  kind_ = Kind::None;
-  head_.clear();
-  attachment_.reset();
-  return std::move(fd_);
-}
-
-Result<Handle> Handle::duplicate() const {
-  if (kind_ == Kind::Several) {
-    std::vector<Handle> copies;
-    for (const Handle& handle : several_) {
-      auto copy = handle.duplicate();
-      if (!copy) return copy.error();
-      copies.push_back(*std::move(copy));
-    }
-    return several(std::move(copies));
-  }
-  OwnFd copy = sys::duplicate(fd_.get());
-  if (!copy) return errno_error("duplicate a handle");
-  return Handle{std::move(copy), head_};
-}
-
-namespace ipc {
+namespace cohort::ipc {
 namespace {
 
 // Bytes as characters U+0000 to U+00FF: a message may be JSON.
@@ -121,7 +58,8 @@ Value wrap(const Handle& handle, Value message) {
       case Handle::Kind::Server:
         return "net.Server";
       case Handle::Kind::Socket:
-        return socket_option(handle.native_handle(), SO_TYPE) == -1 ? "net.Native" : "net.Socket";
+        return sys::int_option(handle.native_handle(), SOL_SOCKET, SO_TYPE) == -1 ? "net.Native"
+                                                                                  : "net.Socket";
       case Handle::Kind::Datagram:
         return "dgram.Socket";
       case Handle::Kind::Other:
@@ -134,7 +72,8 @@ Value wrap(const Handle& handle, Value message) {
   Value wrapped = wrap_handle(type(), std::move(message));
   if (handle.kind() == Handle::Kind::Datagram)
     wrapped["dgramType"] =
-        socket_option(handle.native_handle(), SO_DOMAIN) == AF_INET6 ? "udp6" : "udp4";
+        sys::int_option(handle.native_handle(), SOL_SOCKET, SO_DOMAIN) == AF_INET6 ? "udp6"
+                                                                                   : "udp4";
   if (!handle.head().empty()) wrapped["head"] = to_text(handle.head());
   return wrapped;
 }
@@ -260,5 +199,4 @@ void HandleTraffic::answer(const std::shared_ptr<Channel>& channel, const Incomi
   }
 }
 
-}  // namespace ipc
-}  // namespace cohort
+}  // namespace cohort::ipc

@@ -1,0 +1,71 @@
+// A cluster as it is at one moment: plain values, for people, for metrics and for tests.
+//
+//   for (const cohort::PortStatus& port : cluster.status().ports)
+//     std::cout << port.address << ": " << port.waiting << " wait\n";
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "cohort/address.h"
+#include "cohort/policy.h"
+#include "cohort/worker.h"
+
+namespace cohort {
+
+struct WorkerStatus {
+  enum class State : std::uint8_t {
+    Spawned,       ///< Nothing was heard of it yet.
+    Online,        ///< It said so.
+    Listening,     ///< At least one of its servers does.
+    Ending,        ///< It ends on purpose: it finishes what it serves.
+    Disconnected,  ///< Its channel is closed; the process lives.
+  };
+
+  int id = 0;
+  pid_t pid = 0;  ///< 0 if it could not be started.
+  std::size_t slot = 0;
+  bool kept = false;  ///< It fills a place of `Cluster::keep`.
+  State state = State::Spawned;
+  std::chrono::milliseconds age{0};  ///< Since it was started.
+  std::vector<Address> addresses{};  ///< Where it said that it listens.
+  std::optional<WorkerLoad> load{};  ///< As `Worker::load`.
+};
+
+struct PortStatus {
+  Address address;  ///< As it was asked for; with the real port where that was 0.
+  Policy policy = Policy::Shared;
+  std::vector<int> workers{};  ///< Those who use it, by id.
+  /// Connections that have arrived and no worker has taken. Of a Unix socket, and of datagrams, 1
+  /// says that there are some.
+  std::size_t waiting = 0;
+};
+
+struct ClusterStatus {
+  enum class Phase : std::uint8_t {
+    Running,
+    LettingIn,  ///< The end has begun: nothing more arrives, workers take what has.
+    Draining,   ///< Workers finish what they serve.
+    Killing,    ///< The grace time is over, or somebody asked twice.
+    Over,
+  };
+
+  Phase phase = Phase::Running;
+  Policy policy = Policy::Auto;         ///< As it was chosen.
+  std::size_t places = 0;               ///< As `Cluster::keep` was told.
+  std::vector<WorkerStatus> workers{};  ///< Every process that lives, by id.
+  std::vector<PortStatus> ports{};      ///< By address.
+  std::uint64_t forks = 0;              ///< Workers that were started, or could not be, ever.
+  std::uint64_t exits = 0;              ///< Of these, those that have ended...
+  std::uint64_t deaths = 0;             ///< ...but not on purpose.
+};
+
+const char* to_string(WorkerStatus::State state);
+const char* to_string(ClusterStatus::Phase phase);
+
+}  // namespace cohort

@@ -1,0 +1,16 @@
+// The names of the states: one set everywhere.
+#include "cohort/status.h"
+
+namespace cohort {
+
+const char* to_string(WorkerStatus::State state) {
+  constexpr const char* kNames[] = {"spawned", "online", "listening", "ending", "disconnected"};
+  return kNames[static_cast<std::size_t>(state)];
+}
+
+const char* to_string(ClusterStatus::Phase phase) {
+  constexpr const char* kNames[] = {"running", "letting-in", "draining", "killing", "over"};
+  return kNames[static_cast<std::size_t>(phase)];
+}
+
+}  // namespace cohort
