@@ -74,7 +74,7 @@ class Watch {
              Callback ready);
   Callback drop(std::shared_ptr<Wait>& wait);
 
-  const Loop& loop_;
+  const Loop loop_;
   boost::asio::posix::stream_descriptor descriptor_;
   int fd_;
   bool ref_ = true;

@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "base/sys.h"
+#include "net/accept_loop.h"
 #include "net/bind.h"
 #include "net/holder.h"
-#include "net/shared_listener.h"
 #include "net/sockaddr.h"
 
 namespace cohort::cluster {
@@ -62,9 +62,9 @@ class WorkerHost::Claim {
   const net::ListenRequest request;
   QueryServer query;
   std::string tuple;
-  std::string key;                                 // empty until the primary answered
-  std::shared_ptr<net::SharedListener> accepting;  // shared with its running callback
-  OwnFd descriptor;                                // of listening_descriptor
+  std::string key;                             // empty until the primary answered
+  std::shared_ptr<net::AcceptLoop> accepting;  // shared with its running callback
+  OwnFd descriptor;                            // of listening_descriptor
   std::optional<Error> failure;
   bool closed = false;
 };
@@ -215,11 +215,11 @@ void WorkerHost::query_answered(const std::shared_ptr<Claim>& shared, const Valu
   if (fd && !user)
     claim.descriptor = std::move(fd);  // somebody accepts by himself
   else if (fd)
-    claim.accepting = net::SharedListener::start(loop_, std::move(fd), claim.user,
-                                                 reply["slot"].is_number()
-                                                     ? net::SharedListener::Sharing::Alone
-                                                     : net::SharedListener::Sharing::WithOthers,
-                                                 load);
+    claim.accepting =
+        net::AcceptLoop::start(loop_, std::move(fd), claim.user,
+                               reply["slot"].is_number() ? net::AcceptLoop::Sharing::Alone
+                                                         : net::AcceptLoop::Sharing::WithOthers,
+                               load);
   if (!user && !claim.descriptor) return;  // nothing for one who accepts by himself
   claims_.emplace(claim.key, shared);
   if (user) user->listening(bound);

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <optional>
 
+#include "net/accept_loop.h"
 #include "net/bind.h"
 #include "net/datagram.h"
 #include "net/holder.h"
 #include "net/inherited.h"
-#include "net/shared_listener.h"
 #include "net/sockaddr.h"
 #include "net/socket_file.h"
 
@@ -75,9 +75,9 @@ class DirectHost::Claim {
     }
     if (!fd_) return;
     if (const auto address = local_address(fd_.get())) bound_ = *address;
-    accepting_ = SharedListener::start(
-        loop, std::move(fd_), user_,
-        adopted_ ? SharedListener::Sharing::WithOthers : SharedListener::Sharing::Alone);
+    accepting_ =
+        AcceptLoop::start(loop, std::move(fd_), user_,
+                          adopted_ ? AcceptLoop::Sharing::WithOthers : AcceptLoop::Sharing::Alone);
     user->listening(bound_);
   }
 
@@ -102,7 +102,7 @@ class DirectHost::Claim {
   Address bound_;
   SocketFile file_;  // none of one that somebody else bound
   std::optional<Error> failure_;
-  std::shared_ptr<SharedListener> accepting_;  // shared with its callback that is running
+  std::shared_ptr<AcceptLoop> accepting_;  // shared with its callback that is running
   bool adopted_ = false;
   bool closed_ = false;
 };

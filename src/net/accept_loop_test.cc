@@ -1,4 +1,4 @@
-#include "net/shared_listener.h"
+#include "net/accept_loop.h"
 
 #include <sys/resource.h>
 
@@ -13,7 +13,7 @@ namespace cohort::net {
 namespace {
 
 using namespace std::chrono_literals;
-using Sharing = SharedListener::Sharing;
+using Sharing = AcceptLoop::Sharing;
 
 class Collector : public ListenerUser {
  public:
@@ -37,15 +37,15 @@ class Collector : public ListenerUser {
   std::function<void()> on_connection;
 };
 
-class SharedListenerTest : public testing::Test {
+class AcceptLoopTest : public testing::Test {
  protected:
-  std::shared_ptr<SharedListener> start(Sharing sharing) {
+  std::shared_ptr<AcceptLoop> start(Sharing sharing) {
     ListenRequest request;
     request.address = {"127.0.0.1", 0};
     OwnFd fd = bind_socket(request).value();
     EXPECT_TRUE(listen_on(fd.get(), 0));
     address = local_address(fd.get()).value();
-    return SharedListener::start(world.loop, std::move(fd), user, sharing);
+    return AcceptLoop::start(world.loop, std::move(fd), user, sharing);
   }
   std::vector<std::unique_ptr<test::Client>> connect(int count) {
     std::vector<std::unique_ptr<test::Client>> clients;
@@ -62,7 +62,7 @@ class SharedListenerTest : public testing::Test {
   Address address;
 };
 
-TEST_F(SharedListenerTest, DeliversEveryConnection) {
+TEST_F(AcceptLoopTest, DeliversEveryConnection) {
   for (const Sharing sharing : {Sharing::Alone, Sharing::WithOthers}) {
     user->connections.clear();
     const auto listener = start(sharing);
@@ -71,7 +71,7 @@ TEST_F(SharedListenerTest, DeliversEveryConnection) {
   }
 }
 
-TEST_F(SharedListenerTest, TakesMorePerWakeUpWhileMoreComeWhenAlone) {
+TEST_F(AcceptLoopTest, TakesMorePerWakeUpWhileMoreComeWhenAlone) {
   const auto listener = start(Sharing::Alone);
   const auto clients = connect(100);
   int wakeups = 0;
@@ -82,7 +82,7 @@ TEST_F(SharedListenerTest, TakesMorePerWakeUpWhileMoreComeWhenAlone) {
   EXPECT_LT(wakeups, 25);
 }
 
-TEST_F(SharedListenerTest, AcceptsOnceForAConnectionThatComesAlone) {
+TEST_F(AcceptLoopTest, AcceptsOnceForAConnectionThatComesAlone) {
   const auto listener = start(Sharing::Alone);
   const auto earlier = connect(10);
   ASSERT_TRUE(arrived(10));
@@ -96,7 +96,7 @@ TEST_F(SharedListenerTest, AcceptsOnceForAConnectionThatComesAlone) {
   EXPECT_LE(calls, 40 + 12) << "and one for nothing, now and then";
 }
 
-TEST_F(SharedListenerTest, TakesOnePerWakeUpWhenShared) {
+TEST_F(AcceptLoopTest, TakesOnePerWakeUpWhenShared) {
   const auto listener = start(Sharing::WithOthers);
   const auto clients = connect(10);
   for (std::size_t count = 1; count <= 10; ++count) {
@@ -105,11 +105,11 @@ TEST_F(SharedListenerTest, TakesOnePerWakeUpWhenShared) {
   }
 }
 
-TEST_F(SharedListenerTest, TwoOnOneSocketServeEverythingOnce) {
+TEST_F(AcceptLoopTest, TwoOnOneSocketServeEverythingOnce) {
   auto other_user = std::make_shared<Collector>();
   const auto first = start(Sharing::WithOthers);
-  const auto second = SharedListener::start(world.loop, sys::duplicate(first->fd()), other_user,
-                                            Sharing::WithOthers);
+  const auto second =
+      AcceptLoop::start(world.loop, sys::duplicate(first->fd()), other_user, Sharing::WithOthers);
   const auto clients = connect(50);
   EXPECT_TRUE(world.run_until(
       [&] { return user->connections.size() + other_user->connections.size() == 50; }));
@@ -117,7 +117,7 @@ TEST_F(SharedListenerTest, TwoOnOneSocketServeEverythingOnce) {
   EXPECT_GT(other_user->connections.size(), 0u);
 }
 
-TEST_F(SharedListenerTest, LeavesConnectionsInTheKernelWhileTheUserIsFull) {
+TEST_F(AcceptLoopTest, LeavesConnectionsInTheKernelWhileTheUserIsFull) {
   user->limit = 2;
   const auto listener = start(Sharing::Alone);
   const auto clients = connect(5);
@@ -129,7 +129,7 @@ TEST_F(SharedListenerTest, LeavesConnectionsInTheKernelWhileTheUserIsFull) {
   EXPECT_TRUE(arrived(5));
 }
 
-TEST_F(SharedListenerTest, ResumeWithoutRoomChangesNothing) {
+TEST_F(AcceptLoopTest, ResumeWithoutRoomChangesNothing) {
   user->limit = 1;
   const auto listener = start(Sharing::Alone);
   const auto clients = connect(2);
@@ -139,7 +139,7 @@ TEST_F(SharedListenerTest, ResumeWithoutRoomChangesNothing) {
   EXPECT_EQ(user->connections.size(), 1u);
 }
 
-TEST_F(SharedListenerTest, ARefusedConnectionIsClosed) {
+TEST_F(AcceptLoopTest, ARefusedConnectionIsClosed) {
   user->refuse = true;
   const auto listener = start(Sharing::Alone);
   test::Client client{world, address};
@@ -147,7 +147,7 @@ TEST_F(SharedListenerTest, ARefusedConnectionIsClosed) {
   EXPECT_EQ(user->offered, 1);
 }
 
-TEST_F(SharedListenerTest, DeliversNothingAfterClose) {
+TEST_F(AcceptLoopTest, DeliversNothingAfterClose) {
   const auto listener = start(Sharing::Alone);
   const auto clients = connect(1);
   listener->close();
@@ -159,7 +159,7 @@ TEST_F(SharedListenerTest, DeliversNothingAfterClose) {
   EXPECT_FALSE(test::Client(world, address).connected());
 }
 
-TEST_F(SharedListenerTest, MayBeClosedAndDroppedByTheConnectionItDelivers) {
+TEST_F(AcceptLoopTest, MayBeClosedAndDroppedByTheConnectionItDelivers) {
   auto listener = start(Sharing::Alone);
   user->on_connection = [&] {
     listener->close();
@@ -171,7 +171,7 @@ TEST_F(SharedListenerTest, MayBeClosedAndDroppedByTheConnectionItDelivers) {
   EXPECT_EQ(user->offered, 1);
 }
 
-TEST_F(SharedListenerTest, StopsWhenItsUserIsGone) {
+TEST_F(AcceptLoopTest, StopsWhenItsUserIsGone) {
   const auto listener = start(Sharing::Alone);
   user.reset();
   const auto clients = connect(1);
@@ -179,7 +179,7 @@ TEST_F(SharedListenerTest, StopsWhenItsUserIsGone) {
   EXPECT_TRUE(world.io.stopped()) << "nothing left to wait for";
 }
 
-TEST_F(SharedListenerTest, KeepsTheLoopRunningUntilClosed) {
+TEST_F(AcceptLoopTest, KeepsTheLoopRunningUntilClosed) {
   const auto listener = start(Sharing::Alone);
   world.run_for(20ms);
   EXPECT_FALSE(world.io.stopped());
@@ -206,7 +206,7 @@ class NoMoreDescriptors {
   rlimit before_{};
 };
 
-TEST_F(SharedListenerTest, PausesWithoutDescriptorsInsteadOfSpinning) {
+TEST_F(AcceptLoopTest, PausesWithoutDescriptorsInsteadOfSpinning) {
   const auto listener = start(Sharing::Alone);
   const auto clients = connect(3);
   testing::internal::CaptureStderr();
@@ -223,7 +223,7 @@ TEST_F(SharedListenerTest, PausesWithoutDescriptorsInsteadOfSpinning) {
       << "once";
 }
 
-TEST_F(SharedListenerTest, MayBeDroppedWhileItPauses) {
+TEST_F(AcceptLoopTest, MayBeDroppedWhileItPauses) {
   auto listener = start(Sharing::Alone);
   const auto clients = connect(1);
   testing::internal::CaptureStderr();
@@ -239,7 +239,7 @@ TEST_F(SharedListenerTest, MayBeDroppedWhileItPauses) {
   EXPECT_EQ(user->offered, 0);
 }
 
-TEST_F(SharedListenerTest, AConnectionThatFailedIsSkipped) {
+TEST_F(AcceptLoopTest, AConnectionThatFailedIsSkipped) {
   const auto listener = start(Sharing::Alone);
   for (const int failure : {ECONNABORTED, EPROTO, EPERM, ENETDOWN, EHOSTUNREACH}) {
     user->connections.clear();

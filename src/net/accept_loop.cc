@@ -1,4 +1,4 @@
-#include "net/shared_listener.h"
+#include "net/accept_loop.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -39,17 +39,17 @@ bool is_about_connection(int errno_value) {
 
 }  // namespace
 
-std::shared_ptr<SharedListener> SharedListener::start(const Loop& loop, OwnFd fd,
-                                                      std::weak_ptr<ListenerUser> user,
-                                                      Sharing sharing, std::shared_ptr<Load> load) {
-  std::shared_ptr<SharedListener> listener{
-      new SharedListener{loop, std::move(fd), std::move(user), sharing, std::move(load)}};
+std::shared_ptr<AcceptLoop> AcceptLoop::start(const Loop& loop, OwnFd fd,
+                                              std::weak_ptr<ListenerUser> user, Sharing sharing,
+                                              std::shared_ptr<Load> load) {
+  std::shared_ptr<AcceptLoop> listener{
+      new AcceptLoop{loop, std::move(fd), std::move(user), sharing, std::move(load)}};
   listener->wait();
   return listener;
 }
 
-SharedListener::SharedListener(const Loop& loop, OwnFd fd, std::weak_ptr<ListenerUser> user,
-                               Sharing sharing, std::shared_ptr<Load> load)
+AcceptLoop::AcceptLoop(const Loop& loop, OwnFd fd, std::weak_ptr<ListenerUser> user,
+                       Sharing sharing, std::shared_ptr<Load> load)
     : loop_{loop},
       watch_{std::make_unique<Watch>(loop_, std::move(fd))},
       user_{std::move(user)},
@@ -57,12 +57,12 @@ SharedListener::SharedListener(const Loop& loop, OwnFd fd, std::weak_ptr<Listene
       load_{load ? std::move(load) : std::make_shared<Load>()},
       pause_{loop_.executor()} {}
 
-void SharedListener::close() {
+void AcceptLoop::close() {
   watch_.reset();
   pause_.cancel();
 }
 
-void SharedListener::wait() {
+void AcceptLoop::wait() {
   if (!watch_ || pausing_ || watch_->waiting_readable()) return;
   const auto user = user_.lock();
   if (!user || user->full()) return;
@@ -71,7 +71,7 @@ void SharedListener::wait() {
 
 // An accept that finds nothing is dear, since the kernel makes a socket first. So it stops at as
 // many as there were the last time, and now and then tries for more.
-void SharedListener::accept_ready() {
+void AcceptLoop::accept_ready() {
   const auto self = shared_from_this();  // a connection's handler may drop the listener
   int taken = 0;
   while (taken < at_once_ && accept_one()) ++taken;
@@ -86,7 +86,7 @@ void SharedListener::accept_ready() {
 }
 
 // False: nothing more to accept now.
-bool SharedListener::accept_one() {
+bool AcceptLoop::accept_one() {
   const auto user = user_.lock();
   if (!watch_ || !user || user->full()) return false;
   Load::set(load_->arriving, 1);
@@ -105,7 +105,7 @@ bool SharedListener::accept_one() {
 }
 
 // The connection stays in the queue, so the descriptor stays readable: waiting for it would spin.
-void SharedListener::pause(int errno_value) {
+void AcceptLoop::pause(int errno_value) {
   if (!complained_) {
     const auto address = local_address(watch_->fd());
     Error error = error_for(address ? *address : Address{}, errno_value);

@@ -12,7 +12,7 @@
 
 namespace cohort::net {
 
-class SharedListener : public std::enable_shared_from_this<SharedListener> {
+class AcceptLoop : public std::enable_shared_from_this<AcceptLoop> {
  public:
   enum class Sharing {
     Alone,       ///< Accepts what is there, a batch at a time.
@@ -22,9 +22,9 @@ class SharedListener : public std::enable_shared_from_this<SharedListener> {
   /// Starts to accept on `fd`, which is listening and non-blocking. Connections go to `user` until
   /// `close`, or until the user is gone. Without descriptors or memory to accept with it pauses for
   /// 100 ms at a time, and says so on stderr once. Counts what it accepts in `load`, if given.
-  static std::shared_ptr<SharedListener> start(const Loop& loop, OwnFd fd,
-                                               std::weak_ptr<ListenerUser> user, Sharing sharing,
-                                               std::shared_ptr<Load> load = {});
+  static std::shared_ptr<AcceptLoop> start(const Loop& loop, OwnFd fd,
+                                           std::weak_ptr<ListenerUser> user, Sharing sharing,
+                                           std::shared_ptr<Load> load = {});
 
   /// Closes this process's descriptor; no connection is delivered any more. Idempotent.
   void close();
@@ -34,8 +34,8 @@ class SharedListener : public std::enable_shared_from_this<SharedListener> {
   int fd() const { return watch_ ? watch_->fd() : -1; }
 
  private:
-  SharedListener(const Loop& loop, OwnFd fd, std::weak_ptr<ListenerUser> user, Sharing sharing,
-                 std::shared_ptr<Load> load);
+  AcceptLoop(const Loop& loop, OwnFd fd, std::weak_ptr<ListenerUser> user, Sharing sharing,
+             std::shared_ptr<Load> load);
   void wait();
   void accept_ready();
   bool accept_one();
