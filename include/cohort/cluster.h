@@ -172,6 +172,22 @@ class Cluster {
   /// eight live beside their successor, the oldest is ended. A worker that never used a port, and
   /// those that were forked with `fork()`, are left alone.
   void keep(unsigned count);
+  /// Starts a successor for a worker that `keep` keeps, as `settings()` say by now, and returns it;
+  /// the old one goes on serving. It has the same `Worker::slot`: the same weight, and the same
+  /// clients under Hash and Sticky. Once it listens (or has lived for 10 s, if the old one never
+  /// used a port), new connections come to it, and no more to the old one. That one accepts what
+  /// waits for it, then it is ended as at the end of the service: `exited_after_disconnect()` is
+  /// true. Connections are lost no more than when a worker is told to disconnect
+  /// (docs/policies.md). What is not steered by the kernel, Unix sockets and Shared, both may
+  /// accept from until the old one has closed it.
+  ///
+  /// If the successor fails to start, or dies before it listens, the old one stays, and nothing is
+  /// tried again; one that never listens stays beside it. If the old one dies first, the successor
+  /// has its place. Both are in `workers()`, and have the events of any worker.
+  ///
+  /// Nothing, and nothing is done: in a worker, for one that `keep` does not keep or that ends,
+  /// while a successor of it starts, and while the one that it replaced still accepts connections.
+  std::optional<Worker> replace(const Worker& worker);
 
   /// How connections come to the workers: `cluster.set_policy(Policy::Sticky)`. Before the first
   /// `setup_primary`, `fork` or `keep`; later it changes nothing, and a notice says so. By itself:

@@ -217,6 +217,9 @@ void Cluster::disconnect(Callback<void()> done) { impl_->primary.disconnect(std:
 void Cluster::keep(unsigned count) {
   if (is_primary()) impl_->primary.keep(count);
 }
+std::optional<Worker> Cluster::replace(const Worker& worker) {
+  return is_primary() ? impl_->primary.replace(worker) : std::nullopt;
+}
 void Cluster::set_policy(Policy policy, std::optional<std::chrono::milliseconds> rescue_after) {
   if (policy == Policy::Own)
     throw std::invalid_argument{"Policy::Own needs a function that picks: set_policy(pick)"};

@@ -68,13 +68,16 @@ void Primary::set_drain_timeout(std::chrono::milliseconds timeout) {
 
 // Forking.
 
-Worker Primary::fork(const Environment& env) { return Worker{fork_worker(env, std::nullopt)}; }
+Worker Primary::fork(const Environment& env) {
+  return Worker{fork_worker(env, std::nullopt, free_slot())};
+}
 
 std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
-                                                   std::optional<std::size_t> place) {
+                                                   std::optional<std::size_t> place,
+                                                   std::size_t slot) {
   setup({});
   const auto worker = std::make_shared<ForkedWorker>(
-      loop_, calls_, static_cast<ForkedWorkerOwner&>(*this), ++counters_.forks, free_slot(place));
+      loop_, calls_, static_cast<ForkedWorkerOwner&>(*this), ++counters_.forks, slot);
   workers_.emplace(worker->id(), Entry{worker});
   const auto started = start(*worker, env, place.has_value());
   if (!started) {
@@ -88,12 +91,13 @@ std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
   return worker;
 }
 
-// One that no living process has, but for those that left their place and use no port: the wanted
-// one, else the first.
+// One that no living process has, but for those that left their place and use no port, or are
+// retired: the wanted one, else the first.
 std::size_t Primary::free_slot(std::optional<std::size_t> wanted) const {
   std::set<std::size_t> taken;
   for (const auto& [id, entry] : workers_)
-    if (!entry.worker->is_dead() && !has_left(supervisor_.state(), id))
+    if (!entry.worker->is_dead() && !has_left(supervisor_.state(), id) &&
+        !is_retired(supervisor_.state(), id))
       taken.insert(entry.worker->slot());
   if (wanted && !taken.contains(*wanted)) return *wanted;
   std::size_t slot = 0;
@@ -154,6 +158,14 @@ void Primary::all_gone() {
 }
 
 void Primary::keep(unsigned count) { supervisor_.tell(event::Keep{count}); }
+
+std::optional<Worker> Primary::replace(const Worker& worker) {
+  if (!may_be_replaced(supervisor_.state(), worker.id())) return std::nullopt;
+  supervisor_.tell(event::Replace{worker.id()});
+  const auto successor = successor_of(supervisor_.state(), worker.id());
+  const auto found = workers_.find(successor.value_or(0));
+  return found == workers_.end() ? std::nullopt : std::optional{Worker{found->second.worker}};
+}
 
 void Primary::terminate() { supervisor_.tell(event::Terminate{}); }
 
@@ -232,14 +244,22 @@ void Primary::worker_left(ForkedWorker& worker) {
 }
 
 void Primary::worker_asks(ForkedWorker& worker, const QueryServer& query) {
+  const bool retired = is_retired(supervisor_.state(), worker.id());
   // One that comes back: its successor has its slot.
-  if (has_left(supervisor_.state(), worker.id())) worker.set_slot(free_slot({}));
+  if (has_left(supervisor_.state(), worker.id()) && !retired) worker.set_slot(free_slot());
   listeners_->query(worker, query);
   if (listeners_->uses_any(worker.id())) supervisor_.tell(event::Opened{worker.id()});
+  if (retired) retire_ports(worker.id());
 }
 
 void Primary::worker_closed(ForkedWorker& worker) {
   supervisor_.tell(event::Closed{worker.id(), listeners_->uses_any(worker.id())});
+}
+
+// What waits for it it still takes.
+void Primary::retire_ports(int worker) {
+  listeners_->retire(worker, !keeps_ports());
+  supervisor_.tell(event::Closed{worker, listeners_->uses_any(worker)});
 }
 
 void Primary::worker_ends(ForkedWorker& worker) { supervisor_.tell(event::Ends{worker.id()}); }
@@ -272,6 +292,12 @@ void Primary::operator()(const action::Release& wanted) {
   listeners_->release_closed(wanted.worker);
 }
 
+void Primary::operator()(const action::Retire& wanted) { retire_ports(wanted.worker); }
+
+void Primary::operator()(const action::LookWhetherDry& wanted) {
+  if (!listeners_->any_waiting(wanted.worker)) supervisor_.tell(event::Dry{wanted.worker});
+}
+
 void Primary::operator()(const action::StopArrivals&) {
   if (!listeners_ || !listeners_->stop_arrivals()) supervisor_.tell(event::NothingArrives{});
 }
@@ -291,10 +317,15 @@ void Primary::operator()(const action::Finish& wanted) {
 }
 
 void Primary::operator()(const action::Fork& wanted) {
-  const auto successor = fork_worker({}, wanted.place);
   const auto found = workers_.find(wanted.beside.value_or(0));
-  if (found == workers_.end()) return;
-  const auto& old = *found->second.worker;
+  const auto beside = found == workers_.end() ? nullptr : found->second.worker;
+  if (beside && supervisor_.state().places[wanted.place].succeeds) {
+    fork_worker({}, wanted.place, beside->slot());
+    return;
+  }
+  const auto successor = fork_worker({}, wanted.place, free_slot(wanted.place));
+  if (!beside) return;
+  const auto& old = *beside;
   Remark leaves{"leaves",
                 old.describe() + " leaves: it finishes what it serves; worker " +
                     std::to_string(successor->id()) + " takes its place",
@@ -310,7 +341,7 @@ void Primary::operator()(const action::End& wanted) {
   const auto found = workers_.find(wanted.worker);
   if (found == workers_.end()) return;
   const std::shared_ptr<ForkedWorker> worker = found->second.worker;  // it may be gone after this
-  if (wanted.why != Why::ServesNothing) {
+  if (wanted.why == Why::TooMany || wanted.why == Why::TwoInAPlace) {
     const std::string why =
         wanted.why == Why::TooMany
             ? "is ended: it left its place, and so did " + std::to_string(kLeaversMax - 1) +

@@ -36,6 +36,7 @@ class Primary final : private ForkedWorkerOwner {
   void setup(const Settings& settings);
   void disconnect(std::function<void()> done);
   void keep(unsigned count);
+  std::optional<Worker> replace(const Worker& worker);
   void set_policy(ChosenPolicy chosen) { settings_.choose(std::move(chosen)); }
   Policy policy() const { return settings_.policy().policy; }
   void set_weights(SlotBook::Weights weights);
@@ -94,8 +95,9 @@ class Primary final : private ForkedWorkerOwner {
   void worker_ends(ForkedWorker& worker) override;
 
   std::shared_ptr<ForkedWorker> fork_worker(const Environment& env,
-                                            std::optional<std::size_t> place);
-  std::size_t free_slot(std::optional<std::size_t> wanted) const;
+                                            std::optional<std::size_t> place, std::size_t slot);
+  std::size_t free_slot(std::optional<std::size_t> wanted = {}) const;
+  void retire_ports(int worker);
   Result<void> start(ForkedWorker& worker, const Environment& env, bool keep_stderr);
   void gone(ForkedWorker& worker, std::optional<process::LeftGroup> left = {});
   void all_gone();
@@ -106,6 +108,8 @@ class Primary final : private ForkedWorkerOwner {
   void carry_out(const SupervisorAction& action);
   void operator()(const action::Fork& wanted);
   void operator()(const action::Release& wanted);
+  void operator()(const action::Retire& wanted);
+  void operator()(const action::LookWhetherDry& wanted);
   void operator()(const action::End& wanted);
   void operator()(const action::Kill& wanted);
   void operator()(const action::StopArrivals& wanted);

@@ -15,200 +15,255 @@ constexpr int kTrustedMax = 25;  // times `rescue_after`
 
 }  // namespace
 
+// Of the worker's slot: its index.
+std::size_t SlotBook::slot_for(std::size_t number) {
+  const auto known = std::find(numbers_.begin(), numbers_.end(), number);
+  if (known != numbers_.end()) return static_cast<std::size_t>(known - numbers_.begin());
+  for (std::size_t slot = 0; slot < numbers_.size(); ++slot) {
+    const bool has_worker = std::any_of(queues_.begin(), queues_.end(), [slot](const Queue& queue) {
+      return queue.slot == slot && queue.worker;
+    });
+    if (has_worker) continue;
+    numbers_[slot] = number;
+    return slot;
+  }
+  numbers_.push_back(number);
+  return numbers_.size() - 1;
+}
+
 std::size_t SlotBook::fill(std::size_t number, int worker, TimePoint now, bool only_accepts) {
-  const bool others_are_warm = std::any_of(slots_.begin(), slots_.end(), [&](const Slot& slot) {
-    return slot.serves() && now - slot.came >= weights_.slow_start;
+  const bool others_are_warm = std::any_of(queues_.begin(), queues_.end(), [&](const Queue& queue) {
+    return queue.serves() && now - queue.came >= weights_.slow_start;
   });
-  const auto find_empty = [&](auto is_meant) {
-    return std::find_if(slots_.begin(), slots_.end(),
-                        [&](const Slot& slot) { return !slot.worker && is_meant(slot); });
-  };
-  auto slot = find_empty([&](const Slot& candidate) { return candidate.number == number; });
-  if (slot == slots_.end()) slot = find_empty([](const Slot&) { return true; });
-  if (slot == slots_.end()) slot = slots_.insert(slots_.end(), Slot{});
-  slot->number = number;
-  slot->worker = worker;
-  slot->only_accepts = only_accepts;
-  slot->came = now;
-  slot->starts_slowly = others_are_warm && rules_.rescue_after;  // else nobody observes
-  slot->trial.moved_for = {};
-  slot->stuck = false;
-  slot->doubted.reset();
-  slot->trusted_for = {};
-  slot->seen.taken.reset();
-  slot->seen.waiting = 0;  // what is there waits for this worker from now on
-  return static_cast<std::size_t>(slot - slots_.begin());
+  const std::size_t slot = slot_for(number);
+  auto found = queues_.end();
+  for (auto queue = queues_.begin(); queue != queues_.end(); ++queue)
+    if (queue->slot == slot && !queue->worker &&
+        (found == queues_.end() || queue->predecessor > found->predecessor))
+      found = queue;
+  if (found == queues_.end()) found = queues_.insert(queues_.end(), Queue{});
+  found->slot = slot;
+  found->worker = worker;
+  found->only_accepts = only_accepts;
+  found->came = now;
+  found->starts_slowly = others_are_warm && rules_.rescue_after;  // else nobody observes
+  found->trial.moved_for = {};
+  found->stuck = false;
+  found->doubted.reset();
+  found->trusted_for = {};
+  found->seen.taken.reset();
+  found->seen.waiting = 0;  // what is there waits for this worker from now on
+  return static_cast<std::size_t>(found - queues_.begin());
+}
+
+// Of each slot: the queue of the oldest worker that serves, else of the last that had one.
+std::vector<std::size_t> SlotBook::current() const {
+  const auto last = [](const Queue& queue) { return queue.worker.value_or(queue.predecessor); };
+  std::vector<std::size_t> result(numbers_.size(), queues_.size());
+  for (std::size_t i = 0; i < queues_.size(); ++i) {
+    std::size_t& best = result[queues_[i].slot];
+    if (best == queues_.size()) {
+      best = i;
+      continue;
+    }
+    const Queue &a = queues_[i], &b = queues_[best];
+    const bool is_better = a.serves() != b.serves() ? a.serves()
+                           : a.serves()             ? *a.worker < *b.worker
+                                                    : last(a) > last(b);
+    if (is_better) best = i;
+  }
+  return result;
+}
+
+std::optional<int> SlotBook::heir(std::size_t at) const {
+  if (!rules_.by_client || queues_[at].worker) return std::nullopt;
+  const Queue& of_slot = queues_[current()[queues_[at].slot]];
+  const bool can_have = of_slot.serves() && !of_slot.only_accepts;
+  return can_have ? of_slot.worker : std::nullopt;
 }
 
 void SlotBook::retire(int worker, bool successor_expected) {
-  Slot* const slot = find(worker);
-  if (slot == nullptr || slot->retired) return;
-  slot->retired = true;
-  slot->awaited = successor_expected;
-  slot->stuck = false;
+  Queue* const queue = find(worker);
+  if (queue == nullptr || queue->retired) return;
+  queue->retired = true;
+  queue->awaited = successor_expected;
+  queue->stuck = false;
 }
 
 void SlotBook::vacate(int worker, bool successor_expected) {
   retire(worker, successor_expected);
-  Slot* const slot = find(worker);
-  if (slot == nullptr) return;
-  slot->worker.reset();
-  slot->predecessor = worker;
-  slot->retired = false;
+  Queue* const queue = find(worker);
+  if (queue == nullptr) return;
+  queue->worker.reset();
+  queue->predecessor = worker;
+  queue->retired = false;
 }
 
 void SlotBook::expect_no_successor(int worker) {
-  for (Slot& slot : slots_)
-    if (slot.predecessor == worker) slot.awaited = false;
+  for (Queue& queue : queues_)
+    if (queue.predecessor == worker) queue.awaited = false;
 }
 
-std::optional<std::size_t> SlotBook::slot_of(int worker) const {
-  for (std::size_t i = 0; i < slots_.size(); ++i)
-    if (slots_[i].worker == worker) return i;
+std::optional<std::size_t> SlotBook::queue_of(int worker) const {
+  for (std::size_t i = 0; i < queues_.size(); ++i)
+    if (queues_[i].worker == worker) return i;
   return std::nullopt;
 }
 
 bool SlotBook::has_workers() const {
-  return std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.serves(); });
+  return std::any_of(queues_.begin(), queues_.end(),
+                     [](const Queue& queue) { return queue.serves(); });
 }
 
-SlotBook::Slot* SlotBook::find(int worker) {
-  const auto slot = slot_of(worker);
-  return slot ? &slots_[*slot] : nullptr;
+SlotBook::Queue* SlotBook::find(int worker) {
+  const auto queue = queue_of(worker);
+  return queue ? &queues_[*queue] : nullptr;
 }
 
 void SlotBook::turns(int worker) {
-  if (Slot* const slot = find(worker)) {
-    slot->stuck = false;
-    slot->doubted.reset();
-    slot->seen.waiting = 0;
+  if (Queue* const queue = find(worker)) {
+    queue->stuck = false;
+    queue->doubted.reset();
+    queue->seen.waiting = 0;
   }
 }
 
-SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const Queue> queues,
+SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const Length> lengths,
                                      const std::function<bool(int)>& is_full) {
   Findings findings;
   if (!rules_.rescue_after) return findings;
-  const bool only_workers_take = std::all_of(slots_.begin(), slots_.end(), [](const Slot& slot) {
-    return !slot.serves() || slot.only_accepts;
-  });
-  for (std::size_t i = 0; i < slots_.size(); ++i) {
-    Slot& slot = slots_[i];
-    const auto [waiting, taken] = queues[i];
-    const bool again = slot.stuck && now >= slot.trial.again_at;
-    if (again) slot.trial.at = now;
-    const bool shrank = waiting < slot.seen.waiting;  // its worker took some, or others did
-    const bool took = taken ? taken != std::exchange(slot.seen.taken, taken) : shrank;
-    if (again || waiting == 0 || took || slot.seen.waiting == 0) {
-      slot.seen.since = now;
-      slot.doubted.reset();
+  const bool only_workers_take =
+      std::all_of(queues_.begin(), queues_.end(),
+                  [](const Queue& queue) { return !queue.serves() || queue.only_accepts; });
+  const std::vector<std::size_t> current = this->current();
+  for (std::size_t i = 0; i < queues_.size(); ++i) {
+    Queue& queue = queues_[i];
+    const auto [waiting, taken] = lengths[i];
+    const bool again = queue.stuck && now >= queue.trial.again_at;
+    if (again) queue.trial.at = now;
+    const bool shrank = waiting < queue.seen.waiting;  // its worker took some, or others did
+    const bool took = taken ? taken != std::exchange(queue.seen.taken, taken) : shrank;
+    if (again || waiting == 0 || took || queue.seen.waiting == 0) {
+      queue.seen.since = now;
+      queue.doubted.reset();
     }
-    if (took || waiting == 0) slot.trusted_for = {};
-    if (again || (took && (taken || only_workers_take))) slot.stuck = false;
-    slot.seen.waiting = waiting;
-    const bool is_free =
-        slot.serves() && slot.seen.waiting == 0 && weight(i) > 0 && !is_full(*slot.worker);
+    if (took || waiting == 0) queue.trusted_for = {};
+    if (again || (took && (taken || only_workers_take))) queue.stuck = false;
+    queue.seen.waiting = waiting;
+    const bool is_free = queue.serves() && current[queue.slot] == i && queue.seen.waiting == 0 &&
+                         weight(queue) > 0 && !is_full(*queue.worker);
     if (took || shrank || is_free) findings.any_moves = true;
-    if (is_free && !slot.stuck) findings.targets.push_back(*slot.worker);
+    if (is_free && !queue.stuck) findings.targets.push_back(*queue.worker);
   }
   const bool any_empty = !findings.targets.empty();
   if (!any_empty) findings.targets = doubt(now, is_full, findings);
   if (findings.targets.empty()) return findings;
-  for (std::size_t i = 0; i < slots_.size(); ++i) {
-    Slot& slot = slots_[i];
-    if (slot.seen.waiting == 0) continue;
-    if (!rules_.steer_around && now - slot.seen.since < *rules_.rescue_after) continue;
-    if (slot.serves() && !slot.stuck) {
-      const bool asked = slot.doubted && *slot.doubted < now;
-      if (any_empty ? now - slot.seen.since < *rules_.rescue_after
-                    : !asked || now - slot.seen.since < 2 * *rules_.rescue_after)
+  for (std::size_t i = 0; i < queues_.size(); ++i) {
+    Queue& queue = queues_[i];
+    if (queue.seen.waiting == 0 || waits_for_its_slot(queue, current)) continue;
+    if (!rules_.steer_around && now - queue.seen.since < *rules_.rescue_after) continue;
+    if (queue.serves() && !queue.stuck) {
+      const bool asked = queue.doubted && *queue.doubted < now;
+      if (any_empty ? now - queue.seen.since < *rules_.rescue_after
+                    : !asked || now - queue.seen.since < 2 * *rules_.rescue_after)
         continue;
-      slot.stuck = true;
-      slot.trial.again_at = now + kStuckFor;
-      if (!asked) findings.probe.push_back(*slot.worker);
+      queue.stuck = true;
+      queue.trial.again_at = now + kStuckFor;
+      if (!asked) findings.probe.push_back(*queue.worker);
     }
     findings.rescue.push_back(i);
-    findings.connections += slot.seen.waiting;
+    findings.connections += queue.seen.waiting;
   }
   return findings;
 }
 
+// Its own worker takes it, or its heir has it.
+bool SlotBook::waits_for_its_slot(const Queue& queue,
+                                  const std::vector<std::size_t>& current) const {
+  const Queue& of_slot = queues_[current[queue.slot]];
+  return rules_.by_client && !queue.serves() && of_slot.serves() &&
+         (queue.worker || !of_slot.only_accepts);
+}
+
 void SlotBook::moved(std::size_t at, TimePoint now) {
-  Slot& slot = slots_[at];
-  const bool again = now - slot.trial.at < 2 * slot.trial.moved_for;
-  const auto longer = again ? 2 * slot.trial.moved_for : kStuckForIfMoved * *rules_.rescue_after;
-  slot.trial.moved_for = std::min<std::chrono::milliseconds>(longer, kStuckFor);
-  slot.seen.waiting = 0;
-  slot.trial.again_at = now + slot.trial.moved_for;
+  Queue& queue = queues_[at];
+  const bool again = now - queue.trial.at < 2 * queue.trial.moved_for;
+  const auto longer = again ? 2 * queue.trial.moved_for : kStuckForIfMoved * *rules_.rescue_after;
+  queue.trial.moved_for = std::min<std::chrono::milliseconds>(longer, kStuckFor);
+  queue.seen.waiting = 0;
+  queue.trial.again_at = now + queue.trial.moved_for;
 }
 
 bool SlotBook::may_be_moved(std::size_t at) const {
-  const Slot& slot = slots_[at];
-  return !slot.worker || (slot.only_accepts && slot.serves() && slot.stuck);
+  const Queue& queue = queues_[at];
+  return !queue.worker || (queue.only_accepts && queue.serves() && queue.stuck);
 }
 
 bool SlotBook::unsettled(TimePoint now) const {
-  return std::any_of(slots_.begin(), slots_.end(), [&](const Slot& slot) {
-    return slot.serves() && (slot.stuck || starts(slot, now));
+  return std::any_of(queues_.begin(), queues_.end(), [&](const Queue& queue) {
+    return queue.serves() && (queue.stuck || starts(queue, now));
   });
 }
 
-bool SlotBook::starts(const Slot& slot, TimePoint now) const {
-  return slot.starts_slowly && now - slot.came < weights_.slow_start;
+bool SlotBook::starts(const Queue& queue, TimePoint now) const {
+  return queue.starts_slowly && now - queue.came < weights_.slow_start;
 }
 
 // Every queue has connections: who is asked for a sign of life; and the workers not in doubt.
 std::vector<int> SlotBook::doubt(TimePoint now, const std::function<bool(int)>& is_full,
                                  Findings& findings) {
   std::vector<int> others;
-  for (Slot& slot : slots_) {
-    if (!slot.serves() || slot.stuck || slot.doubted) continue;
-    const auto trusted_for = std::max(slot.trusted_for, *rules_.rescue_after);
-    if (now - slot.seen.since < trusted_for) {
-      if (!is_full(*slot.worker)) others.push_back(*slot.worker);
+  for (const std::size_t at : current()) {
+    Queue& queue = queues_[at];
+    if (!queue.serves() || queue.stuck || queue.doubted) continue;
+    const auto trusted_for = std::max(queue.trusted_for, *rules_.rescue_after);
+    if (now - queue.seen.since < trusted_for) {
+      if (!is_full(*queue.worker)) others.push_back(*queue.worker);
     } else {
-      slot.doubted = now;
-      slot.trusted_for = std::min(2 * trusted_for, kTrustedMax * *rules_.rescue_after);
-      findings.probe.push_back(*slot.worker);
+      queue.doubted = now;
+      queue.trusted_for = std::min(2 * trusted_for, kTrustedMax * *rules_.rescue_after);
+      findings.probe.push_back(*queue.worker);
     }
   }
   return others;
 }
 
 std::vector<bool> SlotBook::eligible() const {
-  std::vector<bool> result(slots_.size());
+  std::vector<bool> result(queues_.size());
+  const std::vector<std::size_t> current = this->current();
   const auto choose = [&](auto is_eligible) {
-    std::transform(slots_.begin(), slots_.end(), result.begin(), is_eligible);
-    return std::find(result.begin(), result.end(), true) != result.end();
+    bool any = false;
+    for (const std::size_t queue : current) any |= result[queue] = is_eligible(queues_[queue]);
+    return any;
   };
-  const auto serves = [](const Slot& slot) { return slot.serves(); };
+  const auto serves = [](const Queue& queue) { return queue.serves(); };
   if (rules_.steer_around) {
-    if (choose([](const Slot& slot) { return slot.serves() && !slot.stuck; })) return result;
+    if (choose([](const Queue& queue) { return queue.serves() && !queue.stuck; })) return result;
     if (choose(serves)) return result;
-  } else if (choose([](const Slot& slot) { return slot.serves() || slot.awaited; })) {
+  } else if (choose([](const Queue& queue) { return queue.serves() || queue.awaited; })) {
     return result;
   }
-  choose([](const Slot&) { return true; });
+  choose([](const Queue&) { return true; });
   return result;
 }
 
-unsigned SlotBook::weight(std::size_t slot) const {
-  const std::size_t number = slots_[slot].number;
+unsigned SlotBook::weight(const Queue& queue) const {
+  const std::size_t number = numbers_[queue.slot];
   return number < weights_.of_slots.size() ? weights_.of_slots[number] : 1;
 }
 
 net::Shares SlotBook::shares(TimePoint now) const {
   const std::vector<bool> among = eligible();
   bool any_weighs = false;
-  for (std::size_t i = 0; i < among.size(); ++i) any_weighs |= among[i] && weight(i) > 0;
+  for (std::size_t i = 0; i < among.size(); ++i) any_weighs |= among[i] && weight(queues_[i]) > 0;
   std::vector<double> parts(among.size());
   double most = 0;
   for (std::size_t i = 0; i < among.size(); ++i) {
     if (!among[i]) continue;
-    parts[i] = any_weighs ? weight(i) : 1;
-    if (starts(slots_[i], now)) {
+    parts[i] = any_weighs ? weight(queues_[i]) : 1;
+    if (starts(queues_[i], now)) {
       // In steps: each is a program to attach, where chance chooses.
-      const double gone = Seconds{now - slots_[i].came} / Seconds{weights_.slow_start};
+      const double gone = Seconds{now - queues_[i].came} / Seconds{weights_.slow_start};
       parts[i] *= (1 + std::floor((kSlowStartSteps - 1) * gone)) / kSlowStartSteps;
     }
     most = std::max(most, parts[i]);

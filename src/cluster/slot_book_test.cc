@@ -25,13 +25,13 @@ struct Watched {
     }
   }
   SlotBook::Findings after(int ms, const std::vector<unsigned>& waiting) {
-    std::vector<SlotBook::Queue> queues;
-    for (const unsigned count : waiting) queues.push_back({.waiting = count});
-    return see(ms, queues);
+    std::vector<SlotBook::Length> lengths;
+    for (const unsigned count : waiting) lengths.push_back({.waiting = count});
+    return see(ms, lengths);
   }
-  SlotBook::Findings see(int ms, const std::vector<SlotBook::Queue>& queues) {
+  SlotBook::Findings see(int ms, const std::vector<SlotBook::Length>& lengths) {
     now += milliseconds{ms};
-    return book.observe(now, queues, [this](int worker) { return worker == full; });
+    return book.observe(now, lengths, [this](int worker) { return worker == full; });
   }
 
   SlotBook book;
@@ -98,8 +98,8 @@ TEST(SlotBook, AWorkerIsWhereOneOfItsSlotWasElseInTheFirstEmptyPlace) {
   EXPECT_EQ(watched.book.fill(2, 4), 2u) << "of slot 2";
   EXPECT_EQ(watched.book.fill(7, 5), 1u);
   EXPECT_EQ(watched.book.fill(1, 6), 3u) << "slots that do not use the port have none there";
-  EXPECT_EQ(watched.book.slot_of(4), 2u);
-  EXPECT_EQ(watched.book.slot_of(2), std::nullopt);
+  EXPECT_EQ(watched.book.queue_of(4), 2u);
+  EXPECT_EQ(watched.book.queue_of(2), std::nullopt);
 }
 
 TEST(SlotBook, WeightsAreOfTheWorkersSlots) {
@@ -299,11 +299,11 @@ TEST(SlotBook, TheSlotOfARetiredWorkerIsFreeOnceItAcceptsNoMore) {
   Watched watched{2};
   watched.book.retire(2, true);
   EXPECT_EQ(watched.book.eligible(), (Bools{true, false}));
-  EXPECT_EQ(watched.book.slot_of(2), 1u);
+  EXPECT_EQ(watched.book.queue_of(2), 1u);
   EXPECT_EQ(watched.after(4, {0, 7}).rescue, Slots{1});
   watched.book.fill(2, 3);
   watched.book.vacate(2, true);
-  EXPECT_EQ(watched.book.slot_of(2), std::nullopt);
+  EXPECT_EQ(watched.book.queue_of(2), std::nullopt);
   watched.book.fill(1, 4);
   EXPECT_EQ(watched.book.eligible(), (Bools{true, true, true}));
 }
@@ -380,13 +380,13 @@ TEST(SlotBook, HoldsItsPromisesInAnyOrderOfEvents) {
           const auto findings = watched.after(static_cast<int>(below(10)), waiting);
           for (const auto slot : findings.rescue) EXPECT_GT(waiting[slot], 0u);
           const auto has_none = [&](int target) {
-            return waiting[watched.book.slot_of(target).value()] == 0;
+            return waiting[watched.book.queue_of(target).value()] == 0;
           };
           EXPECT_TRUE(std::all_of(findings.targets.begin(), findings.targets.end(), has_none) ||
                       std::none_of(findings.targets.begin(), findings.targets.end(), has_none));
           for (const int target : findings.targets)
             EXPECT_EQ(std::count(findings.rescue.begin(), findings.rescue.end(),
-                                 watched.book.slot_of(target).value()),
+                                 watched.book.queue_of(target).value()),
                       0);
           EXPECT_TRUE(!findings.targets.empty() || findings.rescue.empty());
         }

@@ -26,7 +26,9 @@ constexpr std::chrono::milliseconds kDecidedAfter{250};
 
 SlotBook::Rules rules_of(const SlotPort::Choice& choice, bool datagrams) {
   const bool sticky = choice.policy == Policy::Sticky;
-  SlotBook::Rules rules{.steer_around = !sticky, .rescue_after = choice.rescue_after};
+  SlotBook::Rules rules{.steer_around = !sticky,
+                        .by_client = sticky || choice.policy == Policy::Hash,
+                        .rescue_after = choice.rescue_after};
   if (datagrams) rules.rescue_after.reset();
   if (!rules.rescue_after && !sticky)
     rules.rescue_after = choice.policy == Policy::Hash ? kRescueAfterHash : kRescueAfter;
@@ -43,6 +45,7 @@ SlotPort::SlotPort(const Loop& loop, Asked asked, SlotSteering steering, Choice 
     : Port{loop, std::move(asked)},
       book_{rules_of(choice, this->asked().address.is_datagram())},
       steering_{std::move(steering)},
+      left_queues_{this->loop(), steering_.group(), [this](std::size_t queue) { inherit(queue); }},
       deciding_{this->loop().executor()} {
   if (const auto rescue_after = book_.rules().rescue_after)
     queue_watch_ = std::make_unique<QueueWatch>(
@@ -57,22 +60,24 @@ SlotPort::SlotPort(const Loop& loop, Asked asked, SlotSteering steering, Choice 
 // Who is where.
 
 Result<void> SlotPort::enter(HandoffPeer& worker, bool only_accepts) {
-  const std::size_t slot = book_.fill(worker.slot(), worker.id(), Clock::now(), only_accepts);
-  if (auto grown = steering_.grow(slot + 1); !grown) {
+  const std::size_t queue = book_.fill(worker.slot(), worker.id(), Clock::now(), only_accepts);
+  if (auto grown = steering_.grow(book_.size()); !grown) {
     book_.vacate(worker.id(), false);
     return grown;
   }
-  if (asked().lent) sys::set_nonblocking(steering_.group().fd(slot), false);
+  if (asked().lent) sys::set_nonblocking(steering_.group().fd(queue), false);
   workers_changed();
   return {};
 }
 
 int SlotPort::socket_of(int worker) const {
-  return steering_.group().fd(book_.slot_of(worker).value());
+  return steering_.group().fd(book_.queue_of(worker).value());
 }
 
+void SlotPort::welcome(HandoffPeer& /*worker*/) { heirs_take(); }
+
 void SlotPort::complete(Value& reply, int worker) const {
-  reply["slot"] = book_.slot_of(worker).value();
+  reply["slot"] = book_.queue_of(worker).value();
 }
 
 void SlotPort::close(int worker, bool for_good) {
@@ -90,12 +95,13 @@ void SlotPort::retire(int worker, bool for_good) {
 void SlotPort::lose(int worker) {
   vacate(worker, true);
   Port::lose(worker);
+  if (heirs_.contains(worker)) heirs_take();
 }
 
 void SlotPort::vacate(int worker, bool successor_expected) {
-  const auto slot = book_.slot_of(worker);
-  if (!slot) return;
-  steering_.publishes(*slot, nullptr);
+  const auto queue = book_.queue_of(worker);
+  if (!queue) return;
+  steering_.publishes(*queue, nullptr);
   book_.vacate(worker, successor_expected);
   workers_changed();
 }
@@ -108,6 +114,7 @@ void SlotPort::expect_no_successor(int worker) {
 
 void SlotPort::workers_changed() {
   steering_.follow(book_);
+  watch_left_queues();
   if (queue_watch_) queue_watch_->wake_up_fully();
 }
 
@@ -117,42 +124,42 @@ void SlotPort::set_weights(const SlotBook::Weights& weights) {
 }
 
 void SlotPort::publishes(int worker, const std::shared_ptr<const net::Load>& load) {
-  if (const auto slot = book_.slot_of(worker)) steering_.publishes(*slot, load);
+  if (const auto queue = book_.queue_of(worker)) steering_.publishes(*queue, load);
 }
 
 // What waits.
 
 std::vector<int> SlotPort::sockets() const {
   std::vector<int> sockets;
-  for (std::size_t slot = 0; slot < steering_.group().size(); ++slot)
-    sockets.push_back(steering_.group().fd(slot));
+  for (std::size_t queue = 0; queue < steering_.group().size(); ++queue)
+    sockets.push_back(steering_.group().fd(queue));
   return sockets;
 }
 
 bool SlotPort::any_arrived() const {
-  for (std::size_t slot = 0; slot < steering_.group().size(); ++slot)
-    if (steering_.group().waiting(slot) > 0) return true;
+  for (std::size_t queue = 0; queue < steering_.group().size(); ++queue)
+    if (steering_.group().waiting(queue) > 0) return true;
   return false;
 }
 
 bool SlotPort::any_waiting(int worker) const {
-  const auto slot = book_.slot_of(worker);
-  return slot && !asked().address.is_datagram() && steering_.group().waiting(*slot) > 0;
+  const auto queue = book_.queue_of(worker);
+  return queue && !asked().address.is_datagram() && steering_.group().waiting(*queue) > 0;
 }
 
-std::vector<SlotBook::Queue> SlotPort::queues() {
-  std::vector<SlotBook::Queue> queues(book_.size());
-  const std::vector<unsigned> lengths = queue_watch_->lengths();
-  for (std::size_t slot = 0; slot < queues.size(); ++slot) {
-    queues[slot].taken = steering_.taken(slot);
-    if (slot < lengths.size()) queues[slot].waiting = lengths[slot];
+std::vector<SlotBook::Length> SlotPort::lengths() {
+  std::vector<SlotBook::Length> lengths(book_.size());
+  const std::vector<unsigned> waiting = queue_watch_->lengths();
+  for (std::size_t queue = 0; queue < lengths.size(); ++queue) {
+    lengths[queue].taken = steering_.taken(queue);
+    if (queue < waiting.size()) lengths[queue].waiting = waiting[queue];
   }
-  return queues;
+  return lengths;
 }
 
 void SlotPort::look() {
   const auto now = Clock::now();
-  const std::vector<SlotBook::Queue> seen = queues();
+  const std::vector<SlotBook::Length> seen = lengths();
   auto findings = book_.observe(now, seen, [this](int worker) { return held().is_full(worker); });
   const bool anything_happened = findings.any_moves || !findings.rescue.empty();
   steering_.follow(book_);
@@ -161,7 +168,7 @@ void SlotPort::look() {
   stuck_ = findings.rescue;
   look_for_targets(findings);
   const bool any_waits =
-      std::any_of(seen.begin(), seen.end(), [](const auto& queue) { return queue.waiting > 0; });
+      std::any_of(seen.begin(), seen.end(), [](const auto& length) { return length.waiting > 0; });
   // Without workers nothing can move; the next one wakes it.
   if (book_.has_workers())
     queue_watch_->go_on(anything_happened, any_waits || book_.unsettled(now));
@@ -171,15 +178,15 @@ void SlotPort::look() {
 
 // The kernel moves what nobody may take by hand, and what no process would notice. All else is
 // accepted and handed off: a worker that just then accepts itself must not get EINVAL.
-void SlotPort::migrate(std::vector<std::size_t>& slots) {
+void SlotPort::migrate(std::vector<std::size_t>& queues) {
   steering_.reopen();
-  std::erase_if(slots, [this](std::size_t slot) {
-    if (!steering_.can_migrate() || !book_.may_be_moved(slot)) return false;
-    if (!steering_.migrate(slot)) {
+  std::erase_if(queues, [this](std::size_t queue) {
+    if (!steering_.can_migrate() || !book_.may_be_moved(queue)) return false;
+    if (!steering_.migrate(queue)) {
       steering_.follow(book_);
       return false;
     }
-    book_.moved(slot, Clock::now());
+    book_.moved(queue, Clock::now());
     return true;
   });
 }
@@ -197,6 +204,7 @@ void SlotPort::look_for_targets(const SlotBook::Findings& findings) {
   for (const int worker : findings.probe)
     if (users().takes(worker)) users().peer(worker).probe();
   for (const auto& [worker, user] : users().all()) held().leave(worker);
+  heirs_take();
   targets_.clear();
   const std::size_t waiting = held().waiting();
   if (findings.rescue.empty() && waiting == 0) return;
@@ -236,6 +244,40 @@ OwnFd SlotPort::next_waiting() {
     stuck_.pop_back();  // none waits any more, or there are no descriptors: the next look tells
   }
   return {};
+}
+
+// The queues that retired workers left.
+
+void SlotPort::watch_left_queues() {
+  std::set<std::size_t> left;
+  if (!asked().address.is_datagram())
+    for (std::size_t queue = 0; queue < steering_.group().size(); ++queue)
+      if (book_.heir(queue)) left.insert(queue);
+  left_queues_.watch(left);
+}
+
+void SlotPort::inherit(std::size_t queue) {
+  const auto heir = book_.heir(queue);
+  if (!heir) return;
+  while (OwnFd connection = sys::accept(steering_.group().fd(queue)))
+    held().hold(std::move(connection), *heir);
+  heirs_.insert(*heir);
+  heirs_take();
+}
+
+// Each as many at a time as under round-robin, until they have all. What was held for one that died
+// may go to anybody.
+void SlotPort::heirs_take() {
+  if (held().waiting() == 0) return heirs_.clear();
+  for (const auto& [worker, user] : users().all())
+    if (heirs_.contains(worker) || (heirs_are_dead() && users().takes(worker)))
+      held().join(worker, user.peer->credits());
+  pump();
+}
+
+bool SlotPort::heirs_are_dead() const {
+  return !queue_watch_ && std::none_of(heirs_.begin(), heirs_.end(),
+                                       [this](int heir) { return users().contains(heir); });
 }
 
 void SlotPort::answer(int worker, std::span<const ConnectionId> connections, std::size_t accepted) {

@@ -3,7 +3,8 @@
 // The kernel is steered around who takes nothing (SlotSteering). What waits there all the same is
 // rescued: when a look at the queues (QueueWatch) finds some, workers that have none waiting are
 // asked for a sign of life, and who gives one is handed a connection that the primary accepts from
-// that queue. Or the kernel moves it.
+// that queue. Or the kernel moves it. What still comes to the queue that a retired worker left is
+// handed to its slot's worker, where a client keeps its slot.
 //
 // Owned by the Listeners; loop's executor only.
 #pragma once
@@ -19,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/left_queues.h"
 #include "cluster/port.h"
 #include "cluster/queue_watch.h"
 #include "cluster/slot_book.h"
@@ -40,6 +42,7 @@ class SlotPort final : public Port {
   int socket_of(int worker) const override;
   Policy policy() const override { return steering_.policy(); }
   void complete(Value& reply, int worker) const override;
+  void welcome(HandoffPeer& worker) override;
   void close(int worker, bool for_good) override;
   void retire(int worker, bool for_good) override;
   void lose(int worker) override;
@@ -60,18 +63,24 @@ class SlotPort final : public Port {
   void workers_changed();
   void wake();
   void look();
-  std::vector<SlotBook::Queue> queues();
-  void migrate(std::vector<std::size_t>& slots);
+  std::vector<SlotBook::Length> lengths();
+  void migrate(std::vector<std::size_t>& queues);
   void look_for_targets(const SlotBook::Findings& findings);
   void rescue();
   OwnFd next_waiting();
+  void watch_left_queues();
+  void inherit(std::size_t queue);
+  void heirs_take();
+  bool heirs_are_dead() const;
 
   SlotBook book_;
   SlotSteering steering_;
   std::unique_ptr<QueueWatch> queue_watch_;  // none: nothing is ever moved
-  std::vector<std::size_t> stuck_;           // slots whose connections are to be moved...
+  std::vector<std::size_t> stuck_;           // queues whose connections are to be moved...
   std::set<int> targets_;                    // ... to these, once they show that they turn
   std::size_t next_target_ = 0;
+  LeftQueues left_queues_;
+  std::set<int> heirs_;  // of connections that are held for them
   boost::asio::steady_timer deciding_;
 };
 

@@ -1,11 +1,12 @@
 #include "cluster/slot_steering.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace cohort::cluster {
 
 Result<SlotSteering> SlotSteering::open(net::SlotGroup group, Policy policy, bool datagrams) {
-  // A program that names the only slot there is: whether the kernel takes one.
+  // A program that names the only socket there is: whether the kernel takes one.
   const unsigned weight = 1;
   if (const auto steered = group.steer(net::choose_at_random({&weight, 1})); !steered)
     return make_error(Errc::NoDescriptor, steered.error().op, steered.error().message());
@@ -15,10 +16,9 @@ Result<SlotSteering> SlotSteering::open(net::SlotGroup group, Policy policy, boo
 SlotSteering::SlotSteering(net::SlotGroup group, Policy policy, bool datagrams)
     : group_{std::move(group)}, policy_{policy}, datagrams_{datagrams} {}
 
-Result<void> SlotSteering::grow(std::size_t slots) {
-  while (group_.size() < slots)
+Result<void> SlotSteering::grow(std::size_t queues) {
+  while (group_.size() < queues)
     if (auto added = group_.add(); !added) return added;
-  while (buckets_.slots() < group_.size()) buckets_.add_slot();
   loads_.resize(group_.size());
   return {};
 }
@@ -51,30 +51,44 @@ void SlotSteering::follow(const SlotBook& book) {
   net::Shares wanted = shares(book);
   if (wanted == steered_to_) return;
   if (by_queues_) by_queues_ = group_.steer_by_queues(wanted).has_value();
-  if (by_queues_ || steer(wanted)) steered_to_ = std::move(wanted);
+  if (by_queues_ || steer(wanted, book)) steered_to_ = std::move(wanted);
 }
 
 // By classic BPF.
-Result<void> SlotSteering::steer(const net::Shares& shares) {
+Result<void> SlotSteering::steer(const net::Shares& shares, const SlotBook& book) {
   if (by_client()) {
-    const std::vector<bool> eligible(shares.begin(), shares.end());
     const auto same = datagrams_ ? net::SameClient::AddressAndPorts : net::SameClient::Address;
-    return group_.steer(net::choose_by_client(buckets_.among(eligible), same));
+    return group_.steer(net::choose_by_client(clients(shares, book), same));
   }
   std::vector<unsigned> weights(shares.size());
-  for (std::size_t slot = 0; slot < weights.size(); ++slot)
-    if (const std::size_t place = group_.place(slot); place < weights.size())
-      weights[place] = shares[slot];
+  for (std::size_t queue = 0; queue < weights.size(); ++queue)
+    if (const std::size_t place = group_.place(queue); place < weights.size())
+      weights[place] = shares[queue];
   return group_.steer(net::choose_at_random(weights));
 }
 
-void SlotSteering::publishes(std::size_t slot, std::shared_ptr<const net::Load> load) {
-  if (slot < loads_.size()) loads_[slot] = std::move(load);
+// A bucket of clients has a slot, and gets the queue that is the slot's for now.
+net::BucketSlots SlotSteering::clients(const net::Shares& shares, const SlotBook& book) {
+  while (buckets_.slots() < book.slots()) buckets_.add_slot();
+  std::vector<bool> eligible(book.slots());
+  std::vector<std::uint16_t> queues(book.slots());
+  for (std::size_t queue = 0; queue < std::min(book.size(), shares.size()); ++queue) {
+    if (shares[queue] == 0) continue;
+    eligible[book.slot_of(queue)] = true;
+    queues[book.slot_of(queue)] = static_cast<std::uint16_t>(queue);
+  }
+  net::BucketSlots buckets = buckets_.among(eligible);
+  for (std::uint16_t& bucket : buckets) bucket = queues[bucket];
+  return buckets;
 }
 
-std::optional<std::uint64_t> SlotSteering::taken(std::size_t slot) const {
-  if (slot >= loads_.size() || !loads_[slot]) return std::nullopt;
-  return net::Load::get(loads_[slot]->accepted);
+void SlotSteering::publishes(std::size_t queue, std::shared_ptr<const net::Load> load) {
+  if (queue < loads_.size()) loads_[queue] = std::move(load);
+}
+
+std::optional<std::uint64_t> SlotSteering::taken(std::size_t queue) const {
+  if (queue >= loads_.size() || !loads_[queue]) return std::nullopt;
+  return net::Load::get(loads_[queue]->accepted);
 }
 
 // What one does not publish is 0 for all: else those who do would be given nothing.
@@ -82,19 +96,19 @@ void SlotSteering::tell_open(const SlotBook& book) {
   if (!by_queues_) return;
   std::vector<std::uint32_t> open(group_.size());
   const std::vector<bool> eligible = book.eligible();
-  for (std::size_t slot = 0; slot < open.size(); ++slot) {
-    if (!eligible[slot]) continue;
-    if (!loads_[slot] || net::Load::get(loads_[slot]->counts_open) == 0) {
+  for (std::size_t queue = 0; queue < open.size(); ++queue) {
+    if (!eligible[queue]) continue;
+    if (!loads_[queue] || net::Load::get(loads_[queue]->counts_open) == 0) {
       open.assign(open.size(), 0);
       break;
     }
-    open[slot] = net::Load::get(loads_[slot]->connections);
+    open[queue] = net::Load::get(loads_[queue]->connections);
   }
   group_.set_open(open);
 }
 
-bool SlotSteering::migrate(std::size_t slot) {
-  if (group_.migrate(slot)) return true;
+bool SlotSteering::migrate(std::size_t queue) {
+  if (group_.migrate(queue)) return true;
   by_queues_ = false;
   steered_to_.clear();
   return false;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "cluster/supervisor_facts.h"
+
 namespace cohort::cluster {
 namespace {
 
@@ -27,31 +29,6 @@ void kill_all(Supervisor& state, Actions& actions) {
   finish_if_empty(state, actions);
 }
 
-// Nothing more is tried until one that still starts turns out to be ready.
-bool tried_enough(const Supervisor& state) { return !state.ever_ready && state.tries >= kTriesMax; }
-
-// When the first of the workers that live and have a place will have lived long enough to count as
-// ready, whether it listens or not.
-std::optional<TimePoint> healthy_at(const Supervisor& state) {
-  std::optional<TimePoint> first;
-  for (const auto& [id, live] : state.live)
-    if (live.place && (!first || live.since + kHealthyAfter < *first))
-      first = live.since + kHealthyAfter;
-  return first;
-}
-
-// Those that left the place, live, and do not serve again.
-std::vector<int> leavers(const Supervisor& state, std::size_t place) {
-  std::vector<int> ids;
-  for (const auto& [id, live] : state.live)
-    if (live.left == place && !live.accepts) ids.push_back(id);
-  return ids;
-}
-
-bool is_due(const Supervisor& state, std::size_t place) {
-  return state.places[place].due && leavers(state, place).size() < 2 * kLeaversMax;
-}
-
 void end(Supervisor& state, int worker, action::End::Why why, TimePoint now, Actions& actions) {
   Supervisor::Live& live = state.live.at(worker);
   live.ends = true;
@@ -72,20 +49,6 @@ void end_oldest_leaver(Supervisor& state, std::size_t place, TimePoint now, Acti
   std::vector<int> ids = leavers(state, place);
   std::erase_if(ids, [&state](int id) { return state.live.at(id).asked; });
   if (ids.size() >= kLeaversMax) end(state, ids.front(), action::End::Why::TooMany, now, actions);
-}
-
-// When the worker of the place has had the time to ask for what its predecessors used; nothing if
-// they left none, or while it has asked for none: some programs start slowly.
-std::optional<TimePoint> knows_its_ports_at(const Supervisor& state,
-                                            const Supervisor::Place& place) {
-  if (place.predecessors.empty() || !place.worker) return std::nullopt;
-  const auto& accepts = state.live.at(*place.worker).accepts;
-  return accepts ? std::optional{*accepts + kAsksWithin} : std::nullopt;
-}
-
-std::optional<int> last_leaver(const Supervisor& state, std::size_t place) {
-  const std::vector<int> ids = leavers(state, place);
-  return ids.empty() ? std::nullopt : std::optional{ids.back()};
 }
 
 // Forks what is due. Before any worker was ready, no more than kTriesMax are tried in all.
@@ -133,17 +96,31 @@ struct Step {
       if (state.phase == Phase::Killing) actions.push_back(action::KillAll{});
       return;
     }
-    const bool valid =
-        forked.place && *forked.place < state.places.size() && !state.places[*forked.place].worker;
-    state.live[forked.worker] = {valid ? forked.place : std::nullopt, now};
-    if (valid) state.places[*forked.place].worker = forked.worker;
+    auto& live = state.live[forked.worker] = {std::nullopt, now};
+    if (forked.place && *forked.place < state.places.size())
+      fill(*forked.place, forked.worker, live);
     if (state.phase == Phase::Draining) actions.push_back(action::DisconnectAll{});
+  }
+
+  void fill(std::size_t at, int worker, Supervisor::Live& live) {
+    auto& place = state.places[at];
+    const bool succeeds = std::exchange(place.succeeds, false);
+    live.generation = place.generation;
+    if (place.worker) {
+      if (succeeds) place.successor = worker;
+      return;
+    }
+    place.worker = worker;
+    place.due.reset();
+    live.place = at;
   }
 
   void operator()(const event::Ready& ready) {
     const auto live = state.live.find(ready.worker);
     if (live == state.live.end()) return;
     live->second.ready = true;
+    const auto place = place_to_have(state, ready.worker);
+    if (place && state.phase == Phase::Running && !live->second.ends) replace_worker_of(*place);
     if (live->second.place) state.ever_ready = true;
   }
 
@@ -153,6 +130,8 @@ struct Step {
     const auto live = found->second;
     state.live.erase(found);
     if (exited.leaves_some) state.left.insert(exited.worker);
+    if (const auto place = place_to_have(state, exited.worker))
+      state.places[*place].successor.reset();
     if (live.place) vacate(*live.place, exited.worker, live);
     if (live.left) remember(*live.left, exited.worker, live);
     if (state.phase == Phase::Killing && exited.leaves_some) actions.push_back(action::KillAll{});
@@ -170,7 +149,7 @@ struct Step {
     auto& live = found->second;
     live.used_ports = true;
     if (!live.accepts) live.accepts = now;
-    if (!live.left || live.ends) return;
+    if (!live.left || live.ends || live.retired) return;
     state.comes_back = true;
     if (state.phase == Phase::Running) comes_back(opened.worker, live);
   }
@@ -198,7 +177,7 @@ struct Step {
     const auto since = live.accepts;
     if (!since) return;
     if (!closed.accepts) live.accepts.reset();
-    if (state.phase != Phase::Running) return;
+    if (state.phase != Phase::Running || live.retired) return;
     live.closed = now;
     live.tried_a_port = now - *since < kLeavesAfter;
     decide(closed.worker, live);
@@ -252,8 +231,59 @@ struct Step {
     place.worker.reset();
     // Whoever served, and left, did not fail.
     place.failures = healthy || (live.left && live.ready) ? 1 : place.failures + 1;
-    place.due = now + backoff(place.failures);
     remember(at, worker, live);
+    if (place.successor)
+      take_over(at);
+    else
+      place.due = now + backoff(place.failures);
+  }
+
+  // The worker of the place is gone, or retired.
+  void take_over(std::size_t at) {
+    auto& place = state.places[at];
+    const int worker = *std::exchange(place.successor, std::nullopt);
+    auto& live = state.live.at(worker);
+    place.worker = worker;
+    live.place = at;
+    if (live.ready) state.ever_ready = true;
+    if (state.phase == Phase::Running) decide(worker, live);
+  }
+
+  void operator()(const event::Replace& replace) {
+    if (!may_be_replaced(state, replace.worker)) return;
+    const std::size_t at = *state.live.at(replace.worker).place;
+    auto& place = state.places[at];
+    place.succeeds = true;
+    ++place.generation;
+    actions.push_back(action::Fork{at, replace.worker});
+  }
+
+  void replace_worker_of(std::size_t at) {
+    const int old = *state.places[at].worker;
+    auto& live = state.live.at(old);
+    live.left = std::exchange(live.place, std::nullopt);
+    live.closed.reset();
+    live.retired = {now + std::min(kArrivalsMin, state.drain_timeout / 4),
+                    now + state.drain_timeout};
+    remember(at, old, live);
+    take_over(at);
+    actions.push_back(action::Retire{old});
+  }
+
+  void operator()(const event::Dry& dry) {
+    const auto found = state.live.find(dry.worker);
+    if (found == state.live.end() || !found->second.retired) return;
+    if (state.phase == Phase::Running)
+      end(state, dry.worker, action::End::Why::Replaced, now, actions);
+  }
+
+  void let_dry(int worker, Supervisor::Live& live) {
+    const auto at = looks_whether_dry_at(live);
+    if (!at || *at > now) return;
+    if (live.retired->until <= now)
+      return end(state, worker, action::End::Why::Replaced, now, actions);
+    live.retired->look_at = now + kArrivalsLook;
+    actions.push_back(action::LookWhetherDry{worker});
   }
 
   // Its ports stay open for the next one of the place.
@@ -314,13 +344,17 @@ struct Step {
     if (state.phase != Phase::Running) return;
     for (auto& [id, live] : state.live) {
       decide(id, live);
+      let_dry(id, live);
       if (!live.kill_at || *live.kill_at > now) continue;
       live.kill_at.reset();
       actions.push_back(action::Kill{id});
     }
-    for (auto& place : state.places)
+    for (std::size_t i = 0; i < state.places.size(); ++i) {
+      auto& place = state.places[i];
+      if (const auto at = takes_over_at(state, place); at && *at <= now) replace_worker_of(i);
       if (const auto at = knows_its_ports_at(state, place); at && *at <= now)
         release_predecessors(place);
+    }
   }
 };
 
@@ -333,38 +367,6 @@ std::vector<SupervisorAction> step(Supervisor& state, const SupervisorEvent& eve
   const bool forks = std::holds_alternative<event::Forked>(event);
   if (!forks && !std::holds_alternative<event::Ready>(event)) fork_due(state, now, step.actions);
   return std::move(step.actions);
-}
-
-bool has_left(const Supervisor& state, int worker) {
-  const auto found = state.live.find(worker);
-  return found != state.live.end() && found->second.left && !found->second.accepts;
-}
-
-std::optional<TimePoint> next_wakeup(const Supervisor& state) {
-  if (state.arrivals) return std::min(state.arrivals->look_at, state.arrivals->until);
-  std::optional<TimePoint> next = state.deadline;
-  if (state.phase != Phase::Running) return next;
-  const auto sooner = [&next](std::optional<TimePoint> at) {
-    if (at && (!next || *at < *next)) next = at;
-  };
-  for (const auto& [id, live] : state.live) {
-    if (live.closed) sooner(*live.closed + kLeavesAfter);
-    sooner(live.kill_at);
-  }
-  for (const auto& place : state.places) sooner(knows_its_ports_at(state, place));
-  if (tried_enough(state)) {
-    sooner(healthy_at(state));
-    return next;
-  }
-  for (std::size_t i = 0; i < state.places.size(); ++i)
-    if (is_due(state, i)) sooner(state.places[i].due);
-  return next;
-}
-
-Duration backoff(int failures) {
-  Duration delay = kBackoffMin;
-  for (int i = 1; i < failures && delay < kBackoffMax; ++i) delay *= 2;
-  return std::min(delay, kBackoffMax);
 }
 
 }  // namespace cohort::cluster

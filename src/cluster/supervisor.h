@@ -15,6 +15,10 @@
 // A port that nobody uses stays open for the next worker of the place. When that one has used
 // others for kAsksWithin, and has not asked for it, it is closed.
 //
+// A place can have a *successor*, started on request beside a worker that serves: `Replace`. It has
+// the place from when it is ready, or when the other is gone. The other is *retired* then: it gets
+// no more connections, lets in what has arrived for it, and is told to end.
+//
 // A port that is closed resets what waits in its queue. So at the end nothing more arrives first,
 // and the workers go on until they have taken all that has; then they are asked to end.
 #pragma once
@@ -51,7 +55,8 @@ inline constexpr Duration kAsksWithin = std::chrono::minutes{1};
 inline constexpr std::size_t kPredecessorsMax = 8;
 
 /// At the end of the service: how long handshakes under way have to complete, how often the queues
-/// are looked at from then on, and until when. At most a quarter, and half, of the grace time.
+/// are looked at from then on, and until when. At most a quarter, and half, of the grace time. Who
+/// is retired has as long for the first, and the grace time for all of it.
 inline constexpr Duration kArrivalsMin = std::chrono::milliseconds{100};
 inline constexpr Duration kArrivalsLook = std::chrono::milliseconds{10};
 inline constexpr Duration kArrivalsMax = std::chrono::seconds{2};
@@ -64,10 +69,18 @@ struct Supervisor {
     Killing,    ///< Workers were killed; their exits are awaited.
     Over,       ///< The loop may end. Terminal.
   };
+  /// What had arrived is let in.
+  struct Arrivals {
+    TimePoint look_at;  ///< When to look whether any wait.
+    TimePoint until;    ///< They have so long.
+  };
   struct Place {
-    std::optional<int> worker;     ///< Who fills it.
-    std::optional<TimePoint> due;  ///< When to fork the next one, while nobody does.
-    int failures = 0;              ///< Deaths in a row without health.
+    std::optional<int> worker;       ///< Who fills it.
+    std::optional<TimePoint> due;    ///< When to fork the next one, while nobody does.
+    int failures = 0;                ///< Deaths in a row without health.
+    bool succeeds = false;           ///< A successor is being forked, on request.
+    std::optional<int> successor{};  ///< It was, and is not ready.
+    int generation = 0;              ///< So many were started on request.
     /// Who had it, and used ports that the next one may ask for; oldest first.
     std::vector<int> predecessors{};
   };
@@ -84,6 +97,8 @@ struct Supervisor {
     std::optional<std::size_t> left{};   ///< The place that it had, and left.
     bool asked = false;                  ///< `End` was said.
     std::optional<TimePoint> kill_at{};  ///< Then.
+    std::optional<Arrivals> retired{};   ///< Its successor has its place.
+    int generation = 0;                  ///< Of its place, when it was forked.
   };
 
   Phase phase = Phase::Running;
@@ -95,11 +110,7 @@ struct Supervisor {
   int tries = 0;            ///< Deaths of workers with a place while `ever_ready` was false.
   Duration drain_timeout = std::chrono::seconds{25};
   std::optional<TimePoint> deadline;  ///< Of the drain.
-  struct Arrivals {
-    TimePoint look_at;  ///< When to look whether any wait.
-    TimePoint until;    ///< They have so long.
-  };
-  std::optional<Arrivals> arrivals;  ///< While it lets them in.
+  std::optional<Arrivals> arrivals;   ///< While it lets them in.
   bool gave_up = false;
 };
 
@@ -135,6 +146,13 @@ struct Exited {
 struct Vanished {
   int worker;
 };  ///< What an exited worker had left is gone too, or cannot be ended.
+/// The user wants a successor for the worker of a place. Does nothing unless `may_be_replaced`.
+struct Replace {
+  int worker;
+};
+struct Dry {
+  int worker;
+};  ///< Nothing waits any more for a worker that is retired.
 struct NothingArrives {};  ///< Nothing waits at the ports any more, or there are none.
 struct Terminate {};       ///< Somebody asks for the end. The second time kills.
 struct TimePassed {};      ///< A wake-up that was asked for, or any other moment.
@@ -142,23 +160,31 @@ struct TimePassed {};      ///< A wake-up that was asked for, or any other momen
 
 using SupervisorEvent =
     std::variant<event::Keep, event::Forked, event::Ready, event::Opened, event::Closed,
-                 event::Ends, event::Idle, event::Exited, event::Vanished, event::NothingArrives,
-                 event::Terminate, event::TimePassed>;
+                 event::Ends, event::Idle, event::Exited, event::Vanished, event::Replace,
+                 event::Dry, event::NothingArrives, event::Terminate, event::TimePassed>;
 
 namespace action {
 struct Fork {
   std::size_t place;
-  std::optional<int> beside{};  ///< The last who left it, and still lives.
+  std::optional<int> beside{};  ///< Who serves there until this one does, or left last, and lives.
 };  ///< Fork a worker for it, then report `Forked`.
 struct Release {
   int worker;
 };  ///< The ports that it used last, and nobody uses: nobody will ask for them again.
+/// From now on the worker gets no more connections, but takes those that wait for it.
+struct Retire {
+  int worker;
+};
+struct LookWhetherDry {
+  int worker;
+};  ///< `Dry` follows if nothing waits for it.
 /// Ask the worker to end; it is killed when the grace time has passed.
 struct End {
   enum class Why : std::uint8_t {
     ServesNothing,  ///< It left, and is idle.
     TooMany,        ///< It left, and so did kLeaversMax of its place.
     TwoInAPlace,    ///< It left, or was to replace one that did, who came back.
+    Replaced,       ///< It is retired, and dry.
   };
   int worker;
   Why why;
@@ -178,14 +204,19 @@ struct Finish {
 }  // namespace action
 
 using SupervisorAction =
-    std::variant<action::Fork, action::Release, action::End, action::Kill, action::StopArrivals,
-                 action::LookForArrivals, action::DisconnectAll, action::KillAll, action::GiveUp,
-                 action::Finish>;
+    std::variant<action::Fork, action::Release, action::Retire, action::LookWhetherDry, action::End,
+                 action::Kill, action::StopArrivals, action::LookForArrivals, action::DisconnectAll,
+                 action::KillAll, action::GiveUp, action::Finish>;
 
 std::vector<SupervisorAction> step(Supervisor& state, const SupervisorEvent& event, TimePoint now);
 
 /// Whether the worker left its place, and uses no port (again).
 bool has_left(const Supervisor& state, int worker);
+/// Whether its successor has its place; that of a place, until it has it; and whether one may be
+/// started for the worker: it has a place, stays, and the one before it accepts no more.
+bool is_retired(const Supervisor& state, int worker);
+std::optional<int> successor_of(const Supervisor& state, int worker);
+bool may_be_replaced(const Supervisor& state, int worker);
 
 /// When `TimePassed` is wanted next.
 std::optional<TimePoint> next_wakeup(const Supervisor& state);

@@ -2,71 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <optional>
-#include <string>
-#include <variant>
 
-#include "cluster/supervisor.h"
+#include "cluster/supervisor_test_world.h"
 
 namespace cohort::cluster {
 namespace {
 
 using namespace std::chrono_literals;
-
-// Places whose workers, 1 and so on, serve. The primary carries out what it has to do: each call
-// says what that was.
-class Places {
- public:
-  explicit Places(unsigned count) {
-    feed(event::Keep{count});
-    for (int worker = 1; worker <= last_; ++worker) serves(worker);
-    now_ += kLeavesAfter;
-  }
-  void serves(int worker) {
-    feed(event::Opened{worker});
-    feed(event::Ready{worker});
-  }
-  std::string keep(unsigned count) { return feed(event::Keep{count}); }
-  std::string closes(int worker, bool uses_others = false) {
-    return feed(event::Closed{worker, uses_others});
-  }
-  std::string opens(int worker) { return feed(event::Opened{worker}); }
-  std::string ends(int worker) { return feed(event::Ends{worker}); }
-  std::string is_idle(int worker) { return feed(event::Idle{worker}); }
-  std::string exits(int worker) { return feed(event::Exited{worker}); }
-  std::string pass(Duration time) {
-    now_ += time;
-    return feed(event::TimePassed{});
-  }
-  std::optional<Duration> until_wakeup() const {
-    const auto at = next_wakeup(state_);
-    return at ? std::optional{*at - now_} : std::nullopt;
-  }
-  bool left(int worker) const { return has_left(state_, worker); }
-
- private:
-  std::string feed(const SupervisorEvent& event) {
-    std::string done;
-    for (const auto& action : step(state_, event, now_)) {
-      if (!done.empty()) done += ", ";
-      if (const auto* fork = std::get_if<action::Fork>(&action)) {
-        done += "fork " + std::to_string(++last_);
-        if (fork->beside) done += " beside " + std::to_string(*fork->beside);
-        feed(event::Forked{last_, fork->place});
-      } else if (const auto* release = std::get_if<action::Release>(&action)) {
-        done += "release what " + std::to_string(release->worker) + " closed";
-      } else if (const auto* end = std::get_if<action::End>(&action)) {
-        done += "end " + std::to_string(end->worker);
-      } else if (const auto* kill = std::get_if<action::Kill>(&action)) {
-        done += "kill " + std::to_string(kill->worker);
-      }
-    }
-    return done;
-  }
-
-  Supervisor state_;
-  TimePoint now_{1000s};
-  int last_ = 0;
-};
 
 TEST(SupervisorLeaving, WhoSaysThatItEndsHasASuccessorWhenItHasClosedItsServers) {
   Places places{2};

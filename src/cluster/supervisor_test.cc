@@ -24,6 +24,12 @@ std::string text(const std::vector<SupervisorAction>& actions) {
     std::string operator()(const action::Release& release) const {
       return "release " + std::to_string(release.worker);
     }
+    std::string operator()(const action::Retire& retire) const {
+      return "retire " + std::to_string(retire.worker);
+    }
+    std::string operator()(const action::LookWhetherDry& look) const {
+      return "look whether dry " + std::to_string(look.worker);
+    }
     std::string operator()(const action::End& end) const {
       return "end " + std::to_string(end.worker);
     }
@@ -121,6 +127,8 @@ running  | exited 1    | running  |
 running  | exited 7    | running  |
 running  | leaves 1    | running  |
 running  | vanished 7  | running  |
+running  | replace 1   | running  | fork 0
+running  | dry 1       | running  |
 running  | nothing     | running  |
 running  | terminate   | letting  | stop-arrivals
 running  | time passed | running  |
@@ -136,6 +144,8 @@ letting  | exited 1    | over     | finish
 letting  | exited 7    | letting  |
 letting  | leaves 1    | letting  |
 letting  | vanished 7  | letting  |
+letting  | replace 1   | letting  |
+letting  | dry 1       | letting  |
 letting  | nothing     | draining | disconnect-all
 letting  | terminate   | killing  | kill-all
 letting  | time passed | letting  |
@@ -151,6 +161,8 @@ draining | exited 1    | over     | finish
 draining | exited 7    | draining |
 draining | leaves 1    | draining |
 draining | vanished 7  | draining |
+draining | replace 1   | draining |
+draining | dry 1       | draining |
 draining | nothing     | draining |
 draining | terminate   | killing  | kill-all
 draining | time passed | draining |
@@ -166,6 +178,8 @@ killing  | exited 1    | over     | finish
 killing  | exited 7    | killing  |
 killing  | leaves 1    | killing  | kill-all
 killing  | vanished 7  | killing  |
+killing  | replace 1   | killing  |
+killing  | dry 1       | killing  |
 killing  | nothing     | killing  |
 killing  | terminate   | killing  |
 killing  | time passed | killing  |
@@ -181,6 +195,8 @@ over     | exited 1    | over     |
 over     | exited 7    | over     |
 over     | leaves 1    | over     |
 over     | vanished 7  | over     |
+over     | replace 1   | over     |
+over     | dry 1       | over     |
 over     | nothing     | over     |
 over     | terminate   | over     |
 over     | time passed | over     |
@@ -193,14 +209,16 @@ TEST(Supervisor, EveryPhaseTakesEveryEvent) {
       {"opened 1", event::Opened{1}},     {"closed 1", event::Closed{1, false}},
       {"ends 1", event::Ends{1}},         {"exited 1", event::Exited{1}},
       {"exited 7", event::Exited{7}},     {"leaves 1", event::Exited{1, true}},
-      {"vanished 7", event::Vanished{7}}, {"nothing", event::NothingArrives{}},
+      {"vanished 7", event::Vanished{7}}, {"replace 1", event::Replace{1}},
+      {"dry 1", event::Dry{1}},           {"nothing", event::NothingArrives{}},
       {"terminate", event::Terminate{}},  {"time passed", event::TimePassed{}}};
   std::string actual = "\n";
   for (const Phase phase :
        {Phase::Running, Phase::LettingIn, Phase::Draining, Phase::Killing, Phase::Over}) {
     for (const std::string name :
          {"keep 3", "keep 0", "forked 9", "ready 1", "opened 1", "closed 1", "ends 1", "exited 1",
-          "exited 7", "leaves 1", "vanished 7", "nothing", "terminate", "time passed"}) {
+          "exited 7", "leaves 1", "vanished 7", "replace 1", "dry 1", "nothing", "terminate",
+          "time passed"}) {
       Cluster cluster = in_phase(phase);
       ASSERT_EQ(cluster.state.phase, phase);
       const std::string actions = cluster.feed(events.at(name));

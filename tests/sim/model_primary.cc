@@ -79,10 +79,16 @@ void ModelPrimary::carry_out(const SupervisorAction& action) {
   } else if (const auto* release = std::get_if<action::Release>(&action)) {
     ++coverage_.counts["closed for good"];
     release_closed(release->worker);
+  } else if (const auto* retired = std::get_if<action::Retire>(&action)) {
+    log_("retire worker " + std::to_string(retired->worker));
+    for (int listener = 0; listener < kListeners; ++listener) retire(retired->worker, listener);
+    tell(event::Closed{retired->worker, uses_any(retired->worker)});
+  } else if (const auto* look = std::get_if<action::LookWhetherDry>(&action)) {
+    if (random_.chance(500)) tell(event::Dry{look->worker});
   } else if (const auto* end = std::get_if<action::End>(&action)) {
     log_("end worker " + std::to_string(end->worker));
     static constexpr const char* kWhys[] = {"ended since it serves nothing", "ended in a crowd",
-                                            "ended since one came back"};
+                                            "ended since one came back", "replaced"};
     ++coverage_.counts[kWhys[static_cast<int>(end->why)]];
     disconnect(end->worker);
     // Some have no handler for the signal.

@@ -45,6 +45,7 @@ class ModelPrimary {
   void keep(unsigned count);
   int fork(std::optional<std::size_t> place);
   void disconnect(int worker);
+  void replace(int worker) { tell(event::Replace{worker}); }
   void kill(int worker);
   void terminate();
 

@@ -88,6 +88,8 @@ void Simulation::user_acts() {
   }
   if (const int worker = a_worker(); worker != 0 && random_.chance(climate_->disconnect))
     primary_->disconnect(worker);
+  if (const int worker = a_worker(); worker != 0 && random_.chance(climate_->disconnect))
+    primary_->replace(worker);
   if (const int worker = a_worker(); worker != 0 && random_.chance(climate_->kill)) {
     log("worker " + std::to_string(worker) + " is killed");
     primary_->kill(worker);

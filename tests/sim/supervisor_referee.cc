@@ -47,26 +47,24 @@ void SupervisorReferee::happened(const SupervisorEvent& event, TimePoint now) {
   released_.clear();
   ended_.clear();
   killed_.clear();
+  retired_.clear();
+  replaced_.reset();
   if (const auto* keep = std::get_if<event::Keep>(&event); keep != nullptr && running()) {
     for (std::size_t i = keep->count; i < places_.size(); ++i)
       released_.insert(places_[i].heirless.begin(), places_[i].heirless.end());
-    places_.resize(keep->count, Place{{}, false, 0, now, {}});
+    places_.resize(keep->count, Place{{}, false, 0, now});
     for (auto& [id, live] : live_)
       for (auto* place : {&live.place, &live.left})
         if (*place && **place >= keep->count) place->reset();
-  } else if (const auto* forked = std::get_if<event::Forked>(&event)) {
-    if (killing_) return;
-    const bool wanted = forked->place && *forked->place < places_.size();
-    live_[forked->worker] = {wanted ? forked->place : std::nullopt, now};
-    if (wanted) {
-      places_[*forked->place].worker = forked->worker;
-      places_[*forked->place].fork_asked = false;
-    }
-  } else if (const auto* ready = std::get_if<event::Ready>(&event)) {
-    const auto live = live_.find(ready->worker);
-    if (live == live_.end()) return;
-    live->second.ready = true;
-    if (live->second.place) ready_ = true;
+  } else if (const auto* fork = std::get_if<event::Forked>(&event)) {
+    if (!killing_) forked(*fork, now);
+  } else if (const auto* replace = std::get_if<event::Replace>(&event)) {
+    if (running()) asked_to_replace(replace->worker);
+  } else if (const auto* listens = std::get_if<event::Ready>(&event)) {
+    if (live_.contains(listens->worker)) ready(listens->worker, now);
+  } else if (const auto* dry = std::get_if<event::Dry>(&event)) {
+    const auto live = live_.find(dry->worker);
+    if (live != live_.end() && live->second.retired && running()) must_end(dry->worker, now);
   } else if (const auto* gone = std::get_if<event::Exited>(&event)) {
     if (gone->leaves_some && live_.contains(gone->worker)) left_.insert(gone->worker);
     exited(gone->worker, now);
@@ -77,6 +75,75 @@ void SupervisorReferee::happened(const SupervisorEvent& event, TimePoint now) {
   if (is<event::Forked>(event) || is<event::Ready>(event) || !running()) return;
   notice_health(now);
   if (!hopeless()) crowds_thin(now);
+}
+
+void SupervisorReferee::forked(const event::Forked& event, TimePoint now) {
+  Live& live = live_[event.worker] = {{}, now};
+  if (!event.place || *event.place >= places_.size()) return;
+  Place& place = places_[*event.place];
+  live.generation = place.generation;
+  if (!place.worker) {
+    live.place = event.place;
+    place.worker = event.worker;
+    place.fork_asked = false;
+  } else {
+    require(place.succession_asked, "who is forked for a place that is filled succeeds");
+    place.successor = event.worker;
+  }
+  place.succession_asked = false;
+}
+
+// Nobody else may use the slot of the place: its worker has one queue, its successor the other.
+void SupervisorReferee::asked_to_replace(int worker) {
+  const auto found = live_.find(worker);
+  if (found == live_.end() || !found->second.place || found->second.ends || hopeless()) return;
+  const auto at = found->second.place;
+  for (const auto& [id, live] : live_)
+    if (live.left == at && live.accepts) return;
+  Place& place = places_[*at];
+  if (place.successor || place.succession_asked) return;
+  place.succession_asked = true;
+  ++place.generation;
+  replaced_ = worker;
+}
+
+void SupervisorReferee::ready(int worker, TimePoint now) {
+  Live& live = live_.at(worker);
+  live.ready = true;
+  for (std::size_t i = 0; i < places_.size(); ++i)
+    if (places_[i].successor == worker && running() && !live.ends) retires_worker_of(i, now);
+  if (live.place) ready_ = true;
+}
+
+void SupervisorReferee::retires_worker_of(std::size_t at, TimePoint now) {
+  const int old = *places_[at].worker;
+  Live& live = live_.at(old);
+  live.left = live.place;
+  live.place.reset();
+  live.closed.reset();
+  live.retired = now;
+  live.looks_at = now + std::min<Duration>(100ms, grace_ / 4);
+  bequeath(at, old, live);
+  inherits(at, now);
+  retired_.insert(old);
+}
+
+// Its worker has gone, or is retired.
+void SupervisorReferee::inherits(std::size_t at, TimePoint now) {
+  Place& place = places_[at];
+  const int heir = *place.successor;
+  place.successor.reset();
+  place.worker = heir;
+  Live& live = live_.at(heir);
+  live.place = at;
+  if (live.ready) ready_ = true;
+  consider(heir, live, now);
+}
+
+std::optional<TimePoint> SupervisorReferee::takes_over_at(const Place& place) const {
+  if (!place.successor || live_.at(*place.worker).used) return {};
+  const Live& successor = live_.at(*place.successor);
+  return successor.ends ? std::nullopt : std::optional{successor.since + 10s};
 }
 
 // A successor is started, and eight who left live whom nobody told: the oldest has to end.
@@ -116,6 +183,8 @@ void SupervisorReferee::exited(int worker, TimePoint now) {
   if (found == live_.end()) return;
   const Live live = found->second;
   live_.erase(found);
+  for (Place& place : places_)
+    if (place.successor == worker) place.successor.reset();
   if (live.place) vacated(*live.place, worker, live, now);
   if (live.left) bequeath(*live.left, worker, live);
 }
@@ -131,13 +200,13 @@ void SupervisorReferee::ports_changed(const SupervisorEvent& event, TimePoint no
     if (Live* const live = find(opened->worker)) {
       if (!live->accepts) live->opened = now;
       live->accepts = live->used = true;
-      if (live->left && !live->ends) came_back(opened->worker, *live, now);
+      if (live->left && !live->ends && !live->retired) came_back(opened->worker, *live, now);
     }
   } else if (const auto* closed = std::get_if<event::Closed>(&event)) {
     Live* const live = find(closed->worker);
     if (live != nullptr && live->accepts) {
       live->accepts = closed->accepts;
-      if (running()) live->closed = now;
+      if (running() && !live->retired) live->closed = now;
       live->briefly = now - live->opened < 1s;
       consider(closed->worker, *live, now);
     }
@@ -158,11 +227,14 @@ void SupervisorReferee::ports_changed(const SupervisorEvent& event, TimePoint no
 void SupervisorReferee::time_passed(TimePoint now) {
   for (auto& [id, live] : live_) {
     consider(id, live, now);
+    if (live.retired && now - *live.retired >= grace_) must_end(id, now);
     if (!live.dies || *live.dies > now) continue;
     live.dies.reset();
     killed_.insert(id);
   }
-  for (Place& place : places_) {
+  for (std::size_t i = 0; i < places_.size(); ++i) {
+    Place& place = places_[i];
+    if (const auto at = takes_over_at(place); at && *at <= now) retires_worker_of(i, now);
     if (!place.worker || !live_.at(*place.worker).accepts) continue;
     if (now - live_.at(*place.worker).opened < 60s) continue;
     released_.insert(place.heirless.begin(), place.heirless.end());
@@ -229,6 +301,7 @@ void SupervisorReferee::vacated(std::size_t at, int worker, const Live& live, Ti
   auto delay = 100ms;
   for (int i = 1; i < place.deaths && delay < 10s; ++i) delay *= 2;
   place.not_before = now + std::min<std::chrono::milliseconds>(delay, 10s);
+  if (place.successor) inherits(at, now);
 }
 
 void SupervisorReferee::allowed(const SupervisorAction& action, const SupervisorEvent& event,
@@ -238,6 +311,12 @@ void SupervisorReferee::allowed(const SupervisorAction& action, const Supervisor
     require(!hopeless(), "no fork while nobody was ready after five tries");
     require(fork->place < places_.size(), "a fork is for a place");
     Place& place = places_[fork->place];
+    if (replaced_) {
+      require(place.worker == replaced_ && fork->beside == replaced_,
+              "a successor is for a worker");
+      replaced_.reset();
+      return;
+    }
     require(!place.worker && !place.fork_asked, "a fork is for a vacant place");
     require(place.not_before <= now, "a fork waits for the back-off");
     require(!is_crowded(fork->place), "a fork waits while sixteen who left live");
@@ -246,6 +325,13 @@ void SupervisorReferee::allowed(const SupervisorAction& action, const Supervisor
     const auto known = released_.find(release->worker);
     require(known != released_.end(), "a port is released once that is known");
     released_.erase(known);
+  } else if (const auto* retire = std::get_if<action::Retire>(&action)) {
+    require(retired_.erase(retire->worker) == 1, "who has a successor that is ready is retired");
+  } else if (const auto* look = std::get_if<action::LookWhetherDry>(&action)) {
+    Live& live = live_.at(look->worker);
+    require(running() && live.retired && !live.asked && now >= live.looks_at,
+            "whether one is dry is looked at from time to time, until it is told to end");
+    live.looks_at = now + 10ms;
   } else if (const auto* end = std::get_if<action::End>(&action)) {
     require(ended_.erase(end->worker) == 1, "who left is told to end for a reason, and once");
   } else if (const auto* kill = std::get_if<action::Kill>(&action)) {
@@ -307,6 +393,8 @@ void SupervisorReferee::required(const SupervisorEvent& event, const Actions& ac
   require(released_.empty(), "what nobody will ask for is released");
   require(ended_.empty(), "who has to end is told");
   require(killed_.empty(), "who does not end is killed");
+  require(retired_.empty(), "who has been succeeded is retired");
+  require(!replaced_, "who may be replaced is");
   if (is<event::Ready>(event) || is<event::Forked>(event) || !running()) return;
   require(!(hopeless() && !any_placed() && !places_.empty()),
           "five deaths and nobody left: give up");
@@ -326,6 +414,7 @@ void SupervisorReferee::same(const Supervisor& state) const {
     const auto mine = live_.find(id);
     require(mine != live_.end(), "only processes that live are counted");
     if (running()) require(live.place == mine->second.place, "a worker has its place");
+    require(live.generation == mine->second.generation, "a worker knows its generation");
   }
   if (!running()) return;
   require(state.phase == Supervisor::Phase::Running, "it runs until it is told to end");
@@ -334,8 +423,10 @@ void SupervisorReferee::same(const Supervisor& state) const {
   std::size_t placed = 0;
   for (const auto& [id, live] : state.live) placed += live.place ? 1 : 0;
   require(placed <= places_.size(), "never more workers with a place than places");
-  for (std::size_t i = 0; i < places_.size(); ++i)
+  for (std::size_t i = 0; i < places_.size(); ++i) {
     require(state.places[i].worker == places_[i].worker, "a place has its worker");
+    require(state.places[i].successor == places_[i].successor, "and its successor");
+  }
 }
 
 void SupervisorReferee::wakes_up(const Supervisor& state, const SupervisorEvent& event,
@@ -356,9 +447,13 @@ void SupervisorReferee::wakes_up(const Supervisor& state, const SupervisorEvent&
       due = places_[i].not_before;
   for (const auto& [id, live] : live_)
     for (const auto& when :
-         {live.closed ? std::optional{*live.closed + 1s} : std::nullopt, live.dies})
+         {live.closed ? std::optional{*live.closed + 1s} : std::nullopt, live.dies,
+          live.retired && !live.asked
+              ? std::optional{std::min(live.looks_at, *live.retired + grace_)}
+              : std::nullopt})
       if (when && (!due || *when < *due)) due = when;
   for (const Place& place : places_) {
+    if (const auto when = takes_over_at(place); when && (!due || *when < *due)) due = when;
     if (!place.worker || place.heirless.empty() || !live_.at(*place.worker).accepts) continue;
     const TimePoint healthy = live_.at(*place.worker).opened + 60s;
     if (!due || healthy < *due) due = healthy;

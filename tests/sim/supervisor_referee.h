@@ -29,6 +29,9 @@ class SupervisorReferee {
     int deaths = 0;  // in a row
     TimePoint not_before{};
     std::vector<int> heirless{};  // who had it and used ports, since the last healthy one
+    bool succession_asked = false;
+    std::optional<int> successor{};  // until it has the place
+    int generation = 0;
   };
   struct Live {
     std::optional<std::size_t> place;
@@ -44,6 +47,9 @@ class SupervisorReferee {
     std::optional<TimePoint> closed{};
     std::optional<std::size_t> left{};
     std::optional<TimePoint> dies{};
+    std::optional<TimePoint> retired{};  // since when
+    TimePoint looks_at{};
+    int generation = 0;
   };
 
   void happened(const SupervisorEvent& event, TimePoint now);
@@ -53,6 +59,12 @@ class SupervisorReferee {
   void vacated(std::size_t place, int worker, const Live& live, TimePoint now);
   void came_back(int worker, Live& live, TimePoint now);
   void must_end(int worker, TimePoint now);
+  void forked(const event::Forked& event, TimePoint now);
+  void asked_to_replace(int worker);
+  void ready(int worker, TimePoint now);
+  void inherits(std::size_t place, TimePoint now);
+  void retires_worker_of(std::size_t place, TimePoint now);
+  std::optional<TimePoint> takes_over_at(const Place& place) const;
   void bequeath(std::size_t place, int worker, const Live& live);
   void time_passed(TimePoint now);
   void crowds_thin(TimePoint now);
@@ -71,7 +83,8 @@ class SupervisorReferee {
   std::map<int, Live> live_;
   // In the step that is checked: whose ports are closed, and who is told to end, or killed.
   std::multiset<int> released_;
-  std::set<int> ended_, killed_;
+  std::set<int> ended_, killed_, retired_;
+  std::optional<int> replaced_;
   bool comes_back_ = false;
   std::set<int> left_;
   bool ready_ = false;

@@ -1,0 +1,116 @@
+#include "cluster/supervisor_facts.h"
+
+#include <algorithm>
+
+namespace cohort::cluster {
+
+bool tried_enough(const Supervisor& state) { return !state.ever_ready && state.tries >= kTriesMax; }
+
+std::optional<TimePoint> healthy_at(const Supervisor& state) {
+  std::optional<TimePoint> first;
+  for (const auto& [id, live] : state.live)
+    if (live.place && (!first || live.since + kHealthyAfter < *first))
+      first = live.since + kHealthyAfter;
+  return first;
+}
+
+std::vector<int> leavers(const Supervisor& state, std::size_t place) {
+  std::vector<int> ids;
+  for (const auto& [id, live] : state.live)
+    if (live.left == place && !live.accepts) ids.push_back(id);
+  return ids;
+}
+
+bool is_due(const Supervisor& state, std::size_t place) {
+  return state.places[place].due && leavers(state, place).size() < 2 * kLeaversMax;
+}
+
+std::optional<TimePoint> knows_its_ports_at(const Supervisor& state,
+                                            const Supervisor::Place& place) {
+  if (place.predecessors.empty() || !place.worker) return std::nullopt;
+  const auto& accepts = state.live.at(*place.worker).accepts;
+  return accepts ? std::optional{*accepts + kAsksWithin} : std::nullopt;
+}
+
+std::optional<int> last_leaver(const Supervisor& state, std::size_t place) {
+  const std::vector<int> ids = leavers(state, place);
+  return ids.empty() ? std::nullopt : std::optional{ids.back()};
+}
+
+std::optional<std::size_t> place_to_have(const Supervisor& state, int worker) {
+  for (std::size_t i = 0; i < state.places.size(); ++i)
+    if (state.places[i].successor == worker) return i;
+  return std::nullopt;
+}
+
+std::optional<TimePoint> takes_over_at(const Supervisor& state, const Supervisor::Place& place) {
+  if (!place.successor || state.live.at(*place.worker).used_ports) return std::nullopt;
+  const auto& successor = state.live.at(*place.successor);
+  return successor.ends ? std::nullopt : std::optional{successor.since + kHealthyAfter};
+}
+
+std::optional<TimePoint> looks_whether_dry_at(const Supervisor::Live& live) {
+  if (!live.retired || live.asked) return std::nullopt;
+  return std::min(live.retired->look_at, live.retired->until);
+}
+
+bool is_retired(const Supervisor& state, int worker) {
+  const auto found = state.live.find(worker);
+  return found != state.live.end() && found->second.retired;
+}
+
+std::optional<int> successor_of(const Supervisor& state, int worker) {
+  const auto found = state.live.find(worker);
+  const bool has_place = found != state.live.end() && found->second.place;
+  return has_place ? state.places[*found->second.place].successor : std::nullopt;
+}
+
+bool may_be_replaced(const Supervisor& state, int worker) {
+  const auto found = state.live.find(worker);
+  if (state.phase != Supervisor::Phase::Running || tried_enough(state)) return false;
+  if (found == state.live.end() || !found->second.place || found->second.ends) return false;
+  const auto& place = state.places[*found->second.place];
+  const auto still_accepts = [&](const auto& entry) {
+    return entry.second.left == found->second.place && entry.second.accepts;
+  };
+  return !place.succeeds && !place.successor &&
+         std::none_of(state.live.begin(), state.live.end(), still_accepts);
+}
+
+bool has_left(const Supervisor& state, int worker) {
+  const auto found = state.live.find(worker);
+  return found != state.live.end() && found->second.left && !found->second.accepts;
+}
+
+std::optional<TimePoint> next_wakeup(const Supervisor& state) {
+  if (state.arrivals) return std::min(state.arrivals->look_at, state.arrivals->until);
+  std::optional<TimePoint> next = state.deadline;
+  if (state.phase != Supervisor::Phase::Running) return next;
+  const auto sooner = [&next](std::optional<TimePoint> at) {
+    if (at && (!next || *at < *next)) next = at;
+  };
+  for (const auto& [id, live] : state.live) {
+    if (live.closed) sooner(*live.closed + kLeavesAfter);
+    sooner(live.kill_at);
+    sooner(looks_whether_dry_at(live));
+  }
+  for (const auto& place : state.places) {
+    sooner(knows_its_ports_at(state, place));
+    sooner(takes_over_at(state, place));
+  }
+  if (tried_enough(state)) {
+    sooner(healthy_at(state));
+    return next;
+  }
+  for (std::size_t i = 0; i < state.places.size(); ++i)
+    if (is_due(state, i)) sooner(state.places[i].due);
+  return next;
+}
+
+Duration backoff(int failures) {
+  Duration delay = kBackoffMin;
+  for (int i = 1; i < failures && delay < kBackoffMax; ++i) delay *= 2;
+  return std::min(delay, kBackoffMax);
+}
+
+}  // namespace cohort::cluster

@@ -1,0 +1,81 @@
+// What tests of the Supervisor's places share: a primary that carries out at once what it has to
+// do.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "cluster/supervisor.h"
+
+namespace cohort::cluster {
+
+// Places whose workers, 1 and so on, serve. The primary carries out what it has to do: each call
+// says what that was.
+class Places {
+ public:
+  explicit Places(unsigned count) {
+    feed(event::Keep{count});
+    for (int worker = 1; worker <= last_; ++worker) serves(worker);
+    now_ += kLeavesAfter;
+  }
+  void serves(int worker) {
+    feed(event::Opened{worker});
+    feed(event::Ready{worker});
+  }
+  std::string keep(unsigned count) { return feed(event::Keep{count}); }
+  std::string closes(int worker, bool uses_others = false) {
+    return feed(event::Closed{worker, uses_others});
+  }
+  std::string opens(int worker) { return feed(event::Opened{worker}); }
+  std::string ends(int worker) { return feed(event::Ends{worker}); }
+  std::string is_idle(int worker) { return feed(event::Idle{worker}); }
+  std::string exits(int worker) { return feed(event::Exited{worker}); }
+  std::string pass(Duration time) {
+    now_ += time;
+    return feed(event::TimePassed{});
+  }
+  std::optional<Duration> until_wakeup() const {
+    const auto at = next_wakeup(state_);
+    return at ? std::optional{*at - now_} : std::nullopt;
+  }
+  bool left(int worker) const { return has_left(state_, worker); }
+  std::string replace(int worker) { return feed(event::Replace{worker}); }
+  std::string is_ready(int worker) { return feed(event::Ready{worker}); }
+  std::string is_dry(int worker) { return feed(event::Dry{worker}); }
+  std::string terminate() { return feed(event::Terminate{}); }
+  const Supervisor& state() const { return state_; }
+
+ private:
+  std::string feed(const SupervisorEvent& event) {
+    std::string done;
+    for (const auto& action : step(state_, event, now_)) {
+      if (!done.empty()) done += ", ";
+      if (const auto* fork = std::get_if<action::Fork>(&action)) {
+        done += "fork " + std::to_string(++last_);
+        if (fork->beside) done += " beside " + std::to_string(*fork->beside);
+        feed(event::Forked{last_, fork->place});
+      } else if (const auto* release = std::get_if<action::Release>(&action)) {
+        done += "release what " + std::to_string(release->worker) + " closed";
+      } else if (const auto* retire = std::get_if<action::Retire>(&action)) {
+        done += "retire " + std::to_string(retire->worker);
+      } else if (const auto* look = std::get_if<action::LookWhetherDry>(&action)) {
+        done += "look whether " + std::to_string(look->worker) + " is dry";
+      } else if (const auto* end = std::get_if<action::End>(&action)) {
+        done += "end " + std::to_string(end->worker);
+      } else if (const auto* kill = std::get_if<action::Kill>(&action)) {
+        done += "kill " + std::to_string(kill->worker);
+      } else {
+        done += "end all";
+      }
+    }
+    return done;
+  }
+
+  Supervisor state_;
+  TimePoint now_{std::chrono::seconds{1000}};
+  int last_ = 0;
+};
+
+}  // namespace cohort::cluster
