@@ -76,10 +76,15 @@ std::vector<std::size_t> SlotBook::current() const {
 }
 
 std::optional<int> SlotBook::heir(std::size_t at) const {
-  if (!rules_.by_client || queues_[at].worker) return std::nullopt;
+  const bool moves = !rules_.by_client && rules_.rescue_after;
+  return moves ? std::nullopt : taker(at);
+}
+
+// Of a queue that nobody takes from: who may be handed what waits there, of all the nearest.
+std::optional<int> SlotBook::taker(std::size_t at) const {
+  if (queues_[at].worker) return std::nullopt;
   const Queue& of_slot = queues_[current()[queues_[at].slot]];
-  const bool can_have = of_slot.serves() && !of_slot.only_accepts;
-  return can_have ? of_slot.worker : std::nullopt;
+  return of_slot.serves() && !of_slot.only_accepts ? of_slot.worker : std::nullopt;
 }
 
 void SlotBook::retire(int worker, bool successor_expected) {
@@ -194,9 +199,10 @@ void SlotBook::moved(std::size_t at, TimePoint now) {
   queue.trial.again_at = now + queue.trial.moved_for;
 }
 
+// Not where a handshake may still be under way: moving a queue loses those.
 bool SlotBook::may_be_moved(std::size_t at) const {
   const Queue& queue = queues_[at];
-  return !queue.worker || (queue.only_accepts && queue.serves() && queue.stuck);
+  return (!queue.worker && !taker(at)) || (queue.only_accepts && queue.serves() && queue.stuck);
 }
 
 bool SlotBook::unsettled(TimePoint now) const {

@@ -4,8 +4,8 @@
 // A slot has a queue, and a second one once a worker had a successor beside it: each of the two
 // takes from its own. Only the slot's *current* queue gets new connections: that of the older one
 // until he is retired, then the other's. A client, a weight are a slot's; all else is a queue's.
-// What waits in the queue that a retired worker left is for the slot's worker, its *heir*, where a
-// client is to keep its slot.
+// What waits in the queue that a retired worker left is for the slot's worker, its *heir*, where
+// clients have slots, or nothing moves.
 //
 // A queue is *stuck* when connections have waited in it for `rescue_after` and none was taken
 // (as its worker says, or as it shows by shrinking), while another, of a current worker, is empty:
@@ -75,8 +75,8 @@ class SlotBook {
   /// this one. It never changes.
   std::size_t slots() const { return numbers_.size(); }
   std::size_t slot_of(std::size_t queue) const { return queues_[queue].slot; }
-  /// Who is to be handed what waits in a queue that has no worker, where clients keep their slot:
-  /// its slot's, if he can be handed anything.
+  /// Who is to be handed what waits in a queue that has no worker, where clients have slots, or
+  /// nothing moves: its slot's, if he can be handed anything.
   std::optional<int> heir(std::size_t queue) const;
 
   /// The worker's loop turned: it is not blocked, or not any more.
@@ -104,7 +104,8 @@ class SlotBook {
   /// it is tried again soon, since nothing waits there any more that would shrink; if it takes none
   /// again, after twice the time, up to a second.
   void moved(std::size_t queue, TimePoint now);
-  /// Whether that may be done: it has no worker, or one that is stuck and cannot be asked.
+  /// Whether that may be done: it has no worker, and its slot none, or one that is stuck and cannot
+  /// be asked.
   bool may_be_moved(std::size_t queue) const;
   /// Whether time alone changes what is eligible, or the shares: keep observing.
   bool unsettled(TimePoint now) const;
@@ -146,6 +147,7 @@ class SlotBook {
     bool starts_slowly = false;
   };
   Queue* find(int worker);
+  std::optional<int> taker(std::size_t queue) const;
   std::size_t slot_for(std::size_t number);
   /// Of each slot.
   std::vector<std::size_t> current() const;

@@ -13,7 +13,9 @@ using Workers = std::vector<int>;
 using Bools = std::vector<bool>;
 
 constexpr SlotBook::Rules kAdaptive{.steer_around = true, .rescue_after = milliseconds{4}};
-constexpr SlotBook::Rules kSticky{.steer_around = false, .rescue_after = {}};
+constexpr SlotBook::Rules kSticky{.steer_around = false, .by_client = true, .rescue_after = {}};
+constexpr SlotBook::Rules kHash{
+    .steer_around = true, .by_client = true, .rescue_after = milliseconds{4}};
 
 // A book whose clock is moved by hand.
 struct Watched {
@@ -351,6 +353,97 @@ TEST(SlotBook, AFullWorkerIsAskedAtAFallingRate) {
   EXPECT_EQ(watched.after(8, {3, 2}).probe, (Workers{2})) << "it took one: its time starts anew";
 }
 
+// Workers 1 and 2, and 3, which is to replace 1.
+struct Replacing : Watched {
+  explicit Replacing(SlotBook::Rules rules = kAdaptive) : Watched{2, rules} { book.fill(0, 3); }
+};
+
+TEST(SlotBook, OfAWorkerAndItsSuccessorTheSlotHasTwoQueuesThatTakeTurns) {
+  for (const auto& rules : {kAdaptive, kHash, kSticky}) {
+    Replacing replacing{rules};
+    SlotBook& book = replacing.book;
+    EXPECT_EQ(book.queue_of(3), 2u);
+    EXPECT_EQ(book.slots(), 2u);
+    EXPECT_EQ(book.slot_of(2), book.slot_of(0));
+    EXPECT_EQ(book.eligible(), (Bools{true, true, false})) << "the old one serves";
+    book.retire(1, true);
+    EXPECT_EQ(book.eligible(), (Bools{false, true, true}));
+    book.vacate(1, true);
+    EXPECT_EQ(book.eligible(), (Bools{false, true, true}));
+    EXPECT_EQ(book.fill(0, 4), 0u) << "the first is free again";
+    EXPECT_EQ(book.eligible(), (Bools{false, true, true}));
+    book.retire(3, true);
+    EXPECT_EQ(book.eligible(), (Bools{true, true, false}));
+    EXPECT_EQ(book.size(), 3u);
+  }
+}
+
+TEST(SlotBook, ASuccessorThatDiesGotNothing) {
+  Replacing replacing{kSticky};
+  replacing.book.vacate(3, true);
+  EXPECT_EQ(replacing.book.eligible(), (Bools{true, true, false}));
+  EXPECT_EQ(replacing.book.fill(0, 4), 2u);
+  replacing.book.vacate(1, true);
+  EXPECT_EQ(replacing.book.eligible(), (Bools{false, true, true})) << "the old one died";
+}
+
+TEST(SlotBook, WhatWaitsForTheLastOneOfASlotIsItsSuccessors) {
+  Replacing replacing{kSticky};
+  replacing.book.vacate(1, true);
+  replacing.book.vacate(3, true);
+  EXPECT_EQ(replacing.book.eligible(), (Bools{false, true, true})) << "it is awaited";
+  EXPECT_EQ(replacing.book.fill(0, 4), 2u);
+}
+
+TEST(SlotBook, AnOldOneWhoseSuccessorIsNotThereYetKeepsItsClients) {
+  Watched watched{2, kSticky};
+  watched.book.retire(1, true);
+  EXPECT_EQ(watched.book.eligible(), (Bools{true, true}));
+  watched.book.fill(0, 3);
+  EXPECT_EQ(watched.book.eligible(), (Bools{false, true, true}));
+}
+
+TEST(SlotBook, BothOfASlotHaveItsWeight) {
+  Replacing replacing;
+  replacing.book.set_weights({.of_slots = {1, 4}});
+  EXPECT_EQ(replacing.book.shares({}), (net::Shares{64, 255, 0}));
+  replacing.book.retire(1, true);
+  EXPECT_EQ(replacing.book.shares({}), (net::Shares{0, 255, 64}));
+}
+
+TEST(SlotBook, NothingMovesToASuccessorBeforeItServes) {
+  Replacing replacing;
+  EXPECT_EQ(replacing.after(4, {0, 3, 0}).targets, (Workers{1}));
+  replacing.book.retire(1, true);
+  EXPECT_EQ(replacing.after(4, {0, 3, 0}).targets, (Workers{3}));
+}
+
+TEST(SlotBook, WhereClientsHaveSlotsWhatWaitsForAWorkerThatIsReplacedIsItsOwnOrItsHeirs) {
+  Replacing replacing{kHash};
+  replacing.book.retire(1, true);
+  EXPECT_EQ(replacing.after(40, {3, 0, 0}).rescue, Slots{});
+  EXPECT_EQ(replacing.book.heir(0), std::nullopt) << "it still takes them";
+  replacing.book.vacate(1, true);
+  EXPECT_EQ(replacing.after(40, {3, 0, 0}).rescue, Slots{});
+  EXPECT_EQ(replacing.book.heir(0), 3);
+  replacing.book.vacate(3, true);
+  EXPECT_EQ(replacing.book.heir(0), std::nullopt);
+  EXPECT_EQ(replacing.after(4, {3, 0, 0}).rescue, Slots{0}) << "as of any that died";
+}
+
+TEST(SlotBook, WhereNothingMovesWhatARetiredWorkerLeftHasAnHeirToo) {
+  Replacing replacing{{.steer_around = true, .by_client = false, .rescue_after = {}}};
+  replacing.book.vacate(1, true);
+  EXPECT_EQ(replacing.book.heir(0), 3);
+  Replacing moving;
+  moving.book.vacate(1, true);
+  EXPECT_EQ(moving.book.heir(0), std::nullopt) << "it moves to anybody";
+  EXPECT_EQ(moving.after(4, {3, 0, 0}).rescue, Slots{0});
+  EXPECT_FALSE(moving.book.may_be_moved(0)) << "what is half open there would be lost";
+  moving.book.vacate(3, true);
+  EXPECT_TRUE(moving.book.may_be_moved(0));
+}
+
 // Whatever happens: somebody is eligible, and connections move only from where they wait to where
 // none do.
 TEST(SlotBook, HoldsItsPromisesInAnyOrderOfEvents) {
@@ -372,7 +465,7 @@ TEST(SlotBook, HoldsItsPromisesInAnyOrderOfEvents) {
           watched.book.retire(worker, below(2) == 0);
           break;
         case 3:
-          if (watched.book.size() < 8) watched.book.fill(below(8), ++last_worker);
+          if (watched.book.size() < 8) watched.book.fill(below(4), ++last_worker);
           break;
         default: {
           std::vector<unsigned> waiting(watched.book.size());
@@ -392,6 +485,11 @@ TEST(SlotBook, HoldsItsPromisesInAnyOrderOfEvents) {
         }
       }
       const auto eligible = watched.book.eligible();
+      std::vector<int> of_slot(watched.book.slots());
+      for (std::size_t queue = 0; queue < eligible.size(); ++queue)
+        if (eligible[queue]) ++of_slot[watched.book.slot_of(queue)];
+      ASSERT_TRUE(std::all_of(of_slot.begin(), of_slot.end(), [](int n) { return n <= 1; }))
+          << "seed " << seed << ", step " << step;
       ASSERT_NE(std::find(eligible.begin(), eligible.end(), true), eligible.end())
           << "seed " << seed << ", step " << step;
     }

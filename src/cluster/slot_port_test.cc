@@ -172,6 +172,50 @@ TEST_F(SlotPortTest, NothingMovesUnderStickyOrWithoutRescue) {
   }
 }
 
+TEST_F(SlotPortTest, AWorkerAndItsSuccessorTakeFromOneSlotOneAfterTheOther) {
+  for (const Policy policy : {Policy::Adaptive, Policy::Hash, Policy::Sticky}) {
+    Listeners& ports = listeners(policy);
+    Peer old{1, 0}, successor{2, 0};
+    ports.query(old, query());
+    ports.query(successor, query());
+    OwnFd client = connect(old);
+    EXPECT_FALSE(sys::accept(successor.socket.get()));
+    EXPECT_TRUE(ports.any_waiting(1));
+    ports.retire(1, false);
+    EXPECT_TRUE(ports.uses_any(1));
+    EXPECT_TRUE(sys::accept(old.socket.get())) << "what waits for it it still takes";
+    EXPECT_FALSE(ports.any_waiting(1));
+    client = connect(old);
+    EXPECT_FALSE(sys::accept(old.socket.get()));
+    EXPECT_TRUE(sys::accept(successor.socket.get()));
+  }
+}
+
+// Its handshake had begun before the old one was retired, and ends after that one has.
+TEST_F(SlotPortTest, WhatArrivesInAQueueThatWasLeftIsForTheSlotsWorker) {
+  for (const Policy policy : {Policy::Hash, Policy::Sticky}) {
+    Listeners& ports = listeners(policy);
+    Peer old{1, 0}, other{2, 1}, successor{3, 0}, next{4, 0};
+    other.turns = [&] { ports.turns(2); };
+    ports.query(old, query());
+    const OwnFd clients[] = {connect(old), connect(old), connect(old)};
+    ports.query(other, query());
+    ports.query(successor, query());
+    ports.retire(1, false);
+    EXPECT_FALSE(run_until([&] { return !successor.handed.empty(); }, 50ms)) << "it may take them";
+    ports.close(1, successor.key, false);
+    ports.lose(1);
+    for (std::size_t taken = 1; taken <= 3; ++taken) {
+      EXPECT_TRUE(run_until([&] { return successor.handed.size() == taken; }));
+      ports.answer(3, successor.key, std::span{successor.handed}.last(1), taken == 3 ? 0 : 1);
+    }
+    ports.lose(3);
+    ports.query(next, query());
+    EXPECT_TRUE(run_until([&] { return next.handed.size() + other.handed.size() == 1; }))
+        << "what nobody took goes to anybody";
+  }
+}
+
 TEST_F(SlotPortTest, StickyConnectionsMoveAfterTheTimeThatTheUserGave) {
   Listeners& ports = listeners(Policy::Sticky, 20ms);
   Peer blocked{1}, free{2};

@@ -62,6 +62,31 @@ TEST_P(SlotSteeringTest, OneClientHasOneSlotWhereThatIsWanted) {
   EXPECT_EQ(most == 100U, GetParam() != Policy::Adaptive);
 }
 
+TEST_P(SlotSteeringTest, ASuccessorHasItsSlotsConnectionsOnceTheOldOneIsRetired) {
+  fill(3);
+  const auto before = arrivals();
+  const auto served = std::max_element(before.begin(), before.end()) - before.begin();
+  const auto slot = static_cast<std::size_t>(served);
+  int worker = static_cast<int>(slot) + 1, successor = 4;
+  for (const std::size_t queue : {std::size_t{3}, slot, std::size_t{3}}) {
+    ASSERT_EQ(book.fill(slot, successor), queue);
+    ASSERT_TRUE(steering.grow(book.size()));
+    steering.follow(book);
+    EXPECT_EQ(arrivals()[queue], 0U) << "the old one serves";
+    book.retire(worker, true);
+    steering.follow(book);
+    const auto after = arrivals();
+    EXPECT_EQ(after[queue == 3 ? slot : 3], 0U);
+    if (GetParam() == Policy::Adaptive)
+      EXPECT_GT(after[queue], 0U);
+    else
+      EXPECT_EQ(after[queue], 100U) << "the client's slot is the same";
+    book.vacate(worker, true);
+    worker = successor++;
+  }
+  EXPECT_EQ(steering.group().size(), 4U);
+}
+
 TEST_P(SlotSteeringTest, TheSameHoldsWhenItIsChosenHow) {
   fill(2);
   EXPECT_FALSE(steering.choose_how().empty());
