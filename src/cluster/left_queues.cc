@@ -1,10 +1,16 @@
 #include "cluster/left_queues.h"
 
+#include <chrono>
 #include <utility>
 
 #include "base/sys.h"
 
 namespace cohort::cluster {
+namespace {
+
+constexpr std::chrono::milliseconds kWithoutDescriptors{100};
+
+}  // namespace
 
 void LeftQueues::watch(const std::set<std::size_t>& queues) {
   std::erase_if(watches_, [&](const auto& watch) { return !queues.contains(watch.first); });
@@ -24,8 +30,21 @@ void LeftQueues::wait(std::size_t queue) {
   watch.set_ref(false);
   watch.wait_readable([this, queue] {
     arrived_(queue);
-    if (watches_.contains(queue)) wait(queue);
+    if (!watches_.contains(queue)) return;
+    if (group_.waiting(queue) == 0)
+      wait(queue);
+    else
+      wait_later();  // there are no descriptors: it stays readable, and only time helps
   });
+}
+
+void LeftQueues::wait_later() {
+  retry_.expires_after(kWithoutDescriptors);
+  retry_.async_wait(callbacks_.wrap([this](boost::system::error_code error) {
+    if (error) return;
+    for (const auto& [queue, watch] : watches_)
+      if (!watch->waiting_readable()) wait(queue);
+  }));
 }
 
 }  // namespace cohort::cluster

@@ -116,7 +116,7 @@ void Listeners::query(HandoffPeer& worker, const QueryServer& query) {
   }
   const std::string key = query.key();
   Port* port = find(key);
-  if (port != nullptr && port->users().contains(worker.id())) {
+  if (port != nullptr && port->users().may_accept(worker.id())) {
     // The same server twice in one worker. Node 20's primary dies of this.
     return refuse(worker, query,
                   system_error(EADDRINUSE, "listen " + to_string(query.listen_address()),

@@ -1,6 +1,7 @@
-// Several listening sockets on one TCP address, one for each worker: a slot's worker accepts from a
-// queue of its own, and who dies leaves his queue to a successor. Or UDP sockets: what is said here
-// of connections then holds for datagrams.
+// Several listening sockets on one TCP address, one for each worker: it accepts from a queue of its
+// own, and who dies leaves his queue to a successor. Each is a slot here; of those that workers
+// have one may have two, see SlotBook. Or UDP sockets: what is said of connections holds for
+// datagrams.
 //
 // Owned by the primary, which keeps every socket open. The kernel gives each connection to the slot
 // that the steering program names (by a hash of the addresses without one). Slots are only added:

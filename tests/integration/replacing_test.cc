@@ -91,6 +91,7 @@ TEST_P(Replacing, LosesNoRequest) {
     Program& program = start({"--rounds", std::to_string(rounds())});
     LoadOptions options{.port = port, .connections = 8};
     options.request.keep_alive = keep_alive;
+    if (is("own")) options.request.path = "/1";  // all are for one slot
     LoadGenerator generator{options};
     EXPECT_TRUE(program.wait_for_line("done", 1, 120s)) << program.transcript();
     const LoadReport report = generator.stop();
