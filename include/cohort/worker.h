@@ -77,7 +77,8 @@ class Worker {
   /// 1, 2, 3... in the order of the forks, never used again. 0 in a process that no cluster forked.
   int id() const;
   /// Its number among those that serve beside each other, from 0: N workers are in slots 0 to N-1,
-  /// and who comes in the place of one that died, or replaces it (`Cluster::replace`), has its slot. For what each worker has of its own:
+  /// and who comes in the place of one that died, or replaces it (`Cluster::replace`), has its
+  /// slot. For what each worker has of its own:
   /// `"/var/lib/app/" + std::to_string(*cluster.worker().slot())`.
   ///
   /// Decided at the fork: the first number that no living process has. None in a process that no

@@ -1,6 +1,5 @@
 #include "cluster/held_connections.h"
 
-#include <map>
 #include <utility>
 #include <vector>
 
@@ -10,41 +9,31 @@
 namespace cohort::cluster {
 
 void HeldConnections::hold(OwnFd connection, int wanted) {
-  const ConnectionId id = ++last_;
-  connections_.emplace(id, std::move(connection));
-  dispatcher_.offer(id, wanted);
+  connections_.emplace(book_.hold(wanted), std::move(connection));
 }
 
 void HeldConnections::hand_off(const std::string& key, const PortUsers& users) {
-  const TimePoint at = now();
-  std::map<int, std::vector<HandoffPeer::Offer>> offers;  // by worker
-  while (const auto assignment = dispatcher_.next(at))
-    offers[assignment->worker].push_back(
-        {assignment->connection, connections_.at(assignment->connection).get()});
-  for (const auto& [worker, connections] : offers) users.peer(worker).hand_off(key, connections);
+  for (const auto& [worker, connections] : book_.offers(now())) {
+    std::vector<HandoffPeer::Offer> offers;
+    for (const ConnectionId connection : connections)
+      offers.push_back({connection, connections_.at(connection).get()});
+    users.peer(worker).hand_off(key, offers);
+  }
 }
 
 bool HeldConnections::answer(int worker, std::span<const ConnectionId> connections,
                              std::size_t accepted) {
-  for (const ConnectionId connection : connections.first(accepted))
-    if (dispatcher_.accepted(worker, connection)) connections_.erase(connection);
-  const TimePoint at = now();
-  bool any_refused = false;
-  for (const ConnectionId connection : connections.subspan(accepted)) {
-    if (!dispatcher_.refused(worker, connection, at)) continue;
-    dispatcher_.offer(connection);
-    any_refused = true;
-  }
-  return any_refused;
+  const auto answered = book_.answer(worker, connections, accepted, now());
+  for (const ConnectionId connection : answered.taken) connections_.erase(connection);
+  return answered.any_refused;
 }
 
 void HeldConnections::lose(int worker, bool again) {
-  for (const ConnectionId connection : dispatcher_.lose(worker)) {
-    if (again && is_untouched(connections_.at(connection).get()))
-      dispatcher_.offer(connection);
-    else
-      connections_.erase(connection);
-  }
+  const auto untouched = [this](ConnectionId connection) {
+    return is_untouched(connections_.at(connection).get());
+  };
+  for (const ConnectionId connection : book_.lose(worker, again, untouched))
+    connections_.erase(connection);
 }
 
 }  // namespace cohort::cluster

@@ -2,7 +2,8 @@
 // each waits for a worker, or was offered to one that has not answered. Our copies of their
 // descriptors are kept until a worker took them.
 //
-// Owned by a Port; loop's executor only. What goes to whom is the Dispatcher's: pure.
+// Owned by a Port; loop's executor only. What goes to whom, and what is kept, the HeldBook says:
+// pure.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +12,7 @@
 #include <string>
 #include <unordered_map>
 
-#include "cluster/dispatcher.h"
+#include "cluster/held_book.h"
 #include "cluster/port_users.h"
 #include "cohort/fd.h"
 
@@ -24,6 +25,8 @@ constexpr unsigned kMovedCredits = 1;
 class HeldConnections {
  public:
   using TimePoint = Dispatcher::TimePoint;
+
+  explicit HeldConnections(HeldBook& book) : book_{book} {}
 
   /// A connection waits from now on, as Dispatcher::offer.
   void hold(OwnFd connection, int wanted = 0);
@@ -38,23 +41,25 @@ class HeldConnections {
   void lose(int worker, bool again);
 
   /// As Dispatcher's, now.
-  void join(int worker, unsigned credits) { dispatcher_.join(worker, credits); }
-  void leave(int worker) { dispatcher_.leave(worker); }
-  void has_room(int worker) { dispatcher_.has_room(worker); }
-  bool is_full(int worker) const { return dispatcher_.is_full(worker, now()); }
-  std::size_t room() const { return dispatcher_.room(now()); }
-  std::optional<TimePoint> retry_at() const { return dispatcher_.retry_at(now()); }
-  std::size_t waiting() const { return dispatcher_.waiting(); }
+  void join(int worker, unsigned credits) { dispatcher().join(worker, credits); }
+  void leave(int worker) { dispatcher().leave(worker); }
+  void has_room(int worker) { dispatcher().has_room(worker); }
+  bool is_full(int worker) const { return dispatcher().is_full(worker, now()); }
+  std::size_t room() const { return dispatcher().room(now()); }
+  std::optional<TimePoint> retry_at() const { return dispatcher().retry_at(now()); }
+  std::size_t waiting() const { return dispatcher().waiting(); }
   /// With those that were offered to a worker, and not answered.
   std::size_t size() const { return connections_.size(); }
-  bool any_unanswered() const { return dispatcher_.any_unanswered(); }
+  bool any_unanswered() const { return dispatcher().any_unanswered(); }
 
  private:
   static TimePoint now() { return TimePoint::clock::now(); }
 
-  Dispatcher dispatcher_;
+  Dispatcher& dispatcher() { return book_.dispatcher(); }
+  const Dispatcher& dispatcher() const { return book_.dispatcher(); }
+
+  HeldBook& book_;  // the port's
   std::unordered_map<ConnectionId, OwnFd> connections_;
-  ConnectionId last_ = 0;
 };
 
 }  // namespace cohort::cluster

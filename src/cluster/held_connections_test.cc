@@ -34,7 +34,8 @@ class HeldConnectionsTest : public testing::Test {
 
   const OwnFd listening = listener();
   PortUsers users;
-  HeldConnections held;
+  HeldBook book;
+  HeldConnections held{book};
   Peer one{1}, two{2};
 
  private:

@@ -27,30 +27,31 @@ Address bound_to(int fd, const Address& asked) {
 }
 
 Port::Port(const Loop& loop, Asked asked, net::SocketFile file)
-    : loop_{loop}, asked_{std::move(asked)}, file_{std::move(file)}, retry_{loop_.executor()} {}
+    : loop_{loop},
+      asked_{std::move(asked)},
+      file_{std::move(file)},
+      held_{book_.held()},
+      retry_{loop_.executor()} {}
 
 // Who uses it.
 
 Result<int> Port::join(HandoffPeer& worker, bool only_accepts) {
   if (const auto entered = enter(worker, only_accepts); !entered) return entered.error();
-  users_.join(worker.id(), {&worker, only_accepts});
+  book_.join(worker.id(), {&worker, only_accepts});
   return socket_of(worker.id());
 }
 
 void Port::close(int worker, bool for_good) {
-  if (!users_.close(worker, for_good)) return;
-  held_.leave(worker);
-  pump();
+  if (book_.close(worker, for_good)) pump();
 }
 
 void Port::retire(int worker, bool for_good) {
-  const bool may_accept = users_.contains(worker) && socket_of(worker) != -1;
-  if (users_.retire(worker, for_good, may_accept)) held_.leave(worker);
+  const bool accepts = users().contains(worker) && socket_of(worker) != -1;
+  book_.retire(worker, for_good, accepts);
 }
 
 void Port::lose(int worker) {
-  users_.lose(worker);
-  held_.lose(worker, !users_.none_takes());
+  held_.lose(worker, book_.lose(worker));
   pump();
 }
 
@@ -66,11 +67,9 @@ bool Port::is_in_the_way_of(const Address& wanted) const {
 // What is held.
 
 void Port::pump() {
-  held_.hand_off(asked_.key, users_);
-  const bool room = held_.room() > 0;
-  await_arrivals(room);
-  if (room && held_.waiting() == 0) return;
-  if (const auto time = held_.retry_at()) pump_at(*time);
+  held_.hand_off(asked_.key, users());
+  await_arrivals(held_.room() > 0);
+  if (const auto time = book_.retry_at(HeldConnections::TimePoint::clock::now())) pump_at(*time);
 }
 
 void Port::pump_at(HeldConnections::TimePoint time) {
@@ -91,7 +90,7 @@ void Port::has_room(int worker) {
 }
 
 void Port::take_back(OwnFd connection) {
-  if (users_.none_takes()) return;  // nobody can serve it any more
+  if (!book_.any_may_take()) return;  // nobody can serve it any more
   held_.hold(std::move(connection));
   pump();
 }
@@ -109,7 +108,7 @@ bool Port::stop_arrivals() {
 }
 
 bool Port::any_waiting() const {
-  return arrivals_stopped_ && !users_.empty() && (held_.waiting() > 0 || any_arrived());
+  return arrivals_stopped_ && book_.is_awaited([this] { return any_arrived(); });
 }
 
 PortStatus Port::status() const {

@@ -19,7 +19,7 @@
 #include "base/loop.h"
 #include "cluster/handoff_peer.h"
 #include "cluster/held_connections.h"
-#include "cluster/port_users.h"
+#include "cluster/port_book.h"
 #include "cluster/slot_book.h"
 #include "cohort/address.h"
 #include "cohort/error.h"
@@ -49,9 +49,9 @@ class Port {
   Port& operator=(const Port&) = delete;
 
   const Asked& asked() const { return asked_; }
-  const PortUsers& users() const { return users_; }
+  const PortUsers& users() const { return book_.users(); }
   /// It is to be closed, and nobody has anything of it any more.
-  bool may_close() const { return users_.may_close() && !held_.any_unanswered(); }
+  bool may_close() const { return book_.may_close(); }
 
   /// The worker is a user. What it accepts from, which the port keeps; -1 if the primary does.
   /// `only_accepts`: it is handed nothing.
@@ -71,9 +71,9 @@ class Port {
   /// It is dead: what it had not answered goes to others.
   virtual void lose(int worker);
   /// No successor of it will ask for the port.
-  virtual void expect_no_successor(int worker) { users_.expect_no_successor(worker); }
+  virtual void expect_no_successor(int worker) { book_.expect_no_successor(worker); }
   /// The port is in another's way. False: somebody uses it.
-  bool close_if_unused() { return users_.close_if_unused(); }
+  bool close_if_unused() { return book_.close_if_unused(); }
   /// Whether the address cannot be bound because of this port.
   bool is_in_the_way_of(const Address& address) const;
 
@@ -117,7 +117,7 @@ class Port {
   Loop loop_;  // before what refers to it
   Asked asked_;
   net::SocketFile file_;
-  PortUsers users_;
+  PortBook book_;  // before what refers to it
   HeldConnections held_;
   boost::asio::steady_timer retry_;
   bool arrivals_stopped_ = false;

@@ -1,45 +1,40 @@
 #include "cluster/settling.h"
 
-#include <utility>
-
 namespace cohort::cluster {
 namespace {
 
-constexpr std::chrono::milliseconds kSettleMin{100};
-constexpr std::chrono::milliseconds kSettleMax{2000};
-constexpr int kTurnsToSettle = 2;
+SettlingRule::TimePoint now() { return SettlingRule::TimePoint::clock::now(); }
 
 }  // namespace
 
 void Settling::start() {
-  turns_left_ = kTurnsToSettle;
-  earliest_ = std::chrono::steady_clock::now() + kSettleMin;
-  after(kSettleMin, [this] {
-    user_.probe();
-    after(kSettleMax - kSettleMin, [this] {
-      turns_left_ = 0;
-      user_.late();
-    });
-  });
+  rule_.start(now());
+  arm_timer();
 }
 
 void Settling::turned() {
-  if (!under_way() || std::chrono::steady_clock::now() < earliest_) return;
-  --turns_left_;
-  if (user_.any_waiting()) turns_left_ = kTurnsToSettle;
-  if (under_way()) user_.probe();
+  if (rule_.turned(now(), user_.any_waiting)) user_.probe();
 }
 
 void Settling::stop() {
-  turns_left_ = 0;
+  rule_.stop();
   timer_.cancel();
 }
 
-void Settling::after(std::chrono::milliseconds time, std::function<void()> task) {
-  timer_.expires_after(time);
-  timer_.async_wait(callbacks_.wrap([task = std::move(task)](boost::system::error_code error) {
-    if (!error) task();
+void Settling::arm_timer() {
+  const auto at = rule_.next();
+  if (!at) return;
+  timer_.expires_at(*at);
+  timer_.async_wait(callbacks_.wrap([this](boost::system::error_code error) {
+    if (!error) time_passed();
   }));
+}
+
+void Settling::time_passed() {
+  const auto due = rule_.time_passed(now());
+  arm_timer();
+  if (due == SettlingRule::Due::Probe) user_.probe();
+  if (due == SettlingRule::Due::Late) user_.late();
 }
 
 }  // namespace cohort::cluster

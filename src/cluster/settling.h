@@ -1,19 +1,14 @@
-// The time before a Node worker is told to disconnect.
-//
-// A Node worker that is told so resets connections that it was just handed, or accepted, and has
-// not read from. So the clients of those get a moment to send their request; then none may wait for
-// the worker; and then its loop turns so often that it has read them. All of that within two
-// seconds.
+// The time before a Node worker is told to disconnect: what the SettlingRule says, with a timer.
 //
 // Owned by the ForkedWorker; loop's executor only.
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
-#include <chrono>
 #include <functional>
 
 #include "base/callback_scope.h"
 #include "base/loop.h"
+#include "cluster/settling_rule.h"
 
 namespace cohort::cluster {
 
@@ -34,14 +29,14 @@ class Settling {
   /// The worker's loop turned.
   void turned();
   void stop();
-  bool under_way() const { return turns_left_ > 0; }
+  bool under_way() const { return rule_.under_way(); }
 
  private:
-  void after(std::chrono::milliseconds time, std::function<void()> task);
+  void arm_timer();
+  void time_passed();
 
   const User user_;
-  int turns_left_ = 0;  // more before it is told
-  std::chrono::steady_clock::time_point earliest_;
+  SettlingRule rule_;
   boost::asio::steady_timer timer_;
   CallbackScope callbacks_;
 };

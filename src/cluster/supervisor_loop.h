@@ -4,12 +4,12 @@
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
-#include <deque>
 #include <functional>
+#include <utility>
 
 #include "base/callback_scope.h"
 #include "base/loop.h"
-#include "cluster/supervisor.h"
+#include "cluster/supervisor_queue.h"
 
 namespace cohort::cluster {
 
@@ -18,10 +18,12 @@ class SupervisorLoop {
   using CarryOut = std::function<void(const SupervisorAction&)>;
 
   SupervisorLoop(const Loop& loop, CarryOut carry_out)
-      : loop_{loop}, carry_out_{std::move(carry_out)}, timer_{loop.context()} {}
+      : loop_{loop},
+        queue_{{.now = [] { return TimePoint::clock::now(); }, .carry_out = std::move(carry_out)}},
+        timer_{loop.context()} {}
 
-  const Supervisor& state() const { return state_; }
-  void set_drain_timeout(Duration timeout) { state_.drain_timeout = timeout; }
+  const Supervisor& state() const { return queue_.state(); }
+  void set_drain_timeout(Duration timeout) { queue_.set_drain_timeout(timeout); }
 
   /// What happens while an event's actions are carried out comes after them.
   void tell(const SupervisorEvent& event);
@@ -30,9 +32,7 @@ class SupervisorLoop {
   void arm_timer();
 
   const Loop loop_;
-  const CarryOut carry_out_;
-  Supervisor state_;
-  std::deque<SupervisorEvent> events_;  // the first is being carried out
+  SupervisorQueue queue_;
   boost::asio::steady_timer timer_;
   CallbackScope callbacks_;
 };
