@@ -1,7 +1,7 @@
 # One command for each thing; every one first installs the packages that it needs (scripts/setup), asking sudo when needed.
 # On a system without apt it lists them and says how to go on.
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos tour binary bench firsthour format tidy asan tsan fuzz coverage install clean
+.PHONY: help run test chaos mutants tour binary bench firsthour format tidy asan tsan fuzz coverage install clean
 
 SETUP ?= scripts/setup
 PORT ?= 8000
@@ -33,6 +33,10 @@ chaos: ## The fault tests of the policies, five times as long: kill, stop, block
 	@COHORT_CHAOS=1 GTEST_TOTAL_SHARDS=2 GTEST_SHARD_INDEX=0 build/dev/tests/integration/slots_test --gtest_brief=1 & \
 	COHORT_CHAOS=1 GTEST_TOTAL_SHARDS=2 GTEST_SHARD_INDEX=1 build/dev/tests/integration/slots_test --gtest_brief=1; \
 	other=$$?; wait $$! && exit $$other
+
+mutants: ## Whether the simulation notices each of some fifty broken rules of src/cluster
+	@$(SETUP) test
+	@tests/sim/mutants
 
 tour: ## Build and run the four example programs in turn
 	@$(SETUP) $@

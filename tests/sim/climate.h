@@ -2,9 +2,12 @@
 // some runs are calm, some crash all the time, and some do nothing but refuse connections.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <stdexcept>
 
+#include "cluster/slot_book.h"
 #include "sim/random.h"
 
 namespace cohort::cluster::sim {
@@ -21,14 +24,25 @@ inline void require(bool holds, const char* what) {
 
 inline constexpr int kListeners = 3;
 
+/// How connections come to the workers of one listener.
+struct PortClimate {
+  bool has_slots = false;  ///< Else they are handed off.
+  SlotBook::Rules rules{};
+  bool to_shortest = false;  ///< The kernel takes the shortest queue...
+  bool migrates = false;     ///< ... and moves what waits in one.
+  bool publishes = false;    ///< Workers of cohort say how many they took.
+};
+
 /// Chances per mille: of each fork, of each thing that a process does, or of each step.
 struct Climate {
   explicit Climate(Random& random) {
     for (unsigned* chance : {&spawn_fails, &exits_at_once, &never_listens, &is_slow, &is_silent,
                              &fork_on_exit, &leaves_some, &lingers})
       *chance = pick(random, 0, 100, 600);
-    for (unsigned* chance : {&crash, &garbage, &drop_channel, &hang, &close_server})
+    for (unsigned* chance : {&crash, &garbage, &drop_channel, &hang, &block, &close_server})
       *chance = pick(random, 0, 5, 60);
+    only_accepts = pick(random, 0, 100, 300);
+    kept_alive = pick(random, 0, 200, 600);
     leave = pick(random, 0, 5, 200);
     for (unsigned* chance : {&keep, &fork, &disconnect, &kill}) *chance = pick(random, 0, 10, 80);
     terminate = pick(random, 1, 2, 10);
@@ -36,6 +50,7 @@ struct Climate {
     long_naps = pick(random, 0, 100, 500);
     limit = random.chance(500) ? 1 + random.below(3) : 1000;
     credits = random.chance(500) ? 1 : 1 + static_cast<unsigned>(random.below(8));
+    for (std::size_t i = 1; i < ports.size(); ++i) ports[i] = with_slots(random);
     if (random.chance(100)) calm(random);
     if (random.chance(300)) drain_timeout = std::chrono::milliseconds{1 + random.below(2000)};
   }
@@ -43,7 +58,7 @@ struct Climate {
   /// Workers come and go by themselves, and only so.
   void calm(Random& random) {
     spawn_fails = exits_at_once = never_listens = fork_on_exit = 0;
-    crash = garbage = drop_channel = hang = keep = fork = disconnect = kill = terminate = 0;
+    crash = garbage = drop_channel = hang = block = keep = fork = disconnect = kill = terminate = 0;
     leave = close_server = lingers = 0;
     if (random.chance(500))
       close_server = 50;
@@ -56,7 +71,7 @@ struct Climate {
   void clear_up() {
     spawn_fails = exits_at_once = never_listens = is_slow = is_silent = fork_on_exit = leaves_some =
         lingers = 0;
-    crash = garbage = drop_channel = hang = leave = close_server = 0;
+    crash = garbage = drop_channel = hang = block = leave = close_server = 0;
     limit = 1000;
   }
 
@@ -64,16 +79,31 @@ struct Climate {
   unsigned spawn_fails, exits_at_once, never_listens, is_slow, is_silent;
   unsigned lingers;   ///< Its clients stay when it leaves, while this is not 0.
   std::size_t limit;  ///< Connections that a worker takes at a time.
-  unsigned credits;
+  unsigned credits;   ///< Of one of cohort.
+  unsigned only_accepts, kept_alive;
   // Of what a process does.
-  unsigned crash, garbage, drop_channel, hang, leave, close_server;
+  unsigned crash, garbage, drop_channel, hang, block, leave, close_server;
   // Of a step.
   unsigned keep, fork, disconnect, kill, terminate, connect, long_naps;
   // Of an exit.
   unsigned fork_on_exit, leaves_some;
   std::chrono::milliseconds drain_timeout{25000};
+  std::array<PortClimate, kListeners> ports{};
 
  private:
+  static PortClimate with_slots(Random& random) {
+    using std::chrono::milliseconds;
+    PortClimate port{.has_slots = true};
+    port.rules.rescue_after = milliseconds{random.chance(700) ? 6 : 1000};  // adaptive, hash
+    if (random.chance(200)) {                                               // sticky
+      port.rules.steer_around = false;
+      if (random.chance(500)) port.rules.rescue_after.reset();
+    }
+    port.to_shortest = port.rules.steer_around && random.chance(500);
+    port.migrates = port.to_shortest && random.chance(500);
+    port.publishes = random.chance(500);
+    return port;
+  }
   static unsigned pick(Random& random, unsigned never, unsigned seldom, unsigned often) {
     const std::size_t die = random.below(4);
     return die == 0 ? never : die == 3 ? often : seldom;

@@ -12,23 +12,37 @@ ConnectionReferee::Connection& ConnectionReferee::find(ConnectionId connection) 
   return found->second;
 }
 
-ConnectionId ConnectionReferee::arrived(int listener) {
-  connections_.emplace(++last_, Connection{listener});
+ConnectionId ConnectionReferee::arrived(int listener, std::optional<std::size_t> slot,
+                                        TimePoint now) {
+  connections_.emplace(++last_, Connection{listener, slot, now});
   return last_;
 }
 
-ConnectionId ConnectionReferee::first_in_kernel(int listener) const {
+ConnectionId ConnectionReferee::first_in_kernel(int listener,
+                                                std::optional<std::size_t> slot) const {
   const auto found = std::find_if(connections_.begin(), connections_.end(), [&](const auto& entry) {
-    return entry.second.listener == listener && entry.second.where == Where::Kernel;
+    const Connection& connection = entry.second;
+    return connection.listener == listener && connection.where == Where::Kernel &&
+           connection.slot == slot;
   });
   require(found != connections_.end(), "there is one to accept");
   return found->first;
+}
+
+std::size_t ConnectionReferee::in_queue(int listener, std::size_t slot) const {
+  return static_cast<std::size_t>(
+      std::count_if(connections_.begin(), connections_.end(), [&](const auto& entry) {
+        const Connection& connection = entry.second;
+        return connection.listener == listener && connection.where == Where::Kernel &&
+               connection.slot == slot;
+      }));
 }
 
 void ConnectionReferee::taken(ConnectionId connection) {
   Connection& taken = find(connection);
   require(taken.where == Where::Kernel, "it is accepted once");
   taken.where = Where::Waiting;
+  taken.turn = ++turn_;
   listeners_[taken.listener].waiting.push_back(connection);
 }
 
@@ -37,9 +51,27 @@ void ConnectionReferee::offered_again(ConnectionId connection) {
   require(again.where == Where::Unanswered, "only what was handed off comes back");
   require(!again.touched, "what a worker has touched is not handed to another");
   again.where = Where::Waiting;
-  // Ids are given in the order of arrival.
   auto& waiting = listeners_[again.listener].waiting;
-  waiting.insert(std::upper_bound(waiting.begin(), waiting.end(), connection), connection);
+  const auto later = std::find_if(waiting.begin(), waiting.end(), [&](ConnectionId other) {
+    return connections_.at(other).turn > again.turn;
+  });
+  waiting.insert(later, connection);
+}
+
+void ConnectionReferee::accepted(int listener, int worker, ConnectionId connection) {
+  const Connection& accepted = find(connection);
+  require(accepted.where == Where::Kernel && accepted.listener == listener, "it is accepted once");
+  const auto& slots = listeners_[listener].slots;
+  const auto slot = slots.find(accepted.slot.value());
+  require(slot != slots.end() && slot->second == worker, "a worker accepts from its own slot");
+}
+
+void ConnectionReferee::moved(ConnectionId connection, std::size_t slot) {
+  Connection& moved = find(connection);
+  require(moved.where == Where::Kernel && moved.slot != slot, "what is moved waits elsewhere");
+  const auto& slots = listeners_[moved.listener].slots;
+  require(slots.empty() || slots.contains(slot), "what is moved goes to a worker");
+  moved.slot = slot;
 }
 
 void ConnectionReferee::assigned(int listener, Dispatcher::Assignment assignment, TimePoint now) {
@@ -69,8 +101,9 @@ void ConnectionReferee::assigned(int listener, Dispatcher::Assignment assignment
 void ConnectionReferee::touched(ConnectionId connection) {
   Connection& touched = find(connection);
   require(!touched.touched, "no connection is served twice");
-  require(touched.where == Where::Unanswered, "only what was handed off is served");
+  require(touched.where != Where::Waiting, "only what was handed off, or accepted, is served");
   touched.touched = true;
+  if (touched.where == Where::Kernel) connections_.erase(connection);
 }
 
 void ConnectionReferee::answered(int listener, int worker, ConnectionId connection, bool accepted,
@@ -91,10 +124,16 @@ void ConnectionReferee::answered(int listener, int worker, ConnectionId connecti
   }
 }
 
+void ConnectionReferee::has_room(int listener, int worker) {
+  const auto member = listeners_[listener].members.find(worker);
+  if (member == listeners_[listener].members.end()) return;
+  member->second.refusals = 0;
+  member->second.alone_until = {};
+}
+
 void ConnectionReferee::given_up(ConnectionId connection) {
   const Connection& lost = find(connection);
-  require(lost.where == Where::Unanswered && lost.touched,
-          "only what a dead worker touched is lost");
+  require(lost.where == Where::Unanswered, "only what a worker holds is lost with it");
   connections_.erase(connection);
 }
 
@@ -120,12 +159,31 @@ void ConnectionReferee::left(int listener, int worker,
   listeners_[listener].members.erase(member);
 }
 
+void ConnectionReferee::has_slot(int listener, int worker, std::size_t slot) {
+  const bool is_new = listeners_[listener].slots.emplace(slot, worker).second;
+  require(is_new, "a slot has one worker");
+}
+
+void ConnectionReferee::gave_up_slot(int listener, int worker) {
+  std::erase_if(listeners_[listener].slots,
+                [&](const auto& slot) { return slot.second == worker; });
+}
+
+std::optional<int> ConnectionReferee::whose(int listener, std::size_t slot) const {
+  const auto found = listeners_.find(listener);
+  if (found == listeners_.end()) return std::nullopt;
+  const auto owner = found->second.slots.find(slot);
+  return owner == found->second.slots.end() ? std::nullopt : std::optional{owner->second};
+}
+
 void ConnectionReferee::closed(int listener) {
-  std::erase_if(connections_, [&](const auto& entry) { return entry.second.listener == listener; });
+  resets_[listener] += std::erase_if(
+      connections_, [&](const auto& entry) { return entry.second.listener == listener; });
   listeners_.erase(listener);
 }
 
-void ConnectionReferee::pumped(int listener, const Dispatcher& dispatcher, TimePoint now) const {
+void ConnectionReferee::pumped(int listener, bool accepts, const Dispatcher& dispatcher,
+                               TimePoint now) const {
   const auto found = listeners_.find(listener);
   static const Listener none;
   const Listener& mine = found == listeners_.end() ? none : found->second;
@@ -143,7 +201,8 @@ void ConnectionReferee::pumped(int listener, const Dispatcher& dispatcher, TimeP
   constexpr std::size_t kHeldMax = 512;  // that the primary has accepted, at most
   require(dispatcher.room(now) == std::min(room, kHeldMax), "the room is what could be handed off");
   if (room > 0) {
-    require(in_kernel(listener) == 0, "no connection stays in the kernel while a worker is free");
+    require(!accepts || in_kernel(listener) == 0,
+            "no connection stays in the kernel while a worker is free");
   } else {
     require(dispatcher.retry_at(now) == alone, "who is left alone is tried again, in time");
   }
@@ -156,13 +215,17 @@ std::size_t ConnectionReferee::count(int listener, Where where) const {
       }));
 }
 
-bool ConnectionReferee::any_stuck(int listener) const {
-  const auto found = listeners_.find(listener);
-  if (found == listeners_.end()) return false;
-  const bool any_member = std::any_of(found->second.members.begin(), found->second.members.end(),
-                                      [](const auto& member) { return member.second.credits > 0; });
-  return any_member && (count(listener, Where::Kernel) > 0 || count(listener, Where::Waiting) > 0 ||
-                        count(listener, Where::Unanswered) > 0);
+bool ConnectionReferee::any_waits(int listener) const {
+  return count(listener, Where::Kernel) > 0 || count(listener, Where::Waiting) > 0;
+}
+
+std::optional<ConnectionReferee::TimePoint> ConnectionReferee::waits_since(int listener) const {
+  std::optional<TimePoint> first;
+  for (const auto& [id, connection] : connections_)
+    if (connection.listener == listener && connection.where != Where::Unanswered &&
+        (!first || connection.arrived < *first))
+      first = connection.arrived;
+  return first;
 }
 
 }  // namespace cohort::cluster::sim

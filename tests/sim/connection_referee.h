@@ -5,6 +5,7 @@
 
 #include <deque>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "cluster/dispatcher.h"
@@ -16,14 +17,19 @@ class ConnectionReferee {
  public:
   using TimePoint = Dispatcher::TimePoint;
 
-  ConnectionId arrived(int listener);
+  /// `slot`: where it waits; none: at the socket that all have.
+  ConnectionId arrived(int listener, std::optional<std::size_t> slot, TimePoint now);
   /// The primary took it from the kernel's queue.
   void taken(ConnectionId connection);
   void offered_again(ConnectionId connection);
   void assigned(int listener, Dispatcher::Assignment assignment, TimePoint now);
+  /// The worker accepted it itself, or the kernel moved it to another slot.
+  void accepted(int listener, int worker, ConnectionId connection);
+  void moved(ConnectionId connection, std::size_t slot);
   /// A worker started to serve it.
   void touched(ConnectionId connection);
   void answered(int listener, int worker, ConnectionId connection, bool accepted, TimePoint now);
+  void has_room(int listener, int worker);
   void given_up(ConnectionId connection);
 
   void joined(int listener, int worker, unsigned credits);
@@ -31,21 +37,41 @@ class ConnectionReferee {
   void left(int listener, int worker, const std::vector<ConnectionId>& unanswered);
   /// Its port was closed; whatever it had is reset.
   void closed(int listener);
+  /// Of a port with slots: whose it is.
+  void has_slot(int listener, int worker, std::size_t slot);
+  void gave_up_slot(int listener, int worker);
+  std::optional<int> whose(int listener, std::size_t slot) const;
   /// Every hand-off that can be made was made.
-  void pumped(int listener, const Dispatcher& dispatcher, TimePoint now) const;
+  /// `accepts`: the primary takes what arrives.
+  void pumped(int listener, bool accepts, const Dispatcher& dispatcher, TimePoint now) const;
 
   bool is_touched(ConnectionId connection) const { return connections_.at(connection).touched; }
   std::size_t in_kernel(int listener) const { return count(listener, Where::Kernel); }
-  ConnectionId first_in_kernel(int listener) const;
+  std::size_t in_queue(int listener, std::size_t slot) const;
+  ConnectionId first_in_kernel(int listener, std::optional<std::size_t> slot) const;
   /// Every connection was served or reset.
   bool all_settled() const { return connections_.empty(); }
-  /// Connections of a listener that has workers, but that no worker has.
-  bool any_stuck(int listener) const;
+  /// Connections of a listener that no worker has.
+  bool any_waits(int listener) const;
+  bool any_unanswered(int listener) const { return count(listener, Where::Unanswered) > 0; }
+  /// Since when the first of them waits.
+  std::optional<TimePoint> waits_since(int listener) const;
+  TimePoint arrived_at(ConnectionId connection) const {
+    return connections_.at(connection).arrived;
+  }
+  /// How many were reset with their port.
+  std::size_t resets(int listener) const {
+    const auto found = resets_.find(listener);
+    return found == resets_.end() ? 0 : found->second;
+  }
 
  private:
   enum class Where { Kernel, Waiting, Unanswered };
   struct Connection {
     int listener;
+    std::optional<std::size_t> slot;
+    TimePoint arrived;
+    std::uint64_t turn = 0;  // of those that the primary took
     Where where = Where::Kernel;
     int worker = 0;
     bool touched = false;
@@ -60,6 +86,7 @@ class ConnectionReferee {
   struct Listener {
     std::deque<ConnectionId> waiting{};
     std::map<int, Member> members{};
+    std::map<std::size_t, int> slots{};
   };
 
   std::size_t count(int listener, Where where) const;
@@ -73,6 +100,7 @@ class ConnectionReferee {
   std::map<int, Listener> listeners_;
   ConnectionId last_ = 0;
   std::uint64_t turn_ = 0;
+  std::map<int, std::size_t> resets_;
 };
 
 }  // namespace cohort::cluster::sim

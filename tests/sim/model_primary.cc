@@ -1,7 +1,7 @@
-#include "sim/model_primary.h"
-
 #include <algorithm>
 #include <utility>
+
+#include "sim/model_worker.h"
 
 namespace cohort::cluster::sim {
 
@@ -9,22 +9,29 @@ namespace {
 constexpr std::chrono::milliseconds kHeedsTermWithin{20};
 }  // namespace
 
-struct ModelPrimary::ModelWorker {
-  ModelWorker(int number, bool starts) : id{number}, referee{starts} {}
-
-  int id;
-  WorkerState state = WorkerState::Spawned;
-  LifeReferee referee;
-  std::unique_ptr<VirtualProcess> process;  // none if it failed to start
-  bool channel_open = true;                 // our end
-  bool in_workers = true;
-  std::set<ConnectionId> unanswered{};
-};
-
 ModelPrimary::ModelPrimary(Random& random, const Climate& climate, Coverage& coverage,
                            std::function<void(std::string)> log)
-    : random_{random}, climate_{climate}, coverage_{coverage}, log_{std::move(log)} {
-  supervisor_.drain_timeout = climate.drain_timeout;
+    : random_{random},
+      climate_{climate},
+      coverage_{coverage},
+      log_{std::move(log)},
+      supervisor_{{.now = [this] { return now; },
+                   .carry_out = [this](const SupervisorAction& action) { carry_out(action); },
+                   .decided =
+                       [this](const SupervisorEvent& event, const auto& actions) {
+                         supervisor_referee_.check(supervisor_.state(), event, actions, now);
+                       }}},
+      ports_{random,
+             climate,
+             coverage,
+             connections_,
+             now,
+             {.hand_off =
+                  [this](int worker, int listener, auto held, auto connections) {
+                    hand_off(worker, listener, std::move(held), std::move(connections));
+                  },
+              .probe = [this](int worker) { probe(worker); }}} {
+  supervisor_.set_drain_timeout(climate.drain_timeout);
 }
 
 ModelPrimary::~ModelPrimary() = default;
@@ -36,13 +43,15 @@ void ModelPrimary::keep(unsigned count) { tell(event::Keep{count}); }
 int ModelPrimary::fork(std::optional<std::size_t> place) {
   const int id = ++last_worker_;
   const bool starts = !random_.chance(climate_.spawn_fails);
-  auto& worker = *workers_.emplace(id, std::make_unique<ModelWorker>(id, starts)).first->second;
+  const std::size_t slot = free_slot(place);
+  auto& worker =
+      *workers_.emplace(id, std::make_unique<ModelWorker>(id, slot, starts)).first->second;
   if (starts)
-    worker.process = std::make_unique<VirtualProcess>(
-        random_, climate_, [this](ConnectionId connection) { connections_.touched(connection); });
-  for (const auto& [other, live] : supervisor_.live)
+    worker.process =
+        std::make_unique<VirtualProcess>(random_, climate_, static_cast<Kernel&>(*this), id);
+  for (const auto& [other, live] : supervisor().live)
     if (place && live.left == place && live.ends)
-      require(!uses_any(other), "a place has one owner of its traffic");
+      require(!ports_.is_user_of_any(other), "a place has one owner of its traffic");
   tell(event::Forked{id, place});
   return id;
 }
@@ -55,20 +64,17 @@ void ModelPrimary::kill(int worker) {
   if (auto* victim = process(worker)) victim->die();
 }
 
+void ModelPrimary::signal(int worker) {
+  if (auto* process = this->process(worker)) process->signal();
+}
+
 void ModelPrimary::terminate() { tell(event::Terminate{}); }
 
 // The supervisor.
 
 void ModelPrimary::tell(const SupervisorEvent& event) {
-  events_.push_back(event);
-  if (events_.size() > 1) return;
-  while (!events_.empty()) {
-    coverage_.phases.emplace(supervisor_.phase, events_.front().index());
-    const auto actions = step(supervisor_, events_.front(), now);
-    supervisor_referee_.check(supervisor_, events_.front(), actions, now);
-    for (const auto& action : actions) carry_out(action);
-    events_.pop_front();
-  }
+  coverage_.phases.emplace(supervisor().phase, event.index());
+  supervisor_.tell(event);
 }
 
 void ModelPrimary::carry_out(const SupervisorAction& action) {
@@ -78,11 +84,11 @@ void ModelPrimary::carry_out(const SupervisorAction& action) {
     fork(fork_action->place);
   } else if (const auto* release = std::get_if<action::Release>(&action)) {
     ++coverage_.counts["closed for good"];
-    release_closed(release->worker);
+    ports_.release_closed(release->worker);
   } else if (const auto* retired = std::get_if<action::Retire>(&action)) {
     log_("retire worker " + std::to_string(retired->worker));
-    for (int listener = 0; listener < kListeners; ++listener) retire(retired->worker, listener);
-    tell(event::Closed{retired->worker, uses_any(retired->worker)});
+    ports_.retire(retired->worker, false);
+    tell(event::Closed{retired->worker, ports_.uses_any(retired->worker)});
   } else if (const auto* look = std::get_if<action::LookWhetherDry>(&action)) {
     if (random_.chance(500)) tell(event::Dry{look->worker});
   } else if (const auto* end = std::get_if<action::End>(&action)) {
@@ -90,26 +96,29 @@ void ModelPrimary::carry_out(const SupervisorAction& action) {
     static constexpr const char* kWhys[] = {"ended since it serves nothing", "ended in a crowd",
                                             "ended since one came back", "replaced"};
     ++coverage_.counts[kWhys[static_cast<int>(end->why)]];
-    disconnect(end->worker);
-    // Some have no handler for the signal.
-    if (!workers_.at(end->worker)->channel_open && random_.chance(500)) kill(end->worker);
+    this->end(*workers_.at(end->worker), now);
   } else if (const auto* killed = std::get_if<action::Kill>(&action)) {
     log_("kill worker " + std::to_string(killed->worker));
     ++coverage_.counts["killed, since it did not end"];
+    require(workers_.at(killed->worker)->ending_referee.may_be_killed(now),
+            "nobody is killed before the grace time is over");
     kill(killed->worker);
   } else if (std::holds_alternative<action::StopArrivals>(action)) {
     log_("stop arrivals");
-    arrivals_stopped_ = true;
-    if (!any_waiting()) tell(event::NothingArrives{});
+    lets_in_since_ = now;
+    if (!ports_.stop_arrivals()) tell(event::NothingArrives{});
   } else if (std::holds_alternative<action::LookForArrivals>(action)) {
     ++coverage_.counts["let in"];
-    if (!any_waiting()) tell(event::NothingArrives{});
+    if (!ports_.any_waiting()) tell(event::NothingArrives{});
   } else if (std::holds_alternative<action::DisconnectAll>(action)) {
     log_("disconnect all");
-    for (const int id : workers()) disconnect(id);
+    begin_draining();
   } else if (std::holds_alternative<action::KillAll>(action)) {
     log_("kill all");
     ++coverage_.counts["killed all"];
+    for (const int id : workers())
+      if (auto* victim = process(id); victim != nullptr && victim->alive())
+        require(!expects_good_end_ || !victim->is_well(), "whoever is well ends in time");
     for (const int id : workers()) kill(id);
     for (auto& [id, ends_at] : left_) ends_at = now;
   } else if (std::holds_alternative<action::GiveUp>(action)) {
@@ -119,7 +128,9 @@ void ModelPrimary::carry_out(const SupervisorAction& action) {
     log_("finish");
     ++coverage_.counts["finished"];
     if (supervisor_referee_.saved_by_health()) ++coverage_.counts["saved by health"];
-    for (int listener = 0; listener < kListeners; ++listener) close(listener);
+    ports_.close_all();
+    for (const auto& [listener, before] : resets_before_)
+      require(connections_.resets(listener) == before, "what has arrived is served");
     require(connections_.all_settled(), "no connection outlives the cluster");
   }
 }
@@ -139,32 +150,28 @@ void ModelPrimary::handle(ModelWorker& worker, WorkerEvent event) {
 void ModelPrimary::carry_out(ModelWorker& worker, std::uint16_t actions) {
   if ((actions & kKill) != 0) worker.process->die();
   if ((actions & kReleasePorts) != 0) {
-    for (int listener = 0; listener < kListeners; ++listener) retire(worker.id, listener);
-    tell(event::Closed{worker.id, uses_any(worker.id)});
+    ports_.retire(worker.id, !keeps_ports());
+    tell(event::Closed{worker.id, ports_.uses_any(worker.id)});
     tell(event::Ends{worker.id});
   }
   if ((actions & kLosePorts) != 0) {
-    lose(worker.id);
-    tell(event::Closed{worker.id, uses_any(worker.id)});
+    ports_.lose(worker.id);
+    tell(event::Closed{worker.id, ports_.uses_any(worker.id)});
   }
   if ((actions & kAnswerExiting) != 0) worker.process->receive({ToWorker::Kind::ExitingAnswer});
   if ((actions & kLeaveWorkers) != 0) worker.in_workers = false;
-  if ((actions & kSettle) != 0) look_whether_settled(worker);
-  if ((actions & kSendDisconnect) != 0 && worker.process)
-    worker.process->receive({ToWorker::Kind::Disconnect});
+  if ((actions & kSettle) != 0) ask_to_end(worker);
   if ((actions & kEmitListening) != 0) tell(event::Ready{worker.id});
   if ((actions & kCloseChannel) != 0) worker.channel_open = false;
-  if ((actions & kEmitDisconnect) != 0) tell(event::Idle{worker.id});
   if ((actions & kEmitExit) != 0) require(!worker.in_workers, "who has exited is not in workers()");
   if ((actions & kEmitExit) != 0 && random_.chance(climate_.fork_on_exit)) {
     log_("a handler forks on exit");
     fork(std::nullopt);
   }
-}
-
-void ModelPrimary::look_whether_settled(ModelWorker& worker) {
-  if (worker.state == WorkerState::Settling && worker.unanswered.empty())
-    handle(worker, WorkerEvent::Settled);
+  if ((actions & kSendDisconnect) != 0 && worker.process) {
+    worker.settling.stop();
+    worker.process->receive({ToWorker::Kind::Disconnect});
+  }
 }
 
 bool ModelPrimary::read(int id) {
@@ -174,11 +181,12 @@ bool ModelPrimary::read(int id) {
   if (sent.empty()) {
     if (worker.process->channel_open()) return false;
     worker.channel_open = false;
-    handle(worker, WorkerEvent::ChannelClosed);
+    channel_closed(worker, WorkerEvent::ChannelClosed);
     return true;
   }
   const FromWorker message = sent.front();
   sent.pop_front();
+  worker.has_spoken = true;
   received(worker, message);
   return true;
 }
@@ -190,18 +198,21 @@ void ModelPrimary::received(ModelWorker& worker, const FromWorker& message) {
     case FromWorker::Kind::Query:
       return query(worker, message.listener);
     case FromWorker::Kind::Listening:
+      worker.said_listening = true;
       return handle(worker, WorkerEvent::SaidListening);
     case FromWorker::Kind::CloseServer:
-      retire(worker.id, message.listener);
-      return tell(event::Closed{worker.id, uses_any(worker.id)});
+      ports_.close(worker.id, message.listener, !keeps_ports());
+      return tell(event::Closed{worker.id, ports_.uses_any(worker.id)});
     case FromWorker::Kind::Leaving:
       return tell(event::Ends{worker.id});
     case FromWorker::Kind::Exiting:
       return handle(worker, WorkerEvent::SaidExiting);
     case FromWorker::Kind::Answer:
       return answer(worker, message);
+    case FromWorker::Kind::Room:
+      return ports_.has_room(worker.id, message.listener);
     case FromWorker::Kind::Garbage:
-      return handle(worker, WorkerEvent::ProtocolViolated);
+      return channel_closed(worker, WorkerEvent::ProtocolViolated);
   }
 }
 
@@ -214,6 +225,9 @@ bool ModelPrimary::reap(int id) {
     while (worker.channel_open && !worker.process->sent.empty()) read(id);
     // Its end of the channel may be open still: a grandchild holds it.
     if (random_.chance(500)) read(id);
+    worker.unanswered.clear();
+    worker.settling.stop();
+    worker.ending.reset();
     handle(worker, WorkerEvent::Exited);
   }
   gone(worker);
@@ -224,7 +238,8 @@ void ModelPrimary::gone(ModelWorker& worker) {
   require(worker.referee.over(), "who is gone was told of");
   require(worker.state == WorkerState::Dead, "who is gone is dead");
   require(!worker.in_workers, "who is gone is not in workers()");
-  require(worker.unanswered.empty(), "who is gone holds nothing");
+  worker.ending.reset();
+  worker.idle_look.reset();
   const bool leaves_some = worker.process && random_.chance(climate_.leaves_some);
   worker.process.reset();
   // Some heed TERM, the others are killed when the grace is over.
@@ -238,146 +253,16 @@ void ModelPrimary::forget_some_dead() {
     next = next->second->state == WorkerState::Dead ? workers_.erase(next) : std::next(next);
 }
 
-// Listeners.
-
-void ModelPrimary::connect(int listener) {
-  if (!listeners_[static_cast<std::size_t>(listener)].open || arrivals_stopped_ ||
-      connections_.in_kernel(listener) >= 20)
-    return;  // the client is refused, or times out
-  connections_.arrived(listener);
-  pump(listener);
-}
-
-void ModelPrimary::query(ModelWorker& worker, int number) {
-  if (worker.referee.on_purpose()) return;  // no answer, as in Node
-  if (arrivals_stopped_) return;            // as one that comes when its worker was told to end
-  auto& listener = listeners_[static_cast<std::size_t>(number)];
-  listener.open = true;
-  listener.released = false;
-  listener.last_user = 0;
-  listener.users.insert(worker.id);
-  listener.dispatcher.join(worker.id, climate_.credits);
-  connections_.joined(number, worker.id, climate_.credits);
-  pump(number);
-  tell(event::Opened{worker.id});
-}
-
-void ModelPrimary::answer(ModelWorker& worker, const FromWorker& message) {
-  auto& dispatcher = listeners_[static_cast<std::size_t>(message.listener)].dispatcher;
-  const bool held = message.accepted ? dispatcher.accepted(worker.id, message.connection)
-                                     : dispatcher.refused(worker.id, message.connection, now);
-  require(held, "a worker answers what it was handed");
-  connections_.answered(message.listener, worker.id, message.connection, message.accepted, now);
-  worker.unanswered.erase(message.connection);
-  if (!message.accepted) {
-    ++coverage_.counts["refused"];
-    dispatcher.offer(message.connection);
-    connections_.offered_again(message.connection);
-  }
-  pump(message.listener);
-  release_if_unused(message.listener);
-  look_whether_settled(worker);
-}
-
-bool ModelPrimary::any_waiting() const {
-  for (int listener = 0; listener < kListeners; ++listener) {
-    const auto& port = listeners_[static_cast<std::size_t>(listener)];
-    if (!port.users.empty() &&
-        (port.dispatcher.waiting() > 0 || connections_.in_kernel(listener) > 0))
-      return true;
-  }
-  return false;
-}
-
-bool ModelPrimary::keeps_ports() const {
-  return !supervisor_.places.empty() && supervisor_.phase == Supervisor::Phase::Running;
-}
-
-bool ModelPrimary::uses_any(int worker) const {
-  return std::any_of(listeners_.begin(), listeners_.end(),
-                     [worker](const auto& listener) { return listener.users.contains(worker); });
-}
-
-void ModelPrimary::retire(int worker, int number) {
-  auto& listener = listeners_[static_cast<std::size_t>(number)];
-  if (listener.users.erase(worker) == 0) return;
-  listener.dispatcher.leave(worker);
-  connections_.retired(number, worker);
-  if (listener.users.empty())
-    (keeps_ports() ? listener.last_user = worker : listener.released = true);
-  release_if_unused(number);
-}
-
-void ModelPrimary::release_closed(int worker) {
-  for (int number = 0; number < kListeners; ++number) {
-    auto& listener = listeners_[static_cast<std::size_t>(number)];
-    if (listener.last_user != worker) continue;
-    listener.released = true;
-    release_if_unused(number);
-  }
-}
-
-void ModelPrimary::lose(int worker) {
-  for (int number = 0; number < kListeners; ++number) {
-    auto& listener = listeners_[static_cast<std::size_t>(number)];
-    if (listener.users.erase(worker) > 0 && listener.users.empty()) listener.last_user = worker;
-    auto unanswered = listener.dispatcher.lose(worker);
-    connections_.left(number, worker, unanswered);
-    std::reverse(unanswered.begin(), unanswered.end());  // the oldest is to be the first again
-    for (const ConnectionId connection : unanswered) {
-      workers_.at(worker)->unanswered.erase(connection);
-      ++coverage_.counts[connections_.is_touched(connection) ? "lost with its worker" : "rescued"];
-      if (connections_.is_touched(connection)) {
-        connections_.given_up(connection);
-      } else {
-        listener.dispatcher.offer(connection);
-        connections_.offered_again(connection);
-      }
-    }
-    pump(number);
-    release_if_unused(number);
-  }
-}
-
-void ModelPrimary::pump(int number) {
-  auto& listener = listeners_[static_cast<std::size_t>(number)];
-  if (!listener.open) return;
-  for (auto room = listener.dispatcher.room(now); room > 0 && connections_.in_kernel(number) > 0;
-       --room) {
-    const ConnectionId connection = connections_.first_in_kernel(number);
-    connections_.taken(connection);
-    listener.dispatcher.offer(connection);
-  }
-  while (const auto assignment = listener.dispatcher.next(now)) {
-    connections_.assigned(number, *assignment, now);
-    ModelWorker& worker = *workers_.at(assignment->worker);
-    worker.unanswered.insert(assignment->connection);
-    worker.process->receive({ToWorker::Kind::NewConnection, number, assignment->connection});
-  }
-  connections_.pumped(number, listener.dispatcher, now);
-  listener.retry =
-      listener.dispatcher.room(now) == 0 ? listener.dispatcher.retry_at(now) : std::nullopt;
-}
-
-void ModelPrimary::release_if_unused(int number) {
-  const auto& listener = listeners_[static_cast<std::size_t>(number)];
-  if (listener.released && listener.users.empty() && !listener.dispatcher.any_unanswered())
-    close(number);
-}
-
-void ModelPrimary::close(int number) {
-  listeners_[static_cast<std::size_t>(number)] = {};
-  connections_.closed(number);
-}
-
 // Time.
 
 std::optional<TimePoint> ModelPrimary::next_timer() const {
-  auto next = next_wakeup(supervisor_);
-  for (const auto& [id, ends_at] : left_)
-    if (!next || ends_at < *next) next = ends_at;
-  for (const auto& listener : listeners_)
-    if (listener.retry && (!next || *listener.retry < *next)) next = listener.retry;
+  auto next = next_wakeup(supervisor());
+  const auto sooner = [&next](std::optional<TimePoint> at) {
+    if (at && (!next || *at < *next)) next = at;
+  };
+  for (const auto& [id, ends_at] : left_) sooner(ends_at);
+  for (const auto& [id, worker] : workers_) sooner(next_timer(*worker));
+  sooner(ports_.next_timer());
   return next;
 }
 
@@ -390,18 +275,14 @@ bool ModelPrimary::fire_due_timers() {
     left_.erase(id);
     tell(event::Vanished{id});
   }
-  if (const auto at = next_wakeup(supervisor_); at && *at <= now) {
+  if (const auto at = next_wakeup(supervisor()); at && *at <= now) {
     any = true;
     tell(event::TimePassed{});
   }
-  for (int number = 0; number < kListeners; ++number) {
-    const auto& listener = listeners_[static_cast<std::size_t>(number)];
-    if (!listener.retry || *listener.retry > now) continue;
-    any = true;
-    pump(number);
-    require(!listener.retry || *listener.retry > now, "a retry makes something happen");
-  }
-  return any;
+  for (const int id : workers())
+    if (const auto found = workers_.find(id); found != workers_.end())
+      any = fire_due_timers(*found->second) || any;
+  return ports_.fire_due_timers() || any;
 }
 
 void ModelPrimary::destroy() {
@@ -420,7 +301,8 @@ VirtualProcess* ModelPrimary::process(int worker) {
 }
 
 bool ModelPrimary::is_complete() const {
-  return std::all_of(supervisor_.places.begin(), supervisor_.places.end(),
+  const auto& places = supervisor().places;
+  return std::all_of(places.begin(), places.end(),
                      [](const auto& place) { return place.worker.has_value(); });
 }
 

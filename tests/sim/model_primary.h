@@ -2,36 +2,28 @@
 // the real one does on real ones. Referees look over its shoulder and throw Violation.
 #pragma once
 
-#include <array>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
-#include "cluster/dispatcher.h"
-#include "cluster/supervisor.h"
+#include "cluster/ending.h"
+#include "cluster/supervisor_queue.h"
 #include "cluster/worker_life.h"
 #include "sim/climate.h"
 #include "sim/connection_referee.h"
+#include "sim/coverage.h"
 #include "sim/life_referee.h"
+#include "sim/model_ports.h"
 #include "sim/random.h"
 #include "sim/supervisor_referee.h"
 #include "sim/virtual_process.h"
 
 namespace cohort::cluster::sim {
 
-/// What the runs visited, to prove that they are worth something.
-struct Coverage {
-  std::set<std::pair<WorkerState, WorkerEvent>> cells;
-  std::set<std::pair<Supervisor::Phase, std::size_t>> phases;  ///< and event's index
-  std::map<std::string, int> counts;
-};
-
-class ModelPrimary {
+class ModelPrimary : private Kernel {
  public:
   struct ModelWorker;
 
@@ -47,10 +39,11 @@ class ModelPrimary {
   void disconnect(int worker);
   void replace(int worker) { tell(event::Replace{worker}); }
   void kill(int worker);
+  void signal(int worker);
   void terminate();
 
   // The world. Each returns false if there was nothing to do.
-  void connect(int listener);
+  void connect(int listener) { ports_.connect(listener); }
   /// Reads one message, or the end, of a worker's channel.
   bool read(int worker);
   /// Learns of a process's death, or of a start that failed.
@@ -66,55 +59,66 @@ class ModelPrimary {
   std::vector<int> workers() const;
   VirtualProcess* process(int worker);
   const ConnectionReferee& connections() const { return connections_; }
-  const Supervisor& supervisor() const { return supervisor_; }
+  const ModelPorts& ports() const { return ports_; }
+  const Supervisor& supervisor() const { return supervisor_.state(); }
+  /// It may be handed connections, and answers.
+  bool is_at_work(int worker) const;
+  /// From now on whoever is well ends in time, and what arrived at these listeners is served.
+  void expect_good_end(const std::vector<int>& listeners);
   bool finished() const { return supervisor_referee_.finished(); }
   /// Every place has its worker.
   bool is_complete() const;
   bool all_dead() const;
 
  private:
-  struct ModelListener {
-    bool open = false;
-    bool released = false;
-    int last_user = 0;
-    std::set<int> users{};
-    Dispatcher dispatcher{};
-    std::optional<TimePoint> retry{};
-  };
+  // Kernel
+  TimePoint time() const override { return now; }
+  std::optional<ConnectionId> accept(int worker, int listener) override;
+  void touched(ConnectionId connection) override { connections_.touched(connection); }
+  TimePoint request_at(ConnectionId connection) const override;
+  void unread(ConnectionId connection, int worker, TimePoint request_at, bool well) override;
 
   void tell(const SupervisorEvent& event);
   void carry_out(const SupervisorAction& action);
   void handle(ModelWorker& worker, WorkerEvent event);
   void carry_out(ModelWorker& worker, std::uint16_t actions);
   void received(ModelWorker& worker, const FromWorker& message);
-  void look_whether_settled(ModelWorker& worker);
   void gone(ModelWorker& worker);
 
+  // One worker, as its ForkedWorker.
+  void ask_to_end(ModelWorker& worker);
+  bool is_settled(const ModelWorker& worker) const;
+  void look_whether_settled(ModelWorker& worker);
+  void end(ModelWorker& worker, TimePoint start);
+  bool look_at_ending(ModelWorker& worker);
+  EndingFacts ending_facts(const ModelWorker& worker) const;
+  void channel_closed(ModelWorker& worker, WorkerEvent event);
+  void look_whether_idle(ModelWorker& worker);
+  bool fire_due_timers(ModelWorker& worker);
+  std::optional<TimePoint> next_timer(const ModelWorker& worker) const;
+  void hand_off(int worker, int listener, std::vector<ConnectionId> held,
+                std::vector<ConnectionId> connections);
+  void probe(int worker);
   void query(ModelWorker& worker, int listener);
   void answer(ModelWorker& worker, const FromWorker& message);
-  bool any_waiting() const;
+  std::size_t free_slot(std::optional<std::size_t> wanted) const;
   bool keeps_ports() const;
-  bool uses_any(int worker) const;
-  void retire(int worker, int listener);
-  void release_closed(int worker);
-  void lose(int worker);
-  void pump(int listener);
-  void release_if_unused(int listener);
-  void close(int listener);
+  void begin_draining();
 
   Random& random_;
   const Climate& climate_;
   Coverage& coverage_;
   std::function<void(std::string)> log_;
-  Supervisor supervisor_;
-  std::deque<SupervisorEvent> events_;  // the first is being carried out
-  bool arrivals_stopped_ = false;
   SupervisorReferee supervisor_referee_;
+  SupervisorQueue supervisor_;
   ConnectionReferee connections_;
   std::map<int, std::unique_ptr<ModelWorker>> workers_;
-  std::array<ModelListener, kListeners> listeners_;
+  ModelPorts ports_;
   std::map<int, TimePoint> left_;  // by workers that exited, until then
   int last_worker_ = 0;
+  TimePoint lets_in_since_{};
+  bool expects_good_end_ = false;
+  std::map<int, std::size_t> resets_before_;  // by listener
 };
 
 }  // namespace cohort::cluster::sim

@@ -1,6 +1,11 @@
 #include "sim/simulation.h"
 
 #include <algorithm>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "sim/model_primary.h"
 
 namespace cohort::cluster::sim {
 namespace {
@@ -23,7 +28,11 @@ class Simulation {
   void nap();
   void something_happens();
   void run_to_rest();
+  void rush();
+  void watch_rush();
+  bool everybody_acts(int times);
   void settle();
+  bool is_served(int listener) const;
   void end();
   int a_worker() {
     const auto ids = primary_->workers();
@@ -41,6 +50,7 @@ class Simulation {
   Outcome& outcome_;
   Climate* climate_ = nullptr;
   ModelPrimary* primary_ = nullptr;
+  std::map<std::pair<int, int>, TimePoint> at_work_since_;  // by listener and worker
 };
 
 void Simulation::one_cluster() {
@@ -53,6 +63,7 @@ void Simulation::one_cluster() {
   if (random_.chance(900)) primary.keep(1 + static_cast<unsigned>(random_.below(4)));
   const int last = outcome_.step + 100 + static_cast<int>(random_.below(4000));
   while (outcome_.step < last && !primary.finished()) one_step();
+  if (!primary.finished() && random_.chance(500)) rush();
   if (!primary.finished()) settle();
   if (!primary.finished()) end();
   // A handler may still fork, and a late event may come: nothing follows.
@@ -94,6 +105,10 @@ void Simulation::user_acts() {
     log("worker " + std::to_string(worker) + " is killed");
     primary_->kill(worker);
   }
+  if (const int worker = a_worker(); worker != 0 && random_.chance(climate_->kill)) {
+    log("worker " + std::to_string(worker) + " gets TERM");
+    primary_->signal(worker);
+  }
   if (random_.chance(climate_->terminate)) {
     log("terminate");
     primary_->terminate();
@@ -126,27 +141,87 @@ void Simulation::something_happens() {
   }
 }
 
-// Lets everything happen that will, timers included, until nothing does. It has to come to that.
-void Simulation::run_to_rest() {
-  int idle_rounds = 0;  // several, since a process does not always do what it could
-  for (int round = 0; idle_rounds < 30 && !primary_->finished(); ++round) {
-    require(round < 20000, "it comes to rest");
-    bool any = false;
-    for (const int id : primary_->workers()) {
+bool Simulation::everybody_acts(int times) {
+  bool any = false;
+  for (const int id : primary_->workers()) {
+    for (int i = 0; i < times; ++i) {
       if (auto* process = primary_->process(id)) any = process->act() || any;
       any = primary_->read(id) || any;
-      any = primary_->reap(id) || any;
     }
+    any = primary_->reap(id) || any;
+  }
+  return any;
+}
+
+// Lets everything happen that will, timers included, until nothing does. It has to come to that.
+void Simulation::run_to_rest() {
+  constexpr int kIdleRounds = 30;  // several, since a process does not always do what it could
+  int idle_rounds = 0;
+  for (int round = 0; idle_rounds < kIdleRounds && !primary_->finished(); ++round) {
+    require(round < 40000, "it comes to rest");
+    bool any = everybody_acts(1);
     any = primary_->fire_due_timers() || any;
     primary_->forget_some_dead();
     if (any) {
       idle_rounds = 0;
-    } else if (++idle_rounds == 30) {
+    } else if (++idle_rounds == kIdleRounds) {
       const auto timer = primary_->next_timer();
       if (!timer) return;
-      primary_->now = *timer;
-      idle_rounds = 0;
+      primary_->now = std::max(primary_->now, *timer);
+      idle_rounds = kIdleRounds - 5;
     }
+  }
+}
+
+// Many connections come, everybody does what he has to in time, and some block.
+void Simulation::rush() {
+  log("a rush");
+  climate_->clear_up();
+  for (const int id : primary_->workers())
+    if (auto* process = primary_->process(id)) process->hang(false);
+  at_work_since_.clear();
+  const int speed = random_.chance(500) ? 2 : 5;
+  const unsigned connects = random_.chance(500) ? 100 : 400;
+  for (int round = 0; round < 400 && !primary_->finished(); ++round) {
+    primary_->now += 3ms;
+    for (int listener = 0; listener < kListeners; ++listener)
+      if (random_.chance(connects)) primary_->connect(listener);
+    if (auto* process = primary_->process(a_worker()); process != nullptr && random_.chance(15)) {
+      log("one blocks");
+      process->block(primary_->now + std::chrono::milliseconds{random_.below(3000)});
+    }
+    if (const int worker = a_worker(); worker != 0 && random_.chance(5))
+      primary_->disconnect(worker);
+    everybody_acts(speed);
+    primary_->fire_due_timers();
+    watch_rush();
+  }
+  ++outcome_.coverage.counts["rushed"];
+}
+
+// Nobody waits for long while a worker is there that takes connections.
+void Simulation::watch_rush() {
+  constexpr auto kLong = 900ms;
+  const TimePoint now = primary_->now;
+  const ModelPorts& ports = primary_->ports();
+  for (int listener = 0; listener < kListeners; ++listener) {
+    bool any = false;
+    const std::vector<int> takers = ports.takers(listener);
+    for (const int id : primary_->workers()) {
+      const bool takes = std::find(takers.begin(), takers.end(), id) != takers.end() &&
+                         primary_->is_at_work(id) && primary_->process(id)->serves(listener);
+      if (!takes) {
+        at_work_since_.erase({listener, id});
+        continue;
+      }
+      const TimePoint since = at_work_since_.emplace(std::pair{listener, id}, now).first->second;
+      any = any || now - since >= kLong;
+    }
+    const PortClimate& port = climate_->ports[static_cast<std::size_t>(listener)];
+    if (port.has_slots && (!port.rules.steer_around || port.rules.rescue_after != 6ms)) continue;
+    const auto first = primary_->connections().waits_since(listener);
+    require(!any || !first || now - *first < kLong,
+            "no connection waits for long while another worker takes some");
   }
 }
 
@@ -162,14 +237,29 @@ void Simulation::settle() {
           "what began to end has ended");
   require(primary_->is_complete(), "every place has its worker again");
   for (int listener = 0; listener < kListeners; ++listener)
-    require(!primary_->connections().any_stuck(listener), "every connection was served");
+    require(!is_served(listener) || (!primary_->connections().any_waits(listener) &&
+                                     !primary_->connections().any_unanswered(listener)),
+            "every connection was served");
   ++outcome_.coverage.counts["settled"];
+}
+
+// Somebody can be handed its connections, and none has to wait for his own worker.
+bool Simulation::is_served(int listener) const {
+  const PortClimate& port = climate_->ports[static_cast<std::size_t>(listener)];
+  const bool moves = !port.has_slots || port.rules.rescue_after;
+  return moves && !primary_->ports().takers(listener).empty();
 }
 
 void Simulation::end() {
   const bool some_hang = random_.chance(300);
   for (const int id : primary_->workers())
     if (auto* process = primary_->process(id)) process->hang(some_hang && random_.chance(300));
+  std::vector<int> served;
+  for (int listener = 0; listener < kListeners; ++listener)
+    if (is_served(listener)) served.push_back(listener);
+  for (int i = 0; i < 10 && !served.empty(); ++i)
+    primary_->connect(served[random_.below(served.size())]);
+  if (!some_hang) primary_->expect_good_end(served);
   const auto asked = primary_->now;
   log("terminate, at rest");
   primary_->terminate();

@@ -7,7 +7,7 @@
 #include <deque>
 #include <string>
 
-#include "sim/model_primary.h"
+#include "sim/coverage.h"
 
 namespace cohort::cluster::sim {
 

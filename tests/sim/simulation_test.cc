@@ -38,10 +38,13 @@ TEST(Simulation, EveryCellThatARealWorkerCanReachIsReached) {
       const bool connected = s <= static_cast<int>(WorkerState::Disconnecting);
       bool can_happen = connected;  // whatever a worker may say
       if (event == WorkerEvent::DisconnectAsked) can_happen = true;
-      if (event == WorkerEvent::Settled) can_happen = state == WorkerState::Settling;
+      // Of one that said meanwhile that it ends, too.
+      if (event == WorkerEvent::Settled)
+        can_happen = state == WorkerState::Settling || state == WorkerState::Disconnecting;
       if (event == WorkerEvent::Exited) can_happen = state != WorkerState::Dead;
       if (event == WorkerEvent::SpawnFailed)
-        can_happen = state == WorkerState::Spawned || state == WorkerState::Disconnecting;
+        can_happen = state == WorkerState::Spawned || state == WorkerState::Settling ||
+                     state == WorkerState::Disconnecting;
       EXPECT_EQ(cells.contains({state, event}), can_happen)
           << to_string(state) << " / " << to_string(event);
     }
@@ -68,10 +71,12 @@ TEST(Simulation, EveryPhaseSeesEveryEvent) {
 
 TEST(Simulation, EveryKindOfEndIsMet) {
   const auto& counts = coverage_of_many_seeds().counts;
-  for (const char* what : {"gave up", "killed all", "let in", "settled", "saved by health",
-                           "refused", "rescued", "lost with its worker", "succeeded beside",
-                           "closed for good", "ended since it serves nothing", "ended in a crowd",
-                           "ended since one came back", "replaced", "killed, since it did not end"})
+  for (const char* what :
+       {"gave up", "killed all", "let in", "settled", "saved by health", "refused", "rescued",
+        "lost with its worker", "succeeded beside", "closed for good",
+        "ended since it serves nothing", "ended in a crowd", "ended since one came back", "replaced",
+        "killed, since it did not end", "signalled", "rushed", "accepted by its worker",
+        "moved from a slot", "moved by the kernel"})
     EXPECT_TRUE(counts.contains(what)) << what;
 }
 

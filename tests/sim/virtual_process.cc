@@ -1,20 +1,38 @@
 #include "sim/virtual_process.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace cohort::cluster::sim {
 
-VirtualProcess::VirtualProcess(Random& random, const Climate& climate,
-                               std::function<void(ConnectionId)> touch)
+using namespace std::chrono_literals;
+
+namespace {
+
+VirtualProcess::Kind a_kind(Random& random) {
+  const std::size_t die = random.below(4);
+  if (die < 2) return VirtualProcess::Kind::Cohort;
+  return die == 2 ? VirtualProcess::Kind::NodeWithPreload : VirtualProcess::Kind::Node;
+}
+
+}  // namespace
+
+VirtualProcess::VirtualProcess(Random& random, const Climate& climate, Kernel& kernel, int id)
     : random_{random},
       climate_{climate},
-      touch_{std::move(touch)},
+      kernel_{kernel},
+      id_{id},
+      kind_{a_kind(random)},
       exits_at_once_{random.chance(climate.exits_at_once)},
       never_listens_{random.chance(climate.never_listens)},
       slow_{random.chance(climate.is_slow)},
       silent_{random.chance(climate.is_silent)},
       lingers_{random.chance(climate.lingers)},
-      warns_{random.chance(500)} {}
+      warns_{random.chance(500)},
+      only_accepts_{random.chance(climate.only_accepts)},
+      kept_alive_{random.chance(climate.kept_alive)},
+      has_handler_{kind_ != Kind::Cohort && random.chance(400)},
+      minds_disconnect_{kind_ == Kind::NodeWithPreload && random.chance(200)} {}
 
 void VirtualProcess::die() {
   alive_ = false;
@@ -22,53 +40,103 @@ void VirtualProcess::die() {
   serving_.clear();
 }
 
+void VirtualProcess::hang(bool hung) {
+  if (hung_ && !hung) blocked_until_ = kernel_.time();
+  hung_ = hung;
+}
+
+bool VirtualProcess::is_well() const { return !hung_ && blocked_until_ + 2500ms < kernel_.time(); }
+
 void VirtualProcess::receive(const ToWorker& message) {
   if (channel_open()) inbox_.push_back(message);
 }
 
+std::size_t VirtualProcess::unread() const {
+  return static_cast<std::size_t>(std::count_if(
+      serving_.begin(), serving_.end(), [](const auto& one) { return !one.second.is_read; }));
+}
+
+std::optional<TimePoint> VirtualProcess::wakes_at() const {
+  if (!alive_ || hung_) return std::nullopt;
+  const TimePoint now = kernel_.time();
+  if (now < blocked_until_) return blocked_until_;
+  std::optional<TimePoint> next;
+  for (const auto& [connection, served] : serving_)
+    if (!served.is_read && served.request_at > now && (!next || served.request_at < *next))
+      next = served.request_at;
+  return next;
+}
+
 bool VirtualProcess::act() {
-  if (!alive_ || hung_) return false;
+  if (!alive_ || is_blocked()) return false;
   if (exits_at_once_) {
     die();
     return true;
   }
-  if (!channel_open_) {
-    if (!finish_connection()) die();
+  if (signals_ > 0) {
+    take_signal();
     return true;
   }
+  if (!channel_open_) return live_on();
   if (misbehave()) return true;
   if (!online_) return boot();
   switch (random_.below(4)) {
     case 0:
-      return take_message() || proceed_to_end() || finish_connection() || open_server();
+      return take_message() || accept() || proceed_to_end() || read_request() ||
+             finish_connection() || open_server();
     case 1:
-      return finish_connection() || take_message() || open_server() || proceed_to_end();
+      return read_request() || finish_connection() || take_message() || open_server() || accept() ||
+             proceed_to_end();
     case 2:
-      return open_server() || take_message() || proceed_to_end() || finish_connection();
+      return open_server() || accept() || take_message() || proceed_to_end() || read_request() ||
+             finish_connection();
     default:
-      return proceed_to_end() || take_message() || finish_connection() || open_server();
+      return proceed_to_end() || take_message() || read_request() || accept() ||
+             finish_connection() || open_server();
   }
 }
 
+// Without a channel.
+bool VirtualProcess::live_on() {
+  if (kind_ == Kind::Cohort && !std::exchange(channel_end_told_, true)) {
+    step(OwnEvent::ChannelClosed);
+    return true;
+  }
+  if (kind_ == Kind::Cohort && proceed_to_end()) return true;
+  if (terminated_ > 0 && serving_.empty()) {
+    // One that lost its channel while it ended does not heed TERM until its time is over.
+    require(lost_its_channel_, "who got TERM leaves with its channel");
+    die();
+    return true;
+  }
+  if (read_request() || finish_connection()) return true;
+  if (!serving_.empty() || (kept_alive_ && wish_ != Wish::Handler)) return false;
+  die();
+  return true;
+}
+
 bool VirtualProcess::misbehave() {
-  if (lingers_ && end_ != End::None) return false;  // for long
+  if (lingers_ && wish_ != Wish::None) return false;  // for long
   if (random_.chance(climate_.crash)) {
     die();
   } else if (random_.chance(climate_.garbage)) {
     send({FromWorker::Kind::Garbage});
   } else if (random_.chance(climate_.drop_channel)) {
     channel_open_ = false;
+    lost_its_channel_ = ending_;
     inbox_.clear();
   } else if (random_.chance(climate_.hang)) {
     hung_ = true;
-  } else if (online_ && end_ == End::None && random_.chance(climate_.leave)) {
-    end_ = lingers_ || random_.chance(500) ? End::OwnWill : End::Abrupt;
-  } else if (!servers_.empty() && random_.chance(climate_.close_server)) {
+  } else if (random_.chance(climate_.block)) {
+    block(kernel_.time() + std::chrono::milliseconds{random_.below(2000)});
+  } else if (online_ && !ending_ && random_.chance(climate_.leave)) {
+    wants_to_end();
+  } else if (!servers_.empty() && !ending_ && random_.chance(climate_.close_server)) {
     if (random_.chance(600)) {
       close_servers();
       rests_ = random_.below(1000);
     } else {
-      const int listener = *servers_.begin();
+      const int listener = servers_.begin()->first;
       servers_.erase(listener);
       send({FromWorker::Kind::CloseServer, listener});
     }
@@ -80,6 +148,19 @@ bool VirtualProcess::misbehave() {
   return true;
 }
 
+void VirtualProcess::wants_to_end() {
+  ending_ = true;
+  const bool abrupt = !lingers_ && random_.chance(500);
+  if (kind_ != Kind::Cohort) {
+    wish_ = abrupt ? Wish::Abrupt : Wish::OwnWill;
+  } else if (abrupt && random_.chance(500)) {
+    signal();
+  } else {
+    killed_ = abrupt;
+    step(abrupt ? OwnEvent::Killed : OwnEvent::Asked);
+  }
+}
+
 bool VirtualProcess::boot() {
   if (slow_ && !random_.chance(20)) return true;
   online_ = true;
@@ -88,21 +169,15 @@ bool VirtualProcess::boot() {
 }
 
 bool VirtualProcess::open_server() {
-  if (never_listens_ || end_ != End::None) return false;
+  if (never_listens_ || ending_) return false;
   if (rests_ > 0) {
     --rests_;
     return true;
   }
-  if (!asked_.empty()) {
-    const int listener = *asked_.begin();
-    asked_.erase(listener);
-    servers_.insert(listener);
-    send({FromWorker::Kind::Listening, listener});
-    return true;
-  }
   const int listener = static_cast<int>(random_.below(kListeners));
-  if (servers_.contains(listener)) return false;
-  asked_.insert(listener);
+  if (servers_.contains(listener) || asked_.contains(listener)) return false;
+  if (only_accepts_ && !climate_.ports[static_cast<std::size_t>(listener)].has_slots) return false;
+  asked_.emplace(listener, false);
   send({FromWorker::Kind::Query, listener});
   return true;
 }
@@ -112,62 +187,179 @@ bool VirtualProcess::take_message() {
   const ToWorker message = inbox_.front();
   inbox_.pop_front();
   switch (message.kind) {
-    case ToWorker::Kind::NewConnection:
-      take_connection(message);
+    case ToWorker::Kind::Reply:
+      replied(message);
+      break;
+    case ToWorker::Kind::HandOff:
+      take_hand_off(message);
       break;
     case ToWorker::Kind::Disconnect:
-      if (end_ == End::None) end_ = End::Asked;
+      told_to_disconnect();
       break;
     case ToWorker::Kind::ExitingAnswer:
       exiting_answered_ = true;
+      if (kind_ == Kind::Cohort) step(OwnEvent::Answered);
       break;
   }
   return true;
 }
 
-void VirtualProcess::take_connection(const ToWorker& message) {
-  const bool listens = servers_.contains(message.listener) || asked_.contains(message.listener);
-  const bool accepted = listens && serving_.size() < climate_.limit;
-  if (accepted) {
-    serving_.insert(message.connection);
-    touch_(message.connection);
+void VirtualProcess::replied(const ToWorker& message) {
+  const auto asked = asked_.find(message.listener);
+  require(asked != asked_.end(), "a query is answered once");
+  const bool was_closed = asked->second;
+  asked_.erase(asked);
+  if (was_closed) {
+    send({FromWorker::Kind::CloseServer, message.listener});
+  } else {
+    servers_.emplace(message.listener, message.accepts);
+    send({FromWorker::Kind::Listening, message.listener});
+  }
+  if (kind_ == Kind::Cohort) step(OwnEvent::Replied);
+}
+
+// Connections.
+
+void VirtualProcess::has_one(ConnectionId connection) {
+  serving_.emplace(connection, Served{kernel_.request_at(connection)});
+  kernel_.touched(connection);
+}
+
+void VirtualProcess::take_hand_off(const ToWorker& message) {
+  std::size_t accepted = 0;
+  if (message.connections.empty()) {  // in one turn it reads what it had, and accepts more
+    while (read_request()) {
+    }
+    while (accept()) {
+    }
+  }
+  if (!message.connections.empty()) require(!only_accepts_, "who only accepts is handed nothing");
+  for (const ConnectionId connection : message.connections) {
+    if (!servers_.contains(message.listener)) break;
+    if (is_full()) {
+      refused_.insert(message.listener);
+      break;
+    }
+    has_one(connection);
+    ++accepted;
     if (random_.chance(climate_.crash)) return die();  // of this very connection
   }
-  send({FromWorker::Kind::Answer, message.listener, message.connection, accepted});
+  send({FromWorker::Kind::Answer, message.listener, message.seq, accepted});
+}
+
+bool VirtualProcess::accept() {
+  if (is_full()) return false;
+  for (const auto& [listener, has_socket] : servers_) {
+    if (!has_socket) continue;
+    if (const auto connection = kernel_.accept(id_, listener)) {
+      has_one(*connection);
+      return true;
+    }
+  }
+  return false;
+}
+
+bool VirtualProcess::read_request() {
+  for (auto& [connection, served] : serving_)
+    if (!served.is_read && served.request_at <= kernel_.time()) return served.is_read = true;
+  return false;
 }
 
 bool VirtualProcess::finish_connection() {
-  if (serving_.empty()) return false;
-  serving_.erase(serving_.begin());
+  const auto finished = std::find_if(serving_.begin(), serving_.end(), [](const auto& connection) {
+    return connection.second.is_read;
+  });
+  if (finished == serving_.end()) return false;
+  serving_.erase(finished);
+  if (kind_ == Kind::Cohort && channel_open_)
+    for (const int listener : std::exchange(refused_, {}))
+      if (servers_.contains(listener)) send({FromWorker::Kind::Room, listener});
   return true;
 }
 
+// Its end.
+
+// Node closes what is idle, and one that has not been read looks like that.
+void VirtualProcess::told_to_disconnect() {
+  told_ = true;
+  if (kind_ == Kind::Cohort) {
+    ending_ = true;
+    return step(OwnEvent::AskedByPrimary);
+  }
+  for (auto next = serving_.begin(); next != serving_.end();) {
+    const auto [connection, served] = *next;
+    if (served.is_read) {
+      ++next;
+      continue;
+    }
+    kernel_.unread(connection, id_, served.request_at, is_well() && !ending_);
+    next = serving_.erase(next);
+  }
+  ending_ = true;
+  if (wish_ == Wish::None) wish_ = Wish::Asked;
+}
+
+void VirtualProcess::signal() {
+  if (!alive_) return;
+  const bool is_handled = online_ && (kind_ == Kind::Cohort || has_handler_);
+  if (is_handled || hung_)
+    ++signals_;
+  else
+    die();
+}
+
+void VirtualProcess::take_signal() {
+  --signals_;
+  ending_ = true;
+  if (kind_ == Kind::Cohort) {
+    const bool again = ++terminated_ > 1;
+    step(OwnEvent::Terminated);
+    require(!again || !alive_, "the second TERM ends it at once");
+  } else if (has_handler_) {
+    wish_ = Wish::Handler;
+  } else {
+    die();
+  }
+}
+
 void VirtualProcess::close_servers() {
-  for (const int listener : std::exchange(servers_, {}))
+  for (const auto& [listener, has_socket] : std::exchange(servers_, {}))
     send({FromWorker::Kind::CloseServer, listener});
-  for (const int listener : std::exchange(asked_, {}))
-    send({FromWorker::Kind::CloseServer, listener});
+  for (auto& [listener, closed] : asked_) closed = true;
 }
 
 bool VirtualProcess::proceed_to_end() {
-  switch (end_) {
-    case End::None:
+  if (kind_ != Kind::Cohort) return proceed_as_node();
+  if (!closing_ || !serving_.empty() || closed_told_) return false;
+  if (lingers_ && climate_.lingers > 0) return false;
+  closed_told_ = true;
+  step(OwnEvent::ServersClosed);
+  return true;
+}
+
+bool VirtualProcess::proceed_as_node() {
+  switch (wish_) {
+    case Wish::None:
       return false;
-    case End::Asked:
+    case Wish::Handler:  // closes its servers, and exits
+      close_servers();
+      if (serving_.empty()) return die(), true;
+      return read_request() || finish_connection();
+    case Wish::Asked:
       close_servers();
       if (!serving_.empty()) return finish_connection();
       channel_open_ = false;
       return true;
-    case End::OwnWill:
+    case Wish::OwnWill:
       if (warns_ && !std::exchange(said_leaving_, true)) {
         send({FromWorker::Kind::Leaving});
         return true;
       }
       close_servers();
       if (lingers_ && climate_.lingers > 0) return false;
-      if (!serving_.empty()) return finish_connection();
+      if (!serving_.empty()) return read_request() || finish_connection();
       [[fallthrough]];
-    case End::Abrupt:
+    case Wish::Abrupt:
       if (!std::exchange(said_exiting_, true)) {
         send({FromWorker::Kind::Exiting});
         return true;
@@ -177,6 +369,39 @@ bool VirtualProcess::proceed_to_end() {
       return true;
   }
   return false;
+}
+
+void VirtualProcess::step(OwnEvent event) {
+  carry_out(own_.step(event, {.in_cluster = channel_open_,
+                              .has_channel = channel_open_,
+                              .of_cohort = true,
+                              .awaits_replies = !asked_.empty()}));
+}
+
+void VirtualProcess::carry_out(std::uint8_t actions) {
+  if ((actions & kSayLeaving) != 0) {
+    require(!std::exchange(said_leaving_, true), "it says once that it leaves");
+    send({FromWorker::Kind::Leaving});
+  }
+  if ((actions & kCloseServers) != 0) {
+    require(said_leaving_ || told_ || !channel_open_,
+            "who closes its servers has said that it leaves, or was told");
+    closing_ = true;
+    close_servers();
+  }
+  if ((actions & kSayExiting) != 0) {
+    require(!std::exchange(said_exiting_, true), "it says once that it ends");
+    require(asked_.empty(), "who says that it ends has all replies");
+    require(killed_ || (closing_ && serving_.empty()), "who says that it ends has served all");
+    send({FromWorker::Kind::Exiting});
+  }
+  if ((actions & kEndChannel) != 0) {
+    require(told_ || exiting_answered_ || !channel_open_,
+            "the channel is closed when the primary has taken note");
+    require(killed_ || serving_.empty(), "the channel is closed when all are served");
+    channel_open_ = false;
+  }
+  if ((actions & kLeave) != 0) die();
 }
 
 }  // namespace cohort::cluster::sim
