@@ -208,6 +208,19 @@ void ConnectionReferee::pumped(int listener, bool accepts, const Dispatcher& dis
   }
 }
 
+std::optional<ConnectionReferee::TimePoint> ConnectionReferee::tried_again_at(int listener,
+                                                                              bool accepts,
+                                                                              TimePoint now) const {
+  const auto found = listeners_.find(listener);
+  if (found == listeners_.end()) return std::nullopt;
+  if (found->second.waiting.empty() && (!accepts || in_kernel(listener) == 0)) return std::nullopt;
+  std::optional<TimePoint> first;
+  for (const auto& [id, member] : found->second.members)
+    if (member.unanswered.size() < member.credits && member.alone_until > now)
+      first = std::min(first.value_or(member.alone_until), member.alone_until);
+  return first;
+}
+
 std::size_t ConnectionReferee::count(int listener, Where where) const {
   return static_cast<std::size_t>(
       std::count_if(connections_.begin(), connections_.end(), [&](const auto& entry) {

@@ -41,6 +41,8 @@ class ConnectionReferee {
   void has_slot(int listener, int worker, std::size_t slot);
   void gave_up_slot(int listener, int worker);
   std::optional<int> whose(int listener, std::size_t slot) const;
+  /// When somebody who refused may be handed what waits, if nothing else can be done with it.
+  std::optional<TimePoint> tried_again_at(int listener, bool accepts, TimePoint now) const;
   /// Every hand-off that can be made was made.
   /// `accepts`: the primary takes what arrives.
   void pumped(int listener, bool accepts, const Dispatcher& dispatcher, TimePoint now) const;

@@ -2,6 +2,7 @@
 // says.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 
 #include "cluster/ending.h"
@@ -43,7 +44,7 @@ class EndingReferee {
         signalled_ = true;
         require(!is_known || drained_, "a worker is drained before it gets the signal");
         if (!served) break;
-        if (worker.minds_disconnect() && !has_known_handler && worker.channel_open())
+        if (is_known && worker.minds_disconnect() && !has_known_handler)
           require(now >= after(3), "who minds the end of its channel has time for it");
         if (worker.kind() == VirtualProcess::Kind::Cohort) {
           // It serves as long as its channel is open, and the signal would not help.
@@ -57,10 +58,17 @@ class EndingReferee {
     }
   }
   /// Time goes on: what has to have been done by now.
-  void overdue(const VirtualProcess& worker, bool served, bool speaks, bool settled) const {
+  void overdue(const VirtualProcess& worker, bool served, bool speaks, bool settled, bool closed,
+               TimePoint now) {
     const bool is_known = speaks && worker.kind() == VirtualProcess::Kind::NodeWithPreload;
     if (is_known && worker.has_handler() && worker.connections() == 0 && settled)
       require(signalled_, "who has a handler gets the signal when nothing is left to serve");
+    const bool idle = speaks && closed && worker.connections() == 0;
+    if (!idle) idle_since_.reset();
+    if (idle && !idle_since_) idle_since_ = now;
+    const auto ends_by_itself = std::min<Duration>(kEndsByItself, grace_ / 4);
+    if (idle && now - *idle_since_ >= ends_by_itself && !(is_known && worker.minds_disconnect()))
+      require(signalled_, "who serves nobody and does not end gets the signal");
     if (!served) require(signalled_, "who serves nothing gets the signal at once");
     if (speaks && worker.kind() == VirtualProcess::Kind::Cohort && settled)
       require(told_ || !worker.channel_open(), "a worker of cohort is told at once");
@@ -71,6 +79,7 @@ class EndingReferee {
 
   std::optional<TimePoint> start_;
   Duration grace_{};
+  std::optional<TimePoint> idle_since_;
   bool drained_ = false, told_ = false, signalled_ = false;
 };
 

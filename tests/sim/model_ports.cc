@@ -24,23 +24,24 @@ ModelPorts::ModelPorts(Random& random, const Climate& climate, Coverage& coverag
 
 // The world.
 
-void ModelPorts::connect(int listener) {
+std::optional<int> ModelPorts::connect(int listener) {
   Port& mine = port(listener);
-  if (!mine.book || stopped_) return;  // the client is refused, or times out
+  if (!mine.book || stopped_) return std::nullopt;  // the client is refused, or times out
   if (!mine.slots) {
-    if (connections_.in_kernel(listener) >= kBacklog) return;
+    if (connections_.in_kernel(listener) >= kBacklog) return std::nullopt;
     connections_.arrived(listener, std::nullopt, now_);
-    return pump(listener);
+    pump(listener);
+    return std::nullopt;
   }
   const std::size_t slot = steer(listener);
-  if (weather(listener).rules.steer_around && mine.referee.has_users()) {
-    const auto worker = connections_.whose(listener, slot);
+  const auto worker = connections_.whose(listener, slot);
+  if (weather(listener).rules.steer_around && mine.referee.has_users())
     require(worker && mine.referee.is_user(*worker), "what arrives goes to one who serves");
-  }
-  if (connections_.in_queue(listener, slot) >= kBacklog) return;
+  if (connections_.in_queue(listener, slot) >= kBacklog) return worker;
   connections_.arrived(listener, slot, now_);
   mine.looks_in_vain = 0;
   if (!mine.look_at) look_again(listener, true, true);
+  return worker;
 }
 
 // As the kernel would.
@@ -343,6 +344,8 @@ void ModelPorts::pump(int listener) {
   }
   connections_.pumped(listener, !mine.slots, held.dispatcher(), now_);
   mine.retry = mine.book->retry_at(now_);
+  const auto again = connections_.tried_again_at(listener, !mine.slots, now_);
+  require(!again || mine.retry == again, "who was full is tried again in time");
 }
 
 }  // namespace cohort::cluster::sim

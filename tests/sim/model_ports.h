@@ -41,7 +41,8 @@ class ModelPorts {
              ConnectionReferee& connections, const TimePoint& now, Hands hands);
 
   // The world.
-  void connect(int listener);
+  /// Who has the slot that it came to.
+  std::optional<int> connect(int listener);
   std::optional<ConnectionId> accept(int worker, int listener);
   /// False: none was due, or it only looked.
   bool fire_due_timers();

@@ -7,6 +7,16 @@ namespace cohort::cluster::sim {
 
 namespace {
 constexpr std::chrono::milliseconds kHeedsTermWithin{20};
+
+int worker_of(const SupervisorEvent& event) {
+  return std::visit(
+      [](const auto& one) {
+        if constexpr (requires { one.worker; }) return one.worker;
+        return 0;
+      },
+      event);
+}
+
 }  // namespace
 
 ModelPrimary::ModelPrimary(Random& random, const Climate& climate, Coverage& coverage,
@@ -16,11 +26,15 @@ ModelPrimary::ModelPrimary(Random& random, const Climate& climate, Coverage& cov
       coverage_{coverage},
       log_{std::move(log)},
       supervisor_{{.now = [this] { return now; },
-                   .carry_out = [this](const SupervisorAction& action) { carry_out(action); },
-                   .decided =
-                       [this](const SupervisorEvent& event, const auto& actions) {
-                         supervisor_referee_.check(supervisor_.state(), event, actions, now);
-                       }}},
+                   .carry_out =
+                       [this](const SupervisorAction& action) {
+                         require(!std::exchange(carries_out_, true),
+                                 "what happens while actions are carried out comes after them");
+                         carry_out(action);
+                         carries_out_ = false;
+                       },
+                   .decided = [this](const SupervisorEvent& event,
+                                     const auto& actions) { decided(event, actions); }}},
       ports_{random,
              climate,
              coverage,
@@ -73,8 +87,19 @@ void ModelPrimary::terminate() { tell(event::Terminate{}); }
 // The supervisor.
 
 void ModelPrimary::tell(const SupervisorEvent& event) {
-  coverage_.phases.emplace(supervisor().phase, event.index());
+  told_.push_back(event);
   supervisor_.tell(event);
+}
+
+void ModelPrimary::decided(const SupervisorEvent& event,
+                           const std::vector<SupervisorAction>& actions) {
+  require(!told_.empty() && told_.front().index() == event.index() &&
+              worker_of(told_.front()) == worker_of(event),
+          "events are carried out in their order");
+  told_.pop_front();
+  coverage_.phases.emplace(phase_before_, event.index());
+  phase_before_ = supervisor().phase;
+  supervisor_referee_.check(supervisor(), event, actions, now);
 }
 
 void ModelPrimary::carry_out(const SupervisorAction& action) {
@@ -238,6 +263,7 @@ void ModelPrimary::gone(ModelWorker& worker) {
   require(worker.referee.over(), "who is gone was told of");
   require(worker.state == WorkerState::Dead, "who is gone is dead");
   require(!worker.in_workers, "who is gone is not in workers()");
+  require(!ports_.uses_any(worker.id), "who is gone uses no port");
   worker.ending.reset();
   worker.idle_look.reset();
   const bool leaves_some = worker.process && random_.chance(climate_.leaves_some);

@@ -2,6 +2,7 @@
 // the real one does on real ones. Referees look over its shoulder and throw Violation.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -43,7 +44,8 @@ class ModelPrimary : private Kernel {
   void terminate();
 
   // The world. Each returns false if there was nothing to do.
-  void connect(int listener) { ports_.connect(listener); }
+  /// Who has the slot that it came to.
+  std::optional<int> connect(int listener) { return ports_.connect(listener); }
   /// Reads one message, or the end, of a worker's channel.
   bool read(int worker);
   /// Learns of a process's death, or of a start that failed.
@@ -79,6 +81,7 @@ class ModelPrimary : private Kernel {
   void unread(ConnectionId connection, int worker, TimePoint request_at, bool well) override;
 
   void tell(const SupervisorEvent& event);
+  void decided(const SupervisorEvent& event, const std::vector<SupervisorAction>& actions);
   void carry_out(const SupervisorAction& action);
   void handle(ModelWorker& worker, WorkerEvent event);
   void carry_out(ModelWorker& worker, std::uint16_t actions);
@@ -111,6 +114,9 @@ class ModelPrimary : private Kernel {
   std::function<void(std::string)> log_;
   SupervisorReferee supervisor_referee_;
   SupervisorQueue supervisor_;
+  std::deque<SupervisorEvent> told_;  // and not decided on
+  bool carries_out_ = false;
+  Supervisor::Phase phase_before_ = Supervisor::Phase::Running;
   ConnectionReferee connections_;
   std::map<int, std::unique_ptr<ModelWorker>> workers_;
   ModelPorts ports_;

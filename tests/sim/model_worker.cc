@@ -192,7 +192,7 @@ bool ModelPrimary::look_at_ending(ModelWorker& worker) {
   }
   if (worker.process && worker.process->alive())
     worker.ending_referee.overdue(*worker.process, worker.served, worker.has_spoken,
-                                  is_settled(worker));
+                                  is_settled(worker), !worker.channel_open, now);
   return !acts.empty();
 }
 
@@ -220,7 +220,10 @@ std::optional<TimePoint> ModelPrimary::next_timer(const ModelWorker& worker) con
 
 bool ModelPrimary::fire_due_timers(ModelWorker& worker) {
   bool any = false;
-  const auto due = worker.settling.time_passed(now);
+  const auto at = worker.settling.next();
+  const auto due = at && *at <= now ? worker.settling.time_passed(now) : SettlingRule::Due::Nothing;
+  require(!worker.settling.under_way() || now < worker.asked_at + 2s,
+          "a worker that does not answer is told in time");
   if (due != SettlingRule::Due::Nothing) any = true;
   if (due == SettlingRule::Due::Probe) probe(worker.id);
   if (due == SettlingRule::Due::Late) look_whether_settled(worker);

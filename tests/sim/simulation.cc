@@ -1,11 +1,11 @@
 #include "sim/simulation.h"
 
 #include <algorithm>
-#include <map>
 #include <utility>
 #include <vector>
 
 #include "sim/model_primary.h"
+#include "sim/rush.h"
 
 namespace cohort::cluster::sim {
 namespace {
@@ -29,7 +29,6 @@ class Simulation {
   void something_happens();
   void run_to_rest();
   void rush();
-  void watch_rush();
   bool everybody_acts(int times);
   void settle();
   bool is_served(int listener) const;
@@ -50,7 +49,6 @@ class Simulation {
   Outcome& outcome_;
   Climate* climate_ = nullptr;
   ModelPrimary* primary_ = nullptr;
-  std::map<std::pair<int, int>, TimePoint> at_work_since_;  // by listener and worker
 };
 
 void Simulation::one_cluster() {
@@ -153,6 +151,25 @@ bool Simulation::everybody_acts(int times) {
   return any;
 }
 
+void Simulation::rush() {
+  log("a rush");
+  climate_->clear_up();
+  for (const int id : primary_->workers())
+    if (auto* process = primary_->process(id)) process->hang(false);
+  Rush rush{random_, *climate_, *primary_};
+  for (int round = 0; round < 550 && !primary_->finished(); ++round) {
+    primary_->now += 3ms;
+    rush.connections_come();
+    if (const int worker = a_worker(); worker != 0 && random_.chance(5))
+      primary_->disconnect(worker);
+    everybody_acts(rush.speed());
+    rush.more_connections_come();
+    primary_->fire_due_timers();
+    rush.watch();
+  }
+  ++outcome_.coverage.counts["rushed"];
+}
+
 // Lets everything happen that will, timers included, until nothing does. It has to come to that.
 void Simulation::run_to_rest() {
   constexpr int kIdleRounds = 30;  // several, since a process does not always do what it could
@@ -170,58 +187,6 @@ void Simulation::run_to_rest() {
       primary_->now = std::max(primary_->now, *timer);
       idle_rounds = kIdleRounds - 5;
     }
-  }
-}
-
-// Many connections come, everybody does what he has to in time, and some block.
-void Simulation::rush() {
-  log("a rush");
-  climate_->clear_up();
-  for (const int id : primary_->workers())
-    if (auto* process = primary_->process(id)) process->hang(false);
-  at_work_since_.clear();
-  const int speed = random_.chance(500) ? 2 : 5;
-  const unsigned connects = random_.chance(500) ? 100 : 400;
-  for (int round = 0; round < 400 && !primary_->finished(); ++round) {
-    primary_->now += 3ms;
-    for (int listener = 0; listener < kListeners; ++listener)
-      if (random_.chance(connects)) primary_->connect(listener);
-    if (auto* process = primary_->process(a_worker()); process != nullptr && random_.chance(15)) {
-      log("one blocks");
-      process->block(primary_->now + std::chrono::milliseconds{random_.below(3000)});
-    }
-    if (const int worker = a_worker(); worker != 0 && random_.chance(5))
-      primary_->disconnect(worker);
-    everybody_acts(speed);
-    primary_->fire_due_timers();
-    watch_rush();
-  }
-  ++outcome_.coverage.counts["rushed"];
-}
-
-// Nobody waits for long while a worker is there that takes connections.
-void Simulation::watch_rush() {
-  constexpr auto kLong = 900ms;
-  const TimePoint now = primary_->now;
-  const ModelPorts& ports = primary_->ports();
-  for (int listener = 0; listener < kListeners; ++listener) {
-    bool any = false;
-    const std::vector<int> takers = ports.takers(listener);
-    for (const int id : primary_->workers()) {
-      const bool takes = std::find(takers.begin(), takers.end(), id) != takers.end() &&
-                         primary_->is_at_work(id) && primary_->process(id)->serves(listener);
-      if (!takes) {
-        at_work_since_.erase({listener, id});
-        continue;
-      }
-      const TimePoint since = at_work_since_.emplace(std::pair{listener, id}, now).first->second;
-      any = any || now - since >= kLong;
-    }
-    const PortClimate& port = climate_->ports[static_cast<std::size_t>(listener)];
-    if (port.has_slots && (!port.rules.steer_around || port.rules.rescue_after != 6ms)) continue;
-    const auto first = primary_->connections().waits_since(listener);
-    require(!any || !first || now - *first < kLong,
-            "no connection waits for long while another worker takes some");
   }
 }
 
