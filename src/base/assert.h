@@ -19,7 +19,7 @@ namespace cohort {
 template <class... Values>
 std::string assert_values(const Values&... values) {
   std::ostringstream text;
-  const char* between = "";
+  [[maybe_unused]] const char* between = "";
   ((text << std::exchange(between, ", ") << values), ...);
   return text.str();
 }

@@ -113,7 +113,7 @@ bool Port::any_waiting() const {
 
 PortStatus Port::status() const {
   PortStatus status{.address = asked_.address, .policy = policy(), .waiting = held_.size()};
-  for (const auto& [worker, user] : users_.all()) status.workers.push_back(worker);
+  for (const auto& [worker, user] : users().all()) status.workers.push_back(worker);
   const std::vector<int> all = sockets();
   if (!all.empty()) status.address = bound_to(all.front(), asked_.address);
   for (const int socket : all) status.waiting += net::arrivals_waiting(socket);
