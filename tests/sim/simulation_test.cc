@@ -74,12 +74,26 @@ TEST(Simulation, EveryPhaseSeesEveryEvent) {
 
 TEST(Simulation, EveryKindOfEndIsMet) {
   const auto& counts = coverage_of_many_seeds().counts;
-  for (const char* what :
-       {"gave up", "killed all", "let in", "settled", "saved by health", "refused", "rescued",
-        "lost with its worker", "succeeded beside", "closed for good",
-        "ended since it serves nothing", "ended in a crowd", "ended since one came back", "replaced",
-        "killed, since it did not end", "signalled", "rushed", "accepted by its worker",
-        "moved from a slot", "moved by the kernel"})
+  for (const char* what : {"gave up",
+                           "killed all",
+                           "let in",
+                           "settled",
+                           "saved by health",
+                           "refused",
+                           "rescued",
+                           "lost with its worker",
+                           "succeeded beside",
+                           "closed for good",
+                           "ended since it serves nothing",
+                           "ended in a crowd",
+                           "ended since one came back",
+                           "replaced",
+                           "killed, since it did not end",
+                           "signalled",
+                           "rushed",
+                           "accepted by its worker",
+                           "moved from a slot",
+                           "moved by the kernel"})
     EXPECT_TRUE(counts.contains(what)) << what;
 }
 
