@@ -30,6 +30,9 @@ std::uint8_t OwnEnding::step(OwnEvent event, const OwnFacts& facts) {
     case OwnEvent::Answered:
       return phase_ == OwnPhase::Handshaking ? over(facts) : 0;
     case OwnEvent::ChannelClosed:
+      // Nobody answers any more: what it waited for does not come.
+      if (phase_ == OwnPhase::AwaitingReplies || phase_ == OwnPhase::Handshaking)
+        phase_ = OwnPhase::Over;
       // As in Node: a worker that lost its primary without a word ends at once.
       return is_worker_ && (!on_purpose_ || leaves_) ? kLeave : 0;
   }

@@ -91,6 +91,16 @@ TEST(OwnEnding, AWorkerThatLostItsPrimaryWithoutAWordLeaves) {
   EXPECT_EQ(OwnEnding{false}.step(OwnEvent::ChannelClosed, {}), 0) << "a child goes on";
 }
 
+TEST(OwnEnding, OneThatLosesItsPrimaryWhileItEndsHeedsASignal) {
+  for (const OwnFacts& facts : {kWorker, kAwaiting}) {
+    OwnEnding ending{true};
+    ending.step(OwnEvent::Asked, facts);
+    ending.step(OwnEvent::ServersClosed, facts);
+    EXPECT_EQ(ending.step(OwnEvent::ChannelClosed, {}), 0) << "its loop ends by itself";
+    EXPECT_EQ(ending.step(OwnEvent::Terminated, {}), kLeave) << "or a timer keeps it alive";
+  }
+}
+
 TEST(OwnEnding, EveryEventInEveryPhaseIsTakenAndNoPhaseComesTwice) {
   constexpr int kEvents = static_cast<int>(OwnEvent::ChannelClosed) + 1;
   const OwnFacts all_facts[] = {kWorker, kNodeWorker, kAwaiting, kChild, kAlone};

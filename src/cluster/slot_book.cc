@@ -158,7 +158,9 @@ SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const Length> leng
     const bool is_free = queue.serves() && current[queue.slot] == i && queue.seen.waiting == 0 &&
                          weight(queue) > 0 && !is_full(*queue.worker);
     if (took || shrank || is_free) findings.any_moves = true;
-    if (is_free && !queue.stuck) findings.targets.push_back(*queue.worker);
+    // Who only accepts can be handed nothing: it counts where nobody can.
+    const bool can_take = only_workers_take || !queue.only_accepts;
+    if (is_free && !queue.stuck && can_take) findings.targets.push_back(*queue.worker);
   }
   const bool any_empty = !findings.targets.empty();
   if (!any_empty) findings.targets = doubt(now, is_full, findings);

@@ -49,6 +49,18 @@ TEST(SlotBook, AStickySlotIsEmptyOnceNoSuccessorIsExpectedAnyMore) {
   EXPECT_EQ(watched.book.eligible(), (Bools{false, true}));
 }
 
+TEST(SlotBook, TheEmptyQueueOfOneThatCanBeHandedNothingHelpsNobody) {
+  Watched watched{2};
+  watched.book.fill(2, 3, {}, true);
+  watched.after(4, {2, 1, 0});
+  EXPECT_EQ(watched.after(4, {2, 1, 0}).probe, (Workers{1, 2})) << "no queue is empty that helps";
+  watched.book.turns(2);
+  watched.after(4, {2, 1, 0});
+  const auto found = watched.after(2, {2, 1, 0});
+  EXPECT_EQ(found.rescue, Slots{0});
+  EXPECT_EQ(found.targets, Workers{2});
+}
+
 TEST(SlotBook, AWorkerThatSaysWhatItTakesIsNotStuckWhileItDoes) {
   Watched watched{2};
   // As many come as are taken: its queue never shrinks, and is never seen empty.

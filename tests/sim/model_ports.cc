@@ -315,11 +315,6 @@ std::vector<int> ModelPorts::takers(int listener) const {
   return ids;
 }
 
-bool ModelPorts::any_only_accepts(int listener) const {
-  const auto& book = port(listener).book;
-  return book && takers(listener).size() < book->users().all().size();
-}
-
 // Handing off.
 
 void ModelPorts::hold_first(int listener, std::optional<std::size_t> slot) {

@@ -74,8 +74,6 @@ class ModelPorts {
   bool is_open(int listener) const { return port(listener).book.has_value(); }
   /// Who uses it, and may be handed connections.
   std::vector<int> takers(int listener) const;
-  /// Somebody uses it who is handed nothing.
-  bool any_only_accepts(int listener) const;
   bool has_users(int listener) const { return port(listener).referee.has_users(); }
   /// It gets connections, or what waits at a slot while nobody else can.
   bool is_user_of_any(int worker) const;

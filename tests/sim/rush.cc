@@ -104,9 +104,6 @@ void Rush::watch(int listener) {
   }
   const PortClimate& port = climate_.ports[static_cast<std::size_t>(listener)];
   if (port.has_slots && (!port.rules.steer_around || port.rules.rescue_after != 6ms)) return;
-  // SlotBook takes the empty queue of one that only accepts for somebody's who can be handed what
-  // waits, so nothing moves while all others have some waiting: --seed 1005 without this.
-  if (pressed_ && primary_.ports().any_only_accepts(listener)) return;
   const auto first = primary_.connections().waits_since(listener);
   require(!any || !first || now - *first < kLong,
           "no connection waits for long while another worker takes some");

@@ -104,8 +104,7 @@ bool VirtualProcess::live_on() {
   }
   if (kind_ == Kind::Cohort && proceed_to_end()) return true;
   if (terminated_ > 0 && serving_.empty()) {
-    // One that lost its channel while it ended does not heed TERM until its time is over.
-    require(lost_its_channel_, "who got TERM leaves with its channel");
+    require(kind_ != Kind::Cohort, "who got TERM leaves with its channel");
     die();
     return true;
   }
@@ -123,7 +122,6 @@ bool VirtualProcess::misbehave() {
     send({FromWorker::Kind::Garbage});
   } else if (random_.chance(climate_.drop_channel)) {
     channel_open_ = false;
-    lost_its_channel_ = ending_;
     inbox_.clear();
   } else if (random_.chance(climate_.hang)) {
     hung_ = true;

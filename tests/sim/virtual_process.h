@@ -160,7 +160,6 @@ class VirtualProcess {
   bool closing_ = false;
   bool closed_told_ = false;
   bool channel_end_told_ = false;
-  bool lost_its_channel_ = false;  // while it ended
   bool said_leaving_ = false;
   bool said_exiting_ = false;
   bool exiting_answered_ = false;
