@@ -212,10 +212,12 @@ std::vector<SupervisorAction> step(Supervisor& state, const SupervisorEvent& eve
 
 /// Whether the worker left its place, and uses no port (again).
 bool has_left(const Supervisor& state, int worker);
-/// Whether its successor has its place; that of a place, until it has it; and whether one may be
-/// started for the worker: it has a place, stays, and the one before it accepts no more.
+/// Whether its successor has its place.
 bool is_retired(const Supervisor& state, int worker);
+/// Who is to have its place, and has not yet.
 std::optional<int> successor_of(const Supervisor& state, int worker);
+/// Whether a successor may be started for it: it has a place, stays, has no successor yet, and the
+/// one before it accepts no more.
 bool may_be_replaced(const Supervisor& state, int worker);
 
 /// When `TimePassed` is wanted next.

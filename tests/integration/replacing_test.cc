@@ -169,16 +169,18 @@ TEST_P(Replacing, LeavesEveryClientInItsSlot) {
   EXPECT_TRUE(program.ends_on_interrupt());
 }
 
-TEST_P(Replacing, ByWhatDoesNotStartChangesNothing) {
-  Program& program = start({"--broken"});
-  LoadGenerator generator{{.port = port, .connections = 4}};
-  EXPECT_TRUE(program.wait_for_line("done")) << program.transcript();
-  const LoadReport report = generator.stop();
-  EXPECT_EQ(report.failed, 0) << report.text();
-  EXPECT_EQ(count("failed"), kWorkers) << program.transcript();
-  EXPECT_EQ(count("died ") + count("ended ") + count("refused "), 0) << program.transcript();
-  EXPECT_EQ(program.descendants().size(), std::size_t{kWorkers});
-  EXPECT_TRUE(program.ends_on_interrupt());
+TEST_P(Replacing, ByWhatDoesNotStartOrDiesChangesNothing) {
+  for (const std::string successor : {"/no/such/program", "/bin/false"}) {
+    Program& program = start({"--broken", successor});
+    LoadGenerator generator{{.port = port, .connections = 4}};
+    EXPECT_TRUE(program.wait_for_line("done")) << program.transcript();
+    const LoadReport report = generator.stop();
+    EXPECT_EQ(report.failed, 0) << report.text();
+    EXPECT_EQ(count("failed") + count("died "), kWorkers) << program.transcript();
+    EXPECT_EQ(count("ended ") + count("refused "), 0) << program.transcript();
+    EXPECT_EQ(program.descendants().size(), std::size_t{kWorkers});
+    EXPECT_TRUE(program.ends_on_interrupt());
+  }
 }
 
 }  // namespace

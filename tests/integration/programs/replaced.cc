@@ -1,15 +1,14 @@
 // HTTP workers that are replaced while they serve. `/` is answered with "hello world", `/who` with
 // the pid.
 //
-//   replaced --port N [--workers N] [--rounds N] [--exec SCRIPT] [--own] [--broken]
+//   replaced --port N [--workers N] [--rounds N] [--exec SCRIPT] [--own] [--broken PROGRAM]
 //
 // Once all listen, and have for half a second, every worker is replaced, one after the other, so
 // many times; each waits until the one before it has ended. --own: a policy of its own, by the
-// number in `/N`. --broken: successors are of a program that there is not.
-// Prints `worker ID PID slot N` for each that listens, `failed` for a successor that
-// could not start, `killed ID`, `ended ID` or
-// `died ID` by what `exited_after_disconnect` says, `refused ID` for a successor that was not
-// started, and `done`.
+// number in `/N`. --broken: successors are of that program, which does not listen.
+// Prints `worker ID PID slot N` for each that listens, `failed` for a successor that could not
+// start, `refused ID` for one that was not started, `killed ID`, `ended ID` or `died ID` by what
+// `exited_after_disconnect` says, and `done`.
 #include <cohort/cohort.h>
 #include <unistd.h>
 
@@ -37,7 +36,7 @@ class Primary {
       : cluster_{cluster},
         count_{flags.number("--workers", 3)},
         left_{flags.number("--rounds", 1) * count_},
-        broken_{flags.has("--broken")} {
+        broken_{flags.text("--broken", "")} {
     cluster.setup_primary({.exec = flags.text("--exec", "")});
     if (flags.has("--own"))
       cluster.set_policy([](const cohort::Arrival& arrival) { return number_in(arrival.head); },
@@ -63,7 +62,7 @@ class Primary {
       return;
     }
     --left_;
-    if (broken_) cluster_.setup_primary({.exec = "/no/such/program"});
+    if (!broken_.empty()) cluster_.setup_primary({.exec = broken_});
     const cohort::Worker old = cluster_.workers().front();  // the oldest that lives
     const auto successor = cluster_.replace(old);
     if (successor)
@@ -71,8 +70,8 @@ class Primary {
     else
       std::cout << "refused " << old.id() << '\n';
     if (cluster_.replace(old)) std::cout << "twice " << old.id() << '\n';
-    if (broken_)
-      cluster_.set_timeout(100ms, [this] { replace_next(); });
+    if (!broken_.empty())
+      cluster_.set_timeout(300ms, [this] { replace_next(); });
     else
       old_ = old.id();
   }
@@ -81,7 +80,7 @@ class Primary {
   const unsigned count_;
   unsigned left_;
   unsigned listening_ = 0;
-  const bool broken_;
+  const std::string broken_;
   std::optional<int> old_;
 };
 
