@@ -133,13 +133,17 @@ void SlotBook::turns(int worker) {
   }
 }
 
+// Nobody can be handed anything. Elsewhere those who cannot help nobody.
+bool SlotBook::only_workers_take() const {
+  return std::all_of(queues_.begin(), queues_.end(),
+                     [](const Queue& queue) { return !queue.serves() || queue.only_accepts; });
+}
+
 SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const Length> lengths,
                                      const std::function<bool(int)>& is_full) {
   Findings findings;
   if (!rules_.rescue_after) return findings;
-  const bool only_workers_take =
-      std::all_of(queues_.begin(), queues_.end(),
-                  [](const Queue& queue) { return !queue.serves() || queue.only_accepts; });
+  const bool only_workers_take = this->only_workers_take();
   const std::vector<std::size_t> current = this->current();
   for (std::size_t i = 0; i < queues_.size(); ++i) {
     Queue& queue = queues_[i];
@@ -158,9 +162,8 @@ SlotBook::Findings SlotBook::observe(TimePoint now, std::span<const Length> leng
     const bool is_free = queue.serves() && current[queue.slot] == i && queue.seen.waiting == 0 &&
                          weight(queue) > 0 && !is_full(*queue.worker);
     if (took || shrank || is_free) findings.any_moves = true;
-    // Who only accepts can be handed nothing: it counts where nobody can.
-    const bool can_take = only_workers_take || !queue.only_accepts;
-    if (is_free && !queue.stuck && can_take) findings.targets.push_back(*queue.worker);
+    const bool helps = only_workers_take || !queue.only_accepts;
+    if (is_free && !queue.stuck && helps) findings.targets.push_back(*queue.worker);
   }
   const bool any_empty = !findings.targets.empty();
   if (!any_empty) findings.targets = doubt(now, is_full, findings);
@@ -221,12 +224,14 @@ bool SlotBook::starts(const Queue& queue, TimePoint now) const {
 std::vector<int> SlotBook::doubt(TimePoint now, const std::function<bool(int)>& is_full,
                                  Findings& findings) {
   std::vector<int> others;
+  const bool only_workers_take = this->only_workers_take();
   for (const std::size_t at : current()) {
     Queue& queue = queues_[at];
     if (!queue.serves() || queue.stuck || queue.doubted) continue;
     const auto trusted_for = std::max(queue.trusted_for, *rules_.rescue_after);
     if (now - queue.seen.since < trusted_for) {
-      if (!is_full(*queue.worker)) others.push_back(*queue.worker);
+      const bool helps = only_workers_take || !queue.only_accepts;
+      if (helps && !is_full(*queue.worker)) others.push_back(*queue.worker);
     } else {
       queue.doubted = now;
       queue.trusted_for = std::min(2 * trusted_for, kTrustedMax * *rules_.rescue_after);

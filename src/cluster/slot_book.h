@@ -154,6 +154,7 @@ class SlotBook {
   bool waits_for_its_slot(const Queue& queue, const std::vector<std::size_t>& current) const;
   bool starts(const Queue& queue, TimePoint now) const;
   unsigned weight(const Queue& queue) const;
+  bool only_workers_take() const;
   std::vector<int> doubt(TimePoint now, const std::function<bool(int worker)>& is_full,
                          Findings& findings);
 

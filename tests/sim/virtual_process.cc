@@ -104,7 +104,7 @@ bool VirtualProcess::live_on() {
   }
   if (kind_ == Kind::Cohort && proceed_to_end()) return true;
   if (terminated_ > 0 && serving_.empty()) {
-    require(kind_ != Kind::Cohort, "who got TERM leaves with its channel");
+    require(kind_ != Kind::Cohort || !closed_told_, "who got TERM leaves with its channel");
     die();
     return true;
   }
