@@ -1,8 +1,7 @@
 #include "base/assert.h"
 
+#include <cstdio>
 #include <cstdlib>
-
-#include "base/shared_output.h"
 
 namespace cohort {
 
@@ -11,7 +10,7 @@ void assert_failed(const char* condition, const char* file, int line, const char
   std::string text =
       std::string{"cohort: "} + file + ':' + std::to_string(line) + ": " + condition + " is false";
   if (*names != '\0') text += std::string{"; "} + names + " = " + values;
-  write_to_stderr(text + '\n');
+  std::fputs((text + '\n').c_str(), stderr);
   std::abort();
 }
 

@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/assert.h"
 #include "cluster/handoff_peer.h"
 #include "cluster/untouched.h"
 
@@ -16,7 +17,7 @@ void HeldConnections::hand_off(const std::string& key, const PortUsers& users) {
   for (const auto& [worker, connections] : book_.offers(now())) {
     std::vector<HandoffPeer::Offer> offers;
     for (const ConnectionId connection : connections)
-      offers.push_back({connection, connections_.at(connection).get()});
+      offers.push_back({connection, known(connections_, connection).get()});
     users.peer(worker).hand_off(key, offers);
   }
 }
@@ -30,7 +31,7 @@ bool HeldConnections::answer(int worker, std::span<const ConnectionId> connectio
 
 void HeldConnections::lose(int worker, bool again) {
   const auto untouched = [this](ConnectionId connection) {
-    return is_untouched(connections_.at(connection).get());
+    return is_untouched(known(connections_, connection).get());
   };
   for (const ConnectionId connection : book_.lose(worker, again, untouched))
     connections_.erase(connection);

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "base/assert.h"
 #include "base/sys.h"
 
 namespace cohort::cluster {
@@ -26,7 +27,7 @@ void LeftQueues::watch(const std::set<std::size_t>& queues) {
 }
 
 void LeftQueues::wait(std::size_t queue) {
-  Watch& watch = *watches_.at(queue);
+  Watch& watch = *known(watches_, queue);
   watch.set_ref(false);
   watch.wait_readable([this, queue] {
     arrived_(queue);

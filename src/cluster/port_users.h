@@ -11,6 +11,8 @@
 #include <map>
 #include <set>
 
+#include "base/assert.h"
+
 namespace cohort::cluster {
 
 class HandoffPeer;
@@ -42,11 +44,11 @@ class PortUsers {
   bool empty() const { return users_.empty(); }
   const std::map<int, User>& all() const { return users_; }
   bool contains(int worker) const { return users_.contains(worker); }
-  HandoffPeer& peer(int worker) const { return *users_.at(worker).peer; }
+  HandoffPeer& peer(int worker) const { return *known(users_, worker).peer; }
   /// Whether the worker uses it, or may still accept from it.
   bool may_accept(int worker) const { return contains(worker) || retired_.contains(worker); }
   /// Of a user: whether he can be handed connections.
-  bool takes(int worker) const { return !users_.at(worker).only_accepts; }
+  bool takes(int worker) const { return !known(users_, worker).only_accepts; }
   /// There are users, and none can be handed a connection.
   bool none_takes() const;
 

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "base/assert.h"
 #include "base/sys.h"
 
 namespace cohort::cluster {
@@ -70,15 +71,17 @@ Result<void> SlotPort::enter(HandoffPeer& worker, bool only_accepts) {
   return {};
 }
 
-int SlotPort::socket_of(int worker) const {
-  return steering_.group().fd(book_.queue_of(worker).value());
+std::size_t SlotPort::queue_of(int user) const {
+  const auto queue = book_.queue_of(user);
+  COHORT_ASSERT(queue.has_value(), user);
+  return *queue;
 }
+
+int SlotPort::socket_of(int worker) const { return steering_.group().fd(queue_of(worker)); }
 
 void SlotPort::welcome(HandoffPeer& /*worker*/) { heirs_take(); }
 
-void SlotPort::complete(Value& reply, int worker) const {
-  reply["slot"] = book_.queue_of(worker).value();
-}
+void SlotPort::complete(Value& reply, int worker) const { reply["slot"] = queue_of(worker); }
 
 void SlotPort::close(int worker, bool for_good) {
   vacate(worker, !for_good);

@@ -59,6 +59,7 @@ class SlotPort final : public Port {
   std::vector<int> sockets() const override;
   bool any_arrived() const override;
 
+  std::size_t queue_of(int user) const;
   void vacate(int worker, bool successor_expected);
   void workers_changed();
   void wake();

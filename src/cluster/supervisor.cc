@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/assert.h"
 #include "cluster/supervisor_facts.h"
 
 namespace cohort::cluster {
@@ -30,7 +31,7 @@ void kill_all(Supervisor& state, Actions& actions) {
 }
 
 void end(Supervisor& state, int worker, action::End::Why why, TimePoint now, Actions& actions) {
-  Supervisor::Live& live = state.live.at(worker);
+  Supervisor::Live& live = known(state.live, worker);
   live.ends = true;
   if (std::exchange(live.asked, true)) return;
   live.kill_at = now + state.drain_timeout;
@@ -47,7 +48,7 @@ void disconnect_all(Supervisor& state, Actions& actions) {
 // If there are too many that nobody has told.
 void end_oldest_leaver(Supervisor& state, std::size_t place, TimePoint now, Actions& actions) {
   std::vector<int> ids = leavers(state, place);
-  std::erase_if(ids, [&state](int id) { return state.live.at(id).asked; });
+  std::erase_if(ids, [&state](int id) { return known(state.live, id).asked; });
   if (ids.size() >= kLeaversMax) end(state, ids.front(), action::End::Why::TooMany, now, actions);
 }
 
@@ -160,7 +161,7 @@ struct Step {
     const std::size_t at = *live.left;
     auto& place = state.places[at];
     if (place.worker) {
-      auto& successor = state.live.at(*place.worker);
+      auto& successor = known(state.live, *place.worker);
       if (successor.accepts) return end(state, worker, TwoInAPlace, now, actions);
       successor.left = std::exchange(successor.place, std::nullopt);
       end(state, *place.worker, TwoInAPlace, now, actions);
@@ -242,7 +243,7 @@ struct Step {
   void take_over(std::size_t at) {
     auto& place = state.places[at];
     const int worker = *std::exchange(place.successor, std::nullopt);
-    auto& live = state.live.at(worker);
+    auto& live = known(state.live, worker);
     place.worker = worker;
     live.place = at;
     if (live.ready) state.ever_ready = true;
@@ -251,7 +252,7 @@ struct Step {
 
   void operator()(const event::Replace& replace) {
     if (!may_be_replaced(state, replace.worker)) return;
-    const std::size_t at = *state.live.at(replace.worker).place;
+    const std::size_t at = *known(state.live, replace.worker).place;
     auto& place = state.places[at];
     place.succeeds = true;
     ++place.generation;
@@ -260,7 +261,7 @@ struct Step {
 
   void replace_worker_of(std::size_t at) {
     const int old = *state.places[at].worker;
-    auto& live = state.live.at(old);
+    auto& live = known(state.live, old);
     live.left = std::exchange(live.place, std::nullopt);
     live.closed.reset();
     live.retired = {now + std::min(kArrivalsMin, state.drain_timeout / 4),

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/assert.h"
+
 namespace cohort::cluster {
 
 bool tried_enough(const Supervisor& state) { return !state.ever_ready && state.tries >= kTriesMax; }
@@ -28,7 +30,7 @@ bool is_due(const Supervisor& state, std::size_t place) {
 std::optional<TimePoint> knows_its_ports_at(const Supervisor& state,
                                             const Supervisor::Place& place) {
   if (place.predecessors.empty() || !place.worker) return std::nullopt;
-  const auto& accepts = state.live.at(*place.worker).accepts;
+  const auto& accepts = known(state.live, *place.worker).accepts;
   return accepts ? std::optional{*accepts + kAsksWithin} : std::nullopt;
 }
 
@@ -44,8 +46,8 @@ std::optional<std::size_t> place_to_have(const Supervisor& state, int worker) {
 }
 
 std::optional<TimePoint> takes_over_at(const Supervisor& state, const Supervisor::Place& place) {
-  if (!place.successor || state.live.at(*place.worker).used_ports) return std::nullopt;
-  const auto& successor = state.live.at(*place.successor);
+  if (!place.successor || known(state.live, *place.worker).used_ports) return std::nullopt;
+  const auto& successor = known(state.live, *place.successor);
   return successor.ends ? std::nullopt : std::optional{successor.since + kHealthyAfter};
 }
 
