@@ -1,8 +1,8 @@
 // One worker in the primary: its process, its channel, and where it is in its life.
 //
-// Owned by the Primary while the process lives, and by user handles. Loop's executor only. It
-// decides nothing: what arrives becomes an event of the table in worker_life.h, whose actions it
-// carries out.
+// Owned by the Primary while the process lives, and by user handles. Loop's executor only. What
+// arrives becomes an event of the table in worker_life.h, whose actions it carries out. How it is
+// told to end is in forked_worker_ending.cc.
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>

@@ -62,8 +62,8 @@ Result<void> SlotSteering::steer(const net::Shares& shares, const SlotBook& book
   }
   std::vector<unsigned> weights(shares.size());
   for (std::size_t queue = 0; queue < weights.size(); ++queue)
-    if (const std::size_t place = group_.place(queue); place < weights.size())
-      weights[place] = shares[queue];
+    if (const std::size_t position = group_.position(queue); position < weights.size())
+      weights[position] = shares[queue];
   return group_.steer(net::choose_at_random(weights));
 }
 

@@ -44,7 +44,7 @@ constexpr const char* kWhat = "steer by queue lengths";
 // As in steering.bpf.c.
 struct Choice {
   std::uint32_t slots = 0;
-  std::array<std::uint16_t, kSlotsMax> places{};
+  std::array<std::uint16_t, kSlotsMax> positions{};
   std::array<std::uint8_t, kSlotsMax> shares{};
 };
 
@@ -112,11 +112,11 @@ Result<void> QueueSteering::set_socket(std::size_t slot, int fd) {
 }
 
 Result<void> QueueSteering::choose_among(const Shares& shares,
-                                         const std::vector<std::size_t>& places) {
+                                         const std::vector<std::size_t>& positions) {
   Choice choice{.slots = static_cast<std::uint32_t>(shares.size())};
   std::copy(shares.begin(), shares.end(), choice.shares.begin());
   for (std::size_t slot = 0; slot < shares.size(); ++slot)
-    choice.places[slot] = static_cast<std::uint16_t>(places[slot]);
+    choice.positions[slot] = static_cast<std::uint16_t>(positions[slot]);
   const std::uint32_t zero = 0;
   return done(bpf_map_update_elem(choices_, &zero, &choice, BPF_ANY));
 }

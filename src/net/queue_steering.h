@@ -28,8 +28,8 @@ class QueueSteering {
   Result<void> set_socket(std::size_t slot, int fd);
   /// New connections, and those of a socket that is shut down, go to the shortest queue among the
   /// slots that have a share, then to the fewest open connections if those are told, in turns; at
-  /// least one has. `places`: each slot's in the kernel's group.
-  Result<void> choose_among(const Shares& shares, const std::vector<std::size_t>& places);
+  /// least one has. `positions`: each slot's in the kernel's group.
+  Result<void> choose_among(const Shares& shares, const std::vector<std::size_t>& positions);
   /// How many connections each slot's worker has open. Until the next call, what is given to a slot
   /// is added: whoever calls this once calls it again and again.
   void set_open(std::span<const std::uint32_t> of_slots);

@@ -76,39 +76,39 @@ Result<void> SlotGroup::steer(const SteeringProgram& program) {
 
 Result<void> SlotGroup::steer_by_queues(const Shares& shares) {
   shares_ = shares;
-  if (by_queues_) return by_queues_->choose_among(shares_, places());
+  if (by_queues_) return by_queues_->choose_among(shares_, positions());
   auto steering = QueueSteering::load();
   if (!steering) return steering.error();
   for (std::size_t slot = 0; slot < size(); ++slot)
     if (auto set = steering->set_socket(slot, fd(slot)); !set) return set.error();
-  if (auto chosen = steering->choose_among(shares_, places()); !chosen) return chosen.error();
+  if (auto chosen = steering->choose_among(shares_, positions()); !chosen) return chosen.error();
   if (auto attached = steering->attach(fd(0)); !attached) return attached.error();
   by_queues_ = std::move(*steering);
   return {};
 }
 
-std::size_t SlotGroup::place(std::size_t slot) const {
+std::size_t SlotGroup::position(std::size_t slot) const {
   const auto found = std::find(order_.begin(), order_.end(), slot);
   return found == order_.end() ? kSlotsMax : static_cast<std::size_t>(found - order_.begin());
 }
 
-std::vector<std::size_t> SlotGroup::places() const {
+std::vector<std::size_t> SlotGroup::positions() const {
   std::vector<std::size_t> result;
-  for (std::size_t slot = 0; slot < size(); ++slot) result.push_back(place(slot));
+  for (std::size_t slot = 0; slot < size(); ++slot) result.push_back(position(slot));
   return result;
 }
 
-// The kernel fills the place of a socket that is shut down with the last one, and puts one that
+// The kernel fills the position of a socket that is shut down with the last one, and puts one that
 // listens again at the end.
 Result<void> SlotGroup::migrate(std::size_t slot) {
   if (sys::shutdown(fd(slot), SHUT_RD) == -1) return errno_error("move connections");
-  order_[place(slot)] = order_.back();
+  order_[position(slot)] = order_.back();
   order_.pop_back();
   if (auto listening = listen_again(slot); !listening) {
-    if (place(slot) == kSlotsMax) closed_.push_back(slot);
+    if (position(slot) == kSlotsMax) closed_.push_back(slot);
     return listening;
   }
-  return by_queues_->choose_among(shares_, places());
+  return by_queues_->choose_among(shares_, positions());
 }
 
 Result<void> SlotGroup::listen_again(std::size_t slot) {
@@ -120,7 +120,7 @@ Result<void> SlotGroup::listen_again(std::size_t slot) {
 void SlotGroup::reopen() {
   std::erase_if(closed_, [&](std::size_t slot) {
     std::ignore = listen_again(slot);
-    return place(slot) != kSlotsMax;
+    return position(slot) != kSlotsMax;
   });
 }
 

@@ -45,14 +45,14 @@ class SlotGroup {
   void set_open(std::span<const std::uint32_t> of_slots) {
     if (by_queues_) by_queues_->set_open(of_slots);
   }
-  /// What a program answers to name the slot: its socket's place in the kernel's group, which is
+  /// What a program answers to name the slot: its socket's position in the kernel's group, which is
   /// the slot's number until `migrate`. kSlotsMax while it is in none.
-  std::size_t place(std::size_t slot) const;
+  std::size_t position(std::size_t slot) const;
   bool can_migrate() const { return by_queues_ && backlog_ && size() > 1; }
   /// Moves what waits in the slot's queue to the queues of slots that have a share, with the bytes
   /// that were received. Some 25 us, in which whoever accepts from that slot may get EINVAL. Only
   /// if `can_migrate`. On an error the queues may steer no more: `steer`. A slot that could not
-  /// listen again is in no place until `reopen`.
+  /// listen again is in no position until `reopen`.
   Result<void> migrate(std::size_t slot);
   /// Slots that could not listen again try to.
   void reopen();
@@ -63,7 +63,7 @@ class SlotGroup {
   explicit SlotGroup(std::optional<int> backlog) : backlog_{backlog} {}
   Result<void> append(Result<OwnFd> bound);
   Result<void> listen_again(std::size_t slot);
-  std::vector<std::size_t> places() const;
+  std::vector<std::size_t> positions() const;
 
   std::optional<int> backlog_;  // none: datagrams
   std::optional<QueueSteering> by_queues_;

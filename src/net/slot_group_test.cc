@@ -433,10 +433,10 @@ TEST_F(ByQueues, ASlotWhoseConnectionsMovedGetsNewOnesLater) {
     while (sys::accept(group.fd(slot))) {
     }
   }
-  // Other programs name their places.
+  // Other programs name their positions.
   for (std::size_t slot = 0; slot < 4; ++slot) {
     std::vector<unsigned> weights(4);
-    weights[group.place(slot)] = 1;
+    weights[group.position(slot)] = 1;
     ASSERT_TRUE(group.steer(choose_at_random(weights)));
     clients.connect(3);
     clients.send_from_last(3);
@@ -477,12 +477,12 @@ TEST_F(ByQueues, ASlotThatCannotListenAgainIsInNoPlaceUntilItCan) {
     EXPECT_FALSE(group.migrate(0));
     EXPECT_TRUE(failing.fired());
   }
-  EXPECT_EQ(group.place(0), kSlotsMax);
+  EXPECT_EQ(group.position(0), kSlotsMax);
   group.reopen();
   for (std::size_t slot = 0; slot < 3; ++slot) {
     std::vector<unsigned> weights(3);
-    ASSERT_LT(group.place(slot), 3u);
-    weights[group.place(slot)] = 1;
+    ASSERT_LT(group.position(slot), 3u);
+    weights[group.position(slot)] = 1;
     ASSERT_TRUE(group.steer(choose_at_random(weights)));
     Clients clients{group};
     clients.connect(3);

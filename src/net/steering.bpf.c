@@ -37,7 +37,7 @@ struct sk_reuseport_kern {
 
 struct choice {
   __u32 slots;
-  __u16 places[SLOTS_MAX];  // in the kernel's group
+  __u16 positions[SLOTS_MAX];  // in the kernel's group
   __u8 shares[SLOTS_MAX];   // 0: not eligible; less than WHOLE_SHARE: not every time
 };
 
@@ -101,11 +101,11 @@ static long look(__u32 step, struct search* search) {
   if (search->loads->told) load = (of->open + of->given) * WHOLE_SHARE / share;
   if (load < search->minimum) search->minimum = load;
   if (search->by_share && share < WHOLE_SHARE && (bpf_get_prandom_u32() & 255) >= share) return 0;
-  const __u32 place = search->choice->places[slot];
-  if (place >= SLOTS_MAX) return 0;
+  const __u32 position = search->choice->positions[slot];
+  if (position >= SLOTS_MAX) return 0;
   struct sock* sk = 0;
   struct sock_reuseport* group = search->group;
-  bpf_probe_read_kernel(&sk, sizeof sk, &group->socks[place]);
+  bpf_probe_read_kernel(&sk, sizeof sk, &group->socks[position]);
   const __u32 waiting = BPF_CORE_READ(sk, sk_ack_backlog);
   if (waiting < search->fewest || (waiting == search->fewest && load < search->least)) {
     search->fewest = waiting;

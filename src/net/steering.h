@@ -1,8 +1,8 @@
 // Which of an address's slots gets a new connection: classic BPF for SO_ATTACH_REUSEPORT_CBPF,
 // which needs no privilege. Pure.
 //
-// A program returns the slot's place in the kernel's group of sockets (`SlotGroup::place`). It runs
-// for every connection, so it holds no state: it is replaced when the choice changes.
+// A program returns the slot's position in the kernel's group of sockets (`SlotGroup::position`).
+// It runs for every connection, so it holds no state: it is replaced when the choice changes.
 #pragma once
 
 #include <linux/filter.h>
