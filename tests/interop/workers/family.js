@@ -39,7 +39,8 @@ function worker() {
   };
   const ends = Object.entries(children).map(([from, child]) => new Promise((done) => {
     child.on('message', (message) => process.send({ from, message }));
-    child.on('exit', (code) => done(process.send({ from, code })));
+    // Not 'exit': messages may come after that, and this one would be gone.
+    child.on('close', (code) => done(process.send({ from, code })));
   }));
   Promise.all(ends).then(() => process.disconnect());
   children.node.send('from the worker');
