@@ -142,14 +142,14 @@ void Peer::message(Incoming incoming) {
       blocking_ == nullptr ? deferred_.empty() : !blocking_->came && blocking_->awaited(incoming);
   if (!is_next) return keep(deferred_, std::move(incoming));
   if (blocking_ != nullptr) blocking_->came = true;
-  handle(std::move(incoming));
+  handle(incoming);
 }
 
-void Peer::handle(Incoming incoming) {
+void Peer::handle(Incoming& incoming) {
   const auto self = shared_from_this();
   switch (incoming.kind) {
     case MessageKind::User:
-      return user_message(std::move(incoming));
+      return user_message(incoming);
     case MessageKind::Cluster:
       if (user_ != nullptr) user_->cluster_message(incoming);
       return;
@@ -164,16 +164,16 @@ bool Peer::take_call(const Incoming& incoming) {
   return calls_ && !incoming.has_descriptors() && calls_->take(*this, incoming.value);
 }
 
-void Peer::user_message(Incoming incoming) {
+void Peer::user_message(Incoming& incoming) {
   if (take_call(incoming)) return;
   const bool waits = !wants_messages() || !early_messages_.empty();
   if (waits && early_ == Early::Waits)
     keep(early_messages_, std::move(incoming));
   else
-    emit(std::move(incoming));
+    emit(incoming);
 }
 
-void Peer::emit(Incoming incoming) {
+void Peer::emit(Incoming& incoming) {
   Handle handle = traffic_->receive(channel_, incoming);
   if (user_ != nullptr) user_->user_message(incoming.value, handle);
   message_.emit(loop_, incoming.value);
@@ -221,7 +221,8 @@ void Peer::deliver_deferred() {
     };
     const Leaves leaves{*self};
     if (self->channel_) self->channel_->consumed(self->deferred_.front().size);
-    self->handle(std::move(self->deferred_.front()));
+    Incoming first = std::move(self->deferred_.front());
+    self->handle(first);
   });
 }
 
@@ -240,7 +241,7 @@ void Peer::deliver_early() {
     try {
       if (take_call(incoming)) continue;
       if (wants_messages())
-        emit(std::move(incoming));
+        emit(incoming);
       else
         keep(passed_over, std::move(incoming));
     } catch (...) {

@@ -157,10 +157,10 @@ class Peer final : public std::enable_shared_from_this<Peer>, private ChannelUse
   void channel_drained() override { drain_.emit(loop_); }
   void channel_closed(std::optional<Error> why) override;
 
-  void handle(Incoming incoming);
+  void handle(Incoming& incoming);
   bool take_call(const Incoming& incoming);
-  void user_message(Incoming incoming);
-  void emit(Incoming incoming);
+  void user_message(Incoming& incoming);
+  void emit(Incoming& incoming);
   void keep(std::deque<Incoming>& for_later, Incoming incoming);
   Incoming take_first(std::deque<Incoming>& kept);
   void deliver_deferred();
