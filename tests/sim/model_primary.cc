@@ -54,10 +54,10 @@ ModelPrimary::~ModelPrimary() = default;
 
 void ModelPrimary::keep(unsigned count) { tell(event::Keep{count}); }
 
-int ModelPrimary::fork(std::optional<std::size_t> place) {
+int ModelPrimary::fork(std::optional<std::size_t> place, std::optional<std::size_t> beside) {
   const int id = ++last_worker_;
   const bool starts = !random_.chance(climate_.spawn_fails);
-  const std::size_t slot = free_slot(place);
+  const std::size_t slot = beside ? *beside : free_slot(place);
   auto& worker =
       *workers_.emplace(id, std::make_unique<ModelWorker>(id, slot, starts)).first->second;
   if (starts)
@@ -105,8 +105,13 @@ void ModelPrimary::decided(const SupervisorEvent& event,
 void ModelPrimary::carry_out(const SupervisorAction& action) {
   if (const auto* fork_action = std::get_if<action::Fork>(&action)) {
     log_("fork for place " + std::to_string(fork_action->place));
-    if (fork_action->beside) ++coverage_.counts["succeeded beside"];
-    fork(fork_action->place);
+    const bool succeeds = fork_action->beside && supervisor().places[fork_action->place].succeeds;
+    if (fork_action->beside)
+      ++coverage_.counts[succeeds ? "succeeded in its slot" : "succeeded beside"];
+    if (succeeds)
+      fork(fork_action->place, workers_.at(*fork_action->beside)->slot);
+    else
+      fork(fork_action->place);
   } else if (const auto* release = std::get_if<action::Release>(&action)) {
     ++coverage_.counts["closed for good"];
     ports_.release_closed(release->worker);

@@ -36,7 +36,8 @@ class ModelPrimary : private Kernel {
 
   // The user.
   void keep(unsigned count);
-  int fork(std::optional<std::size_t> place);
+  /// `beside`: the slot of the worker that it is to succeed there.
+  int fork(std::optional<std::size_t> place, std::optional<std::size_t> beside = {});
   void disconnect(int worker);
   void replace(int worker) { tell(event::Replace{worker}); }
   void kill(int worker);

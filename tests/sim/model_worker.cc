@@ -53,7 +53,8 @@ void ModelPrimary::answer(ModelWorker& worker, const FromWorker& message) {
 
 void ModelPrimary::query(ModelWorker& worker, int listener) {
   if (worker.referee.on_purpose()) return;  // no answer, as in Node
-  if (has_left(supervisor(), worker.id)) worker.slot = free_slot({});
+  if (has_left(supervisor(), worker.id) || is_retired(supervisor(), worker.id))
+    worker.slot = free_slot({});
   if (!ports_.arrivals_stopped()) {  // else as one that comes when its worker was told to end
     const ModelPorts::Asking asking{worker.id, worker.slot,
                                     worker.of_cohort() ? climate_.credits : 1,
@@ -70,7 +71,8 @@ void ModelPrimary::query(ModelWorker& worker, int listener) {
 std::size_t ModelPrimary::free_slot(std::optional<std::size_t> wanted) const {
   std::set<std::size_t> taken;
   for (const auto& [id, worker] : workers_)
-    if (worker->state != WorkerState::Dead && !has_left(supervisor(), id))
+    if (worker->state != WorkerState::Dead && !has_left(supervisor(), id) &&
+        !is_retired(supervisor(), id))
       taken.insert(worker->slot);
   if (wanted && !taken.contains(*wanted)) return *wanted;
   std::size_t slot = 0;

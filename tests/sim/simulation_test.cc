@@ -83,6 +83,7 @@ TEST(Simulation, EveryKindOfEndIsMet) {
                            "rescued",
                            "lost with its worker",
                            "succeeded beside",
+                           "succeeded in its slot",
                            "closed for good",
                            "ended since it serves nothing",
                            "ended in a crowd",
