@@ -16,6 +16,9 @@ class Preload : public testing::TestWithParam<const char*> {
     Service alone{GetParam()};
     alone.start_alone(words, more);
     service.start_workers(words, {.workers = 1, .env = more});
+    // The last line; it may be read after that of stderr that says that it listens.
+    for (Service* one : {&alone, &service})
+      EXPECT_TRUE(one->program().wait_for_match("of a thread: .*"));
     EXPECT_EQ(service.said(), alone.said());
     EXPECT_EQ(service.program().errors().find("Warning"), std::string::npos)
         << service.program().transcript();
@@ -63,8 +66,7 @@ TEST_P(Preload, IsNotWantedWithNoPreload) {
   const Variables options{{"NODE_OPTIONS", "--no-warnings"}};
   service.start_workers({ending_worker("environment.js")},
                         {.workers = 1, .options = {"--no-preload"}, .env = options});
-  EXPECT_EQ(service.program().count("options: --no-warnings 0"), 1)
-      << service.program().transcript();
+  EXPECT_TRUE(service.program().wait_for_line("options: --no-warnings 0"));
   service.program().signal(SIGTERM);
   EXPECT_TRUE(stopped_well(service.program()));
 }
