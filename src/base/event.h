@@ -1,4 +1,4 @@
-// A list of handlers for one event, and of operations that wait for it once.
+// The handlers of one event, and the operations that wait for it once.
 #pragma once
 
 #include <boost/asio/any_completion_handler.hpp>
@@ -6,11 +6,11 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 #include <functional>
-#include <list>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "base/handlers.h"
 #include "base/loop.h"
 
 namespace cohort {
@@ -22,9 +22,7 @@ class Event {
   using Waiting = boost::asio::any_completion_handler<void(boost::system::error_code,
                                                            std::remove_cvref_t<Args>...)>;
 
-  void on(std::function<void(Args...)> handler) {
-    if (handler) handlers_.push_back(std::move(handler));
-  }
+  void on(std::function<void(Args...)> handler) { handlers_.add(std::move(handler)); }
   void once(Waiting waiting) { waiting_.push_back(std::move(waiting)); }
   bool has_listener() const { return !handlers_.empty() || !waiting_.empty(); }
 
@@ -32,8 +30,7 @@ class Event {
   void emit(const Loop& loop, const Args&... args) {
     for (auto& waiting : std::exchange(waiting_, {}))
       complete(loop, std::move(waiting), {}, std::remove_cvref_t<Args>(args)...);
-    auto left = handlers_.size();
-    for (auto handler = handlers_.begin(); left > 0; ++handler, --left) (*handler)(args...);
+    handlers_(args...);
   }
 
   /// The event can come no more; true if an operation waited for it.
@@ -53,9 +50,7 @@ class Event {
                       boost::asio::append(std::move(waiting), error, std::move(values)...));
   }
 
-  // A list: a handler that is added meanwhile does not move the one that runs. And it costs nothing
-  // while it is empty, as most are.
-  std::list<std::function<void(Args...)>> handlers_;
+  Handlers<Args...> handlers_;
   std::vector<Waiting> waiting_;
 };
 

@@ -23,7 +23,9 @@ class Handlers {
   }
 
  private:
-  std::list<std::function<void(Args...)>> handlers_;  // a list: additions move none that is running
+  // A list: additions move none that is running. And it costs nothing while it is empty, as most
+  // are.
+  std::list<std::function<void(Args...)>> handlers_;
 };
 
 }  // namespace cohort
