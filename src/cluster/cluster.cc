@@ -152,6 +152,12 @@ struct Cluster::Impl {
       flush();
   }
 
+  // Before the first worker: a signal that ended this process alone would leave it behind. In a
+  // loop of the user's own only while `run` has it: whose signals they are is his to say.
+  void will_fork() {
+    if (own_io && !is_worker) stop_control.listen();
+  }
+
   int run() {
     try {
       // In the loop, where the count of outstanding work cannot reach zero meanwhile.
@@ -209,13 +215,18 @@ Cluster::~Cluster() = default;
 bool Cluster::is_primary() const { return !impl_->is_worker; }
 bool Cluster::is_worker() const { return impl_->is_worker; }
 
-Worker Cluster::fork(const Environment& env) { return impl_->primary.fork(env); }
+Worker Cluster::fork(const Environment& env) {
+  impl_->will_fork();
+  return impl_->primary.fork(env);
+}
 std::vector<Worker> Cluster::workers() const { return impl_->primary.workers(); }
 const Settings& Cluster::settings() const { return impl_->primary.settings(); }
 void Cluster::setup_primary(const Settings& settings) { impl_->primary.setup(settings); }
 void Cluster::disconnect(Callback<void()> done) { impl_->primary.disconnect(std::move(done)); }
 void Cluster::keep(unsigned count) {
-  if (is_primary()) impl_->primary.keep(count);
+  if (!is_primary()) return;
+  impl_->will_fork();
+  impl_->primary.keep(count);
 }
 std::optional<Worker> Cluster::replace(const Worker& worker) {
   return is_primary() ? impl_->primary.replace(worker) : std::nullopt;

@@ -166,6 +166,13 @@ TEST_F(Leftovers, OfAWorkerThatIsKilledAtTheDeadlineAreKilledWithIt) {
   expect_nobody_is_left(*program);
 }
 
+TEST_F(Leftovers, OfAPrimaryThatIsToldToEndBeforeItsLoopRunsEndAsEver) {
+  auto program = wrap(kStubborn, {"--drain", "300", "--term-before-run"});
+  EXPECT_TRUE(program->exits_with(0)) << program->transcript();
+  EXPECT_NE(program->output().find("exit 1"), std::string::npos) << program->transcript();
+  expect_nobody_is_left(*program);
+}
+
 TEST_F(Leftovers, AreKilledAtOnceByASecondSignal) {
   auto program = wrap(std::string{kStubborn} + " & sleep 600");
   ASSERT_TRUE(program->wait_for_match("^[0-9]+$"));

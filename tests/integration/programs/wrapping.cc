@@ -1,8 +1,9 @@
 // A primary of the library whose workers are a shell's: wrapping [--drain MS] [--stdin inherit]
-// --script SCRIPT
+// [--term-before-run] --script SCRIPT
 #include <cohort/cohort.h>
 
 #include <chrono>
+#include <csignal>
 #include <iostream>
 
 #include "flags.h"
@@ -19,5 +20,6 @@ int main(int argc, char** argv) {
   cluster.setup_primary(settings);
   cluster.set_drain_timeout(std::chrono::milliseconds{flags.number("--drain", 25'000)});
   cluster.keep(1);
+  if (flags.has("--term-before-run")) std::raise(SIGTERM);
   return cluster.run();
 }
