@@ -385,7 +385,8 @@ class ChildProcess {
 
   // The same, awaited once: `Exit e = co_await child.async_exit(asio::use_awaitable);` They
   // complete at once if the child is that far already, and with the error if it could not be
-  // started or the event can come no more (operation_aborted).
+  // started or the event can come no more (operation_aborted). They keep the loop running, and can
+  // be cancelled: `co_await (child.async_exit(use_awaitable) || timer.async_wait(use_awaitable))`.
   template <class Token>
   auto async_spawn(Token&& token) const {
     return wait<void(boost::system::error_code)>(&ChildProcess::wait_spawn, token);

@@ -3,15 +3,15 @@
 
 #include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/append.hpp>
+#include <boost/asio/dispatch.hpp>
 #include <boost/asio/error.hpp>
-#include <boost/asio/post.hpp>
 #include <functional>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 #include "base/handlers.h"
 #include "base/loop.h"
+#include "base/parking.h"
 
 namespace cohort {
 
@@ -23,35 +23,36 @@ class Event {
                                                            std::remove_cvref_t<Args>...)>;
 
   void on(std::function<void(Args...)> handler) { handlers_.add(std::move(handler)); }
-  void once(Waiting waiting) { waiting_.push_back(std::move(waiting)); }
+  /// `cancelled` is called, too, where the user gave the operation up: nobody may listen any more.
+  void once(const Loop& loop, Waiting waiting, std::function<void()> cancelled = {}) {
+    waiting_.park(loop, std::move(waiting),
+                  [loop, cancelled = std::move(cancelled)](
+                      Waiting parked, bool woken, boost::system::error_code error, auto... values) {
+                    if (!woken) error = boost::asio::error::operation_aborted;
+                    if (!woken && cancelled) cancelled();
+                    // There, on the handler's own executor.
+                    boost::asio::dispatch(
+                        loop.executor(),
+                        boost::asio::append(std::move(parked), error, std::move(values)...));
+                  });
+  }
   bool has_listener() const { return !handlers_.empty() || !waiting_.empty(); }
 
-  /// Calls the handlers that were there when it began; they may add others.
-  void emit(const Loop& loop, const Args&... args) {
-    for (auto& waiting : std::exchange(waiting_, {}))
-      complete(loop, std::move(waiting), {}, std::remove_cvref_t<Args>(args)...);
+  /// Calls the handlers that were there when it began; they may add others. Waiting operations end
+  /// in a later turn.
+  void emit(const Args&... args) {
+    waiting_.wake_all({}, args...);
     handlers_(args...);
   }
 
   /// The event can come no more; true if an operation waited for it.
-  bool abort(const Loop& loop,
-             boost::system::error_code why = boost::asio::error::operation_aborted) {
-    auto aborted = std::exchange(waiting_, {});
-    for (auto& waiting : aborted)
-      complete(loop, std::move(waiting), why, std::remove_cvref_t<Args>{}...);
-    return !aborted.empty();
+  bool abort(boost::system::error_code why = boost::asio::error::operation_aborted) {
+    return waiting_.wake_all(why, std::remove_cvref_t<Args>{}...);
   }
 
  private:
-  static void complete(const Loop& loop, Waiting waiting, boost::system::error_code error,
-                       std::remove_cvref_t<Args>... values) {
-    // Never inside the call that emits; there, on the handler's own executor.
-    boost::asio::post(loop.executor(),
-                      boost::asio::append(std::move(waiting), error, std::move(values)...));
-  }
-
   Handlers<Args...> handlers_;
-  std::vector<Waiting> waiting_;
+  Parking<boost::system::error_code, std::remove_cvref_t<Args>...> waiting_;
 };
 
 }  // namespace cohort

@@ -74,7 +74,7 @@ void ForkedWorker::open_streams(process::ChildLaunch& launch) {
   streams_.open(std::move(launch.streams), [] {});
   const auto pass_on = [this](StdioStream* stream, Event<std::string_view>& event) {
     if (stream != nullptr)
-      stream->on_data([this, &event](std::string_view bytes) { event.emit(loop_, bytes); });
+      stream->on_data([this, &event](std::string_view bytes) { event.emit(bytes); });
   };
   pass_on(streams_.at(STDOUT_FILENO), events.stdout_data);
   pass_on(streams_.at(STDERR_FILENO), events.stderr_data);
@@ -319,22 +319,22 @@ void ForkedWorker::carry_out(std::uint16_t actions, const Details& details) {
     if (!end_.has_begun()) look_whether_settled();
   }
   if (actions & kEmitOnline) {
-    events.online.emit(loop_);
+    events.online.emit();
     owner_.worker_online(*this);
   }
   if (actions & kEmitListening) {
     const auto& address = std::get<Address>(details);
-    events.listening.emit(loop_, address);
+    events.listening.emit(address);
     owner_.worker_listening(*this, address);
   }
   if (actions & kCloseChannel) peer_->has_ended();
   if (actions & kEmitDisconnect) {
-    events.disconnect.emit(loop_);
+    events.disconnect.emit();
     owner_.worker_disconnected(*this);
   }
   if (actions & kEmitExit) {
     const auto& exit = std::get<Exit>(details);
-    events.exit.emit(loop_, exit);
+    events.exit.emit(exit);
     owner_.worker_exited(*this, exit);
   }
   if (actions & kSendDisconnect) send_disconnect();
@@ -347,7 +347,7 @@ std::string ForkedWorker::describe_peer() const {
 void ForkedWorker::report(const Error& reported) {
   if (!events.error.has_listener())
     say(loop_, {"worker_error", reported.message(), {{"worker", std::int64_t{id_}}}});
-  events.error.emit(loop_, reported);
+  events.error.emit(reported);
 }
 
 }  // namespace cohort::cluster

@@ -88,7 +88,7 @@ void OwnWorker::cluster_message(ipc::Incoming& incoming) {
 void OwnWorker::channel_closed(std::optional<Error> why) {
   const auto self = shared_from_this();
   if (why) say(loop_, {"channel_failed", "the primary's channel: " + why->message()});
-  events.disconnect.emit(loop_);
+  events.disconnect.emit();
   end_events();
   if (when_disconnected_) when_disconnected_();
   step(OwnEvent::ChannelClosed);

@@ -39,15 +39,14 @@ Primary::~Primary() {
 
 void Primary::setup(const Settings& settings) {
   if (settings_.setup(settings)) open_listeners();
-  loop_.post(
-      callbacks_.wrap([this, now = settings_.settings()] { events.setup.emit(loop_, now); }));
+  loop_.post(callbacks_.wrap([this, now = settings_.settings()] { events.setup.emit(now); }));
 }
 
 void Primary::open_listeners() {
   // In a turn of its own: the listeners are in the middle of something.
   const auto decided = [this](const Address& address, Policy policy, const std::string& why) {
     loop_.post(callbacks_.wrap(
-        [this, address, policy, why] { events.policy.emit(loop_, address, policy, why); }));
+        [this, address, policy, why] { events.policy.emit(address, policy, why); }));
   };
   listeners_ = std::make_unique<Listeners>(loop_, settings_.policy(), decided);
   listeners_->set_weights(weights_);
@@ -87,7 +86,7 @@ std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
   // Only now is there somebody who can be told to end.
   supervisor_.tell(event::Forked{worker->id(), place});
   if (listeners_->uses_any(worker->id())) supervisor_.tell(event::Opened{worker->id()});
-  loop_.post(callbacks_.wrap([this, worker] { events.fork.emit(loop_, Worker{worker}); }));
+  loop_.post(callbacks_.wrap([this, worker] { events.fork.emit(Worker{worker}); }));
   return worker;
 }
 
@@ -205,22 +204,22 @@ ClusterStatus Primary::status() const {
 // What workers report.
 
 void Primary::worker_online(ForkedWorker& worker) {
-  events.online.emit(loop_, Worker{worker.shared_from_this()});
+  events.online.emit(Worker{worker.shared_from_this()});
 }
 
 void Primary::worker_listening(ForkedWorker& worker, const Address& address) {
   if (!is_private(address, worker.pid())) supervisor_.tell(event::Ready{worker.id()});
-  events.listening.emit(loop_, Worker{worker.shared_from_this()}, address);
+  events.listening.emit(Worker{worker.shared_from_this()}, address);
 }
 
 void Primary::worker_message(ForkedWorker& worker, const Value& message, Handle& handle) {
   const Worker sender{worker.shared_from_this()};
-  events.message.emit(loop_, sender, message);
+  events.message.emit(sender, message);
   events.handle(sender, message, handle);
 }
 
 void Primary::worker_disconnected(ForkedWorker& worker) {
-  events.disconnect.emit(loop_, Worker{worker.shared_from_this()});
+  events.disconnect.emit(Worker{worker.shared_from_this()});
 }
 
 void Primary::worker_idle(ForkedWorker& worker) { supervisor_.tell(event::Idle{worker.id()}); }
@@ -229,7 +228,7 @@ void Primary::worker_exited(ForkedWorker& worker, const Exit& exit) {
   std::ostringstream how;
   how << "pid " << worker.pid() << ' ' << exit;
   last_death_ = LastDeath{how.str(), worker.last_stderr_lines(kLastLines)};
-  events.exit.emit(loop_, Worker{worker.shared_from_this()}, exit);
+  events.exit.emit(Worker{worker.shared_from_this()}, exit);
   gone(worker, worker.take_left_group());
 }
 

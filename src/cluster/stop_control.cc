@@ -35,7 +35,7 @@ void StopControl::wish(std::optional<int> signal) {
   if (!wishes_.is_one(now)) return;
   if (!again) deadline_ = now + grace_;
   const Stopping stopping{signal, again, again ? now : deadline_};
-  on_stopping.emit(loop_, stopping);
+  on_stopping.emit(stopping);
   stop_(stopping);
 }
 

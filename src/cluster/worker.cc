@@ -10,11 +10,11 @@
 namespace cohort {
 
 void WorkerImpl::end_events() {
-  events.online.abort(loop_);
-  events.listening.abort(loop_);
-  events.error.abort(loop_);
-  events.disconnect.abort(loop_);
-  events.exit.abort(loop_);
+  events.online.abort();
+  events.listening.abort();
+  events.error.abort();
+  events.disconnect.abort();
+  events.exit.abort();
   // Out of the object first: the last handle may be in one of them.
   const auto ended = std::exchange(events, {});
   peer_->end_events();
@@ -109,12 +109,12 @@ void Worker::on_exit(Callback<void(const Exit&)> handler) const {
 }
 
 void Worker::wait_online(Handler<void(boost::system::error_code)> handler) const {
-  impl_->events.online.once(std::move(handler));
-  if (impl_->is_dead()) impl_->events.online.abort(impl_->loop());
+  impl_->events.online.once(impl_->loop(), std::move(handler));
+  if (impl_->is_dead()) impl_->events.online.abort();
 }
 void Worker::wait_listening(Handler<void(boost::system::error_code, Address)> handler) const {
-  impl_->events.listening.once(std::move(handler));
-  if (impl_->is_dead()) impl_->events.listening.abort(impl_->loop());
+  impl_->events.listening.once(impl_->loop(), std::move(handler));
+  if (impl_->is_dead()) impl_->events.listening.abort();
 }
 void Worker::wait_message(Handler<void(boost::system::error_code, Value)> handler) const {
   impl_->peer().wait_message(std::move(handler));
@@ -123,12 +123,12 @@ void Worker::wait_drain(Handler<void(boost::system::error_code)> handler) const 
   impl_->peer().wait_drain(std::move(handler));
 }
 void Worker::wait_disconnect(Handler<void(boost::system::error_code)> handler) const {
-  impl_->events.disconnect.once(std::move(handler));
-  if (impl_->is_dead()) impl_->events.disconnect.abort(impl_->loop());
+  impl_->events.disconnect.once(impl_->loop(), std::move(handler));
+  if (impl_->is_dead()) impl_->events.disconnect.abort();
 }
 void Worker::wait_exit(Handler<void(boost::system::error_code, Exit)> handler) const {
-  impl_->events.exit.once(std::move(handler));
-  if (impl_->is_dead()) impl_->events.exit.abort(impl_->loop());
+  impl_->events.exit.once(impl_->loop(), std::move(handler));
+  if (impl_->is_dead()) impl_->events.exit.abort();
 }
 
 }  // namespace cohort

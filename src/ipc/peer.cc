@@ -78,15 +78,15 @@ void Peer::forget_channel() {
   was_cohort_ = is_cohort();
   ended_ = true;
   channel_.reset();
-  message_.abort(loop_);
-  drain_.abort(loop_);
+  message_.abort();
+  drain_.abort();
 }
 
 void Peer::end_events(boost::system::error_code why) {
   const auto self = shared_from_this();
   if (calls_) calls_->peer_gone(*this);
-  message_.abort(loop_, why);
-  drain_.abort(loop_, why);
+  message_.abort(why);
+  drain_.abort(why);
   const auto ended_drain = std::exchange(drain_, {});
   // Messages that wait still come to their handlers, if there will be any.
   if (early_messages_.empty()) drop_handlers();
@@ -176,7 +176,7 @@ void Peer::user_message(Incoming& incoming) {
 void Peer::emit(Incoming& incoming) {
   Handle handle = traffic_->receive(channel_, incoming);
   if (user_ != nullptr) user_->user_message(incoming.value, handle);
-  message_.emit(loop_, incoming.value);
+  message_.emit(incoming.value);
   on_handle_(incoming.value, handle);
 }
 
@@ -274,19 +274,21 @@ void Peer::wait_message(Event<const Value&>::Waiting handler) {
                                           Value{incoming.value}));
     return;
   }
-  message_.once(std::move(handler));
+  message_.once(loop_, std::move(handler), [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->look_again();
+  });
   if (ended_)
-    message_.abort(loop_);
+    message_.abort();
   else
     look_again();
 }
 
 void Peer::wait_drain(Event<>::Waiting handler) {
-  drain_.once(std::move(handler));
+  drain_.once(loop_, std::move(handler));
   if (channel_)
     channel_->want_drained();
   else
-    drain_.abort(loop_);
+    drain_.abort();
 }
 
 // For calls.

@@ -154,7 +154,7 @@ class Peer final : public std::enable_shared_from_this<Peer>, private ChannelUse
 
   // ChannelUser
   void message(Incoming incoming) override;
-  void channel_drained() override { drain_.emit(loop_); }
+  void channel_drained() override { drain_.emit(); }
   void channel_closed(std::optional<Error> why) override;
 
   void handle(Incoming& incoming);

@@ -1,10 +1,7 @@
 #include "net/acceptor.h"
 
 #include <boost/asio/append.hpp>
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/dispatch.hpp>
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 
 #include "base/sys.h"
@@ -31,7 +28,7 @@ void AcceptorImpl::open(net::Host& host, const net::ListenRequest& request) {
 
 void AcceptorImpl::listening(const Address& bound) {
   bound_ = bound;
-  while (call_one(listens_)) continue;
+  listens_.wake_all();
 }
 
 void AcceptorImpl::listen_failed(const Error& error) {
@@ -42,7 +39,7 @@ void AcceptorImpl::listen_failed(const Error& error) {
 bool AcceptorImpl::connection(OwnFd& fd) {
   if (closed_ || full()) return false;
   queue_.push_back(std::move(fd));
-  call_one(accepts_);
+  accepts_.wake_one();
   return true;
 }
 
@@ -70,8 +67,8 @@ void AcceptorImpl::stop_listening() {
   closed_ = true;
   bound_.reset();
   listener_.reset();
-  while (call_one(accepts_)) continue;
-  while (call_one(listens_)) continue;
+  accepts_.wake_all();
+  listens_.wake_all();
 }
 
 // What the user asks for.
@@ -128,31 +125,13 @@ AcceptorImpl::Socket AcceptorImpl::to_socket(OwnFd fd, error_code& error) {
 }
 
 template <class Result>
-void AcceptorImpl::wait(Waiters& waiters, Handler<Result> handler,
+void AcceptorImpl::wait(Parking<>& waiting, Handler<Result> handler,
                         void (AcceptorImpl::*retry)(Handler<Result>)) {
-  const auto waiter =
-      std::make_shared<Waiter>(Waiter{{loop_.executor(), asio::steady_timer::time_point::max()}});
-  waiters.push_back(waiter);
-  const auto slot = asio::get_associated_cancellation_slot(handler);
-  auto work = asio::make_work_guard(asio::get_associated_executor(handler, loop_.executor()));
-  auto woken = [self = shared_from_this(), &waiters, waiter, retry, work = std::move(work),
-                handler = std::move(handler)](const error_code&) mutable {
-    if (waiter->called) return ((*self).*retry)(std::move(handler));
-    waiters.remove(waiter);
-    self->fail<Result>(std::move(handler), asio::error::operation_aborted);
-  };
-  waiter->timer.async_wait(
-      asio::bind_cancellation_slot(slot, asio::bind_executor(loop_.executor(), std::move(woken))));
-}
-
-// False: nobody waits.
-bool AcceptorImpl::call_one(Waiters& waiters) {
-  if (waiters.empty()) return false;
-  const auto waiter = std::move(waiters.front());
-  waiters.pop_front();
-  waiter->called = true;
-  waiter->timer.cancel();
-  return true;
+  waiting.park(loop_, std::move(handler),
+               [self = shared_from_this(), retry](Handler<Result> parked, bool woken) {
+                 if (woken) return ((*self).*retry)(std::move(parked));
+                 self->fail<Result>(std::move(parked), asio::error::operation_aborted);
+               });
 }
 
 template <class Result>

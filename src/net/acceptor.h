@@ -3,20 +3,15 @@
 //
 // Shared by the Acceptor, by its pending operations, and by the host while it listens. Runs on the
 // loop's executor; operations may be started elsewhere and get there by `dispatch`.
-//
-// A pending operation is the wait of a timer that never expires. So the io_context owns its
-// handler, and with it the coroutine that waits, which often owns the Acceptor: held here, that
-// would be a circle.
 #pragma once
 
 #include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <deque>
-#include <list>
 #include <memory>
 #include <optional>
 
+#include "base/parking.h"
 #include "net/listener.h"
 
 namespace cohort {
@@ -48,16 +43,9 @@ class AcceptorImpl final : public net::ListenerUser,
   void abandon() override;
 
  private:
-  struct Waiter {
-    boost::asio::steady_timer timer;
-    bool called = false;  // else its wait was cancelled by the user
-  };
-  using Waiters = std::list<std::shared_ptr<Waiter>>;  // shared with the pending wait
-
   template <class Result>
-  void wait(Waiters& waiters, Handler<Result> handler,
+  void wait(Parking<>& waiting, Handler<Result> handler,
             void (AcceptorImpl::*retry)(Handler<Result>));
-  static bool call_one(Waiters& waiters);
   template <class Result>
   void complete(Handler<Result> handler, boost::system::error_code error, Result result);
   template <class Result>
@@ -76,8 +64,8 @@ class AcceptorImpl final : public net::ListenerUser,
   int family_ = 0;  // of the connections, once there was one
 
   std::deque<OwnFd> queue_;
-  Waiters accepts_;
-  Waiters listens_;
+  Parking<> accepts_;
+  Parking<> listens_;
   std::function<void()> drained_;
 };
 

@@ -1,5 +1,7 @@
 #include "process/child_impl.h"
 
+#include <boost/asio/append.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/throw_exception.hpp>
 #include <cerrno>
 #include <stdexcept>
@@ -44,7 +46,7 @@ void ChildImpl::start(process::LaunchKind kind, const std::string& file,
     const auto self = weak.lock();
     if (!self || self->state_ == State::Closed) return;
     self->spawn_emitted_ = true;
-    self->events.spawn.emit(self->loop_);
+    self->events.spawn.emit();
   });
   started(std::move(*child), std::move(launch), options);
 }
@@ -88,7 +90,7 @@ void ChildImpl::report_failure() {
 
 void ChildImpl::report(const Error& error) {
   if (!events.error.has_listener()) boost::throw_exception(std::runtime_error(error.message()));
-  events.error.emit(loop_, error);
+  events.error.emit(error);
 }
 
 // Signals.
@@ -114,7 +116,7 @@ void ChildImpl::end_because(ExitCause cause) {
   if (const auto ended = process_->end(cause); !ended) return report_unless_gone(ended.error());
   if (cuts_output_) streams_.each([](StdioStream& stream) { stream.destroy(); });
   if (cause == ExitCause::Cancelled && events.error.has_listener())
-    events.error.emit(loop_, system_error(ECANCELED, "spawn " + file_));
+    events.error.emit(system_error(ECANCELED, "spawn " + file_));
 }
 
 // The channel.
@@ -138,14 +140,14 @@ void ChildImpl::channel_closed(std::optional<Error> why) {
     const Error error{why->code, describe_peer(), "it was killed"};
     if (!events.error.has_listener())
       say(loop_, {"child_error", error.message(), {{"file", file_}, {"pid", std::int64_t{pid()}}}});
-    events.error.emit(loop_, error);
+    events.error.emit(error);
   }
   emit_disconnect();
   close_if_all_ended();
 }
 
 void ChildImpl::emit_disconnect() {
-  if (std::exchange(disconnect_due_, false)) events.disconnect.emit(loop_);
+  if (std::exchange(disconnect_due_, false)) events.disconnect.emit();
 }
 
 // Ending.
@@ -161,7 +163,7 @@ void ChildImpl::process_ended(const Exit& exit) {
   // Posted: `close` comes although a handler may throw, and never before `exit`.
   loop_.post([self] { self->close_if_all_ended(); });
   emit_disconnect();
-  events.exit.emit(loop_, *exit_);
+  events.exit.emit(*exit_);
 }
 
 ExitCause ChildImpl::cause_of(const Exit& exit) const {
@@ -183,16 +185,16 @@ void ChildImpl::close_if_all_ended() {
     self->end_events(asio::error::operation_aborted);
     if (self->process_) self->process_->close();
   });
-  events.close.emit(loop_, *exit_);
+  events.close.emit(*exit_);
 }
 
 // Handlers often hold a handle to this very child, which would keep both for ever.
 void ChildImpl::end_events(error_code why) {
-  events.spawn.abort(loop_, why);
-  events.error.abort(loop_, why);
-  events.disconnect.abort(loop_, why);
-  events.exit.abort(loop_, why);
-  events.close.abort(loop_, why);
+  events.spawn.abort(why);
+  events.error.abort(why);
+  events.disconnect.abort(why);
+  events.exit.abort(why);
+  events.close.abort(why);
   const auto ended = std::exchange(events, {});
   peer_->end_events(why);
 }
@@ -232,7 +234,7 @@ bool ChildImpl::note_failure() {
 void ChildImpl::wait_spawn(Event<>::Waiting handler) {
   if (note_failure()) return complete(loop_, std::move(handler), failure_->code);
   if (spawn_emitted_) return complete(loop_, std::move(handler), {});
-  events.spawn.once(std::move(handler));
+  events.spawn.once(loop_, std::move(handler));
 }
 
 void ChildImpl::wait_message(Event<const Value&>::Waiting handler) {
@@ -248,7 +250,7 @@ void ChildImpl::wait_drain(Event<>::Waiting handler) {
 void ChildImpl::wait_exit(Event<const Exit&>::Waiting handler) {
   if (note_failure()) return complete(loop_, std::move(handler), failure_->code, *exit_);
   if (exit_) return complete(loop_, std::move(handler), {}, *exit_);
-  events.exit.once(std::move(handler));
+  events.exit.once(loop_, std::move(handler));
 }
 
 void ChildImpl::wait_close(Event<const Exit&>::Waiting handler) {
@@ -256,7 +258,7 @@ void ChildImpl::wait_close(Event<const Exit&>::Waiting handler) {
   if (state_ == State::Closed)
     return exit_ ? complete(loop_, std::move(handler), {}, *exit_)
                  : complete(loop_, std::move(handler), asio::error::operation_aborted, Exit{});
-  events.close.once(std::move(handler));
+  events.close.once(loop_, std::move(handler));
 }
 
 namespace process {

@@ -7,6 +7,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
@@ -467,6 +468,23 @@ TEST_F(ChildAwait, EveryStepOfIt) {
   asio::co_spawn(io(), test, asio::detached);
   run();
   EXPECT_TRUE(done);
+}
+
+TEST_F(ChildAwait, MayBeGivenUpAfterATime) {
+  using namespace asio::experimental::awaitable_operators;
+  std::size_t first = 0;
+  const auto test = [&]() -> asio::awaitable<void> {
+    const ChildProcess child = spawn(io(), "sleep", {"600"});
+    asio::steady_timer timer{io(), 20ms};
+    const auto either =
+        co_await (child.async_exit(asio::use_awaitable) || timer.async_wait(asio::use_awaitable));
+    first = either.index();
+    child.kill(SIGKILL);
+    EXPECT_EQ((co_await child.async_exit(asio::use_awaitable)).signal(), SIGKILL);
+  };
+  asio::co_spawn(io(), test, asio::detached);
+  run();
+  EXPECT_EQ(first, 1U);
 }
 
 TEST_F(ChildAwait, AFailureIsTheResultAndNoUnhandledEvent) {

@@ -1,15 +1,17 @@
 // exec, exec_file and the blocking functions: a child whose output is collected.
 #include <unistd.h>
 
+#include <boost/asio/append.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <cerrno>
 #include <sstream>
 
+#include "base/parking.h"
 #include "base/standard_stdio.h"
 #include "base/sys.h"
 #include "process/child_impl.h"
-#include "process/park.h"
 
 namespace cohort {
 
@@ -196,7 +198,7 @@ void start_exec(const LoopRef& loop_ref, const std::string& file,
                 const std::vector<std::string>& args, const SpawnOptions& options,
                 OutputHandler handler) {
   struct Waiting {
-    process::Parking parking;
+    Parking<> parking;
     Output output;
   };
   asio::dispatch(loop_ref.loop().executor(), [=, handler = std::move(handler)]() mutable {
