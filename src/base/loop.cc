@@ -67,6 +67,7 @@ void Watch::wait_writable(Callback ready) {
 }
 
 bool Watch::waiting_readable() const { return reading_ && reading_->ready; }
+bool Watch::waiting_writable() const { return writing_ && writing_->ready; }
 
 void Watch::start(std::shared_ptr<Wait>& slot, asio::posix::descriptor_base::wait_type type,
                   Callback ready) {

@@ -63,6 +63,7 @@ class Watch {
   /// The same for writing.
   void wait_writable(Callback ready);
   bool waiting_readable() const;
+  bool waiting_writable() const;
   /// Whether pending and later waits keep the loop running; they do at first.
   void set_ref(bool ref);
   /// Takes the descriptor out of the loop, open; pending callbacks are dropped.

@@ -9,7 +9,6 @@
 namespace cohort::net {
 namespace {
 
-constexpr std::size_t kHighWaterMark = 64 * 1024;
 constexpr std::size_t kReadSize = 64 * 1024;
 // Reads of one wake-up, so that one busy connection does not starve the others.
 constexpr int kReadsPerWake = 4;
@@ -34,7 +33,7 @@ Result<Handle> SocketImpl::release(std::string_view unread) {
   if (closed()) return system_error(ENOTCONN, "release a socket");
   if (!outbox_.empty())
     return system_error(EBUSY, "release a socket",
-                        std::to_string(outbox_size_) + " bytes wait to be written");
+                        std::to_string(outbox_.size()) + " bytes wait to be written");
   Handle handle{watch_->release(), std::string{unread} + head_};
   handle.attach(std::move(attachment_));
   watch_.reset();
@@ -143,63 +142,32 @@ bool SocketImpl::write(std::string_view data, Done done) {
     return false;
   }
   bytes_written_ += data.size();
-  std::size_t sent = 0;
-  if (outbox_.empty() && !data.empty()) {
-    const ssize_t size = sys::send(watch_->fd(), data.data(), data.size());
-    if (size >= 0) {
-      sent = static_cast<std::size_t>(size);
-      touch();
-    } else if (errno != EAGAIN) {
-      const Error error = errno_error("write");
-      outbox_.push_back({{}, std::move(done)});
-      close(error);
-      return false;
-    }
+  const auto sent = outbox_.write(loop_, watch_->fd(), data, std::move(done));
+  if (!sent) {
+    close(sent.error());
+    return false;
   }
-  if (outbox_.empty() && sent == data.size()) {
-    if (done) loop_.post([done = std::move(done)] { done(std::nullopt); });
-    return true;
-  }
-  outbox_.push_back({std::string{data.substr(sent)}, std::move(done)});
-  outbox_size_ += data.size() - sent;
-  wait_writable();
-  if (outbox_size_ > kHighWaterMark) need_drain_ = true;
-  return outbox_size_ <= kHighWaterMark;
+  if (*sent > 0) touch();
+  if (!outbox_.empty()) wait_writable();
+  return outbox_.keeps_up();
 }
 
 void SocketImpl::wait_writable() {
-  if (std::exchange(waiting_writable_, true)) return;
-  watch_->wait_writable([this] { writable(); });
+  if (!watch_->waiting_writable()) watch_->wait_writable([this] { writable(); });
 }
 
 void SocketImpl::writable() {
   const auto self = shared_from_this();  // handlers may let go of it
-  waiting_writable_ = false;
-  while (!closed() && !outbox_.empty())
-    if (!send_front()) break;
+  while (!closed() && !outbox_.empty()) {
+    const auto sent = outbox_.send_some(watch_->fd());
+    if (!sent) return close(sent.error());
+    if (*sent == 0) break;
+    touch();
+  }
   if (closed()) return;
   if (!outbox_.empty()) return wait_writable();
-  if (std::exchange(need_drain_, false)) events_.drain();
+  if (outbox_.drained()) events_.drain();
   finish_if_written();
-}
-
-// False: the system takes no more now, or the connection broke.
-bool SocketImpl::send_front() {
-  Chunk& chunk = outbox_.front();
-  const ssize_t size =
-      sys::send(watch_->fd(), chunk.data.data() + chunk.sent, chunk.data.size() - chunk.sent);
-  if (size < 0) {
-    if (errno != EAGAIN) close(errno_error("write"));
-    return false;
-  }
-  touch();
-  chunk.sent += static_cast<std::size_t>(size);
-  outbox_size_ -= static_cast<std::size_t>(size);
-  if (chunk.sent < chunk.data.size()) return true;
-  const Done done = std::move(chunk.done);
-  outbox_.pop_front();
-  if (done) done(std::nullopt);
-  return true;
 }
 
 void SocketImpl::end(std::string_view data) {
@@ -237,10 +205,7 @@ void SocketImpl::close(std::optional<Error> error) {
 }
 
 void SocketImpl::emit_close(const std::optional<Error>& error) {
-  const Error reason = error ? *error : system_error(ECANCELED, "write");
-  for (const Chunk& chunk : outbox_)
-    if (chunk.done) chunk.done(reason);
-  outbox_.clear();
+  outbox_.fail(error ? *error : system_error(ECANCELED, "write"));
   if (error) events_.error(*error);
   events_.close();
   events_ = {};  // they may hold handles of this socket

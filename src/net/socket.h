@@ -10,19 +10,19 @@
 
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
-#include <list>
 #include <memory>
 #include <string>
 
 #include "base/handlers.h"
 #include "base/loop.h"
+#include "base/write_queue.h"
 #include "cohort/net.h"
 
 namespace cohort::net {
 
 class SocketImpl : public std::enable_shared_from_this<SocketImpl> {
  public:
-  using Done = std::function<void(std::optional<Error>)>;
+  using Done = WriteQueue::Done;
 
   struct Events {
     Handlers<std::string_view> data;
@@ -65,11 +65,6 @@ class SocketImpl : public std::enable_shared_from_this<SocketImpl> {
 
  private:
   enum class Flow { Initial, Flowing, Paused };
-  struct Chunk {
-    std::string data;
-    Done done;
-    std::size_t sent = 0;
-  };
 
   void wait_readable();
   void readable();
@@ -78,7 +73,6 @@ class SocketImpl : public std::enable_shared_from_this<SocketImpl> {
   void peer_ended();
   void wait_writable();
   void writable();
-  bool send_front();
   void finish_if_written();
   void shut_down();
   void close(std::optional<Error> error);
@@ -100,11 +94,8 @@ class SocketImpl : public std::enable_shared_from_this<SocketImpl> {
   std::string head_;                  // to be read before what the system has
   std::shared_ptr<void> attachment_;  // of the handle that it was
 
-  std::list<Chunk> outbox_;
-  std::size_t outbox_size_ = 0;
+  WriteQueue outbox_;
   std::uint64_t bytes_written_ = 0;
-  bool waiting_writable_ = false;
-  bool need_drain_ = false;
   bool ending_ = false;  // no more writes
   bool shut_ = false;    // and our end was sent
 

@@ -3,7 +3,9 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <boost/asio/append.hpp>
 #include <boost/asio/dispatch.hpp>
+#include <boost/asio/post.hpp>
 #include <cerrno>
 
 #include "base/sys.h"
@@ -14,7 +16,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr std::size_t kHighWaterMark = 64 * 1024;
 constexpr std::size_t kReadSize = 64 * 1024;
 // Reads of one wake-up, so that one busy child does not starve the others.
 constexpr int kReadsPerWake = 4;
@@ -83,7 +84,7 @@ bool StdioStream::read_and_emit() {
   std::array<char, kReadSize> buffer;  // uninitialized on purpose
   const ssize_t size = receive(buffer.data(), buffer.size());
   if (size > 0) {
-    events_.data.emit(loop_, {buffer.data(), static_cast<std::size_t>(size)});
+    events_.data.emit({buffer.data(), static_cast<std::size_t>(size)});
     return true;
   }
   // Any error but this is the end: ECONNRESET if the child left unread what we had sent.
@@ -111,7 +112,7 @@ void StdioStream::deliver_kept() {
   const auto self = shared_from_this();
   if (!kept_.empty()) {
     const std::string bytes = std::exchange(kept_, {});
-    events_.data.emit(loop_, bytes);
+    events_.data.emit(bytes);
   }
   emit_end_if_delivered();
 }
@@ -127,7 +128,7 @@ void StdioStream::came_to_end() {
 
 void StdioStream::emit_end_if_delivered() {
   if (!ended_ || !kept_.empty() || destroyed_ || std::exchange(end_emitted_, true)) return;
-  events_.end.emit(loop_);
+  events_.end.emit();
   // They often own this stream; `drain` and `error` belong to the other direction.
   loop_.post([weak = weak_from_this()] {
     const auto self = weak.lock();
@@ -207,63 +208,32 @@ bool StdioStream::write(std::string_view data, Done done) {
     return false;
   }
   bytes_written_ += data.size();
-  std::size_t sent = 0;
-  if (outbox_.empty() && !data.empty()) {
-    const ssize_t size = sys::send(watch_->fd(), data.data(), data.size(), MSG_DONTWAIT);
-    if (size >= 0) {
-      sent = static_cast<std::size_t>(size);
-    } else if (errno != EAGAIN) {
-      const Error error = errno_error("write");
-      outbox_.push_back({{}, std::move(done)});
-      loop_.post([self = shared_from_this(), error] { self->fail_writes(error, true); });
-      ending_ = true;
-      return false;
-    }
+  const auto sent = outbox_.write(loop_, watch_->fd(), data, std::move(done));
+  if (!sent) {
+    loop_.post([self = shared_from_this(), why = sent.error()] { self->fail_writes(why, true); });
+    ending_ = true;
+    return false;
   }
-  if (outbox_.empty() && sent == data.size()) {
-    if (done) loop_.post([done = std::move(done)] { done(std::nullopt); });
-    return true;
-  }
-  outbox_.push_back({std::string{data.substr(sent)}, std::move(done)});
-  outbox_size_ += data.size() - sent;
-  wait_writable();
-  if (outbox_size_ > kHighWaterMark) need_drain_ = true;
-  return outbox_size_ <= kHighWaterMark;
+  if (!outbox_.empty()) wait_writable();
+  return outbox_.keeps_up();
 }
 
 void StdioStream::wait_writable() {
-  if (std::exchange(waiting_writable_, true)) return;
-  watch_->wait_writable([this] { writable_now(); });
+  if (!watch_->waiting_writable()) watch_->wait_writable([this] { writable_now(); });
 }
 
 void StdioStream::writable_now() {
   const auto self = shared_from_this();  // handlers may let go of it
-  waiting_writable_ = false;
-  while (watch_ && !outbox_.empty())
-    if (!send_front()) break;
+  while (watch_ && !outbox_.empty()) {
+    const auto sent = outbox_.send_some(watch_->fd());
+    if (!sent) fail_writes(sent.error(), true);
+    if (!sent || *sent == 0) break;
+  }
   if (!watch_) return;
   if (!outbox_.empty()) return wait_writable();
   writers_.wake_all();
-  if (std::exchange(need_drain_, false)) events_.drain.emit(loop_);
+  if (outbox_.drained()) events_.drain.emit();
   finish_if_written();
-}
-
-// False: the system takes no more now, or nobody reads any more.
-bool StdioStream::send_front() {
-  Chunk& chunk = outbox_.front();
-  const ssize_t size = sys::send(watch_->fd(), chunk.data.data() + chunk.sent,
-                                 chunk.data.size() - chunk.sent, MSG_DONTWAIT);
-  if (size < 0) {
-    if (errno != EAGAIN) fail_writes(errno_error("write"), true);
-    return false;
-  }
-  chunk.sent += static_cast<std::size_t>(size);
-  outbox_size_ -= static_cast<std::size_t>(size);
-  if (chunk.sent < chunk.data.size()) return true;
-  const Done done = std::move(chunk.done);
-  outbox_.pop_front();
-  if (done) done(std::nullopt);
-  return true;
 }
 
 void StdioStream::write_some(asio::const_buffer buffer, Handler handler) {
@@ -308,11 +278,9 @@ void StdioStream::finish_if_written() {
 void StdioStream::fail_writes(const Error& error, bool report) {
   const auto self = shared_from_this();
   ending_ = true;
-  outbox_size_ = 0;
-  for (const Chunk& chunk : std::exchange(outbox_, {}))
-    if (chunk.done) chunk.done(error);
+  outbox_.fail(error);
   writers_.wake_all();
-  if (report) events_.error.emit(loop_, error);
+  if (report) events_.error.emit(error);
   if (direction_ == Direction::ToChild) close();
 }
 
@@ -363,7 +331,7 @@ void StdioStream::abandon() {
   ending_ = true;
   watch_.reset();
   const Events events = std::exchange(events_, {});  // the last handle may be in one of them
-  const auto outbox = std::exchange(outbox_, {});
+  outbox_.clear();
 }
 
 // The handles.

@@ -10,7 +10,6 @@
 
 #include <boost/asio/buffer.hpp>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,15 +17,16 @@
 
 #include "base/event.h"
 #include "base/loop.h"
+#include "base/parking.h"
+#include "base/write_queue.h"
 #include "cohort/child_process.h"
-#include "process/park.h"
 
 namespace cohort {
 
 class StdioStream : public std::enable_shared_from_this<StdioStream> {
  public:
   enum class Direction { FromChild, ToChild, Both };
-  using Done = std::function<void(std::optional<Error>)>;
+  using Done = WriteQueue::Done;
   using Handler = boost::asio::any_completion_handler<void(boost::system::error_code, std::size_t)>;
 
   /// What is kept, of a child that has exited, for those who may read it later.
@@ -77,11 +77,6 @@ class StdioStream : public std::enable_shared_from_this<StdioStream> {
 
  private:
   enum class Flow { Initial, Flowing, Paused };
-  struct Chunk {
-    std::string data;
-    Done done;
-    std::size_t sent = 0;
-  };
 
   ssize_t receive(char* data, std::size_t size);
   void wait_readable();
@@ -94,7 +89,6 @@ class StdioStream : public std::enable_shared_from_this<StdioStream> {
   void emit_end_if_delivered();
   void wait_writable();
   void writable_now();
-  bool send_front();
   void finish_if_written();
   void fail_writes(const Error& error, bool report);
   void close();
@@ -116,15 +110,12 @@ class StdioStream : public std::enable_shared_from_this<StdioStream> {
   bool destroyed_ = false;
   std::string kept_;  // read from the kernel, and by nobody
   std::uint64_t bytes_read_ = 0;
-  process::Parking readers_;
+  Parking<> readers_;
 
-  std::deque<Chunk> outbox_;
-  std::size_t outbox_size_ = 0;
+  WriteQueue outbox_;
   std::uint64_t bytes_written_ = 0;
-  bool waiting_writable_ = false;
-  bool need_drain_ = false;
   bool ending_ = false;  // no more writes
-  process::Parking writers_;
+  Parking<> writers_;
 };
 
 }  // namespace cohort
