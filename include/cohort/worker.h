@@ -170,8 +170,8 @@ class Worker {
   void on_exit(Callback<void(const Exit&)> handler) const;
 
   // The same events, awaited once: `Exit e = co_await worker.async_exit(asio::use_awaitable);`
-  // They complete with operation_aborted if the worker is gone and the event can come no more. They
-  // keep the loop running, and can be cancelled.
+  // They complete with operation_aborted if the worker is gone and the event can come no more; but
+  // an exit that has been told comes at once. They keep the loop running, and can be cancelled.
   template <class Token>
   auto async_online(Token&& token) const {
     return wait<void(boost::system::error_code)>(&Worker::wait_online, token);

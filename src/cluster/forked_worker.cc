@@ -334,6 +334,7 @@ void ForkedWorker::carry_out(std::uint16_t actions, const Details& details) {
   }
   if (actions & kEmitExit) {
     const auto& exit = std::get<Exit>(details);
+    exit_ = exit;
     events.exit.emit(exit);
     owner_.worker_exited(*this, exit);
   }

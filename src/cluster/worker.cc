@@ -127,6 +127,10 @@ void Worker::wait_disconnect(Handler<void(boost::system::error_code)> handler) c
   if (impl_->is_dead()) impl_->events.disconnect.abort();
 }
 void Worker::wait_exit(Handler<void(boost::system::error_code, Exit)> handler) const {
+  if (const auto& exit = impl_->exit())
+    return boost::asio::post(
+        impl_->loop().executor(),
+        boost::asio::append(std::move(handler), boost::system::error_code{}, Exit{*exit}));
   impl_->events.exit.once(impl_->loop(), std::move(handler));
   if (impl_->is_dead()) impl_->events.exit.abort();
 }

@@ -45,6 +45,8 @@ class WorkerImpl : public std::enable_shared_from_this<WorkerImpl> {
   /// Nothing more comes: operations that wait for an event are aborted, and handlers go. They often
   /// hold a handle to this very worker, which would keep both alive for ever. Not from a handler.
   void end_events();
+  /// How it ended, once that was told.
+  const std::optional<Exit>& exit() const { return exit_; }
 
   struct {
     Event<> online;
@@ -67,6 +69,7 @@ class WorkerImpl : public std::enable_shared_from_this<WorkerImpl> {
   const Loop loop_;
   const std::shared_ptr<ipc::Calls> calls_;  // one for all of them
   const std::shared_ptr<ipc::Peer> peer_;    // shared with what is on its way
+  std::optional<Exit> exit_;
 };
 
 }  // namespace cohort
