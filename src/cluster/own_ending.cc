@@ -46,7 +46,7 @@ std::uint8_t OwnEnding::close_servers() {
 }
 
 std::uint8_t OwnEnding::servers_closed(const OwnFacts& facts) {
-  if (facts.awaits_replies && !by_primary_) {
+  if (facts.awaits_replies && facts.has_channel && !by_primary_) {
     phase_ = OwnPhase::AwaitingReplies;
     return 0;
   }

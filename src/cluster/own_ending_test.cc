@@ -101,6 +101,15 @@ TEST(OwnEnding, OneThatLosesItsPrimaryWhileItEndsHeedsASignal) {
   }
 }
 
+TEST(OwnEnding, WithoutAChannelItWaitsForNoReply) {
+  OwnEnding ending{true};
+  ending.step(OwnEvent::Asked, kAwaiting);
+  EXPECT_EQ(ending.step(OwnEvent::ChannelClosed, {}), 0);
+  constexpr OwnFacts kAwaitsInVain{.awaits_replies = true};
+  EXPECT_EQ(ending.step(OwnEvent::ServersClosed, kAwaitsInVain), kEndChannel);
+  EXPECT_EQ(ending.step(OwnEvent::Terminated, kAwaitsInVain), kLeave);
+}
+
 TEST(OwnEnding, EveryEventInEveryPhaseIsTakenAndNoPhaseComesTwice) {
   constexpr int kEvents = static_cast<int>(OwnEvent::ChannelClosed) + 1;
   const OwnFacts all_facts[] = {kWorker, kNodeWorker, kAwaiting, kChild, kAlone};
