@@ -4,8 +4,9 @@
 //   replaced --port N [--workers N] [--rounds N] [--exec SCRIPT] [--own] [--broken PROGRAM]
 //
 // Once all listen, and have for half a second, every worker is replaced, one after the other, so
-// many times; each waits until the one before it has ended. --own: a policy of its own, by the
-// number in `/N`. --broken: successors are of that program, which does not listen.
+// many times; each waits until the one before it, or with --broken its successor, has ended. --own:
+// a policy of its own, by the number in `/N`. --broken: successors are of that program, which does
+// not listen.
 // Prints `worker ID PID slot N` for each that listens, `failed` for a successor that could not
 // start, `refused ID` for one that was not started, `killed ID`, `ended ID` or `died ID` by what
 // `exited_after_disconnect` says, and `done`.
@@ -49,14 +50,18 @@ class Primary {
     cluster.on_exit([this](cohort::Worker worker, const cohort::Exit& exit) {
       if (exit.signal() == SIGKILL) std::cout << "killed " << worker.id() << '\n';
       std::cout << (worker.exited_after_disconnect() ? "ended " : "died ") << worker.id() << '\n';
-      if (old_ == worker.id()) replace_next();
+      if (awaited_ == worker.id()) replace_soon();
     });
     cluster.keep(count_);
   }
 
  private:
+  // When the cluster has taken note.
+  void replace_soon() {
+    cluster_.set_timeout(1ms, [this] { replace_next(); });
+  }
   void replace_next() {
-    old_.reset();
+    awaited_.reset();
     if (left_ == 0) {
       std::cout << "done\n";
       return;
@@ -66,14 +71,14 @@ class Primary {
     const cohort::Worker old = cluster_.workers().front();  // the oldest that lives
     const auto successor = cluster_.replace(old);
     if (successor)
-      successor->on_error([](const cohort::Error&) { std::cout << "failed\n"; });
+      successor->on_error([this](const cohort::Error&) {
+        std::cout << "failed\n";
+        replace_soon();
+      });
     else
       std::cout << "refused " << old.id() << '\n';
     if (cluster_.replace(old)) std::cout << "twice " << old.id() << '\n';
-    if (!broken_.empty())
-      cluster_.set_timeout(300ms, [this] { replace_next(); });
-    else
-      old_ = old.id();
+    awaited_ = broken_.empty() || !successor ? old.id() : successor->id();
   }
 
   cohort::Cluster& cluster_;
@@ -81,7 +86,7 @@ class Primary {
   unsigned left_;
   unsigned listening_ = 0;
   const std::string broken_;
-  std::optional<int> old_;
+  std::optional<int> awaited_;  // its end
 };
 
 }  // namespace
