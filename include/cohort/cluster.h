@@ -17,7 +17,6 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
-#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,7 +28,9 @@
 #include "cohort/callback.h"
 #include "cohort/child_process.h"
 #include "cohort/policy.h"
+#include "cohort/rollout.h"
 #include "cohort/serialization.h"
+#include "cohort/settings.h"
 #include "cohort/status.h"
 #include "cohort/worker.h"
 
@@ -45,57 +46,6 @@ class Host;
 namespace cluster {
 class Timers;
 }
-
-/// The arguments of a program: none given, or a list, which may be empty.
-class Arguments {
- public:
-  Arguments() = default;  ///< None given.
-  Arguments(std::initializer_list<std::string> list) : given_{true}, list_{list} {}
-  Arguments(std::vector<std::string> list) : given_{true}, list_{std::move(list)} {}
-
-  bool given() const { return given_; }
-  const std::vector<std::string>& list() const { return list_; }
-
- private:
-  bool given_ = false;
-  std::vector<std::string> list_;
-};
-
-/// How workers are started (Node's `cluster.settings`). An empty member is "not given";
-/// the braces keep `{.exec = "worker"}` free of warnings about the others.
-struct Settings {
-  /// The program; this one by default. Looked up beside the running program, then in the working
-  /// directory, then in PATH. Names ending in .js, .mjs or .cjs run under `node`.
-  std::string exec{};
-  Arguments args{};  ///< Default: this process's own arguments.
-  /// What every child has, as for `cohort::fork`: `{.spawn = {.cwd = "/srv", .memory_max = 1 <<
-  /// 30}}`. Different for workers:
-  /// - `env`, `add_env`: for every worker; `Cluster::fork(env)` adds to them.
-  /// - `stdio`: 0 to 2 that it does not name are inherited. But where stdin is a terminal, a worker
-  ///   has /dev/null in its place unless `stdio` names it. The channel comes behind the last,
-  ///   unless there is an `Ipc`.
-  /// - `silent`: pipes for 1 and 2 only.
-  /// - A worker leads a session of its own, and ends with its primary: `detached`, `process_group`
-  ///   and a `parent_death_signal` of 0 are errors.
-  SpawnOptions spawn{};
-  /// For programs that take their listening sockets from whoever starts them, as systemd's: what
-  /// every worker listens on from its start, as descriptors 3, 4... with LISTEN_FDS and LISTEN_PID
-  /// in its environment (sd_listen_fds(3)). They block until the program says otherwise. TCP
-  /// addresses have slots under `adaptive` (and `auto`), `hash` and `sticky`; Unix sockets are
-  /// shared, with one O_NONBLOCK for all workers. An address that cannot be had is the worker's
-  /// `error` event, and so is `round-robin` or a policy of one's own: what the primary accepts
-  /// needs a channel to go through. One that does not say `online` by itself counts as listening
-  /// once it has lived for a second, and is asked to end by SIGTERM. `stdio` has at most three
-  /// entries then.
-  std::vector<Address> listen{};
-  /// How a program is asked to end when the service ends (docs/signals.md): SIGINT for programs
-  /// written for pm2. A program that handles INT or TERM, but not this one, gets the one that it
-  /// handles. Default: SIGTERM.
-  std::optional<int> stop_signal{};
-  /// Whether workers that run under Node load a file of this library first (NODE_OPTIONS), which
-  /// tells what they handle, and answers `Connection: close` at the end. Default: true.
-  std::optional<bool> preload{};
-};
 
 /// A running `set_interval` or `set_timeout`. A handle: dropping it does not cancel.
 class Timer {
@@ -188,6 +138,26 @@ class Cluster {
   /// Nothing, and nothing is done: in a worker, for one that `keep` does not keep or that ends,
   /// while a successor of it starts, and while the one that it replaced still accepts connections.
   std::optional<Worker> replace(const Worker& worker);
+  /// `keep`, but the workers of places that are no more get no new connections, finish what they
+  /// serve, and are ended, as after `replace`.
+  void scale(unsigned count);
+  /// Replaces every worker that `keep` keeps by one of a new generation, and returns its number;
+  /// the first generation is 1. Nobody is ended before that has worked:
+  ///
+  /// - First the canaries, then a batch at a time: a successor is started for each, as by
+  ///   `replace`. Whom it replaces gets no new connections, finishes what it serves, and stays.
+  /// - When all have listened, and none of them has failed within `prove`, the old ones are ended.
+  /// - If one of the new cannot be started, dies, or does not listen within `ready_within`, all of
+  ///   it is undone: the old ones get the new connections again, and the new ones are ended. Where
+  ///   an old one is gone by then, another like it is started.
+  ///
+  /// `done` is called once, in a later turn. A reload during a reload undoes that first; of those
+  /// that wait for it, the last counts. A worker that dies meanwhile is replaced by one of its own
+  /// generation; places that `keep` or `scale` adds belong to it, too. Where connections come to
+  /// both (Unix sockets, Shared), the old ones serve until the end. Needs the memory of both.
+  ///
+  /// 0, and `done` with Stopped: in a worker.
+  int reload(const ReloadOptions& options = {}, Callback<void(const RolloutResult&)> done = {});
 
   /// How connections come to the workers: `cluster.set_policy(Policy::Sticky)`. Before the first
   /// `setup_primary`, `fork` or `keep`; later it changes nothing, and a notice says so. By itself:

@@ -30,7 +30,9 @@ struct WorkerStatus {
   int id = 0;
   pid_t pid = 0;  ///< 0 if it could not be started.
   std::size_t slot = 0;
-  bool kept = false;  ///< It fills a place of `Cluster::keep`.
+  int generation = 1;  ///< As which it was started: Cluster::reload.
+  bool kept = false;   ///< It fills a place of `Cluster::keep`.
+  bool held = false;   ///< Its successor has its place, until the reload has worked.
   State state = State::Spawned;
   std::chrono::milliseconds age{0};  ///< Since it was started.
   std::vector<Address> addresses{};  ///< Where it said that it listens.
@@ -55,9 +57,23 @@ struct ClusterStatus {
     Over,
   };
 
+  /// A reload that is under way.
+  struct Rollout {
+    enum class Phase : std::uint8_t {
+      Replacing,
+      Proving,  ///< All are replaced, and have to serve for a while.
+      Undoing,
+    };
+    int generation = 0;
+    Phase phase = Phase::Replacing;
+    std::size_t replaced = 0;  ///< Places that have a worker of it.
+  };
+
   Phase phase = Phase::Running;
-  Policy policy = Policy::Auto;         ///< As it was chosen.
-  std::size_t places = 0;               ///< As `Cluster::keep` was told.
+  Policy policy = Policy::Auto;  ///< As it was chosen.
+  std::size_t places = 0;        ///< As `Cluster::keep` was told.
+  int generation = 1;            ///< That serves, or did before the reload.
+  std::optional<Rollout> rollout{};
   std::vector<WorkerStatus> workers{};  ///< Every process that lives, by id.
   std::vector<PortStatus> ports{};      ///< By address.
   std::uint64_t forks = 0;              ///< Workers that were started, or could not be, ever.
@@ -67,5 +83,6 @@ struct ClusterStatus {
 
 const char* to_string(WorkerStatus::State state);
 const char* to_string(ClusterStatus::Phase phase);
+const char* to_string(ClusterStatus::Rollout::Phase phase);
 
 }  // namespace cohort

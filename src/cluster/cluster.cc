@@ -228,6 +228,14 @@ void Cluster::keep(unsigned count) {
   impl_->will_fork();
   impl_->primary.keep(count);
 }
+void Cluster::scale(unsigned count) {
+  if (!is_primary()) return;
+  impl_->will_fork();
+  impl_->primary.scale(count);
+}
+int Cluster::reload(const ReloadOptions& options, Callback<void(const RolloutResult&)> done) {
+  return impl_->primary.reload(options, std::move(done));
+}
 std::optional<Worker> Cluster::replace(const Worker& worker) {
   return is_primary() ? impl_->primary.replace(worker) : std::nullopt;
 }

@@ -24,12 +24,12 @@ constexpr std::chrono::seconds kSilentUntilReady{1};
 }  // namespace
 
 ForkedWorker::ForkedWorker(const Loop& loop, std::shared_ptr<ipc::Calls> calls,
-                           ForkedWorkerOwner& owner, int id, std::size_t slot)
+                           ForkedWorkerOwner& owner, int id, Seat seat)
     : WorkerImpl{loop, std::move(calls), static_cast<ipc::PeerUser&>(*this),
                  ipc::Peer::Early::GoesToNobody, id},
       owner_{owner},
       id_{id},
-      slot_{slot},
+      seat_{seat},
       hand_offs_{loop,
                  *peer_,
                  {.next_seq = [this] { return owner_.next_seq(); },
@@ -125,7 +125,8 @@ WorkerStatus ForkedWorker::status() const {
                                             State::Disconnected};
   return {.id = id_,
           .pid = pid(),
-          .slot = slot_,
+          .slot = seat_.slot,
+          .generation = seat_.generation,
           .state = kStates[static_cast<int>(state_)],
           .age = std::chrono::duration_cast<std::chrono::milliseconds>(
               std::chrono::steady_clock::now() - since_),

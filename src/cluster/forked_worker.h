@@ -60,10 +60,16 @@ class ForkedWorkerOwner {
   ~ForkedWorkerOwner() = default;
 };
 
+/// Whose connections a worker gets, and as which it was started (Cluster::reload).
+struct Seat {
+  std::size_t slot;
+  int generation;
+};
+
 class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::PeerUser {
  public:
   ForkedWorker(const Loop& loop, std::shared_ptr<ipc::Calls> calls, ForkedWorkerOwner& owner,
-               int id, std::size_t slot);
+               int id, Seat seat);
 
   /// The process runs. `lent`: it was started with descriptors that listen there, and need not know
   /// the channel.
@@ -81,10 +87,12 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::P
 
   // WorkerImpl
   int id() const override { return id_; }
-  std::size_t slot() const override { return slot_; }
+  std::size_t slot() const override { return seat_.slot; }
+  /// As which it was started: Cluster::reload.
+  int generation() const { return seat_.generation; }
   /// Another has its slot by now: it comes back.
-  void set_slot(std::size_t slot) { slot_ = slot; }
-  std::optional<std::size_t> slot_if_known() const override { return slot_; }
+  void set_slot(std::size_t slot) { seat_.slot = slot; }
+  std::optional<std::size_t> slot_if_known() const override { return seat_.slot; }
   pid_t pid() const override { return process_ ? process_->pid() : 0; }
   bool is_dead() const override { return state_ == WorkerState::Dead; }
   bool exited_after_disconnect() const override { return on_purpose_; }
@@ -149,7 +157,7 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::P
 
   ForkedWorkerOwner& owner_;  // not once Dead
   const int id_;
-  std::size_t slot_;
+  Seat seat_;
   WorkerState state_ = WorkerState::Spawned;
   const std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
   bool on_purpose_ = false;

@@ -103,8 +103,9 @@ int HandedOffPort::picked(int connection) {
   try {
     const auto slot = pick_.slot({client ? *client : Address{}, local ? *local : Address{}, head});
     const auto& all = users().all();
-    const auto filled = std::find_if(
-        all.begin(), all.end(), [&](const auto& user) { return user.second.peer->slot() == slot; });
+    const auto filled = std::find_if(all.begin(), all.end(), [&](const auto& user) {
+      return user.second.peer->slot() == slot && !user.second.held;
+    });
     return filled == all.end() ? 0 : filled->first;
   } catch (...) {
     // It leaves the loop in a turn of its own; the connection goes to any worker.

@@ -72,6 +72,21 @@ TEST_F(OfThePrimary, WhoOnlyAcceptsIsHandedNothing) {
   EXPECT_TRUE(one.handed.empty());
 }
 
+TEST_F(OfThePrimary, WhoIsHeldIsHandedNothingUntilItIsResumed) {
+  Peer one{1}, two{2};
+  const Address address = opened_by(one);
+  opened_by(two);
+  ports.hold(1);
+  std::vector<OwnFd> clients;
+  for (int i = 0; i < 3; ++i) clients.push_back(connect(address));
+  EXPECT_TRUE(run_until([&] { return two.handed.size() == 1; }));
+  ports.answer(2, two.key, two.handed, 1);
+  EXPECT_TRUE(run_until([&] { return two.handed.size() == 2; }));
+  EXPECT_TRUE(one.handed.empty());
+  ports.resume(one);
+  EXPECT_TRUE(run_until([&] { return one.handed.size() == 1; }));
+}
+
 TEST_F(OfThePrimary, ARefusedConnectionIsOfferedAgainWithoutAnybodysDoing) {
   Peer one{1};
   const OwnFd client = connect(opened_by(one));

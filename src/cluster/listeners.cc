@@ -202,6 +202,14 @@ void Listeners::turns(int worker) {
   for (const auto& [key, port] : ports_) port->turns(worker);
 }
 
+void Listeners::hold(int worker) {
+  for (const auto& [key, port] : ports_) port->hold(worker);
+}
+
+void Listeners::resume(HandoffPeer& worker) {
+  for (const auto& [key, port] : ports_) port->resume(worker);
+}
+
 void Listeners::retire(int worker, bool release) {
   visit_all([&](Port& port) { port.retire(worker, release); });
 }

@@ -63,6 +63,9 @@ class Listeners {
   bool stop_arrivals();
   /// Whether connections wait at those ports.
   bool any_waiting() const;
+  /// The worker gets no more connections, until it is resumed.
+  void hold(int worker);
+  void resume(HandoffPeer& worker);
   /// The worker gets no more connections; what it holds unanswered it still answers. `release`: its
   /// ports are closed if nobody else uses them.
   void retire(int worker, bool release);

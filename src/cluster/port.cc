@@ -45,6 +45,14 @@ void Port::close(int worker, bool for_good) {
   if (book_.close(worker, for_good)) pump();
 }
 
+void Port::hold(int worker) {
+  if (book_.hold(worker, true)) pump();
+}
+
+void Port::resume(HandoffPeer& worker) {
+  if (book_.hold(worker.id(), false)) welcome(worker);
+}
+
 void Port::retire(int worker, bool for_good) {
   const bool accepts = users().contains(worker) && socket_of(worker) != -1;
   book_.retire(worker, for_good, accepts);

@@ -66,6 +66,9 @@ class Port {
 
   /// It closed its server. `for_good`: the port is closed if nobody else uses it.
   virtual void close(int worker, bool for_good);
+  /// It gets no more connections, until it is resumed.
+  virtual void hold(int worker);
+  virtual void resume(HandoffPeer& worker);
   /// It ends: it gets no more connections, but still answers what it was offered.
   virtual void retire(int worker, bool for_good);
   /// It is dead: what it had not answered goes to others.

@@ -8,6 +8,12 @@ bool PortBook::close(int worker, bool for_good) {
   return true;
 }
 
+bool PortBook::hold(int worker, bool held) {
+  if (!users_.hold(worker, held)) return false;
+  if (held) held_.dispatcher().leave(worker);
+  return true;
+}
+
 void PortBook::retire(int worker, bool for_good, bool accepts) {
   const bool may_accept = users_.contains(worker) && accepts;
   if (users_.retire(worker, for_good, may_accept)) held_.dispatcher().leave(worker);

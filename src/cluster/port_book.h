@@ -24,6 +24,8 @@ class PortBook {
 
   /// The worker is a user; it is offered nothing until it is in the dispatcher.
   void join(int worker, PortUsers::User user) { users_.join(worker, user); }
+  /// It is offered nothing for now, and stays a user; or may be again. False: it is none.
+  bool hold(int worker, bool held);
   /// It closed its server. False: it was no user.
   bool close(int worker, bool for_good);
   /// It ends: it gets no more connections, but still answers what it was offered. `accepts`: by

@@ -16,6 +16,13 @@ void PortUsers::join(int worker, User user) {
   users_.insert_or_assign(worker, user);
 }
 
+bool PortUsers::hold(int worker, bool held) {
+  const auto user = users_.find(worker);
+  if (user == users_.end()) return false;
+  user->second.held = held;
+  return true;
+}
+
 bool PortUsers::remove(int worker, bool for_good) {
   if (users_.erase(worker) == 0) return false;
   if (for_good) {

@@ -22,10 +22,13 @@ class PortUsers {
   struct User {
     HandoffPeer* peer;
     bool only_accepts;  ///< It cannot be handed a connection.
+    bool held = false;  ///< Nor can this one for now.
   };
 
   /// The worker uses the port from now on, which is not to be closed any more.
   void join(int worker, User user);
+  /// It gets no connections for now, and stays a user; or gets some again. False: it is none.
+  bool hold(int worker, bool held);
   /// It closed its server. `for_good`: nobody is expected to ask for the port in its stead.
   /// False: it was no user.
   bool close(int worker, bool for_good);
@@ -48,7 +51,10 @@ class PortUsers {
   /// Whether the worker uses it, or may still accept from it.
   bool may_accept(int worker) const { return contains(worker) || retired_.contains(worker); }
   /// Of a user: whether he can be handed connections.
-  bool takes(int worker) const { return !known(users_, worker).only_accepts; }
+  bool takes(int worker) const {
+    const User& user = known(users_, worker);
+    return !user.only_accepts && !user.held;
+  }
   /// There are users, and none can be handed a connection.
   bool none_takes() const;
 

@@ -40,6 +40,17 @@ TEST(PortUsers, WhoClosedItForGoodWhileOthersUsedItDoesNotCloseItForThem) {
   EXPECT_TRUE(users.may_close());
 }
 
+TEST(PortUsers, WhoIsHeldIsAUserAndTakesNothing) {
+  PortUsers users = used_by(1);
+  EXPECT_FALSE(users.hold(2, true)) << "no user";
+  EXPECT_TRUE(users.hold(1, true));
+  EXPECT_TRUE(users.contains(1));
+  EXPECT_FALSE(users.takes(1));
+  EXPECT_FALSE(users.none_takes()) << "it may again";
+  EXPECT_TRUE(users.hold(1, false));
+  EXPECT_TRUE(users.takes(1));
+}
+
 TEST(PortUsers, OneThatIsRetiredMayAcceptUntilItClosesThePort) {
   PortUsers users = used_by(1);
   EXPECT_TRUE(users.retire(1, true, true));

@@ -3,15 +3,15 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <cstdlib>
+#include <algorithm>
 #include <set>
 #include <sstream>
 
-#include "base/notices.h"
 #include "base/sys.h"
 #include "cluster/launch.h"
 #include "cluster/node_launch.h"
 #include "cluster/private_socket.h"
+#include "cohort/parallelism.h"
 #include "process/spawn.h"
 
 namespace cohort::cluster {
@@ -68,15 +68,16 @@ void Primary::set_drain_timeout(std::chrono::milliseconds timeout) {
 // Forking.
 
 Worker Primary::fork(const Environment& env) {
-  return Worker{fork_worker(env, std::nullopt, free_slot())};
+  return Worker{fork_worker(env, std::nullopt, free_slot(), supervisor_.state().generation)};
 }
 
 std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
                                                    std::optional<std::size_t> place,
-                                                   std::size_t slot) {
+                                                   std::size_t slot, int generation) {
   setup({});
-  const auto worker = std::make_shared<ForkedWorker>(
-      loop_, calls_, static_cast<ForkedWorkerOwner&>(*this), ++counters_.forks, slot);
+  const auto worker =
+      std::make_shared<ForkedWorker>(loop_, calls_, static_cast<ForkedWorkerOwner&>(*this),
+                                     ++counters_.forks, Seat{slot, generation});
   workers_.emplace(worker->id(), Entry{worker});
   const auto started = start(*worker, env, place.has_value());
   if (!started) {
@@ -84,7 +85,7 @@ std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
     loop_.post([worker, error = started.error()] { worker->failed_to_start(error); });
   }
   // Only now is there somebody who can be told to end.
-  supervisor_.tell(event::Forked{worker->id(), place});
+  supervisor_.tell(event::Forked{worker->id(), place, generation});
   if (listeners_->uses_any(worker->id())) supervisor_.tell(event::Opened{worker->id()});
   loop_.post(callbacks_.wrap([this, worker] { events.fork.emit(Worker{worker}); }));
   return worker;
@@ -106,9 +107,10 @@ std::size_t Primary::free_slot(std::optional<std::size_t> wanted) const {
 
 Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool keep_stderr) {
   if (!may_fork_) return make_error(Errc::NotAPrimary, "fork");
+  const Settings& settings = settings_.of(worker.generation());
   std::vector<int> listening;
   std::vector<Address> addresses;
-  for (const Address& address : settings().listen) {
+  for (const Address& address : settings.listen) {
     const auto lent = listeners_->lend(worker, listening.size(), address);
     if (!lent) return lent.error();
     addresses.push_back(lent->address);
@@ -116,7 +118,8 @@ Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool k
   }
   Environment with_slot = env;
   with_slot.emplace_back("COHORT_SLOT", std::to_string(worker.slot()));
-  const WorkerLaunch wanted{.settings = settings(),
+  with_slot.emplace_back("COHORT_GENERATION", std::to_string(worker.generation()));
+  const WorkerLaunch wanted{.settings = settings,
                             .env = std::move(with_slot),
                             .worker_id = worker.id(),
                             .listening = std::move(listening),
@@ -126,7 +129,7 @@ Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool k
   auto launch = prepare_launch(loop_, wanted, *options);
   if (!launch) return launch.error();
   node_.prepare(launch->request, worker.id(), worker.slot(), supervisor_.state().places.size(),
-                settings().preload.value_or(true));
+                settings.preload.value_or(true));
   auto child = process::spawn(launch->request);
   if (!child) return child.error();
   worker.started(*std::move(child), *std::move(launch), *options, std::move(addresses));
@@ -142,21 +145,23 @@ std::vector<Worker> Primary::workers() const {
 
 void Primary::disconnect(std::function<void()> done) {
   supervisor_.tell(event::Keep{0});
-  if (done) disconnecting_.waiters.push_back(std::move(done));
-  disconnecting_.under_way = true;
+  if (done) waiting_.disconnect.push_back(std::move(done));
+  waiting_.disconnects = true;
   for (const Worker& worker : workers()) worker.disconnect();
-  disconnecting_.under_way = false;
+  waiting_.disconnects = false;
   loop_.post(callbacks_.wrap([this] { all_gone(); }));
 }
 
 // Tells those who wait for it that no worker is left.
 void Primary::all_gone() {
-  if (!workers_.empty() || disconnecting_.waiters.empty()) return;
+  if (!workers_.empty() || waiting_.disconnect.empty()) return;
   release_ports();
-  for (const auto& waiter : std::exchange(disconnecting_.waiters, {})) waiter();
+  for (const auto& waiter : std::exchange(waiting_.disconnect, {})) waiter();
 }
 
 void Primary::keep(unsigned count) { supervisor_.tell(event::Keep{count}); }
+
+void Primary::scale(unsigned count) { supervisor_.tell(event::Scale{count}); }
 
 std::optional<Worker> Primary::replace(const Worker& worker) {
   if (!may_be_replaced(supervisor_.state(), worker.id())) return std::nullopt;
@@ -164,6 +169,25 @@ std::optional<Worker> Primary::replace(const Worker& worker) {
   const auto successor = successor_of(supervisor_.state(), worker.id());
   const auto found = workers_.find(successor.value_or(0));
   return found == workers_.end() ? std::nullopt : std::optional{Worker{found->second.worker}};
+}
+
+int Primary::reload(const ReloadOptions& options, std::function<void(const RolloutResult&)> done) {
+  if (!may_fork_) {
+    const RolloutResult nothing{.outcome = RolloutResult::Outcome::Stopped,
+                                .text = "a worker has no workers"};
+    if (done) loop_.post([done = std::move(done), nothing] { done(nothing); });
+    return 0;
+  }
+  const int generation = ++counters_.generations;
+  settings_.plan(generation, options.settings);
+  if (done) waiting_.reload.emplace(generation, std::move(done));
+  const unsigned batch = options.batch > 0 ? options.batch : available_parallelism();
+  supervisor_.tell(event::Reload{{generation,
+                                  {.canaries = std::max(1U, options.canaries),
+                                   .batch = std::max(1U, batch),
+                                   .ready_within = options.ready_within,
+                                   .prove = options.prove}}});
+  return generation;
 }
 
 void Primary::terminate() { supervisor_.tell(event::Terminate{}); }
@@ -179,7 +203,7 @@ bool Primary::goes_on() const {
       settings_.policy().rescue_after && settings_.policy().rescue_after->count() <= 0;
   if (never || policy() == Policy::Sticky) return false;
   const bool others = listeners_ && listeners_->have_users();
-  return supervisor_.state().phase == Supervisor::Phase::Running && !disconnecting_.under_way &&
+  return supervisor_.state().phase == Supervisor::Phase::Running && !waiting_.disconnects &&
          (others || keeps_ports());
 }
 
@@ -188,6 +212,7 @@ ClusterStatus Primary::status() const {
   ClusterStatus status{.phase = static_cast<ClusterStatus::Phase>(supervisor.phase),
                        .policy = policy(),
                        .places = supervisor.places.size(),
+                       .generation = supervisor.generation,
                        .forks = static_cast<std::uint64_t>(counters_.forks),
                        .exits = counters_.exits,
                        .deaths = counters_.deaths};
@@ -195,9 +220,14 @@ ClusterStatus Primary::status() const {
     WorkerStatus worker = entry.worker->status();
     const auto live = supervisor.live.find(id);
     worker.kept = live != supervisor.live.end() && live->second.place.has_value();
+    worker.held = is_held(supervisor, id);
     status.workers.push_back(std::move(worker));
   }
   if (listeners_) status.ports = listeners_->status();
+  if (const auto& rollout = supervisor.rollout)
+    status.rollout = {.generation = rollout->wish.generation,
+                      .phase = static_cast<ClusterStatus::Rollout::Phase>(rollout->phase),
+                      .replaced = places_of(supervisor, rollout->wish.generation)};
   return status;
 }
 
@@ -227,13 +257,13 @@ void Primary::worker_idle(ForkedWorker& worker) { supervisor_.tell(event::Idle{w
 void Primary::worker_exited(ForkedWorker& worker, const Exit& exit) {
   std::ostringstream how;
   how << "pid " << worker.pid() << ' ' << exit;
-  last_death_ = LastDeath{how.str(), worker.last_stderr_lines(kLastLines)};
+  last_death_ = LastDeath{worker.id(), how.str(), worker.last_stderr_lines(kLastLines)};
   events.exit.emit(Worker{worker.shared_from_this()}, exit);
   gone(worker, worker.take_left_group());
 }
 
 void Primary::worker_failed_to_start(ForkedWorker& worker) {
-  last_death_ = LastDeath{"the program could not be started", {}};
+  last_death_ = LastDeath{worker.id(), "the program could not be started", {}};
   gone(worker);
 }
 
@@ -245,10 +275,12 @@ void Primary::worker_left(ForkedWorker& worker) {
 void Primary::worker_asks(ForkedWorker& worker, const QueryServer& query) {
   const bool retired = is_retired(supervisor_.state(), worker.id());
   // One that comes back: its successor has its slot.
-  if (has_left(supervisor_.state(), worker.id()) && !retired) worker.set_slot(free_slot());
+  const bool held = is_held(supervisor_.state(), worker.id());
+  if (has_left(supervisor_.state(), worker.id()) && !retired && !held) worker.set_slot(free_slot());
   listeners_->query(worker, query);
   if (listeners_->uses_any(worker.id())) supervisor_.tell(event::Opened{worker.id()});
-  if (retired) retire_ports(worker.id());
+  if (retired) retire_ports(worker.id(), true);
+  if (held) listeners_->hold(worker.id());
 }
 
 void Primary::worker_closed(ForkedWorker& worker) {
@@ -256,8 +288,8 @@ void Primary::worker_closed(ForkedWorker& worker) {
 }
 
 // What waits for it it still takes.
-void Primary::retire_ports(int worker) {
-  listeners_->retire(worker, !keeps_ports());
+void Primary::retire_ports(int worker, bool succeeded) {
+  listeners_->retire(worker, !succeeded || !keeps_ports());
   supervisor_.tell(event::Closed{worker, listeners_->uses_any(worker)});
 }
 
@@ -279,120 +311,6 @@ void Primary::gone(ForkedWorker& worker, std::optional<process::LeftGroup> left)
   }
   supervisor_.tell(event::Exited{id, left_.contains(id)});
   all_gone();
-}
-
-// The supervisor's actions.
-
-void Primary::carry_out(const SupervisorAction& action) {
-  std::visit([this](const auto& wanted) { (*this)(wanted); }, action);
-}
-
-void Primary::operator()(const action::Release& wanted) {
-  listeners_->release_closed(wanted.worker);
-}
-
-void Primary::operator()(const action::Retire& wanted) { retire_ports(wanted.worker); }
-
-void Primary::operator()(const action::LookWhetherDry& wanted) {
-  if (!listeners_->any_waiting(wanted.worker)) supervisor_.tell(event::Dry{wanted.worker});
-}
-
-void Primary::operator()(const action::StopArrivals&) {
-  if (!listeners_ || !listeners_->stop_arrivals()) supervisor_.tell(event::NothingArrives{});
-}
-
-void Primary::operator()(const action::LookForArrivals&) {
-  if (!listeners_->any_waiting()) supervisor_.tell(event::NothingArrives{});
-}
-
-void Primary::operator()(const action::KillAll&) {
-  for (const auto& [id, entry] : workers_) entry.worker->kill_group(SIGKILL);
-  for (auto& [id, group] : left_) group.kill();
-}
-
-void Primary::operator()(const action::Finish& wanted) {
-  release_ports();
-  loop_.post(callbacks_.wrap([this, code = wanted.gave_up ? 1 : 0] { finish_(code); }));
-}
-
-void Primary::operator()(const action::Fork& wanted) {
-  const auto found = workers_.find(wanted.beside.value_or(0));
-  const auto beside = found == workers_.end() ? nullptr : found->second.worker;
-  if (beside && supervisor_.state().places[wanted.place].succeeds) {
-    fork_worker({}, wanted.place, beside->slot());
-    return;
-  }
-  const auto successor = fork_worker({}, wanted.place, free_slot(wanted.place));
-  if (!beside) return;
-  const auto& old = *beside;
-  Remark leaves{"leaves",
-                old.describe() + " leaves: it finishes what it serves; worker " +
-                    std::to_string(successor->id()) + " takes its place",
-                {{"worker", std::int64_t{old.id()}},
-                 {"pid", std::int64_t{old.pid()}},
-                 {"successor", std::int64_t{successor->id()}}}};
-  // After the fork's own event.
-  loop_.post(callbacks_.wrap([this, leaves] { say(loop_, leaves); }));
-}
-
-void Primary::operator()(const action::End& wanted) {
-  using Why = action::End::Why;
-  const auto found = workers_.find(wanted.worker);
-  if (found == workers_.end()) return;
-  const std::shared_ptr<ForkedWorker> worker = found->second.worker;  // it may be gone after this
-  if (wanted.why == Why::TooMany || wanted.why == Why::TwoInAPlace) {
-    const std::string why =
-        wanted.why == Why::TooMany
-            ? "is ended: it left its place, and so did " + std::to_string(kLeaversMax - 1) +
-                  " after it that live"
-            : "is ended: its place has two workers, since one that seemed to leave came back";
-    say(loop_, {"leaver_ended",
-                worker->describe() + ' ' + why,
-                {{"worker", std::int64_t{worker->id()}}, {"pid", std::int64_t{worker->pid()}}}});
-  }
-  worker->end(ending_rules(std::chrono::steady_clock::now()));
-}
-
-void Primary::operator()(const action::Kill& wanted) {
-  const int id = wanted.worker;
-  const auto found = workers_.find(id);
-  if (found == workers_.end()) return;
-  const ForkedWorker& worker = *found->second.worker;
-  const auto grace = std::chrono::duration<double>(supervisor_.state().drain_timeout).count();
-  std::ostringstream text;
-  text << worker.describe() << " left its place and was told to end; it did not within " << grace
-       << " s, and is killed";
-  say(loop_, {"leaver_killed",
-              text.str(),
-              {{"worker", std::int64_t{id}}, {"pid", std::int64_t{worker.pid()}}}});
-  found->second.worker->kill_group(SIGKILL);
-}
-
-void Primary::operator()(const action::DisconnectAll&) {
-  const auto start = supervisor_.state().deadline
-                         ? *supervisor_.state().deadline - supervisor_.state().drain_timeout
-                         : std::chrono::steady_clock::now();
-  const EndingRules rules = ending_rules(start);
-  for (const auto& [id, entry] : std::map(workers_)) entry.worker->end(rules);
-}
-
-EndingRules Primary::ending_rules(TimePoint start) const {
-  return {settings().stop_signal.value_or(SIGTERM), start, supervisor_.state().drain_timeout};
-}
-
-void Primary::operator()(const action::GiveUp&) {
-  Remark reason{"gave_up",
-                "no worker was ever ready after " + std::to_string(kTriesMax) + " tries; giving up",
-                {{"tries", std::int64_t{kTriesMax}}}};
-  if (last_death_) {
-    reason.text += "; the last one: " + last_death_->how;
-    reason.fields.emplace_back("last", last_death_->how);
-    if (!last_death_->stderr_lines.empty()) {
-      reason.text += "; its last lines on stderr:";
-      reason.fields.emplace_back("lines", last_death_->stderr_lines);
-    }
-  }
-  say(loop_, std::move(reason));
 }
 
 }  // namespace cohort::cluster

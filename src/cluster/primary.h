@@ -36,7 +36,9 @@ class Primary final : private ForkedWorkerOwner {
   void setup(const Settings& settings);
   void disconnect(std::function<void()> done);
   void keep(unsigned count);
+  void scale(unsigned count);
   std::optional<Worker> replace(const Worker& worker);
+  int reload(const ReloadOptions& options, std::function<void(const RolloutResult&)> done);
   void set_policy(ChosenPolicy chosen) { settings_.choose(std::move(chosen)); }
   Policy policy() const { return settings_.policy().policy; }
   void set_weights(SlotBook::Weights weights);
@@ -64,15 +66,19 @@ class Primary final : private ForkedWorkerOwner {
   };
   // How the last worker with a place ended, for the reason of giving up.
   struct LastDeath {
+    int worker;
     std::string how;
     std::vector<std::string> stderr_lines;
   };
-  struct Disconnecting {
-    std::vector<std::function<void()>> waiters;
-    bool under_way = false;  // all of them are being told
+  // Whom to tell what the user asked for.
+  struct Waiting {
+    std::vector<std::function<void()>> disconnect;
+    bool disconnects = false;                                         // all of them are being told
+    std::map<int, std::function<void(const RolloutResult&)>> reload;  // by generation
   };
   struct Counters {
-    int forks = 0;  // the last one's id
+    int forks = 0;        // the last one's id
+    int generations = 1;  // the last that was to be reached
     std::int64_t messages = 0;
     std::uint64_t exits = 0, deaths = 0;
   };
@@ -95,9 +101,10 @@ class Primary final : private ForkedWorkerOwner {
   void worker_ends(ForkedWorker& worker) override;
 
   std::shared_ptr<ForkedWorker> fork_worker(const Environment& env,
-                                            std::optional<std::size_t> place, std::size_t slot);
+                                            std::optional<std::size_t> place, std::size_t slot,
+                                            int generation);
   std::size_t free_slot(std::optional<std::size_t> wanted = {}) const;
-  void retire_ports(int worker);
+  void retire_ports(int worker, bool succeeded);
   Result<void> start(ForkedWorker& worker, const Environment& env, bool keep_stderr);
   void gone(ForkedWorker& worker, std::optional<process::LeftGroup> left = {});
   void all_gone();
@@ -109,6 +116,8 @@ class Primary final : private ForkedWorkerOwner {
   void operator()(const action::Fork& wanted);
   void operator()(const action::Release& wanted);
   void operator()(const action::Retire& wanted);
+  void operator()(const action::Hold& wanted);
+  void operator()(const action::Resume& wanted);
   void operator()(const action::LookWhetherDry& wanted);
   void operator()(const action::End& wanted);
   void operator()(const action::Kill& wanted);
@@ -116,9 +125,11 @@ class Primary final : private ForkedWorkerOwner {
   void operator()(const action::LookForArrivals& wanted);
   void operator()(const action::DisconnectAll& wanted);
   void operator()(const action::KillAll& wanted);
+  void operator()(const action::RolloutOver& wanted);
   void operator()(const action::GiveUp& wanted);
   void operator()(const action::Finish& wanted);
   EndingRules ending_rules(TimePoint start) const;
+  std::string why(const RolloutVerdict& verdict) const;
 
   const Loop loop_;
   const std::shared_ptr<ipc::Calls> calls_;  // for the workers
@@ -131,7 +142,7 @@ class Primary final : private ForkedWorkerOwner {
   std::map<int, process::GroupEnd> left_;  // of those that have exited, by id
   Counters counters_;
   SupervisorLoop supervisor_;
-  Disconnecting disconnecting_;
+  Waiting waiting_;
   std::optional<LastDeath> last_death_;
   NodeWorkers node_;
   CallbackScope callbacks_;

@@ -36,6 +36,22 @@ bool PrimarySettings::setup(const Settings& changes) {
   return true;
 }
 
+const Settings& PrimarySettings::of(int generation) const {
+  const auto planned = planned_.find(generation);
+  return planned == planned_.end() ? settings_ : planned->second;
+}
+
+void PrimarySettings::plan(int generation, const Settings& changes) {
+  Settings as_now = changes;
+  as_now.listen.clear();
+  planned_.insert_or_assign(generation, merged(settings_, as_now));
+}
+
+void PrimarySettings::reached(int generation) {
+  settings_ = of(generation);
+  dropped(generation);
+}
+
 void PrimarySettings::choose(ChosenPolicy policy) {
   if (!decided_) {
     policy_ = std::move(policy);

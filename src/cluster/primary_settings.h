@@ -3,6 +3,8 @@
 // Owned by the Primary; loop's executor only.
 #pragma once
 
+#include <map>
+
 #include "base/loop.h"
 #include "cluster/listeners.h"
 #include "cohort/cluster.h"
@@ -15,6 +17,13 @@ class PrimarySettings {
   PrimarySettings(const Loop& loop, bool may_fork);
 
   const Settings& settings() const { return settings_; }
+  /// As workers of that generation start.
+  const Settings& of(int generation) const;
+  /// A generation that is to be reached, and how it differs...
+  void plan(int generation, const Settings& changes);
+  /// ... it was: all start so; or it was not.
+  void reached(int generation);
+  void dropped(int generation) { planned_.erase(generation); }
   const ChosenPolicy& policy() const { return policy_; }
 
   /// Adds to the settings. The first time decides the policy: true then.
@@ -26,6 +35,7 @@ class PrimarySettings {
   const Loop loop_;
   const bool may_fork_;
   Settings settings_;
+  std::map<int, Settings> planned_;  // by generation
   ChosenPolicy policy_;
   bool chosen_ = false;  // not by the environment
   bool decided_ = false;

@@ -49,6 +49,7 @@ std::size_t SlotBook::fill(std::size_t number, int worker, TimePoint now, bool o
   found->starts_slowly = others_are_warm && rules_.rescue_after;  // else nobody observes
   found->trial.moved_for = {};
   found->stuck = false;
+  found->held = false;
   found->doubted.reset();
   found->trusted_for = {};
   found->seen.taken.reset();
@@ -87,10 +88,18 @@ std::optional<int> SlotBook::taker(std::size_t at) const {
   return of_slot.serves() && !of_slot.only_accepts ? of_slot.worker : std::nullopt;
 }
 
+void SlotBook::hold(int worker, bool held) {
+  Queue* const queue = find(worker);
+  if (queue == nullptr) return;
+  queue->held = held;
+  queue->stuck = false;
+}
+
 void SlotBook::retire(int worker, bool successor_expected) {
   Queue* const queue = find(worker);
   if (queue == nullptr || queue->retired) return;
   queue->retired = true;
+  queue->held = false;
   queue->awaited = successor_expected;
   queue->stuck = false;
 }

@@ -60,6 +60,8 @@ class SlotBook {
   /// `only_accepts`: the worker can neither be asked nor handed anything. Where all are like that,
   /// nothing but they takes connections, and a queue that shrinks shows that its worker turns.
   std::size_t fill(std::size_t slot, int worker, TimePoint now = {}, bool only_accepts = false);
+  /// The worker gets no more connections, but may get some again.
+  void hold(int worker, bool held);
   /// The worker ends: it gets no more connections, but still accepts those that wait. Where nothing
   /// is steered around, what arrives waits for its successor, if one is `expected`.
   void retire(int worker, bool successor_expected);
@@ -130,12 +132,13 @@ class SlotBook {
     std::chrono::milliseconds moved_for{0};
   };
   struct Queue {
-    bool serves() const { return worker && !retired; }
+    bool serves() const { return worker && !retired && !held; }
 
     std::size_t slot = 0;  // in `numbers_`
     std::optional<int> worker;
     bool only_accepts = false;
     bool retired = false;
+    bool held = false;
     bool awaited = false;  // by a successor that is expected...
     int predecessor = 0;   // ... of this worker
     bool stuck = false;

@@ -390,6 +390,30 @@ TEST(SlotBook, OfAWorkerAndItsSuccessorTheSlotHasTwoQueuesThatTakeTurns) {
   }
 }
 
+TEST(SlotBook, WhoIsHeldGetsNothingUntilItIsResumed) {
+  for (const auto& rules : {kAdaptive, kHash, kSticky}) {
+    Replacing replacing{rules};
+    SlotBook& book = replacing.book;
+    book.hold(1, true);
+    EXPECT_EQ(book.eligible(), (Bools{false, true, true}));
+    EXPECT_EQ(book.queue_of(1), 0u) << "its queue is its own";
+    book.hold(1, false);
+    EXPECT_EQ(book.eligible(), (Bools{true, true, false}));
+    book.hold(1, true);
+    book.vacate(3, true);
+    book.hold(1, false);
+    EXPECT_EQ(book.eligible(), (Bools{true, true, false})) << "its successor died";
+    book.hold(1, true);
+    book.retire(1, false);
+    book.vacate(1, false);
+    EXPECT_TRUE(book.eligible()[1]);
+    EXPECT_EQ(book.fill(0, 4), 2u);
+    EXPECT_EQ(book.fill(0, 5), 0u) << "who comes there is not held";
+    book.vacate(4, true);
+    EXPECT_EQ(book.eligible(), (Bools{true, true, false}));
+  }
+}
+
 TEST(SlotBook, ASuccessorThatDiesGotNothing) {
   Replacing replacing{kSticky};
   replacing.book.vacate(3, true);
@@ -466,7 +490,10 @@ TEST(SlotBook, HoldsItsPromisesInAnyOrderOfEvents) {
     int last_worker = 1;
     for (int step = 0; step < 300; ++step) {
       const int worker = static_cast<int>(below(static_cast<unsigned>(last_worker))) + 1;
-      switch (below(7)) {
+      switch (below(8)) {
+        case 7:
+          watched.book.hold(worker, below(2) == 0);
+          break;
         case 0:
           watched.book.vacate(worker, below(2) == 0);
           break;

@@ -88,6 +88,20 @@ void SlotPort::close(int worker, bool for_good) {
   Port::close(worker, for_good);
 }
 
+void SlotPort::hold(int worker) {
+  if (!users().contains(worker)) return;
+  Port::hold(worker);
+  book_.hold(worker, true);
+  workers_changed();
+}
+
+void SlotPort::resume(HandoffPeer& worker) {
+  if (!users().contains(worker.id())) return;
+  book_.hold(worker.id(), false);
+  workers_changed();
+  Port::resume(worker);
+}
+
 void SlotPort::retire(int worker, bool for_good) {
   if (!users().contains(worker)) return;
   Port::retire(worker, for_good);
@@ -227,7 +241,7 @@ void SlotPort::look_for_targets(const SlotBook::Findings& findings) {
 void SlotPort::turns(int worker) {
   book_.turns(worker);
   steering_.follow(book_);
-  if (!targets_.contains(worker) || !users().contains(worker)) return;
+  if (!targets_.contains(worker) || !users().contains(worker) || !users().takes(worker)) return;
   held().join(worker, kMovedCredits);
   rescue();
 }
@@ -273,7 +287,7 @@ void SlotPort::inherit(std::size_t queue) {
 void SlotPort::heirs_take() {
   if (held().waiting() == 0) return heirs_.clear();
   for (const auto& [worker, user] : users().all())
-    if (heirs_.contains(worker) || (heirs_are_dead() && users().takes(worker)))
+    if (users().takes(worker) && (heirs_.contains(worker) || heirs_are_dead()))
       held().join(worker, user.peer->credits());
   pump();
 }

@@ -44,6 +44,8 @@ class SlotPort final : public Port {
   void complete(Value& reply, int worker) const override;
   void welcome(HandoffPeer& worker) override;
   void close(int worker, bool for_good) override;
+  void hold(int worker) override;
+  void resume(HandoffPeer& worker) override;
   void retire(int worker, bool for_good) override;
   void lose(int worker) override;
   void expect_no_successor(int worker) override;

@@ -191,6 +191,25 @@ TEST_F(SlotPortTest, AWorkerAndItsSuccessorTakeFromOneSlotOneAfterTheOther) {
   }
 }
 
+TEST_F(SlotPortTest, WhoIsHeldGetsNothingUntilItIsResumed) {
+  for (const Policy policy : {Policy::Adaptive, Policy::Hash, Policy::Sticky}) {
+    Listeners& ports = listeners(policy);
+    Peer old{1, 0}, successor{2, 0};
+    ports.query(old, query());
+    ports.query(successor, query());
+    ports.hold(1);
+    EXPECT_TRUE(ports.uses_any(1));
+    OwnFd client = connect(old);
+    EXPECT_FALSE(sys::accept(old.socket.get()));
+    EXPECT_TRUE(sys::accept(successor.socket.get()));
+    ports.resume(old);
+    ports.retire(2, false);
+    client = connect(old);
+    EXPECT_TRUE(sys::accept(old.socket.get()));
+    EXPECT_FALSE(sys::accept(successor.socket.get()));
+  }
+}
+
 // Its handshake had begun before the old one was retired, and ends after that one has.
 TEST_F(SlotPortTest, WhatArrivesInAQueueThatWasLeftIsForTheSlotsWorker) {
   for (const Policy policy : {Policy::Hash, Policy::Sticky}) {

@@ -1,6 +1,8 @@
 // The names of the states: one set everywhere.
 #include "cohort/status.h"
 
+#include "cohort/rollout.h"
+
 namespace cohort {
 
 const char* to_string(WorkerStatus::State state) {
@@ -11,6 +13,16 @@ const char* to_string(WorkerStatus::State state) {
 const char* to_string(ClusterStatus::Phase phase) {
   constexpr const char* kNames[] = {"running", "letting-in", "draining", "killing", "over"};
   return kNames[static_cast<std::size_t>(phase)];
+}
+
+const char* to_string(ClusterStatus::Rollout::Phase phase) {
+  constexpr const char* kNames[] = {"replacing", "proving", "undoing"};
+  return kNames[static_cast<std::size_t>(phase)];
+}
+
+const char* to_string(RolloutResult::Outcome outcome) {
+  constexpr const char* kNames[] = {"reached", "rolled-back", "superseded", "stopped"};
+  return kNames[static_cast<std::size_t>(outcome)];
 }
 
 }  // namespace cohort

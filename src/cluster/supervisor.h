@@ -19,6 +19,11 @@
 // the place from when it is ready, or when the other is gone. The other is *retired* then: it gets
 // no more connections, lets in what has arrived for it, and is told to end.
 //
+// A *rollout* gives every place a worker of a new *generation* so: `Reload`. Whom those replace is
+// *held* meanwhile: it gets no more connections, but stays. When all places have theirs, and none
+// of them failed for a while, the held ones are retired. When one fails, or another rollout is
+// wanted, it is undone: who is held has its place again, and serves. supervisor_rollout.cc has it.
+//
 // A port that is closed resets what waits in its queue. So at the end nothing more arrives first,
 // and the workers go on until they have taken all that has; then they are asked to end.
 #pragma once
@@ -31,10 +36,9 @@
 #include <variant>
 #include <vector>
 
-namespace cohort::cluster {
+#include "cluster/rollout.h"
 
-using TimePoint = std::chrono::steady_clock::time_point;
-using Duration = std::chrono::steady_clock::duration;
+namespace cohort::cluster {
 
 inline constexpr Duration kBackoffMin = std::chrono::milliseconds{100};
 inline constexpr Duration kBackoffMax = std::chrono::seconds{10};
@@ -80,9 +84,13 @@ struct Supervisor {
     int failures = 0;                ///< Deaths in a row without health.
     bool succeeds = false;           ///< A successor is being forked, on request.
     std::optional<int> successor{};  ///< It was, and is not ready.
-    int generation = 0;              ///< So many were started on request.
+    int generation = 1;              ///< Of who has it, or is forked for it next.
     /// Who had it, and used ports that the next one may ask for; oldest first.
     std::vector<int> predecessors{};
+  };
+  struct Closed {
+    TimePoint at;
+    bool tried;  ///< It had it for less than kLeavesAfter.
   };
   struct Live {
     std::optional<std::size_t> place;
@@ -92,13 +100,14 @@ struct Supervisor {
     bool used_ports = false;             ///< Ever.
     bool idle = false;                   ///< Its channel is closed, and it serves nobody.
     std::optional<TimePoint> accepts{};  ///< Since when it uses a port.
-    std::optional<TimePoint> closed{};   ///< When it closed a port last, until kLeavesAfter.
-    bool tried_a_port = false;           ///< It had that one for less.
+    std::optional<Closed> closed{};      ///< The port that it closed last, until kLeavesAfter.
     std::optional<std::size_t> left{};   ///< The place that it had, and left.
     bool asked = false;                  ///< `End` was said.
     std::optional<TimePoint> kill_at{};  ///< Then.
+    bool held = false;                   ///< Its successor has its place, for now.
+    bool up = false;                     ///< Its rollout found that it listens, or has lived.
     std::optional<Arrivals> retired{};   ///< Its successor has its place.
-    int generation = 0;                  ///< Of its place, when it was forked.
+    int generation = 1;                  ///< As which it was forked.
   };
 
   Phase phase = Phase::Running;
@@ -112,16 +121,22 @@ struct Supervisor {
   std::optional<TimePoint> deadline;  ///< Of the drain.
   std::optional<Arrivals> arrivals;   ///< While it lets them in.
   bool gave_up = false;
+  int generation = 1;  ///< The last that a rollout reached.
+  std::optional<Rollout> rollout;
 };
 
 namespace event {
 struct Keep {
   unsigned count;
-};  ///< The user wants `count` places.
+};  ///< The user wants `count` places. The workers of others stay, and have none.
+struct Scale {
+  unsigned count;
+};  ///< The same; the workers of others are retired.
 /// A process was started (or failed to: `Exited` follows).
 struct Forked {
   int worker;
   std::optional<std::size_t> place;
+  int generation = 1;  ///< As `Fork` said.
 };
 struct Ready {
   int worker;
@@ -150,6 +165,13 @@ struct Vanished {
 struct Replace {
   int worker;
 };
+/// The user wants workers of a generation that is higher than any before.
+struct Reload {
+  RolloutWish wish;
+};
+struct Unfit {
+  int worker;
+};  ///< It serves, but not as it should. Matters while its generation is rolled out.
 struct Dry {
   int worker;
 };  ///< Nothing waits any more for a worker that is retired.
@@ -159,13 +181,15 @@ struct TimePassed {};      ///< A wake-up that was asked for, or any other momen
 }  // namespace event
 
 using SupervisorEvent =
-    std::variant<event::Keep, event::Forked, event::Ready, event::Opened, event::Closed,
-                 event::Ends, event::Idle, event::Exited, event::Vanished, event::Replace,
-                 event::Dry, event::NothingArrives, event::Terminate, event::TimePassed>;
+    std::variant<event::Keep, event::Scale, event::Forked, event::Ready, event::Opened,
+                 event::Closed, event::Ends, event::Idle, event::Exited, event::Vanished,
+                 event::Replace, event::Reload, event::Unfit, event::Dry, event::NothingArrives,
+                 event::Terminate, event::TimePassed>;
 
 namespace action {
 struct Fork {
   std::size_t place;
+  int generation = 1;
   std::optional<int> beside{};  ///< Who serves there until this one does, or left last, and lives.
 };  ///< Fork a worker for it, then report `Forked`.
 struct Release {
@@ -173,6 +197,15 @@ struct Release {
 };  ///< The ports that it used last, and nobody uses: nobody will ask for them again.
 /// From now on the worker gets no more connections, but takes those that wait for it.
 struct Retire {
+  int worker;
+  bool succeeded = true;  ///< Another has its place.
+};
+/// The same, until `Resume` or `Retire`.
+struct Hold {
+  int worker;
+};
+/// It gets connections again.
+struct Resume {
   int worker;
 };
 struct LookWhetherDry {
@@ -185,6 +218,8 @@ struct End {
     TooMany,        ///< It left, and so did kLeaversMax of its place.
     TwoInAPlace,    ///< It left, or was to replace one that did, who came back.
     Replaced,       ///< It is retired, and dry.
+    RolledBack,     ///< It was to replace another, and its rollout is undone.
+    Surplus,        ///< The same, and its place is no more.
   };
   int worker;
   Why why;
@@ -197,23 +232,31 @@ struct StopArrivals {};     ///< From now on nothing arrives at the ports. `Noth
 struct LookForArrivals {};  ///< `NothingArrives` follows if none wait.
 struct DisconnectAll {};    ///< Ask every live worker to end.
 struct KillAll {};          ///< SIGKILL every live worker and its group, and what others left.
-struct GiveUp {};           ///< No worker was ever ready: say why. `Finish` follows.
+struct RolloutOver {
+  RolloutVerdict verdict;
+};
+struct GiveUp {};  ///< No worker was ever ready: say why. `Finish` follows.
 struct Finish {
   bool gave_up;
 };  ///< Stop the loop.
 }  // namespace action
 
 using SupervisorAction =
-    std::variant<action::Fork, action::Release, action::Retire, action::LookWhetherDry, action::End,
-                 action::Kill, action::StopArrivals, action::LookForArrivals, action::DisconnectAll,
-                 action::KillAll, action::GiveUp, action::Finish>;
+    std::variant<action::Fork, action::Release, action::Retire, action::Hold, action::Resume,
+                 action::LookWhetherDry, action::End, action::Kill, action::StopArrivals,
+                 action::LookForArrivals, action::DisconnectAll, action::KillAll,
+                 action::RolloutOver, action::GiveUp, action::Finish>;
 
 std::vector<SupervisorAction> step(Supervisor& state, const SupervisorEvent& event, TimePoint now);
 
 /// Whether the worker left its place, and uses no port (again).
 bool has_left(const Supervisor& state, int worker);
-/// Whether its successor has its place.
+/// Whether its successor has its place, for good.
 bool is_retired(const Supervisor& state, int worker);
+/// Whether its successor has its place, for now.
+bool is_held(const Supervisor& state, int worker);
+/// How many places have a worker of that generation.
+std::size_t places_of(const Supervisor& state, int generation);
 /// Who is to have its place, and has not yet.
 std::optional<int> successor_of(const Supervisor& state, int worker);
 /// Whether a successor may be started for it: it has a place, stays, has no successor yet, and the

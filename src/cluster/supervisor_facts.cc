@@ -3,8 +3,21 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "cluster/supervisor_rollout.h"
 
 namespace cohort::cluster {
+
+bool is_empty(const Supervisor& state) { return state.live.empty() && state.left.empty(); }
+
+int wanted_generation(const Supervisor& state) {
+  const bool rolls = state.rollout && state.rollout->phase != Rollout::Phase::Undoing;
+  return rolls ? state.rollout->wish.generation : state.generation;
+}
+
+bool rolls_out(const Supervisor& state, const Supervisor::Live& live) {
+  return state.rollout && state.rollout->phase != Rollout::Phase::Undoing &&
+         live.generation == state.rollout->wish.generation;
+}
 
 bool tried_enough(const Supervisor& state) { return !state.ever_ready && state.tries >= kTriesMax; }
 
@@ -19,7 +32,7 @@ std::optional<TimePoint> healthy_at(const Supervisor& state) {
 std::vector<int> leavers(const Supervisor& state, std::size_t place) {
   std::vector<int> ids;
   for (const auto& [id, live] : state.live)
-    if (live.left == place && !live.accepts) ids.push_back(id);
+    if (live.left == place && !live.accepts && !live.held) ids.push_back(id);
   return ids;
 }
 
@@ -61,6 +74,18 @@ bool is_retired(const Supervisor& state, int worker) {
   return found != state.live.end() && found->second.retired;
 }
 
+bool is_held(const Supervisor& state, int worker) {
+  const auto found = state.live.find(worker);
+  return found != state.live.end() && found->second.held;
+}
+
+std::size_t places_of(const Supervisor& state, int generation) {
+  return static_cast<std::size_t>(
+      std::count_if(state.places.begin(), state.places.end(), [&](const Supervisor::Place& place) {
+        return place.worker && known(state.live, *place.worker).generation == generation;
+      }));
+}
+
 std::optional<int> successor_of(const Supervisor& state, int worker) {
   const auto found = state.live.find(worker);
   const bool has_place = found != state.live.end() && found->second.place;
@@ -92,7 +117,7 @@ std::optional<TimePoint> next_wakeup(const Supervisor& state) {
     if (at && (!next || *at < *next)) next = at;
   };
   for (const auto& [id, live] : state.live) {
-    if (live.closed) sooner(*live.closed + kLeavesAfter);
+    if (live.closed) sooner(live.closed->at + kLeavesAfter);
     sooner(live.kill_at);
     sooner(looks_whether_dry_at(live));
   }
@@ -100,6 +125,7 @@ std::optional<TimePoint> next_wakeup(const Supervisor& state) {
     sooner(knows_its_ports_at(state, place));
     sooner(takes_over_at(state, place));
   }
+  sooner(rolls_at(state));
   if (tried_enough(state)) {
     sooner(healthy_at(state));
     return next;

@@ -10,6 +10,12 @@
 
 namespace cohort::cluster {
 
+/// No process is left.
+bool is_empty(const Supervisor& state);
+/// Whether it is of the generation that is rolled out, and that is not being undone.
+bool rolls_out(const Supervisor& state, const Supervisor::Live& live);
+/// As which successors are started: that of the rollout, unless that is being undone.
+int wanted_generation(const Supervisor& state);
 /// Nothing more is tried until one that still starts turns out to be ready.
 bool tried_enough(const Supervisor& state);
 /// When the first of the workers that live and have a place will have lived long enough to count as

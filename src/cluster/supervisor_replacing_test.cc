@@ -185,18 +185,5 @@ TEST(SupervisorReplacing, WhoIsRetiredIsEndedThoughItsPlaceIsNoMore) {
   EXPECT_EQ(places.is_dry(1), "end 1");
 }
 
-TEST(SupervisorReplacing, EachKnowsItsGeneration) {
-  Places places = replacing(2);
-  places.opens(3);
-  EXPECT_EQ(places.state().places[0].generation, 1);
-  EXPECT_EQ(places.state().live.at(1).generation, 0);
-  EXPECT_EQ(places.state().live.at(3).generation, 1);
-  places.exits(1);
-  places.exits(3);
-  EXPECT_EQ(places.pass(10s), "fork 4");
-  EXPECT_EQ(places.state().live.at(4).generation, 1) << "started by itself";
-  EXPECT_EQ(places.state().places[1].generation, 0);
-}
-
 }  // namespace
 }  // namespace cohort::cluster

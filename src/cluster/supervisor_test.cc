@@ -27,6 +27,13 @@ std::string text(const std::vector<SupervisorAction>& actions) {
     std::string operator()(const action::Retire& retire) const {
       return "retire " + std::to_string(retire.worker);
     }
+    std::string operator()(const action::Hold& hold) const {
+      return "hold " + std::to_string(hold.worker);
+    }
+    std::string operator()(const action::Resume& resume) const {
+      return "resume " + std::to_string(resume.worker);
+    }
+    std::string operator()(const action::RolloutOver&) const { return "rollout-over"; }
     std::string operator()(const action::LookWhetherDry& look) const {
       return "look whether dry " + std::to_string(look.worker);
     }
@@ -118,6 +125,7 @@ Cluster in_phase(Phase phase) {
 constexpr const char* kExpected = R"(
 running  | keep 3      | running  | fork 1, fork 2
 running  | keep 0      | running  |
+running  | scale 0     | running  | retire 1
 running  | forked 9    | running  |
 running  | ready 1     | running  |
 running  | opened 1    | running  |
@@ -128,6 +136,8 @@ running  | exited 7    | running  |
 running  | leaves 1    | running  |
 running  | vanished 7  | running  |
 running  | replace 1   | running  | fork 0
+running  | reload 2    | running  | fork 0
+running  | unfit 1     | running  |
 running  | dry 1       | running  |
 running  | nothing     | running  |
 running  | terminate   | letting  | stop-arrivals
@@ -135,6 +145,7 @@ running  | time passed | running  |
 
 letting  | keep 3      | letting  |
 letting  | keep 0      | letting  |
+letting  | scale 0     | letting  |
 letting  | forked 9    | letting  |
 letting  | ready 1     | letting  |
 letting  | opened 1    | letting  |
@@ -145,6 +156,8 @@ letting  | exited 7    | letting  |
 letting  | leaves 1    | letting  |
 letting  | vanished 7  | letting  |
 letting  | replace 1   | letting  |
+letting  | reload 2    | letting  | rollout-over
+letting  | unfit 1     | letting  |
 letting  | dry 1       | letting  |
 letting  | nothing     | draining | disconnect-all
 letting  | terminate   | killing  | kill-all
@@ -152,6 +165,7 @@ letting  | time passed | letting  |
 
 draining | keep 3      | draining |
 draining | keep 0      | draining |
+draining | scale 0     | draining |
 draining | forked 9    | draining | disconnect-all
 draining | ready 1     | draining |
 draining | opened 1    | draining |
@@ -162,6 +176,8 @@ draining | exited 7    | draining |
 draining | leaves 1    | draining |
 draining | vanished 7  | draining |
 draining | replace 1   | draining |
+draining | reload 2    | draining | rollout-over
+draining | unfit 1     | draining |
 draining | dry 1       | draining |
 draining | nothing     | draining |
 draining | terminate   | killing  | kill-all
@@ -169,6 +185,7 @@ draining | time passed | draining |
 
 killing  | keep 3      | killing  |
 killing  | keep 0      | killing  |
+killing  | scale 0     | killing  |
 killing  | forked 9    | killing  | kill-all
 killing  | ready 1     | killing  |
 killing  | opened 1    | killing  |
@@ -179,6 +196,8 @@ killing  | exited 7    | killing  |
 killing  | leaves 1    | killing  | kill-all
 killing  | vanished 7  | killing  |
 killing  | replace 1   | killing  |
+killing  | reload 2    | killing  | rollout-over
+killing  | unfit 1     | killing  |
 killing  | dry 1       | killing  |
 killing  | nothing     | killing  |
 killing  | terminate   | killing  |
@@ -186,6 +205,7 @@ killing  | time passed | killing  |
 
 over     | keep 3      | over     |
 over     | keep 0      | over     |
+over     | scale 0     | over     |
 over     | forked 9    | over     |
 over     | ready 1     | over     |
 over     | opened 1    | over     |
@@ -196,6 +216,8 @@ over     | exited 7    | over     |
 over     | leaves 1    | over     |
 over     | vanished 7  | over     |
 over     | replace 1   | over     |
+over     | reload 2    | over     | rollout-over
+over     | unfit 1     | over     |
 over     | dry 1       | over     |
 over     | nothing     | over     |
 over     | terminate   | over     |
@@ -203,22 +225,32 @@ over     | time passed | over     |
 )";
 
 TEST(Supervisor, EveryPhaseTakesEveryEvent) {
-  const std::map<std::string, SupervisorEvent> events = {
-      {"keep 3", event::Keep{3}},         {"keep 0", event::Keep{0}},
-      {"forked 9", event::Forked{9, {}}}, {"ready 1", event::Ready{1}},
-      {"opened 1", event::Opened{1}},     {"closed 1", event::Closed{1, false}},
-      {"ends 1", event::Ends{1}},         {"exited 1", event::Exited{1}},
-      {"exited 7", event::Exited{7}},     {"leaves 1", event::Exited{1, true}},
-      {"vanished 7", event::Vanished{7}}, {"replace 1", event::Replace{1}},
-      {"dry 1", event::Dry{1}},           {"nothing", event::NothingArrives{}},
-      {"terminate", event::Terminate{}},  {"time passed", event::TimePassed{}}};
+  const std::map<std::string, SupervisorEvent> events = {{"keep 3", event::Keep{3}},
+                                                         {"keep 0", event::Keep{0}},
+                                                         {"scale 0", event::Scale{0}},
+                                                         {"reload 2", event::Reload{{2, {}}}},
+                                                         {"unfit 1", event::Unfit{1}},
+                                                         {"forked 9", event::Forked{9, {}}},
+                                                         {"ready 1", event::Ready{1}},
+                                                         {"opened 1", event::Opened{1}},
+                                                         {"closed 1", event::Closed{1, false}},
+                                                         {"ends 1", event::Ends{1}},
+                                                         {"exited 1", event::Exited{1}},
+                                                         {"exited 7", event::Exited{7}},
+                                                         {"leaves 1", event::Exited{1, true}},
+                                                         {"vanished 7", event::Vanished{7}},
+                                                         {"replace 1", event::Replace{1}},
+                                                         {"dry 1", event::Dry{1}},
+                                                         {"nothing", event::NothingArrives{}},
+                                                         {"terminate", event::Terminate{}},
+                                                         {"time passed", event::TimePassed{}}};
   std::string actual = "\n";
   for (const Phase phase :
        {Phase::Running, Phase::LettingIn, Phase::Draining, Phase::Killing, Phase::Over}) {
     for (const std::string name :
-         {"keep 3", "keep 0", "forked 9", "ready 1", "opened 1", "closed 1", "ends 1", "exited 1",
-          "exited 7", "leaves 1", "vanished 7", "replace 1", "dry 1", "nothing", "terminate",
-          "time passed"}) {
+         {"keep 3", "keep 0", "scale 0", "forked 9", "ready 1", "opened 1", "closed 1", "ends 1",
+          "exited 1", "exited 7", "leaves 1", "vanished 7", "replace 1", "reload 2", "unfit 1",
+          "dry 1", "nothing", "terminate", "time passed"}) {
       Cluster cluster = in_phase(phase);
       ASSERT_EQ(cluster.state.phase, phase);
       const std::string actions = cluster.feed(events.at(name));
@@ -278,13 +310,13 @@ TEST(Supervisor, AForkThatIsReportedForAPlaceThatIsGoneHasNoPlace) {
   EXPECT_EQ(cluster.state.live.at(1).place, std::nullopt);
 }
 
-TEST(Supervisor, AForkThatIsReportedForAPlaceThatIsFilledHasNoPlace) {
+TEST(Supervisor, AForkThatIsReportedForAPlaceThatIsFilledIsTooMuch) {
   Cluster cluster;
   cluster.keep(2);
   cluster.keep(1);
   cluster.keep(2);
   cluster.fork(1);  // both forks for place 1 are carried out late
-  cluster.fork(1);
+  EXPECT_EQ(cluster.feed(event::Forked{2, 1}), "end 2");
   EXPECT_EQ(cluster.state.places[1].worker, 1);
   EXPECT_EQ(cluster.state.live.at(2).place, std::nullopt);
 }

@@ -44,10 +44,20 @@ class Places {
   std::string replace(int worker) { return feed(event::Replace{worker}); }
   std::string is_ready(int worker) { return feed(event::Ready{worker}); }
   std::string is_dry(int worker) { return feed(event::Dry{worker}); }
+  std::string scale(unsigned count) { return feed(event::Scale{count}); }
+  std::string reload(int generation, const RolloutPlan& plan = {}) {
+    return feed(event::Reload{{generation, plan}});
+  }
+  std::string is_unfit(int worker) { return feed(event::Unfit{worker}); }
   std::string terminate() { return feed(event::Terminate{}); }
   const Supervisor& state() const { return state_; }
 
  private:
+  static const char* name(RolloutEnd end) {
+    static constexpr const char* kNames[] = {"reached", "died",       "not ready",
+                                             "unfit",   "superseded", "stopped"};
+    return kNames[static_cast<int>(end)];
+  }
   std::string feed(const SupervisorEvent& event) {
     std::string done;
     for (const auto& action : step(state_, event, now_)) {
@@ -55,11 +65,20 @@ class Places {
       if (const auto* fork = std::get_if<action::Fork>(&action)) {
         done += "fork " + std::to_string(++last_);
         if (fork->beside) done += " beside " + std::to_string(*fork->beside);
-        feed(event::Forked{last_, fork->place});
+        if (fork->generation != state_.generation)
+          done += " as " + std::to_string(fork->generation);
+        feed(event::Forked{last_, fork->place, fork->generation});
       } else if (const auto* release = std::get_if<action::Release>(&action)) {
         done += "release what " + std::to_string(release->worker) + " closed";
       } else if (const auto* retire = std::get_if<action::Retire>(&action)) {
         done += "retire " + std::to_string(retire->worker);
+      } else if (const auto* hold = std::get_if<action::Hold>(&action)) {
+        done += "hold " + std::to_string(hold->worker);
+      } else if (const auto* resume = std::get_if<action::Resume>(&action)) {
+        done += "resume " + std::to_string(resume->worker);
+      } else if (const auto* over = std::get_if<action::RolloutOver>(&action)) {
+        done += std::to_string(over->verdict.generation) + ' ' + name(over->verdict.end);
+        if (over->verdict.worker) done += " by " + std::to_string(*over->verdict.worker);
       } else if (const auto* look = std::get_if<action::LookWhetherDry>(&action)) {
         done += "look whether " + std::to_string(look->worker) + " is dry";
       } else if (const auto* end = std::get_if<action::End>(&action)) {

@@ -46,6 +46,7 @@ struct Climate {
     leave = pick(random, 0, 5, 200);
     for (unsigned* chance : {&keep, &fork, &disconnect, &kill}) *chance = pick(random, 0, 10, 80);
     terminate = pick(random, 1, 2, 10);
+    reload = pick(random, 0, 2, 20);
     connect = pick(random, 20, 200, 500);
     long_naps = pick(random, 0, 100, 500);
     limit = random.chance(500) ? 1 + random.below(3) : 1000;
@@ -58,7 +59,8 @@ struct Climate {
   /// Workers come and go by themselves, and only so.
   void calm(Random& random) {
     spawn_fails = exits_at_once = never_listens = fork_on_exit = 0;
-    crash = garbage = drop_channel = hang = block = keep = fork = disconnect = kill = terminate = 0;
+    crash = garbage = drop_channel = hang = block = keep = fork = disconnect = kill = terminate =
+        reload = 0;
     leave = close_server = lingers = 0;
     if (random.chance(500))
       close_server = 50;
@@ -84,7 +86,7 @@ struct Climate {
   // Of what a process does.
   unsigned crash, garbage, drop_channel, hang, block, leave, close_server;
   // Of a step.
-  unsigned keep, fork, disconnect, kill, terminate, connect, long_naps;
+  unsigned keep, fork, disconnect, kill, terminate, reload, connect, long_naps;
   // Of an exit.
   unsigned fork_on_exit, leaves_some;
   std::chrono::milliseconds drain_timeout{25000};

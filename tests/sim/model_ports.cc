@@ -35,8 +35,8 @@ std::optional<int> ModelPorts::connect(int listener) {
   }
   const std::size_t slot = steer(listener);
   const auto worker = connections_.whose(listener, slot);
-  if (weather(listener).rules.steer_around && mine.referee.has_users())
-    require(worker && mine.referee.is_user(*worker), "what arrives goes to one who serves");
+  if (weather(listener).rules.steer_around && mine.referee.anybody_serves())
+    require(worker && mine.referee.serves(*worker), "what arrives goes to one who serves");
   if (connections_.in_queue(listener, slot) >= kBacklog) return worker;
   connections_.arrived(listener, slot, now_);
   mine.looks_in_vain = 0;
@@ -175,7 +175,8 @@ void ModelPorts::turns(int worker) {
     if (!mine.slots) continue;
     mine.slots->turns(worker);
     follow(listener);
-    if (!mine.targets.contains(worker) || !mine.book->users().contains(worker)) continue;
+    const PortUsers& users = mine.book->users();
+    if (!mine.targets.contains(worker) || !users.contains(worker) || !users.takes(worker)) continue;
     mine.book->held().dispatcher().join(worker, 1);
     connections_.joined(listener, worker, 1);
     rescue(listener);
@@ -183,6 +184,36 @@ void ModelPorts::turns(int worker) {
 }
 
 // What happens to them.
+
+void ModelPorts::hold(int worker) {
+  for (int listener = 0; listener < kListeners; ++listener) {
+    Port& mine = port(listener);
+    if (!mine.book || !mine.book->hold(worker, true)) continue;
+    mine.referee.held(worker, true);
+    connections_.retired(listener, worker);
+    if (mine.slots) {
+      mine.slots->hold(worker, true);
+      workers_changed(listener);
+    }
+    pump(listener);
+  }
+}
+
+void ModelPorts::resume(int worker, unsigned credits) {
+  for (int listener = 0; listener < kListeners; ++listener) {
+    Port& mine = port(listener);
+    if (!mine.book || !mine.book->hold(worker, false)) continue;
+    mine.referee.held(worker, false);
+    if (mine.slots) {
+      mine.slots->hold(worker, false);
+      workers_changed(listener);
+    } else {
+      mine.book->held().dispatcher().join(worker, credits);
+      connections_.joined(listener, worker, credits);
+    }
+    pump(listener);
+  }
+}
 
 void ModelPorts::retire(int worker, bool for_good) {
   for (int listener = 0; listener < kListeners; ++listener) {
@@ -311,7 +342,7 @@ std::vector<int> ModelPorts::takers(int listener) const {
   std::vector<int> ids;
   if (const auto& book = port(listener).book)
     for (const auto& [id, user] : book->users().all())
-      if (!user.only_accepts) ids.push_back(id);
+      if (!user.only_accepts && !user.held) ids.push_back(id);
   return ids;
 }
 

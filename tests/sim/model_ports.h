@@ -58,6 +58,8 @@ class ModelPorts {
   void turns(int worker);
 
   // What happens to them.
+  void hold(int worker);
+  void resume(int worker, unsigned credits);
   void retire(int worker, bool for_good);
   void lose(int worker);
   void release_closed(int worker);

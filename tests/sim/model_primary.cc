@@ -54,7 +54,8 @@ ModelPrimary::~ModelPrimary() = default;
 
 void ModelPrimary::keep(unsigned count) { tell(event::Keep{count}); }
 
-int ModelPrimary::fork(std::optional<std::size_t> place, std::optional<std::size_t> beside) {
+int ModelPrimary::fork(std::optional<std::size_t> place, int generation,
+                       std::optional<std::size_t> beside) {
   const int id = ++last_worker_;
   const bool starts = !random_.chance(climate_.spawn_fails);
   const std::size_t slot = beside ? *beside : free_slot(place);
@@ -66,7 +67,7 @@ int ModelPrimary::fork(std::optional<std::size_t> place, std::optional<std::size
   for (const auto& [other, live] : supervisor().live)
     if (place && live.left == place && live.ends)
       require(!ports_.is_user_of_any(other), "a place has one owner of its traffic");
-  tell(event::Forked{id, place});
+  tell(event::Forked{id, place, generation});
   return id;
 }
 
@@ -109,22 +110,38 @@ void ModelPrimary::carry_out(const SupervisorAction& action) {
     if (fork_action->beside)
       ++coverage_.counts[succeeds ? "succeeded in its slot" : "succeeded beside"];
     if (succeeds)
-      fork(fork_action->place, workers_.at(*fork_action->beside)->slot);
+      fork(fork_action->place, fork_action->generation, workers_.at(*fork_action->beside)->slot);
     else
-      fork(fork_action->place);
+      fork(fork_action->place, fork_action->generation);
   } else if (const auto* release = std::get_if<action::Release>(&action)) {
     ++coverage_.counts["closed for good"];
     ports_.release_closed(release->worker);
   } else if (const auto* retired = std::get_if<action::Retire>(&action)) {
     log_("retire worker " + std::to_string(retired->worker));
-    ports_.retire(retired->worker, false);
+    ports_.retire(retired->worker, !retired->succeeded);
     tell(event::Closed{retired->worker, ports_.uses_any(retired->worker)});
+  } else if (const auto* held = std::get_if<action::Hold>(&action)) {
+    log_("hold worker " + std::to_string(held->worker));
+    ports_.hold(held->worker);
+  } else if (const auto* resumed = std::get_if<action::Resume>(&action)) {
+    log_("resume worker " + std::to_string(resumed->worker));
+    ++coverage_.counts["resumed"];
+    ports_.resume(resumed->worker,
+                  workers_.at(resumed->worker)->of_cohort() ? climate_.credits : 1);
+  } else if (const auto* over = std::get_if<action::RolloutOver>(&action)) {
+    log_("generation " + std::to_string(over->verdict.generation) + " is over");
+    static constexpr const char* kEnds[] = {
+        "rollout reached",       "rollout undone: died",       "rollout undone: not ready",
+        "rollout undone: unfit", "rollout undone: superseded", "rollout stopped"};
+    ++coverage_.counts[kEnds[static_cast<int>(over->verdict.end)]];
   } else if (const auto* look = std::get_if<action::LookWhetherDry>(&action)) {
     if (random_.chance(500)) tell(event::Dry{look->worker});
   } else if (const auto* end = std::get_if<action::End>(&action)) {
     log_("end worker " + std::to_string(end->worker));
-    static constexpr const char* kWhys[] = {"ended since it serves nothing", "ended in a crowd",
-                                            "ended since one came back", "replaced"};
+    static constexpr const char* kWhys[] = {
+        "ended since it serves nothing",     "ended in a crowd",
+        "ended since one came back",         "replaced",
+        "ended since its rollout is undone", "ended since its place is no more"};
     ++coverage_.counts[kWhys[static_cast<int>(end->why)]];
     this->end(*workers_.at(end->worker), now);
   } else if (const auto* killed = std::get_if<action::Kill>(&action)) {

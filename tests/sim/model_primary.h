@@ -37,9 +37,13 @@ class ModelPrimary : private Kernel {
   // The user.
   void keep(unsigned count);
   /// `beside`: the slot of the worker that it is to succeed there.
-  int fork(std::optional<std::size_t> place, std::optional<std::size_t> beside = {});
+  int fork(std::optional<std::size_t> place, int generation = 1,
+           std::optional<std::size_t> beside = {});
   void disconnect(int worker);
+  void scale(unsigned count) { tell(event::Scale{count}); }
   void replace(int worker) { tell(event::Replace{worker}); }
+  void reload(const RolloutPlan& plan) { tell(event::Reload{{++generations_, plan}}); }
+  void unfit(int worker) { tell(event::Unfit{worker}); }
   void kill(int worker);
   void signal(int worker);
   void terminate();
@@ -123,6 +127,7 @@ class ModelPrimary : private Kernel {
   ModelPorts ports_;
   std::map<int, TimePoint> left_;  // by workers that exited, until then
   int last_worker_ = 0;
+  int generations_ = 1;
   TimePoint lets_in_since_{};
   bool expects_good_end_ = false;
   std::map<int, std::size_t> resets_before_;  // by listener

@@ -53,7 +53,8 @@ void ModelPrimary::answer(ModelWorker& worker, const FromWorker& message) {
 
 void ModelPrimary::query(ModelWorker& worker, int listener) {
   if (worker.referee.on_purpose()) return;  // no answer, as in Node
-  if (has_left(supervisor(), worker.id) || is_retired(supervisor(), worker.id))
+  const bool held = is_held(supervisor(), worker.id);
+  if ((has_left(supervisor(), worker.id) && !held) || is_retired(supervisor(), worker.id))
     worker.slot = free_slot({});
   if (!ports_.arrivals_stopped()) {  // else as one that comes when its worker was told to end
     const ModelPorts::Asking asking{worker.id, worker.slot,
@@ -63,6 +64,7 @@ void ModelPrimary::query(ModelWorker& worker, int listener) {
     worker.served = true;
     worker.process->receive({ToWorker::Kind::Reply, listener, 0, {}, accepts});
     ports_.welcome(asking, listener);
+    if (held) ports_.hold(worker.id);
   }
   if (ports_.uses_any(worker.id)) tell(event::Opened{worker.id});
 }

@@ -18,10 +18,18 @@ class PortReferee {
   /// It closed its server, or ends. `for_good`: nobody comes in its stead.
   void left(int worker, bool for_good) {
     if (users_.erase(worker) == 0) return;
+    held_.erase(worker);
     if (!for_good)
       expected_after_.insert(worker);
     else if (users_.empty())
       unwanted_ = true;
+  }
+  /// It gets nothing for now.
+  void held(int worker, bool is_held) {
+    if (is_held)
+      held_.insert(worker);
+    else
+      held_.erase(worker);
   }
   /// It ends, and goes on to accept.
   void still_accepts(int worker) { accepts_.insert(worker); }
@@ -33,6 +41,8 @@ class PortReferee {
 
   bool is_user(int worker) const { return users_.contains(worker); }
   bool has_users() const { return !users_.empty(); }
+  bool serves(int worker) const { return is_user(worker) && !held_.contains(worker); }
+  bool anybody_serves() const { return held_.size() < users_.size(); }
   bool uses(int worker) const { return users_.contains(worker) || accepts_.contains(worker); }
   /// After everything that happened to the port.
   void check(bool is_open, bool any_unanswered) const {
@@ -43,7 +53,7 @@ class PortReferee {
   }
 
  private:
-  std::set<int> users_, accepts_, expected_after_;
+  std::set<int> users_, held_, accepts_, expected_after_;
   bool unwanted_ = false;
 };
 

@@ -99,6 +99,22 @@ void Simulation::user_acts() {
     primary_->disconnect(worker);
   if (const int worker = a_worker(); worker != 0 && random_.chance(climate_->disconnect))
     primary_->replace(worker);
+  if (random_.chance(climate_->keep)) {
+    const auto count = static_cast<unsigned>(random_.below(6));
+    log("scale to " + std::to_string(count));
+    primary_->scale(count);
+  }
+  if (random_.chance(climate_->reload)) {
+    log("reload");
+    primary_->reload({.canaries = 1 + static_cast<unsigned>(random_.below(3)),
+                      .batch = 1 + static_cast<unsigned>(random_.below(3)),
+                      .ready_within = std::chrono::milliseconds{1 + random_.below(30000)},
+                      .prove = std::chrono::milliseconds{random_.below(8000)}});
+  }
+  if (const int worker = a_worker(); worker != 0 && random_.chance(climate_->reload)) {
+    log("worker " + std::to_string(worker) + " is unfit");
+    primary_->unfit(worker);
+  }
   if (const int worker = a_worker(); worker != 0 && random_.chance(climate_->kill)) {
     log("worker " + std::to_string(worker) + " is killed");
     primary_->kill(worker);
@@ -201,6 +217,7 @@ void Simulation::settle() {
   require(primary_->supervisor().phase == Supervisor::Phase::Running,
           "what began to end has ended");
   require(primary_->is_complete(), "every place has its worker again");
+  require(!primary_->supervisor().rollout, "a rollout comes to its end");
   for (int listener = 0; listener < kListeners; ++listener)
     require(!is_served(listener) || (!primary_->connections().any_waits(listener) &&
                                      !primary_->connections().any_unanswered(listener)),

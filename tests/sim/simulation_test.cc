@@ -88,6 +88,15 @@ void expect_every_kind_of_end(const Coverage& coverage) {
                            "rushed",
                            "accepted by its worker",
                            "moved from a slot",
+                           "resumed",
+                           "rollout reached",
+                           "rollout undone: died",
+                           "rollout undone: not ready",
+                           "rollout undone: unfit",
+                           "rollout undone: superseded",
+                           "rollout stopped",
+                           "ended since its rollout is undone",
+                           "ended since its place is no more",
                            "moved by the kernel"})
     EXPECT_TRUE(counts.contains(what)) << what;
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "cluster/supervisor_rollout.h"
+
 namespace cohort::cluster::sim {
 
 using namespace std::chrono_literals;
@@ -29,33 +31,49 @@ bool SupervisorReferee::any_placed() const {
 void SupervisorReferee::check(const Supervisor& after, const SupervisorEvent& event,
                               const Actions& actions, TimePoint now) {
   if (finished_) {
-    require(actions.empty(), "nothing is done after Finish");
+    require(actions.empty() || is<event::Reload>(event),
+            "nothing is done after Finish, but to say so");
     require(after.phase == Supervisor::Phase::Over, "Over is terminal");
     require(!next_wakeup(after), "nothing wakes up a cluster that is over");
     return;
   }
   if (is<event::Terminate>(event) && ++terminates_ == 1) drain_ends_ = now + after.drain_timeout;
   grace_ = after.drain_timeout;
+  rollout_ = after.rollout;
   happened(event, now);
   for (const auto& action : actions) allowed(action, event, now);
+  for (std::size_t i = 0; i < places_.size() && running(); ++i)
+    if (!places_[i].worker)
+      forks_of_another_generation(places_[i], after.places[i].generation, now);
+  watch_rollout(event, now);
   required(event, actions, now);
   same(after);
   wakes_up(after, event, now);
+  rollout_before_ = rollout_;
+  generation_before_ = generation_;
 }
 
 void SupervisorReferee::happened(const SupervisorEvent& event, TimePoint now) {
   released_.clear();
   ended_.clear();
   killed_.clear();
-  retired_.clear();
+  for (auto* set : {&succeeded_, &surplus_, &displaced_}) set->clear();
   replaced_.reset();
+  must_be_undone_ = false;
   if (const auto* keep = std::get_if<event::Keep>(&event); keep != nullptr && running()) {
-    for (std::size_t i = keep->count; i < places_.size(); ++i)
-      released_.insert(places_[i].heirless.begin(), places_[i].heirless.end());
-    places_.resize(keep->count, Place{{}, false, 0, now});
-    for (auto& [id, live] : live_)
-      for (auto* place : {&live.place, &live.left})
-        if (*place && **place >= keep->count) place->reset();
+    scaled(keep->count, now);
+  } else if (const auto* scale = std::get_if<event::Scale>(&event); scale != nullptr && running()) {
+    for (std::size_t i = scale->count; i < places_.size(); ++i) {
+      if (places_[i].worker) surplus_.insert(*places_[i].worker);
+      if (places_[i].successor) must_end(*places_[i].successor, now);
+    }
+    scaled(scale->count, now);
+  } else if (std::holds_alternative<event::Reload>(event)) {
+    ++wishes_;
+  } else if (const auto* unfit = std::get_if<event::Unfit>(&event)) {
+    unfit_.insert(unfit->worker);
+    const auto live = live_.find(unfit->worker);
+    if (running() && live != live_.end() && rolled_out(live->second)) must_be_undone_ = true;
   } else if (const auto* fork = std::get_if<event::Forked>(&event)) {
     if (!killing_) forked(*fork, now);
   } else if (const auto* replace = std::get_if<event::Replace>(&event)) {
@@ -79,32 +97,38 @@ void SupervisorReferee::happened(const SupervisorEvent& event, TimePoint now) {
 
 void SupervisorReferee::forked(const event::Forked& event, TimePoint now) {
   Live& live = live_[event.worker] = {{}, now};
+  live.generation = event.generation;
   if (!event.place || *event.place >= places_.size()) return;
   Place& place = places_[*event.place];
-  live.generation = place.generation;
   if (!place.worker) {
     live.place = event.place;
     place.worker = event.worker;
-    place.fork_asked = false;
-  } else {
-    require(place.succession_asked, "who is forked for a place that is filled succeeds");
+  } else if (place.succession_asked) {
     place.successor = event.worker;
+  } else {
+    require(place.fork_asked, "who is forked for a place that was filled meanwhile is too many");
+    live.left = event.place;
+    must_end(event.worker, now);
   }
+  place.fork_asked = false;
   place.succession_asked = false;
 }
 
 // Nobody else may use the slot of the place: its worker has one queue, its successor the other.
 void SupervisorReferee::asked_to_replace(int worker) {
+  if (!may_be_replaced(worker)) return;
+  places_[*live_.at(worker).place].succession_asked = true;
+  replaced_ = worker;
+}
+
+bool SupervisorReferee::may_be_replaced(int worker) const {
   const auto found = live_.find(worker);
-  if (found == live_.end() || !found->second.place || found->second.ends || hopeless()) return;
+  if (found == live_.end() || !found->second.place || found->second.ends || hopeless())
+    return false;
   const auto at = found->second.place;
   for (const auto& [id, live] : live_)
-    if (live.left == at && live.accepts) return;
-  Place& place = places_[*at];
-  if (place.successor || place.succession_asked) return;
-  place.succession_asked = true;
-  ++place.generation;
-  replaced_ = worker;
+    if (live.left == at && live.accepts) return false;
+  return !places_[*at].successor && !places_[*at].succession_asked;
 }
 
 void SupervisorReferee::ready(int worker, TimePoint now) {
@@ -121,11 +145,10 @@ void SupervisorReferee::retires_worker_of(std::size_t at, TimePoint now) {
   live.left = live.place;
   live.place.reset();
   live.closed.reset();
-  live.retired = now;
-  live.looks_at = now + std::min<Duration>(100ms, grace_ / 4);
+  live.held = rolled_out(live_.at(*places_[at].successor)) && !rolled_out(live);
   bequeath(at, old, live);
   inherits(at, now);
-  retired_.insert(old);
+  succeeded_.insert(old);
 }
 
 // Its worker has gone, or is retired.
@@ -154,7 +177,7 @@ void SupervisorReferee::crowds_thin(TimePoint now) {
     std::optional<int> oldest;
     int untold = 0;
     for (const auto& [id, live] : live_) {
-      if (live.left != i || live.accepts || live.asked) continue;
+      if (live.left != i || live.accepts || live.asked || live.held) continue;
       if (untold++ == 0) oldest = id;
     }
     if (untold >= 8) must_end(*oldest, now);
@@ -183,8 +206,13 @@ void SupervisorReferee::exited(int worker, TimePoint now) {
   if (found == live_.end()) return;
   const Live live = found->second;
   live_.erase(found);
-  for (Place& place : places_)
-    if (place.successor == worker) place.successor.reset();
+  bool had_place = live.place.has_value();
+  for (Place& place : places_) {
+    if (place.successor != worker) continue;
+    place.successor.reset();
+    had_place = true;
+  }
+  if (running() && had_place && !live.asked && rolled_out(live)) must_be_undone_ = true;
   if (live.place) vacated(*live.place, worker, live, now);
   if (live.left) bequeath(*live.left, worker, live);
 }
@@ -200,13 +228,14 @@ void SupervisorReferee::ports_changed(const SupervisorEvent& event, TimePoint no
     if (Live* const live = find(opened->worker)) {
       if (!live->accepts) live->opened = now;
       live->accepts = live->used = true;
-      if (live->left && !live->ends && !live->retired) came_back(opened->worker, *live, now);
+      if (live->left && !live->ends && !live->retired && !live->held)
+        came_back(opened->worker, *live, now);
     }
   } else if (const auto* closed = std::get_if<event::Closed>(&event)) {
     Live* const live = find(closed->worker);
     if (live != nullptr && live->accepts) {
       live->accepts = closed->accepts;
-      if (running() && !live->retired) live->closed = now;
+      if (running() && !live->retired && !live->held) live->closed = now;
       live->briefly = now - live->opened < 1s;
       consider(closed->worker, *live, now);
     }
@@ -277,7 +306,7 @@ void SupervisorReferee::consider(int worker, Live& live, TimePoint now) {
 
 bool SupervisorReferee::is_crowded(std::size_t place) const {
   return std::count_if(live_.begin(), live_.end(), [place](const auto& entry) {
-           return entry.second.left == place && !entry.second.accepts;
+           return entry.second.left == place && !entry.second.accepts && !entry.second.held;
          }) >= 16;
 }
 
@@ -297,6 +326,7 @@ void SupervisorReferee::vacated(std::size_t at, int worker, const Live& live, Ti
   ready_ = ready_ || healthy;
   if (!ready_) ++deaths_;
   place.worker.reset();
+  place.generation = rolled_out(live) ? live.generation : generation_;
   place.deaths = healthy || (live.left && live.ready) ? 1 : place.deaths + 1;
   auto delay = 100ms;
   for (int i = 1; i < place.deaths && delay < 10s; ++i) delay *= 2;
@@ -311,13 +341,14 @@ void SupervisorReferee::allowed(const SupervisorAction& action, const Supervisor
     require(!hopeless(), "no fork while nobody was ready after five tries");
     require(fork->place < places_.size(), "a fork is for a place");
     Place& place = places_[fork->place];
-    if (replaced_) {
-      require(place.worker == replaced_ && fork->beside == replaced_,
-              "a successor is for a worker");
+    if (replaced_ && place.worker == replaced_) {
+      require(fork->beside == replaced_, "a successor is for a worker");
       replaced_.reset();
       return;
     }
-    require(!place.worker && !place.fork_asked, "a fork is for a vacant place");
+    if (place.worker) return forks_beside(*fork);
+    require(!place.fork_asked, "a fork is for a vacant place");
+    forks_of_another_generation(place, fork->generation, now);
     require(place.not_before <= now, "a fork waits for the back-off");
     require(!is_crowded(fork->place), "a fork waits while sixteen who left live");
     place.fork_asked = true;
@@ -326,13 +357,20 @@ void SupervisorReferee::allowed(const SupervisorAction& action, const Supervisor
     require(known != released_.end(), "a port is released once that is known");
     released_.erase(known);
   } else if (const auto* retire = std::get_if<action::Retire>(&action)) {
-    require(retired_.erase(retire->worker) == 1, "who has a successor that is ready is retired");
+    retires(retire->worker, now);
+  } else if (const auto* hold = std::get_if<action::Hold>(&action)) {
+    holds(hold->worker);
+  } else if (const auto* resume = std::get_if<action::Resume>(&action)) {
+    resumes(resume->worker, now);
+  } else if (const auto* over = std::get_if<action::RolloutOver>(&action)) {
+    is_over(over->verdict, event, now);
   } else if (const auto* look = std::get_if<action::LookWhetherDry>(&action)) {
     Live& live = live_.at(look->worker);
     require(running() && live.retired && !live.asked && now >= live.looks_at,
             "whether one is dry is looked at from time to time, until it is told to end");
     live.looks_at = now + 10ms;
   } else if (const auto* end = std::get_if<action::End>(&action)) {
+    if (end->why == action::End::Why::RolledBack) drops_successor(end->worker, now);
     require(ended_.erase(end->worker) == 1, "who left is told to end for a reason, and once");
   } else if (const auto* kill = std::get_if<action::Kill>(&action)) {
     require(killed_.erase(kill->worker) == 1, "who was told to end is killed when it is time");
@@ -393,7 +431,9 @@ void SupervisorReferee::required(const SupervisorEvent& event, const Actions& ac
   require(released_.empty(), "what nobody will ask for is released");
   require(ended_.empty(), "who has to end is told");
   require(killed_.empty(), "who does not end is killed");
-  require(retired_.empty(), "who has been succeeded is retired");
+  require(succeeded_.empty(), "who has been succeeded is retired, or held");
+  require(surplus_.empty(), "whose place is no more is retired");
+  require(displaced_.empty(), "whose place another has again is retired");
   require(!replaced_, "who may be replaced is");
   if (is<event::Ready>(event) || is<event::Forked>(event) || !running()) return;
   require(!(hopeless() && !any_placed() && !places_.empty()),
@@ -415,10 +455,15 @@ void SupervisorReferee::same(const Supervisor& state) const {
     require(mine != live_.end(), "only processes that live are counted");
     if (running()) require(live.place == mine->second.place, "a worker has its place");
     require(live.generation == mine->second.generation, "a worker knows its generation");
+    if (running()) require(live.held == mine->second.held, "who is held is known");
+    if (running()) require(!live.held || state.rollout, "nobody is held without a rollout");
   }
   if (!running()) return;
   require(state.phase == Supervisor::Phase::Running, "it runs until it is told to end");
   require(state.ever_ready == ready_, "readiness is noticed");
+  require(state.generation == generation_, "the generation that serves is known");
+  require(wishes_ == static_cast<int>(over_.size()) + (state.rollout ? 1 : 0),
+          "every rollout comes to one end");
   require(state.places.size() == places_.size(), "there are as many places as were asked for");
   std::size_t placed = 0;
   for (const auto& [id, live] : state.live) placed += live.place ? 1 : 0;
@@ -452,6 +497,8 @@ void SupervisorReferee::wakes_up(const Supervisor& state, const SupervisorEvent&
               ? std::optional{std::min(live.looks_at, *live.retired + grace_)}
               : std::nullopt})
       if (when && (!due || *when < *due)) due = when;
+  // Whether that is enough shows at rest.
+  if (const auto when = rolls_at(state); when && (!due || *when < *due)) due = when;
   for (const Place& place : places_) {
     if (const auto when = takes_over_at(place); when && (!due || *when < *due)) due = when;
     if (!place.worker || place.heirless.empty() || !live_.at(*place.worker).accepts) continue;

@@ -31,7 +31,7 @@ class SupervisorReferee {
     std::vector<int> heirless{};  // who had it and used ports, since the last healthy one
     bool succession_asked = false;
     std::optional<int> successor{};  // until it has the place
-    int generation = 0;
+    int generation = 1;              // of who is forked for it while it is vacant
   };
   struct Live {
     std::optional<std::size_t> place;
@@ -49,7 +49,8 @@ class SupervisorReferee {
     std::optional<TimePoint> dies{};
     std::optional<TimePoint> retired{};  // since when
     TimePoint looks_at{};
-    int generation = 0;
+    int generation = 1;
+    bool held = false;
   };
 
   void happened(const SupervisorEvent& event, TimePoint now);
@@ -61,6 +62,8 @@ class SupervisorReferee {
   void must_end(int worker, TimePoint now);
   void forked(const event::Forked& event, TimePoint now);
   void asked_to_replace(int worker);
+  bool may_be_replaced(int worker) const;
+  void scaled(std::size_t count, TimePoint now);
   void ready(int worker, TimePoint now);
   void inherits(std::size_t place, TimePoint now);
   void retires_worker_of(std::size_t place, TimePoint now);
@@ -71,6 +74,17 @@ class SupervisorReferee {
   bool is_crowded(std::size_t place) const;
   void notice_health(TimePoint now);
   void allowed(const SupervisorAction& action, const SupervisorEvent& event, TimePoint now);
+  // Of rollouts: what they do is allowed or not, and taken over.
+  void forks_beside(const action::Fork& fork);
+  void forks_of_another_generation(Place& place, int generation, TimePoint now);
+  void holds(int worker);
+  void resumes(int worker, TimePoint now);
+  void retires(int worker, TimePoint now);
+  void drops_successor(int worker, TimePoint now);
+  void is_over(const RolloutVerdict& verdict, const SupervisorEvent& event, TimePoint now);
+  void watch_rollout(const SupervisorEvent& event, TimePoint now);
+  bool rolled_out(const Live& live) const;
+  bool is_complete(int generation, TimePoint now) const;
   void required(const SupervisorEvent& event, const Actions& actions, TimePoint now);
   void same(const Supervisor& state) const;
   void wakes_up(const Supervisor& state, const SupervisorEvent& event, TimePoint now) const;
@@ -83,7 +97,13 @@ class SupervisorReferee {
   std::map<int, Live> live_;
   // In the step that is checked: whose ports are closed, and who is told to end, or killed.
   std::multiset<int> released_;
-  std::set<int> ended_, killed_, retired_;
+  std::set<int> ended_, killed_, succeeded_, surplus_, displaced_;
+  std::optional<Rollout> rollout_before_, rollout_;
+  bool must_be_undone_ = false;
+  int wishes_ = 0;
+  std::set<int> over_, unfit_;  // generations; workers
+  int generation_ = 1, generation_before_ = 1;
+  std::optional<TimePoint> complete_since_;  // every place has one that serves, of the rollout
   std::optional<int> replaced_;
   bool comes_back_ = false;
   std::set<int> left_;

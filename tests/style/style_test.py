@@ -41,6 +41,8 @@ ROOM_OF_HEADER = {
     "net.h": "net",
     "parallelism.h": "base",
     "policy.h": "cluster",
+    "rollout.h": "cluster",
+    "settings.h": "cluster",
     "send_result.h": "ipc",
     "serialization.h": "ipc",
     "status.h": "cluster",
@@ -49,7 +51,7 @@ ROOM_OF_HEADER = {
     "worker.h": "cluster",
 }
 
-PUBLIC_HEADERS_MAX = 24
+PUBLIC_HEADERS_MAX = 30
 MAIN_LINES_MAX = 100
 PROSE_WIDTH = 120
 CLUSTER_LINES_MAX = 400

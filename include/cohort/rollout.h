@@ -1,0 +1,45 @@
+// A reload: every worker is replaced by one of a new generation, and if they are no good, the old
+// ones serve again.
+//
+//   cluster.reload({}, [](const cohort::RolloutResult& result) {
+//     std::cout << "generation " << result.generation << ": " << result.text << '\n';
+//   });
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "cohort/settings.h"
+
+namespace cohort {
+
+struct ReloadOptions {
+  /// How workers of the new generation start. Members that are not given are as before; without
+  /// any, only the program itself is new. `listen` is as it was.
+  Settings settings{};
+  unsigned canaries = 1;  ///< So many places first; 0 counts as 1.
+  unsigned batch = 0;     ///< Then so many at a time. 0: as many as there are CPUs to run on.
+  /// A worker that listens later than that after its start has failed.
+  std::chrono::milliseconds ready_within = std::chrono::seconds{60};
+  /// How long all of them have to serve without a failure, before the old ones are ended.
+  std::chrono::milliseconds prove = std::chrono::seconds{5};
+};
+
+struct RolloutResult {
+  enum class Outcome : std::uint8_t {
+    Reached,     ///< Every place has a worker of the new generation; the old ones are being ended.
+    RolledBack,  ///< One of the new workers failed: the old generation serves.
+    Superseded,  ///< Another reload was wanted meanwhile. What this one had replaced is undone.
+    Stopped,     ///< The service ended meanwhile.
+  };
+  Outcome outcome = Outcome::Reached;
+  int generation = 0;           ///< That was to be reached.
+  std::optional<int> worker{};  ///< The one that failed, by id.
+  std::string text{};           ///< Half a sentence for people: why, or how it went.
+};
+
+const char* to_string(RolloutResult::Outcome outcome);
+
+}  // namespace cohort

@@ -1,0 +1,66 @@
+// How workers are started.
+#pragma once
+
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cohort/address.h"
+#include "cohort/child_process.h"
+
+namespace cohort {
+
+/// The arguments of a program: none given, or a list, which may be empty.
+class Arguments {
+ public:
+  Arguments() = default;  ///< None given.
+  Arguments(std::initializer_list<std::string> list) : given_{true}, list_{list} {}
+  Arguments(std::vector<std::string> list) : given_{true}, list_{std::move(list)} {}
+
+  bool given() const { return given_; }
+  const std::vector<std::string>& list() const { return list_; }
+
+ private:
+  bool given_ = false;
+  std::vector<std::string> list_;
+};
+
+/// How workers are started (Node's `cluster.settings`). An empty member is "not given";
+/// the braces keep `{.exec = "worker"}` free of warnings about the others.
+struct Settings {
+  /// The program; this one by default. Looked up beside the running program, then in the working
+  /// directory, then in PATH. Names ending in .js, .mjs or .cjs run under `node`.
+  std::string exec{};
+  Arguments args{};  ///< Default: this process's own arguments.
+  /// What every child has, as for `cohort::fork`: `{.spawn = {.cwd = "/srv", .memory_max = 1 <<
+  /// 30}}`. Different for workers:
+  /// - `env`, `add_env`: for every worker; `Cluster::fork(env)` adds to them.
+  /// - `stdio`: 0 to 2 that it does not name are inherited. But where stdin is a terminal, a worker
+  ///   has /dev/null in its place unless `stdio` names it. The channel comes behind the last,
+  ///   unless there is an `Ipc`.
+  /// - `silent`: pipes for 1 and 2 only.
+  /// - A worker leads a session of its own, and ends with its primary: `detached`, `process_group`
+  ///   and a `parent_death_signal` of 0 are errors.
+  SpawnOptions spawn{};
+  /// For programs that take their listening sockets from whoever starts them, as systemd's: what
+  /// every worker listens on from its start, as descriptors 3, 4... with LISTEN_FDS and LISTEN_PID
+  /// in its environment (sd_listen_fds(3)). They block until the program says otherwise. TCP
+  /// addresses have slots under `adaptive` (and `auto`), `hash` and `sticky`; Unix sockets are
+  /// shared, with one O_NONBLOCK for all workers. An address that cannot be had is the worker's
+  /// `error` event, and so is `round-robin` or a policy of one's own: what the primary accepts
+  /// needs a channel to go through. One that does not say `online` by itself counts as listening
+  /// once it has lived for a second, and is asked to end by SIGTERM. `stdio` has at most three
+  /// entries then.
+  std::vector<Address> listen{};
+  /// How a program is asked to end when the service ends (docs/signals.md): SIGINT for programs
+  /// written for pm2. A program that handles INT or TERM, but not this one, gets the one that it
+  /// handles. Default: SIGTERM.
+  std::optional<int> stop_signal{};
+  /// Whether workers that run under Node load a file of this library first (NODE_OPTIONS), which
+  /// tells what they handle, and answers `Connection: close` at the end. Default: true.
+  std::optional<bool> preload{};
+};
+
+}  // namespace cohort

@@ -1,0 +1,56 @@
+// The words of a rollout: what is wanted, how far it is, how it ended. Pure values.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+namespace cohort::cluster {
+
+using TimePoint = std::chrono::steady_clock::time_point;
+using Duration = std::chrono::steady_clock::duration;
+
+struct RolloutPlan {
+  unsigned canaries = 1;                             ///< So many are replaced first; at least 1.
+  unsigned batch = 1;                                ///< Then so many at a time; at least 1.
+  Duration ready_within = std::chrono::seconds{60};  ///< Of a worker's start.
+  Duration prove = std::chrono::seconds{5};          ///< All of them, without a failure.
+};
+
+struct RolloutWish {
+  int generation;
+  RolloutPlan plan;
+};
+
+/// How a rollout came to its end, or what undid it.
+enum class RolloutEnd : std::uint8_t {
+  Reached,     ///< Every place has a worker of its generation.
+  Died,        ///< One of its workers did, or could not be started.
+  NotReady,    ///< One of its workers was not, in time.
+  Unfit,       ///< One of its workers was found to be.
+  Superseded,  ///< Another was wanted.
+  Stopped,     ///< The service ended.
+};
+
+struct RolloutVerdict {
+  int generation = 0;
+  RolloutEnd end = RolloutEnd::Reached;
+  std::optional<int> worker{};  ///< Whose fault it was.
+};
+
+struct Rollout {
+  enum class Phase : std::uint8_t {
+    Replacing,
+    Proving,  ///< All are replaced.
+    Undoing,  ///< Whom it replaced, or others like them, get their places back.
+  };
+  RolloutWish wish;
+  Phase phase = Phase::Replacing;
+  std::optional<TimePoint> proven_at{};  ///< While it is Proving.
+  // Once it is Undoing:
+  RolloutVerdict verdict{};
+  int failures = 0;                     ///< Of those that were started to undo it, in a row.
+  std::optional<TimePoint> retry_at{};  ///< No other is started before.
+};
+
+}  // namespace cohort::cluster
