@@ -9,7 +9,7 @@ _cohort() {
   [[ ${COMP_WORDS[1]} == run ]] || return
   for ((i = 2; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      -w | --workers | -b | --balance | --listen) ((i++)) ;;
+      -w | --workers | -b | --balance | --listen | --grace | --stop-signal | --ready-within | --prove) ((i++)) ;;
       --) ((i + 1 < COMP_CWORD)) && { compopt -o default; return; } ;;
       -*) ;;
       *) compopt -o default; return ;; # behind PROGRAM: its own arguments
@@ -21,7 +21,7 @@ _cohort() {
     -b | --balance) mapfile -t COMPREPLY < <(compgen -W 'auto adaptive hash sticky round-robin shared' -- "$current") ;;
     *)
       if [[ $current == -* && $previous != -- ]]; then
-        mapfile -t COMPREPLY < <(compgen -W '--workers --balance --listen --json --help --version --' -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W '--workers --balance --listen --grace --stop-signal --ready-within --prove --no-preload --json --help --version --' -- "$current")
       else
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -fc -- "$current" | sort -u)

@@ -6,13 +6,12 @@
 #include <charconv>
 #include <csignal>
 #include <cstdint>
+#include <tuple>
 
 #include "process/signals.h"
 
 namespace cohort::cli {
 namespace {
-
-constexpr unsigned kWorkersMax = 1024;
 
 constexpr const char* kVersion = "cohort " COHORT_VERSION "\n";
 
@@ -65,6 +64,11 @@ Options:
                           Default: 25. Docker's own patience is 10.
       --stop-signal NAME  How the workers are asked to end: TERM (the default);
                           INT for programs written for pm2.
+      --ready-within SECONDS  After a reload: a worker that does not listen so
+                          long after its start has failed. Default: 60.
+      --prove SECONDS     After a reload: how long all new workers have to serve
+                          without a failure, before the old ones end.
+                          Default: 5.
       --no-preload        Nothing is loaded into Node workers. Busy keep-alive
                           connections are then cut at the end of the grace time.
       --json              Events on stderr as JSON objects, one on each line.
@@ -79,6 +83,9 @@ Examples:
 
 Ctrl-C (or SIGTERM) stops gracefully: requests that are being served finish,
 then the program's own handler for the signal runs. A second one stops at once.
+SIGHUP reloads: new workers first; the old ones end when those have served for
+5 s, or serve on if one of those fails. SIGTTIN and SIGTTOU: one worker more, or
+less.
 
 Exit codes: 0 stopped when asked to, 100 the command line or PROGRAM is wrong,
 111 the workers never got ready, 128+N stopped at once by signal N.
@@ -141,7 +148,7 @@ std::variant<RunOptions, Answer> parse_run(const std::vector<std::string>& argum
   app.set_help_flag();
   std::string workers = "auto", policy;
   std::vector<std::string> listen;
-  std::string grace, stop_signal;
+  std::string grace, stop_signal, ready_within, prove;
   bool json = false, help = false, version = false, no_preload = false;
   const auto last = CLI::MultiOptionPolicy::TakeLast;
   const CLI::Option* workers_option =
@@ -152,6 +159,8 @@ std::variant<RunOptions, Answer> parse_run(const std::vector<std::string>& argum
   app.add_option("--listen", listen)->type_size(1)->allow_extra_args(false);
   app.add_option("--grace", grace)->multi_option_policy(last);
   app.add_option("--stop-signal", stop_signal)->multi_option_policy(last);
+  app.add_option("--ready-within", ready_within)->multi_option_policy(last);
+  app.add_option("--prove", prove)->multi_option_policy(last);
   app.add_flag("--no-preload", no_preload);
   app.add_flag("--json", json);
   app.add_flag("-h,--help", help);
@@ -190,6 +199,17 @@ std::variant<RunOptions, Answer> parse_run(const std::vector<std::string>& argum
   if (!grace.empty() && !(options.grace = read_seconds(grace)))
     return usage_error("--grace takes seconds, from 0.1 to 86400; not " + in_quotes(grace),
                        kTryRunHelp);
+  for (const auto& [name, text, time] :
+       {std::tuple{"--ready-within", &ready_within, &options.ready_within},
+        std::tuple{"--prove", &prove, &options.prove}}) {
+    if (text->empty()) continue;
+    const auto given = read_seconds(*text);
+    if (!given)
+      return usage_error(
+          std::string{name} + " takes seconds, from 0.1 to 86400; not " + in_quotes(*text),
+          kTryRunHelp);
+    *time = *given;
+  }
   if (!stop_signal.empty() && !(options.stop_signal = read_signal(stop_signal)))
     return usage_error(
         "--stop-signal takes the name of a signal that a program can handle, as "

@@ -18,6 +18,8 @@ namespace cohort::cli {
 inline constexpr int kExitPermanent = 100;  ///< Trying again will not help: usage, configuration.
 inline constexpr int kExitTemporary = 111;  ///< Trying again may help.
 
+inline constexpr unsigned kWorkersMax = 1024;
+
 /// What `cohort run` was asked to do.
 struct RunOptions {
   std::optional<unsigned> workers = {};  ///< Nothing: one per CPU that this process may use.
@@ -26,6 +28,8 @@ struct RunOptions {
   bool json = false;                     ///< Events as JSON objects.
   std::optional<std::chrono::milliseconds> grace = {};  ///< Nothing: the library's default.
   std::optional<int> stop_signal = {};
+  std::chrono::milliseconds ready_within = ReloadOptions{}.ready_within;
+  std::chrono::milliseconds prove = ReloadOptions{}.prove;
   bool preload = true;  ///< Of Node workers.
   std::string program = {};
   std::vector<std::string> args = {};

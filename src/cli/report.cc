@@ -109,9 +109,14 @@ Report Narrator::started(Policy policy, pid_t pid) const {
                                    {"pid", pid}})};
 }
 
-Narrator::Reports Narrator::forked(int worker, pid_t pid) {
+Narrator::Reports Narrator::forked(int worker, pid_t pid, std::optional<int> beside) {
   Life& life = lives_[worker];
   life.pid = pid;
+  if (beside) {
+    life.replaces = beside;
+    if (const auto old = lives_.find(*beside); old != lives_.end()) old->second.replaced = true;
+    return {};
+  }
   // Which of several empty places it fills is the cluster's own affair.
   if (unreplaced_.size() > 1) ambiguous_ = true;
   if (unreplaced_.size() == 1 && !ambiguous_) life.replaces = unreplaced_.front();
@@ -204,7 +209,7 @@ Narrator::Reports Narrator::exited(int worker, const Exit& exit, bool asked,
                .tone = Tone::Bad,
                .fields = std::move(fields)}};
     }
-  } else if (!life.replaced) {
+  } else if (!life.replaced && !(life.replaces && lives_.contains(*life.replaces))) {
     unreplaced_.push_back(worker);
   }
   if (asked && !stopping_) {
@@ -314,6 +319,66 @@ Report Narrator::silent(bool online) const {
   }
   return {
       .event = "silent", .text = std::move(text), .fields = Value::object({{"online", online}})};
+}
+
+Report Narrator::reloading(int generation, const std::vector<std::string>& changed) {
+  Value fields =
+      Value::object({{"generation", generation}, {"workers", count_}, {"changed", Value::array()}});
+  std::string text = "reloading: generation " + std::to_string(generation) + " of " + program_;
+  for (const std::string& change : changed) {
+    text += "; " + change;
+    fields["changed"].push_back(change);
+  }
+  return {.event = "reloading", .text = std::move(text), .fields = std::move(fields)};
+}
+
+Report Narrator::cannot_reload(const std::string& why) const {
+  return {
+      .event = "error", .text = "not reloaded, and nothing is changed: " + why, .tone = Tone::Bad};
+}
+
+Report Narrator::reloaded(const RolloutResult& result) {
+  using enum RolloutResult::Outcome;
+  if (result.outcome != Reached)
+    for (auto& [id, life] : lives_) life.replaced = false;
+  const std::string generation = "generation " + std::to_string(result.generation);
+  Report report{.event = result.outcome == Reached ? "reloaded" : "not_reloaded",
+                .fields = Value::object(
+                    {{"generation", result.generation}, {"outcome", to_string(result.outcome)}})};
+  if (result.worker) report.fields["worker"] = *result.worker;
+  // What the worker wrote follows the first line.
+  std::istringstream why{result.text};
+  std::string first;
+  std::getline(why, first);
+  for (std::string line; std::getline(why, line);) report.lines.push_back(line);
+  report.fields["why"] = first;
+  switch (result.outcome) {
+    case Reached:
+      report.text = "reloaded: " + generation + " serves; the workers before it end";
+      report.tone = Tone::Good;
+      break;
+    case RolledBack:
+      report.text = "not reloaded: " + first + "; the workers before it serve on";
+      report.tone = Tone::Bad;
+      break;
+    case Superseded:
+    case Stopped:
+      report.text = generation + " is given up: " + first;
+  }
+  return report;
+}
+
+Report Narrator::scaled(unsigned count) {
+  count_ = count;
+  return {.event = "scaled",
+          .text = "from now on " + count_of_workers(count),
+          .fields = Value::object({{"workers", count}})};
+}
+
+Report Narrator::last_worker() const {
+  return {.event = "scaled",
+          .text = "one worker is left: to stop, send TERM",
+          .fields = Value::object({{"workers", count_}})};
 }
 
 Report Narrator::stopping() {

@@ -20,6 +20,7 @@
 #include "cohort/address.h"
 #include "cohort/cluster.h"
 #include "cohort/exit.h"
+#include "cohort/rollout.h"
 #include "cohort/value.h"
 #include "cohort/worker.h"
 
@@ -56,7 +57,8 @@ class Narrator {
   /// Nothing was started.
   Report cannot_run(const std::string& why) const;
   Report started(Policy policy, pid_t pid) const;
-  Reports forked(int worker, pid_t pid);
+  /// `beside`: the worker in whose slot it is, which goes on until this one listens.
+  Reports forked(int worker, pid_t pid, std::optional<int> beside = {});
   Reports listening(int worker, const Address& address);
   /// How connections come to the workers: once for each address; why so, once for all.
   Reports policy(const Address& address, Policy policy, std::string_view why);
@@ -78,6 +80,13 @@ class Narrator {
   Report binds_by_itself(const PortHolder& holder) const;
   /// Nothing listens, though workers live. `online`: some worker speaks the channel.
   Report silent(bool online) const;
+  /// Every worker is to be replaced. `changed`: what is different from before, in words.
+  Report reloading(int generation, const std::vector<std::string>& changed);
+  Report cannot_reload(const std::string& why) const;
+  Report reloaded(const RolloutResult& result);
+  Report scaled(unsigned count);
+  /// One less was wanted, and there is only one.
+  Report last_worker() const;
   Report stopping();
   /// A second signal, or a stop that nobody has to wait for.
   Report stopping_at_once(std::string_view why) const;

@@ -160,6 +160,63 @@ TEST(Narrator, AProgramThatNeverListensIsReplacedAtTheFork) {
             Texts{"worker 2 (pid 102) started in place of worker 1"});
 }
 
+TEST(Narrator, ASuccessorBesideItsWorkerIsKnownToReplaceIt) {
+  Narrator narrator = running(2);
+  narrator.forked(3, 103, 1);
+  EXPECT_EQ(texts(narrator.listening(3, kAddress)),
+            Texts{"worker 3 (pid 103) listens in place of worker 1"});
+  narrator.exited(1, Exit::exited(0), true);
+  narrator.exited(2, Exit::exited(1), false);
+  narrator.forked(4, 104);
+  EXPECT_EQ(texts(narrator.listening(4, kAddress)),
+            Texts{"worker 4 (pid 104) listens in place of worker 2"})
+      << "1 has a successor";
+}
+
+TEST(Narrator, ASuccessorThatDiesBesideItsWorkerLeavesNoEmptyPlace) {
+  Narrator narrator = running(1);
+  narrator.forked(2, 102, 1);
+  narrator.exited(2, Exit::exited(1), false);
+  narrator.reloaded({.outcome = RolloutResult::Outcome::RolledBack, .generation = 2});
+  narrator.exited(1, Exit::exited(1), false);
+  narrator.forked(3, 103);
+  EXPECT_EQ(texts(narrator.listening(3, kAddress)),
+            Texts{"worker 3 (pid 103) listens in place of worker 1"});
+}
+
+TEST(Narrator, AReloadSaysWhatIsDifferentAndHowItEnded) {
+  using enum RolloutResult::Outcome;
+  Narrator narrator = running(2);
+  EXPECT_EQ(narrator.reloading(2, {}).text, "reloading: generation 2 of server.js");
+  const Report report = narrator.reloading(3, {"directory /a -> /b"});
+  EXPECT_EQ(report.text, "reloading: generation 3 of server.js; directory /a -> /b");
+  EXPECT_EQ(report.fields, (Value{{"generation", 3},
+                                  {"workers", 2},
+                                  {"changed", Value::array({"directory /a -> /b"})}}));
+  EXPECT_EQ(narrator.reloaded({.outcome = Reached, .generation = 3}).text,
+            "reloaded: generation 3 serves; the workers before it end");
+  const Report undone = narrator.reloaded({.outcome = RolledBack,
+                                           .generation = 4,
+                                           .worker = 9,
+                                           .text = "worker 9: exited with code 1\nSyntaxError"});
+  EXPECT_EQ(undone.event, "not_reloaded");
+  EXPECT_EQ(undone.text,
+            "not reloaded: worker 9: exited with code 1; the workers before it serve on");
+  EXPECT_EQ(undone.lines, std::vector<std::string>{"SyntaxError"});
+  EXPECT_EQ(undone.fields, (Value{{"generation", 4},
+                                  {"outcome", "rolled-back"},
+                                  {"worker", 9},
+                                  {"why", "worker 9: exited with code 1"}}));
+  EXPECT_EQ(narrator.reloaded({.outcome = Superseded, .generation = 5, .text = "another"}).text,
+            "generation 5 is given up: another");
+}
+
+TEST(Narrator, ScalingChangesHowManyThereAre) {
+  Narrator narrator = running(2);
+  EXPECT_EQ(narrator.scaled(3).text, "from now on 3 workers");
+  EXPECT_EQ(narrator.scaled(1).text, "from now on 1 worker");
+}
+
 TEST(Narrator, AWorkerThatLeavesOnPurposeDidNotDie) {
   Narrator narrator = running(2);
   const auto left = narrator.exited(2, Exit::exited(0), true);

@@ -18,7 +18,8 @@
 #include "base/stop_wishes.h"
 #include "base/sys.h"
 #include "cli/descendants.h"
-#include "cli/program_of.h"
+#include "cli/operator.h"
+#include "cli/program_now.h"
 #include "cli/report.h"
 #include "cli/wrapper_check.h"
 #include "cluster/private_socket.h"
@@ -164,23 +165,20 @@ Runner::Runner(const RunOptions& options)
 }
 
 int Runner::run() {
-  const auto found = program_of(options_.program);
+  auto found = program_now(options_);
   if (const auto* problem = std::get_if<CannotRun>(&found)) {
     say(narrator_.cannot_run(problem->text));
     return kExitPermanent;
   }
-  const auto& program = std::get<process::Program>(found);
-  std::vector<std::string> args = program.leading_args;
-  args.insert(args.end(), options_.args.begin(), options_.args.end());
+  auto& program = std::get<Program>(found);
   descendants_.start();
   // In this order: setup_primary decides the policy.
   if (options_.policy) cluster_.set_policy(*options_.policy);
   if (options_.grace) cluster_.set_drain_timeout(*options_.grace);
-  cluster_.setup_primary({.exec = program.file,
-                          .args = std::move(args),
-                          .listen = options_.listen,
-                          .stop_signal = options_.stop_signal,
-                          .preload = options_.preload});
+  cluster_.setup_primary(program.settings);
+  Operator by_signals{cluster_, options_,  count_,
+                      program,  narrator_, [this](const Report& report) { say(report); }};
+  by_signals.listen();
   say(narrator_.started(cluster_.policy(), ::getpid()));
   look_after(kFirstLook);
   // When the loop hears signals: a command that dies of one leaves behind what workers have
@@ -212,8 +210,11 @@ void Runner::say(const Narrator::Reports& reports) {
 
 void Runner::on_fork(const Worker& worker) {
   if (worker.process().pid() == 0) return;  // Its error has been reported.
+  std::optional<int> beside;
+  for (const auto& [id, life] : lives_)
+    if (life.worker.slot() == worker.slot() && !life.worker.is_dead()) beside = id;
   lives_.emplace(worker.id(), Life{worker, Clock::now()});
-  say(narrator_.forked(worker.id(), worker.process().pid()));
+  say(narrator_.forked(worker.id(), worker.process().pid(), beside));
 }
 
 void Runner::on_error(const Worker& worker, const Error& error) {

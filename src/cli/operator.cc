@@ -1,0 +1,91 @@
+#include "cli/operator.h"
+
+#include <boost/asio/io_context.hpp>
+#include <csignal>
+#include <utility>
+
+#include "cli/program_now.h"
+
+namespace cohort::cli {
+namespace {
+
+std::vector<std::string> differences(const Program& before, const Program& now) {
+  std::vector<std::string> result;
+  const auto compare = [&result](const char* what, const std::string& was, const std::string& is) {
+    if (was != is) result.push_back(std::string{what} + ' ' + was + " -> " + is);
+  };
+  compare("program", before.settings.exec, now.settings.exec);
+  compare("directory", before.directory, now.directory);
+  return result;
+}
+
+}  // namespace
+
+Operator::Operator(Cluster& cluster, const RunOptions& options, unsigned count, Program serving,
+                   Narrator& narrator, Say say)
+    : cluster_{cluster},
+      options_{options},
+      count_{count},
+      serving_{std::move(serving)},
+      narrator_{narrator},
+      say_{std::move(say)},
+      signals_{cluster.io_context()} {}
+
+void Operator::listen() {
+  boost::system::error_code ignored;
+  for (const int signal : {SIGHUP, SIGQUIT, SIGTTIN, SIGTTOU}) signals_.add(signal, ignored);
+  await_signal();
+}
+
+void Operator::await_signal() {
+  signals_.async_wait([this](boost::system::error_code error, int signal) {
+    if (error) return;
+    obey(signal);
+    await_signal();
+  });
+}
+
+void Operator::obey(int signal) {
+  switch (signal) {
+    case SIGQUIT:
+      return cluster_.stop();
+    case SIGTTIN:
+      return scale(count_ + 1);
+    case SIGTTOU:
+      return count_ > 1 ? scale(count_ - 1) : say_(narrator_.last_worker());
+    default:
+      break;
+  }
+  switch (hangup_.means()) {
+    case Hangup::Means::Reload:
+      return reload();
+    case Hangup::Means::TheEnd:
+      return cluster_.stop();
+    case Hangup::Means::Nothing:
+      break;
+  }
+}
+
+void Operator::scale(unsigned count) {
+  if (count > kWorkersMax) return;
+  count_ = count;
+  say_(narrator_.scaled(count));
+  cluster_.scale(count);
+}
+
+void Operator::reload() {
+  auto found = program_now(options_);
+  if (const auto* problem = std::get_if<CannotRun>(&found))
+    return say_(narrator_.cannot_reload(problem->text));
+  auto& now = std::get<Program>(found);
+  const auto changed = differences(serving_, now);
+  const int generation = cluster_.reload(
+      {.settings = now.settings, .ready_within = options_.ready_within, .prove = options_.prove},
+      [this, now](const RolloutResult& result) {
+        if (result.outcome == RolloutResult::Outcome::Reached) serving_ = now;
+        say_(narrator_.reloaded(result));
+      });
+  say_(narrator_.reloading(generation, changed));
+}
+
+}  // namespace cohort::cli

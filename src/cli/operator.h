@@ -1,0 +1,49 @@
+// What an operator asks of `cohort run` by signals: HUP reloads, TTIN and TTOU change the number of
+// workers, QUIT stops as TERM does.
+//
+// Owned by the Runner; the loop's thread.
+#pragma once
+
+#include <boost/asio/signal_set.hpp>
+#include <functional>
+#include <string>
+
+#include "cli/hangup.h"
+#include "cli/options.h"
+#include "cli/report.h"
+
+namespace cohort::cli {
+
+/// How workers start: what `cohort run` was told, as it is now. `setup_primary`, and each reload.
+struct Program {
+  Settings settings;
+  std::string directory;  ///< Where they run: through links as they are now.
+};
+
+class Operator {
+ public:
+  using Say = std::function<void(const Report&)>;
+
+  /// `serving`: as the workers were started.
+  Operator(Cluster& cluster, const RunOptions& options, unsigned count, Program serving,
+           Narrator& narrator, Say say);
+  /// From now on signals are heard.
+  void listen();
+
+ private:
+  void await_signal();
+  void obey(int signal);
+  void reload();
+  void scale(unsigned count);
+
+  Cluster& cluster_;
+  const RunOptions& options_;
+  unsigned count_;
+  Program serving_;
+  Narrator& narrator_;
+  const Say say_;
+  const Hangup hangup_;
+  boost::asio::signal_set signals_;
+};
+
+}  // namespace cohort::cli

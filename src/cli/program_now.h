@@ -1,0 +1,15 @@
+// The program that `cohort run` runs, as the file system has it at this moment.
+#pragma once
+
+#include <variant>
+
+#include "cli/operator.h"
+#include "cli/program_of.h"
+
+namespace cohort::cli {
+
+/// As program_of, which it asks; and the working directory, through the links by which the command
+/// was started there: a deployment that points `current` at another folder is seen.
+std::variant<Program, CannotRun> program_now(const RunOptions& options);
+
+}  // namespace cohort::cli

@@ -1,0 +1,262 @@
+// `cohort run` while an operator deploys: HUP replaces every worker and loses no request, a version
+// that is no good is undone by itself, and TTIN and TTOU change how many there are. The load never
+// sends a request twice, and accounts for each. COHORT_CHAOS=1 (`make chaos`): more reloads.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <tuple>
+#include <vector>
+
+#include "harness/client.h"
+#include "harness/load.h"
+#include "harness/places.h"
+#include "harness/proc.h"
+#include "harness/program.h"
+
+namespace harness {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kWorkers = 3;
+
+int reloads() { return std::getenv("COHORT_CHAOS") != nullptr ? 50 : 3; }
+
+// A server in JavaScript that answers with `answer`.
+std::string script(std::string_view answer, std::string_view more = {}) {
+  return "const server = require('http').createServer((request, response) => {\n"
+         "  response.end('" +
+         std::string{answer} + "\\n');\n});\n" + std::string{more} +
+         "server.listen(Number(process.env.TEST_PORT));\n";
+}
+
+class Reloads : public testing::Test {
+ protected:
+  Program& start(const std::string& node, std::vector<std::string> options, std::string program) {
+    std::vector<std::string> argv{command(), "run", "-w", std::to_string(kWorkers),
+                                  "--prove", "0.3"};
+    argv.insert(argv.end(), options.begin(), options.end());
+    argv.push_back(std::move(program));
+    const std::string path = node.substr(0, node.rfind('/')) + ':' + ::getenv("PATH");
+    program_.emplace(argv, ProgramOptions{.env = {{"PATH", path},
+                                                  {"TEST_PORT", std::to_string(port)},
+                                                  {"PWD", folder_.path() + directory_}},
+                                          .cwd = folder_.path() + directory_});
+    EXPECT_TRUE(program_->wait_for_error("all 3 workers listen")) << program_->transcript();
+    return *program_;
+  }
+  void reload(const std::string& until) {
+    const auto before = program_->error_lines().size();
+    program_->signal(SIGHUP);
+    EXPECT_TRUE(program_->wait_until(until, [&] {
+      const auto lines = program_->error_lines();
+      for (std::size_t i = before; i < lines.size(); ++i)
+        if (lines[i].find(until) != std::string::npos) return true;
+      return false;
+    })) << program_->transcript();
+  }
+  std::string answer() const { return http_get(port).body; }
+
+  TempDir folder_;
+  std::string directory_;
+  const std::uint16_t port = free_port();
+  std::optional<Program> program_;
+};
+
+// --- under load
+
+struct Case {
+  const char* name;
+  const char* policy;
+  bool keep_alive;
+};
+class ReloadsUnderLoad : public Reloads,
+                         public testing::WithParamInterface<std::tuple<const char*, Case>> {};
+INSTANTIATE_TEST_SUITE_P(Of, ReloadsUnderLoad,
+                         testing::Combine(testing::Values("node20", "node26"),
+                                          testing::Values(Case{"adaptive", "adaptive", false},
+                                                          Case{"adaptive_kept", "adaptive", true},
+                                                          Case{"hash", "hash", false},
+                                                          Case{"sticky", "sticky", false},
+                                                          Case{"sticky_kept", "sticky", true},
+                                                          Case{"rr", "round-robin", false},
+                                                          Case{"rr_kept", "round-robin", true})),
+                         [](const auto& test) {
+                           return std::string{std::get<0>(test.param)} + '_' +
+                                  std::get<1>(test.param).name;
+                         });
+
+TEST_P(ReloadsUnderLoad, LoseNoRequest) {
+  const auto& [node, load] = GetParam();
+  folder_.write("server.js", script("hello world"));
+  Program& program = start(node == std::string_view{"node20"} ? node20() : node26(),
+                           {"-b", load.policy}, "server.js");
+  LoadGenerator generator{
+      {.port = port, .connections = 8, .request = {.keep_alive = load.keep_alive}}};
+  std::set<pid_t> before;
+  for (const pid_t pid : children_of(program.pid())) before.insert(pid);
+  for (int i = 0; i < reloads(); ++i) reload("reloaded: generation " + std::to_string(i + 2));
+  const LoadReport report = generator.stop();
+  EXPECT_EQ(report.failed, 0) << report.text() << '\n' << program.transcript();
+  EXPECT_GT(report.ok, 100);
+  EXPECT_TRUE(eventually("the end of the workers before", [&] {
+    return children_of(program.pid()).size() == kWorkers;
+  })) << program.transcript();
+  for (const pid_t pid : children_of(program.pid())) EXPECT_FALSE(before.contains(pid));
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+// --- what is served
+
+TEST_F(Reloads, ServeTheNewVersion) {
+  folder_.write("server.js", script("one"));
+  Program& program = start(node26(), {}, "server.js");
+  EXPECT_EQ(answer(), "one\n");
+  folder_.write("server.js", script("two"));
+  reload("reloaded: generation 2 serves");
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(answer(), "two\n");
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+TEST_F(Reloads, FollowTheLinkByWhichTheProgramWasStarted) {
+  namespace fs = std::filesystem;
+  for (const char* release : {"1", "2"}) {
+    fs::create_directories(folder_.path() + "/" + release);
+    folder_.write(std::string{release} + "/server.js", script(release));
+  }
+  fs::create_directory_symlink("1", folder_.path() + "/current");
+  directory_ = "/current";
+  Program& program = start(node26(), {}, "server.js");
+  EXPECT_EQ(answer(), "1\n");
+  fs::remove(folder_.path() + "/current");
+  fs::create_directory_symlink("2", folder_.path() + "/current");
+  reload("reloaded: generation 2 serves");
+  EXPECT_EQ(answer(), "2\n");
+  EXPECT_TRUE(program.wait_for_error("reloading: .*; directory .*/1 -> .*/2"));
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+TEST_F(Reloads, EachWorkerKnowsItsGeneration) {
+  folder_.write("server.js", script("' + process.env.COHORT_GENERATION + '"));
+  Program& program = start(node26(), {}, "server.js");
+  EXPECT_EQ(answer(), "1\n");
+  reload("reloaded: generation 2 serves");
+  EXPECT_EQ(answer(), "2\n");
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+// --- versions that are no good
+
+struct Bad {
+  const char* name;
+  std::string script;
+  const char* why;
+};
+class BadVersions : public Reloads, public testing::WithParamInterface<Bad> {};
+INSTANTIATE_TEST_SUITE_P(
+    Of, BadVersions,
+    testing::Values(Bad{"a_syntax_error", "const = 1;\n", "exited with code 1"},
+                    Bad{"exits_at_once", "process.exit(3);\n", "exited with code 3"},
+                    Bad{"listens_and_dies",
+                        script("bad",
+                               "server.on('listening', () => setTimeout(() => {\n"
+                               "  process.kill(process.pid, 'SIGKILL');\n}, 100));\n"),
+                        "killed by SIGKILL"},
+                    Bad{"never_listens", "setInterval(() => {}, 1000);\n",
+                        "did not listen in time"}),
+    [](const auto& test) { return std::string{test.param.name}; });
+
+TEST_P(BadVersions, AreUndoneAndNobodyNotices) {
+  folder_.write("server.js", script("hello world"));
+  Program& program = start(node26(), {"--ready-within", "3"}, "server.js");
+  const std::vector<pid_t> before = children_of(program.pid());
+  // One that listens before it dies answers meanwhile: that is what it was let do.
+  const bool answers = GetParam().name == std::string_view{"listens_and_dies"};
+  std::optional<LoadGenerator> generator;
+  if (!answers) generator.emplace(LoadOptions{.port = port, .connections = 4});
+  folder_.write("server.js", GetParam().script);
+  reload("not reloaded: ");
+  EXPECT_TRUE(program.wait_for_error(GetParam().why));
+  if (generator) {
+    const LoadReport report = generator->stop();
+    EXPECT_EQ(report.failed, 0) << report.text() << '\n' << program.transcript();
+  }
+  EXPECT_TRUE(eventually("the end of the new ones", [&] {
+    return children_of(program.pid()) == before;
+  })) << program.transcript();
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(answer(), "hello world\n");
+  // And the next good one is taken.
+  folder_.write("server.js", script("mended"));
+  reload("reloaded: generation 3 serves");
+  EXPECT_EQ(answer(), "mended\n");
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+TEST_F(Reloads, AProgramThatIsNotThereChangesNothing) {
+  folder_.write("server.js", script("one"));
+  Program& program = start(node26(), {}, "server.js");
+  std::filesystem::remove(folder_.path() + "/server.js");
+  reload("not reloaded, and nothing is changed: ");
+  EXPECT_EQ(answer(), "one\n");
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+// --- one upon the other
+
+TEST_F(Reloads, OfReloadsThatOverlapTheLastCounts) {
+  folder_.write("server.js", script("hello world"));
+  Program& program = start(node26(), {}, "server.js");
+  LoadGenerator generator{{.port = port, .connections = 4}};
+  for (int i = 0; i < 10; ++i) {
+    program.signal(SIGHUP);
+    std::this_thread::sleep_for(std::chrono::milliseconds{30 * (i % 4)});
+  }
+  std::this_thread::sleep_for(100ms);
+  reload("reloaded: ");
+  const LoadReport report = generator.stop();
+  EXPECT_EQ(report.failed, 0) << report.text() << '\n' << program.transcript();
+  EXPECT_TRUE(eventually("the end of all the others", [&] {
+    return children_of(program.pid()).size() == kWorkers;
+  })) << program.transcript();
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+TEST_F(Reloads, AStopMeanwhileIsAStop) {
+  folder_.write("server.js", script("one"));
+  Program& program = start(node26(), {"--prove", "60"}, "server.js");
+  program.signal(SIGHUP);
+  EXPECT_TRUE(program.wait_for_error("reloading: "));
+  program.signal(SIGTERM);
+  EXPECT_TRUE(program.exits_with(0)) << program.transcript();
+  EXPECT_TRUE(program.leaves_no_process());
+}
+
+TEST_F(Reloads, SignalsChangeHowManyThereAre) {
+  folder_.write("server.js", script("hello world"));
+  Program& program = start(node26(), {}, "server.js");
+  LoadGenerator generator{{.port = port, .connections = 4}};
+  program.signal(SIGTTIN);
+  const auto there_are = [&](std::size_t count) {
+    return eventually("so many", [&] { return children_of(program.pid()).size() == count; });
+  };
+  EXPECT_TRUE(there_are(kWorkers + 1));
+  for (int i = 0; i < 3; ++i) {
+    program.signal(SIGTTOU);
+    EXPECT_TRUE(there_are(static_cast<std::size_t>(kWorkers - i)));
+  }
+  program.signal(SIGTTOU);
+  EXPECT_TRUE(program.wait_for_error("one worker is left"));
+  const LoadReport report = generator.stop();
+  EXPECT_EQ(report.failed, 0) << report.text() << '\n' << program.transcript();
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+}  // namespace
+}  // namespace harness
