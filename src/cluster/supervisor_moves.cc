@@ -103,7 +103,6 @@ void Moves::take_back(std::size_t at, int worker) {
   if (const auto other = std::exchange(place.worker, worker)) {
     auto& others = known(state.live, *other);
     others.left = at;
-    others.closed.reset();
     remember(at, *other, others);
     retire(*other, true);
   }
@@ -123,6 +122,7 @@ void Moves::let_go(int worker) {
 void Moves::retire(int worker, bool succeeded) {
   auto& live = known(state.live, worker);
   live.place.reset();
+  live.closed.reset();
   live.retired = {now + std::min(kArrivalsMin, state.drain_timeout / 4), now + state.drain_timeout};
   act(action::Retire{worker, succeeded});
 }

@@ -104,6 +104,7 @@ void SupervisorReferee::retires(int worker, TimePoint now) {
   else
     require(displaced_.erase(worker) + surplus_.erase(worker) == 1, "who is retired has no place");
   live.held = false;
+  live.closed.reset();
   live.retired = now;
   live.looks_at = now + std::min<Duration>(100ms, grace_ / 4);
 }
