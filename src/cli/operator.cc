@@ -9,7 +9,7 @@
 namespace cohort::cli {
 namespace {
 
-std::vector<std::string> differences(const Program& before, const Program& now) {
+std::vector<std::string> differences(const ProgramNow& before, const ProgramNow& now) {
   std::vector<std::string> result;
   const auto compare = [&result](const char* what, const std::string& was, const std::string& is) {
     if (was != is) result.push_back(std::string{what} + ' ' + was + " -> " + is);
@@ -21,7 +21,7 @@ std::vector<std::string> differences(const Program& before, const Program& now) 
 
 }  // namespace
 
-Operator::Operator(Cluster& cluster, const RunOptions& options, unsigned count, Program serving,
+Operator::Operator(Cluster& cluster, const RunOptions& options, unsigned count, ProgramNow serving,
                    Narrator& narrator, Say say)
     : cluster_{cluster},
       options_{options},
@@ -77,7 +77,7 @@ void Operator::reload() {
   auto found = program_now(options_);
   if (const auto* problem = std::get_if<CannotRun>(&found))
     return say_(narrator_.cannot_reload(problem->text));
-  auto& now = std::get<Program>(found);
+  auto& now = std::get<ProgramNow>(found);
   const auto changed = differences(serving_, now);
   const int generation = cluster_.reload(
       {.settings = now.settings, .ready_within = options_.ready_within, .prove = options_.prove},

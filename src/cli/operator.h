@@ -15,7 +15,7 @@
 namespace cohort::cli {
 
 /// How workers start: what `cohort run` was told, as it is now. `setup_primary`, and each reload.
-struct Program {
+struct ProgramNow {
   Settings settings;
   std::string directory;  ///< Where they run: through links as they are now.
 };
@@ -25,7 +25,7 @@ class Operator {
   using Say = std::function<void(const Report&)>;
 
   /// `serving`: as the workers were started.
-  Operator(Cluster& cluster, const RunOptions& options, unsigned count, Program serving,
+  Operator(Cluster& cluster, const RunOptions& options, unsigned count, ProgramNow serving,
            Narrator& narrator, Say say);
   /// From now on signals are heard.
   void listen();
@@ -39,7 +39,7 @@ class Operator {
   Cluster& cluster_;
   const RunOptions& options_;
   unsigned count_;
-  Program serving_;
+  ProgramNow serving_;
   Narrator& narrator_;
   const Say say_;
   const Hangup hangup_;

@@ -24,7 +24,7 @@ const fs::path& way_here() {
 
 }  // namespace
 
-std::variant<Program, CannotRun> program_now(const RunOptions& options) {
+std::variant<ProgramNow, CannotRun> program_now(const RunOptions& options) {
   std::error_code error;
   fs::path here;
   if (!way_here().empty()) {  // else it was removed under us
@@ -38,13 +38,13 @@ std::variant<Program, CannotRun> program_now(const RunOptions& options) {
   const auto& program = std::get<process::Program>(found);
   std::vector<std::string> args = program.leading_args;
   args.insert(args.end(), options.args.begin(), options.args.end());
-  return Program{.settings = {.exec = program.file,
-                              .args = std::move(args),
-                              .spawn = {.cwd = here.string()},
-                              .listen = options.listen,
-                              .stop_signal = options.stop_signal,
-                              .preload = options.preload},
-                 .directory = here.string()};
+  return ProgramNow{.settings = {.exec = program.file,
+                                 .args = std::move(args),
+                                 .spawn = {.cwd = here.string()},
+                                 .listen = options.listen,
+                                 .stop_signal = options.stop_signal,
+                                 .preload = options.preload},
+                    .directory = here.string()};
 }
 
 }  // namespace cohort::cli

@@ -10,6 +10,6 @@ namespace cohort::cli {
 
 /// As program_of, which it asks; and the working directory, through the links by which the command
 /// was started there: a deployment that points `current` at another folder is seen.
-std::variant<Program, CannotRun> program_now(const RunOptions& options);
+std::variant<ProgramNow, CannotRun> program_now(const RunOptions& options);
 
 }  // namespace cohort::cli

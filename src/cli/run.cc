@@ -170,7 +170,7 @@ int Runner::run() {
     say(narrator_.cannot_run(problem->text));
     return kExitPermanent;
   }
-  auto& program = std::get<Program>(found);
+  auto& program = std::get<ProgramNow>(found);
   descendants_.start();
   // In this order: setup_primary decides the policy.
   if (options_.policy) cluster_.set_policy(*options_.policy);

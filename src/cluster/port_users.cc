@@ -6,7 +6,7 @@ namespace cohort::cluster {
 namespace {
 
 // Of processes that the user forks himself, nobody says that they have no successor.
-constexpr std::size_t kPredecessorsMax = 1024;
+constexpr std::size_t kRememberedMax = 1024;
 
 }  // namespace
 
@@ -30,7 +30,7 @@ bool PortUsers::remove(int worker, bool for_good) {
     return true;
   }
   predecessors_.insert(worker);
-  if (predecessors_.size() > kPredecessorsMax) predecessors_.erase(predecessors_.begin());
+  if (predecessors_.size() > kRememberedMax) predecessors_.erase(predecessors_.begin());
   return true;
 }
 

@@ -8,10 +8,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::optional<int> worker_of(const Places& places, std::size_t place = 0) {
-  return places.state().places[place].worker;
-}
-
 // Worker 2 is to replace worker 1.
 Places replacing(unsigned count = 1) {
   Places places{count};

@@ -9,7 +9,7 @@
 namespace cohort::cluster {
 namespace {
 
-using Phase = Rollout::Phase;
+using RolloutPhase = Rollout::Phase;
 using Why = action::End::Why;
 
 bool is_of(const Supervisor& state, std::optional<int> worker, int generation) {
@@ -71,7 +71,7 @@ std::optional<int> held_of(const Supervisor& state, std::size_t at) {
 void undo(Moves& moves, RolloutEnd why, std::optional<int> worker = {}) {
   Supervisor& state = moves.state;
   Rollout& rollout = *state.rollout;
-  if (std::exchange(rollout.phase, Phase::Undoing) == Phase::Undoing) return;
+  if (std::exchange(rollout.phase, RolloutPhase::Undoing) == RolloutPhase::Undoing) return;
   rollout.proven_at.reset();
   rollout.verdict = {rollout.wish.generation, why, worker};
   for (std::size_t at = 0; at < state.places.size(); ++at)
@@ -128,7 +128,7 @@ void advance(Moves& moves) {
     if (!is_under_way(state, state.places[at]) && begin_at(moves, at)) ++under_way;
   const bool all = done == state.places.size();
   if (!all) rollout.proven_at.reset();
-  rollout.phase = all ? Phase::Proving : Phase::Replacing;
+  rollout.phase = all ? RolloutPhase::Proving : RolloutPhase::Replacing;
   if (!all) return;
   if (!rollout.proven_at) rollout.proven_at = moves.now + plan.prove;
   if (*rollout.proven_at <= moves.now) reached(moves);
@@ -188,7 +188,7 @@ void rollout_lost(Moves& moves, int worker, const Supervisor::Live& live) {
   Rollout& rollout = *state.rollout;
   const bool is_new = live.generation == rollout.wish.generation;
   if (is_new) return undo(moves, RolloutEnd::Died, worker);
-  if (rollout.phase == Phase::Undoing && !live.place)
+  if (rollout.phase == RolloutPhase::Undoing && !live.place)
     rollout.retry_at = moves.now + backoff(++rollout.failures);
 }
 
@@ -202,7 +202,8 @@ void stop_rollouts(Moves& moves) {
   Supervisor& state = moves.state;
   if (const auto rollout = std::exchange(state.rollout, std::nullopt)) {
     const RolloutVerdict stopped{rollout->wish.generation, RolloutEnd::Stopped};
-    moves.act(action::RolloutOver{rollout->phase == Phase::Undoing ? rollout->verdict : stopped});
+    moves.act(
+        action::RolloutOver{rollout->phase == RolloutPhase::Undoing ? rollout->verdict : stopped});
   }
 }
 
@@ -210,8 +211,8 @@ void roll(Moves& moves) {
   Supervisor& state = moves.state;
   if (state.phase != Supervisor::Phase::Running) return;
   end_unwanted_successors(moves);
-  if (state.rollout && state.rollout->phase != Phase::Undoing) advance(moves);
-  if (!state.rollout || state.rollout->phase != Phase::Undoing) return;
+  if (state.rollout && state.rollout->phase != RolloutPhase::Undoing) advance(moves);
+  if (!state.rollout || state.rollout->phase != RolloutPhase::Undoing) return;
   end_unwanted_successors(moves);
   undo_rest(moves);
 }
@@ -219,7 +220,7 @@ void roll(Moves& moves) {
 std::optional<TimePoint> rolls_at(const Supervisor& state) {
   if (!state.rollout) return std::nullopt;
   const Rollout& rollout = *state.rollout;
-  const bool undoing = rollout.phase == Phase::Undoing;
+  const bool undoing = rollout.phase == RolloutPhase::Undoing;
   std::optional<TimePoint> next = undoing ? rollout.retry_at : rollout.proven_at;
   const auto sooner = [&next](std::optional<TimePoint> at) {
     if (at && (!next || *at < *next)) next = at;

@@ -7,13 +7,9 @@ namespace cohort::cluster {
 namespace {
 
 using namespace std::chrono_literals;
-using Phase = Rollout::Phase;
+using RolloutPhase = Rollout::Phase;
 
 constexpr RolloutPlan kTwoAtATime{.canaries = 1, .batch = 2, .ready_within = 60s, .prove = 5s};
-
-std::optional<int> worker_of(const Places& places, std::size_t place = 0) {
-  return places.state().places[place].worker;
-}
 
 // Worker 2 has the place of worker 1, which is held.
 Places proving() {
@@ -31,9 +27,9 @@ TEST(SupervisorRollout, FirstACanaryThenABatchAtATimeThenAllHaveToServeForAWhile
   places.opens(6), places.opens(7), places.opens(8);
   EXPECT_EQ(places.is_ready(6), "hold 2, fork 8 beside 4 as 2");
   EXPECT_EQ(places.is_ready(7), "hold 3");
-  EXPECT_EQ(places.state().rollout->phase, Phase::Replacing);
+  EXPECT_EQ(places.state().rollout->phase, RolloutPhase::Replacing);
   EXPECT_EQ(places.is_ready(8), "hold 4");
-  EXPECT_EQ(places.state().rollout->phase, Phase::Proving);
+  EXPECT_EQ(places.state().rollout->phase, RolloutPhase::Proving);
   EXPECT_EQ(places.state().generation, 1);
   EXPECT_EQ(places.until_wakeup(), 5s);
   EXPECT_EQ(places.pass(5s), "retire 1, retire 2, retire 3, retire 4, 2 reached");
@@ -107,7 +103,7 @@ TEST(SupervisorRollout, WhereNobodyIsHeldAnyMoreAnotherLikeItIsStarted) {
   Places places = proving();
   EXPECT_EQ(places.exits(1), "") << "it was held";
   EXPECT_EQ(places.is_unfit(2), "fork 3 beside 2");
-  EXPECT_EQ(places.state().rollout->phase, Phase::Undoing);
+  EXPECT_EQ(places.state().rollout->phase, RolloutPhase::Undoing);
   EXPECT_EQ(places.exits(3), "") << "it does not start";
   EXPECT_EQ(places.until_wakeup(), 100ms);
   EXPECT_EQ(places.pass(100ms), "fork 4 beside 2");
@@ -212,7 +208,7 @@ TEST(SupervisorRollout, PlacesThatAreNoMoreDoNotMatter) {
   places.reload(2);
   places.serves(3);
   EXPECT_EQ(places.scale(1), "retire 2, end 4") << "their places are gone";
-  EXPECT_EQ(places.state().rollout->phase, Phase::Proving);
+  EXPECT_EQ(places.state().rollout->phase, RolloutPhase::Proving);
   EXPECT_EQ(places.scale(0), "retire 3, retire 1, release what 1 closed");
   places.is_dry(1), places.is_dry(2), places.is_dry(3);
   EXPECT_EQ(places.pass(5s), "2 reached");

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <variant>
@@ -96,5 +97,10 @@ class Places {
   TimePoint now_{std::chrono::seconds{1000}};
   int last_ = 0;
 };
+
+/// Whose place it is.
+inline std::optional<int> worker_of(const Places& places, std::size_t place = 0) {
+  return places.state().places[place].worker;
+}
 
 }  // namespace cohort::cluster

@@ -21,7 +21,7 @@ namespace {
 // - whoever is asked to end leaves `workers()` at once, and gets no connection any more.
 // - "lose" on every way out of a connected state: what the worker held unanswered goes to others.
 // - disconnect before exit, and exit even if the end of the channel was never seen.
-constexpr const char* kExpected = R"(
+constexpr const char* kExpectedStates = R"(
 spawned       | said online       | online        | emit-online
 spawned       | said listening    | listening     | emit-listening
 spawned       | said exiting      | disconnecting | on-purpose release answer
@@ -126,7 +126,7 @@ using Cell = std::pair<std::string, std::string>;
 
 std::map<Cell, Cell> expected_table() {
   std::map<Cell, Cell> table;
-  std::istringstream lines{kExpected};
+  std::istringstream lines{kExpectedStates};
   for (std::string line; std::getline(lines, line);) {
     if (line.empty()) continue;
     std::array<std::string, 4> fields;

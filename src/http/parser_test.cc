@@ -254,7 +254,7 @@ constexpr Refusal kFraming[] = {
 };
 
 #define CHUNKED "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-constexpr Refusal kChunks[] = {
+constexpr Refusal kRefusedChunks[] = {
     {"NoSize", CHUNKED "\r\nab\r\n0\r\n\r\n", "400"},
     {"NoSizeButExtension", CHUNKED ";a\r\nab\r\n0\r\n\r\n", "400"},
     {"JunkSize", CHUNKED "zz\r\nab\r\n0\r\n\r\n", "400"},
@@ -341,7 +341,7 @@ constexpr Refusal kRequestLines[] = {
 std::string name_of(const testing::TestParamInfo<Refusal>& info) { return info.param.name; }
 
 INSTANTIATE_TEST_SUITE_P(Framing, Refusals, testing::ValuesIn(kFraming), name_of);
-INSTANTIATE_TEST_SUITE_P(Chunks, Refusals, testing::ValuesIn(kChunks), name_of);
+INSTANTIATE_TEST_SUITE_P(Chunks, Refusals, testing::ValuesIn(kRefusedChunks), name_of);
 INSTANTIATE_TEST_SUITE_P(Headers, Refusals, testing::ValuesIn(kHeaders), name_of);
 INSTANTIATE_TEST_SUITE_P(RequestLines, Refusals, testing::ValuesIn(kRequestLines), name_of);
 

@@ -13,13 +13,8 @@
 namespace cohort::net {
 namespace {
 
+using test::request_for;
 using test::TemporaryDirectory;
-
-ListenRequest request_for(Address address) {
-  ListenRequest request;
-  request.address = std::move(address);
-  return request;
-}
 
 int option(int fd, int level, int name) {
   int value = -1;

@@ -9,7 +9,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class Server : public ListenerUser {
+class OwnServer : public ListenerUser {
  public:
   void listening(const Address& address) override {
     bound = address;
@@ -41,13 +41,13 @@ class Server : public ListenerUser {
 
 class DirectHostTest : public testing::Test {
  protected:
-  std::shared_ptr<Server> listen(const Address& address) {
-    auto server = std::make_shared<Server>();
+  std::shared_ptr<OwnServer> listen(const Address& address) {
+    auto server = std::make_shared<OwnServer>();
     request.address = address;
     server->listener = world.host.listen(request, server);
     return server;
   }
-  bool answered(const Server& server) {
+  bool answered(const OwnServer& server) {
     return world.run_until([&] { return server.bound || server.error; });
   }
 
@@ -85,7 +85,7 @@ TEST_F(DirectHostTest, ABusyPortIsAnErrorInALaterTurn) {
 
 TEST_F(DirectHostTest, KeepsTheUserUntilItsListenerIsGone) {
   auto server = listen(any_port);
-  const std::weak_ptr<Server> weak = server;
+  const std::weak_ptr<OwnServer> weak = server;
   server.reset();
   world.turn();
   ASSERT_FALSE(weak.expired());
@@ -195,7 +195,7 @@ TEST_F(DirectHostTest, AServerThatListensDuringTheDrainIsDrainedInstead) {
 }
 
 TEST_F(DirectHostTest, AListenerMayOutliveItsHost) {
-  auto server = std::make_shared<Server>();
+  auto server = std::make_shared<OwnServer>();
   auto host = std::make_unique<DirectHost>(world.loop);
   request.address = any_port;
   server->listener = host->listen(request, server);
@@ -209,10 +209,10 @@ TEST_F(DirectHostTest, AListenerMayOutliveItsHost) {
 
 TEST_F(DirectHostTest, TheEndOfTheHostEndsItsServers) {
   auto host = std::make_unique<DirectHost>(world.loop);
-  auto server = std::make_shared<Server>();
+  auto server = std::make_shared<OwnServer>();
   request.address = any_port;
   server->listener = host->listen(request, server);
-  const std::weak_ptr<Server> weak = server;
+  const std::weak_ptr<OwnServer> weak = server;
   server.reset();
   host.reset();
   EXPECT_TRUE(weak.expired());
@@ -237,8 +237,8 @@ TEST_F(DirectHostTest, AListeningDescriptorThatCannotBeHadIsAnError) {
 
 TEST(OpenServers, AUserThatListensTwiceIsKeptUntilBothAreClosed) {
   OpenServers servers;
-  auto user = std::make_shared<Server>();
-  const std::weak_ptr<Server> weak = user;
+  auto user = std::make_shared<OwnServer>();
+  const std::weak_ptr<OwnServer> weak = user;
   servers.add(user);
   servers.add(std::move(user));
   servers.closed(weak.lock().get());

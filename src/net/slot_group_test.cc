@@ -22,12 +22,7 @@ namespace cohort::net {
 namespace {
 
 using namespace std::chrono_literals;
-
-ListenRequest request_for(Address address) {
-  ListenRequest request;
-  request.address = std::move(address);
-  return request;
-}
+using test::request_for;
 
 // Client connections to an address, from given addresses of this machine, kept open.
 class Clients {

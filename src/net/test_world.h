@@ -24,11 +24,18 @@
 
 #include "base/sys.h"
 #include "net/direct_host.h"
+#include "net/listener.h"
 #include "net/sockaddr.h"
 
 namespace cohort::net::test {
 
 using namespace std::chrono_literals;
+
+inline ListenRequest request_for(Address address) {
+  ListenRequest request;
+  request.address = std::move(address);
+  return request;
+}
 
 inline bool has_ipv6() {
   const auto address = to_sockaddr({"::1", 0});

@@ -22,7 +22,7 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kFirstPause = 1ms;
 constexpr auto kLastPause = 100ms;
 // What a signal that cannot be caught may take.
-constexpr auto kKilledWithin = 1s;
+constexpr auto kGroupKilledWithin = 1s;
 
 }  // namespace
 
@@ -85,7 +85,7 @@ void GroupEnd::kill() {
   if (!lives()) return;
   sys::signal_group(group_.leader.get(), group_.id, SIGKILL);
   if (std::exchange(killed_, true)) return;
-  deadline_ = Clock::now() + kKilledWithin;
+  deadline_ = Clock::now() + kGroupKilledWithin;
   look_after(kFirstPause);
 }
 

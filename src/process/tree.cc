@@ -11,7 +11,7 @@
 namespace cohort::process {
 namespace {
 
-struct Found {
+struct Stopped {
   pid_t pid;
   OwnFd pidfd;
 };
@@ -38,7 +38,7 @@ std::vector<pid_t> children_of(pid_t pid) {
 }
 
 std::size_t signal_tree(pid_t root, int signal_number, std::set<pid_t>* reached) {
-  std::vector<Found> found;
+  std::vector<Stopped> found;
   OwnFd pidfd = sys::pidfd_open(root);
   if (!pidfd || sys::signal_process(pidfd.get(), SIGSTOP) == -1) return 0;
   found.push_back({root, std::move(pidfd)});
@@ -52,13 +52,13 @@ std::size_t signal_tree(pid_t root, int signal_number, std::set<pid_t>* reached)
     }
   }
   std::size_t count = 0;
-  for (const Found& entry : found) {
+  for (const Stopped& entry : found) {
     if (reached != nullptr && reached->contains(entry.pid)) continue;
     if (sys::signal_process(entry.pidfd.get(), signal_number) == -1) continue;
     ++count;
     if (reached != nullptr) reached->insert(entry.pid);
   }
-  for (const Found& entry : found) sys::signal_process(entry.pidfd.get(), SIGCONT);
+  for (const Stopped& entry : found) sys::signal_process(entry.pidfd.get(), SIGCONT);
   return count;
 }
 

@@ -24,6 +24,9 @@ struct LoadOptions {
   int status = 200;
   std::string body = "hello world\n";
   milliseconds deadline = kPatience;  ///< Of one request.
+  /// Between an answer and the next request of a connection: a load without it takes every CPU, and
+  /// what a test is about, processes that start and end, waits for it. None under COHORT_CHAOS.
+  milliseconds pause{5};
 };
 
 /// What became of the requests: sent == ok + failed.

@@ -39,16 +39,19 @@ std::string script(std::string_view answer, std::string_view more = {}) {
 
 class Reloads : public testing::Test {
  protected:
+  ProgramOptions surroundings(const std::string& node) const {
+    const std::string path = node.substr(0, node.rfind('/')) + ':' + ::getenv("PATH");
+    return {.env = {{"PATH", path},
+                    {"TEST_PORT", std::to_string(port)},
+                    {"PWD", folder_.path() + directory_}},
+            .cwd = folder_.path() + directory_};
+  }
   Program& start(const std::string& node, std::vector<std::string> options, std::string program) {
     std::vector<std::string> argv{command(), "run", "-w", std::to_string(kWorkers),
                                   "--prove", "0.3"};
     argv.insert(argv.end(), options.begin(), options.end());
     argv.push_back(std::move(program));
-    const std::string path = node.substr(0, node.rfind('/')) + ':' + ::getenv("PATH");
-    program_.emplace(argv, ProgramOptions{.env = {{"PATH", path},
-                                                  {"TEST_PORT", std::to_string(port)},
-                                                  {"PWD", folder_.path() + directory_}},
-                                          .cwd = folder_.path() + directory_});
+    program_.emplace(argv, surroundings(node));
     EXPECT_TRUE(program_->wait_for_error("all 3 workers listen")) << program_->transcript();
     return *program_;
   }
@@ -208,6 +211,42 @@ TEST_F(Reloads, AProgramThatIsNotThereChangesNothing) {
   EXPECT_TRUE(program.ends_on_interrupt());
 }
 
+// --- a terminal that is closed
+
+// A shell at a terminal, which goes away with it.
+class ReloadsAtATerminal : public Reloads {
+ protected:
+  void start_in_a_shell(const std::string& line) {
+    folder_.write("server.js", script("hello world"));
+    ProgramOptions at_a_terminal = surroundings(node26());
+    at_a_terminal.terminal = true;
+    program_.emplace(std::vector<std::string>{"sh", "-c", line + "; true", command()},
+                     at_a_terminal);
+    EXPECT_TRUE(eventually("it to serve", [&] { return http_get(port).status == 200; }))
+        << program_->transcript();
+  }
+  void close_the_terminal() {
+    program_->signal(SIGKILL);  // The session's leader: the kernel hangs the terminal up.
+    EXPECT_TRUE(program_->wait_until("its end", [&] { return program_->has_exited(); }));
+  }
+};
+
+TEST_F(ReloadsAtATerminal, IsTheEndOfTheService) {
+  start_in_a_shell("\"$0\" run -w 2 server.js");
+  close_the_terminal();
+  EXPECT_TRUE(program_->leaves_no_process()) << program_->transcript();
+}
+
+TEST_F(ReloadsAtATerminal, IsNothingUnderNohup) {
+  start_in_a_shell("nohup \"$0\" run -w 2 server.js");
+  const std::vector<pid_t> before = program_->descendants();
+  close_the_terminal();
+  EXPECT_EQ(http_get(port).status, 200);
+  EXPECT_EQ(program_->descendants(), before);
+  for (const pid_t pid : before) ::kill(pid, SIGTERM);
+  EXPECT_TRUE(program_->leaves_no_process()) << program_->transcript();
+}
+
 // --- one upon the other
 
 TEST_F(Reloads, OfReloadsThatOverlapTheLastCounts) {
@@ -218,7 +257,6 @@ TEST_F(Reloads, OfReloadsThatOverlapTheLastCounts) {
     program.signal(SIGHUP);
     std::this_thread::sleep_for(std::chrono::milliseconds{30 * (i % 4)});
   }
-  std::this_thread::sleep_for(100ms);
   reload("reloaded: ");
   const LoadReport report = generator.stop();
   EXPECT_EQ(report.failed, 0) << report.text() << '\n' << program.transcript();

@@ -30,8 +30,8 @@ case $way in
     "$CMAKE" --build "$build" --parallel 2
     ;;
   add_subdirectory)
-    # The flags of the main build, so that ccache has every object already.
-    configure -DCOHORT_SOURCE="$COHORT_SOURCE" -DCOHORT_WERROR="$WERROR"
+    configure -DCOHORT_SOURCE="$COHORT_SOURCE" -DCOHORT_WERROR="$WERROR" -DCMAKE_UNITY_BUILD="$UNITY" \
+      -DCMAKE_UNITY_BUILD_BATCH_SIZE=24 -DCMAKE_CXX_FLAGS_DEBUG=-O0
     "$CMAKE" --build "$build" --parallel 2
     ;;
   pkg_config)
