@@ -1,12 +1,13 @@
 # One command for each thing; every one first installs the packages that it needs (scripts/setup), asking sudo when needed.
 # On a system without apt it lists them and says how to go on.
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos mutants tour binary bench firsthour format tidy asan tsan fuzz coverage install clean
+.PHONY: help run test chaos sim mutants tour binary bench firsthour format tidy asan tsan fuzz coverage install clean
 
 SETUP ?= scripts/setup
 PORT ?= 8000
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
+SEED ?= 1
 BINARY_NODES ?= node20 node26
 RELEASE := cmake --preset release --log-level=WARNING
 ONLY_PROGRAMS := -DCOHORT_BUILD_TESTS=OFF -DCOHORT_BUILD_BENCHES=OFF -DCOHORT_BUILD_FUZZERS=OFF
@@ -33,6 +34,12 @@ chaos: ## The fault tests of the policies, five times as long: kill, stop, block
 	@COHORT_CHAOS=1 GTEST_TOTAL_SHARDS=2 GTEST_SHARD_INDEX=0 build/dev/tests/integration/slots_test --gtest_brief=1 & \
 	COHORT_CHAOS=1 GTEST_TOTAL_SHARDS=2 GTEST_SHARD_INDEX=1 build/dev/tests/integration/slots_test --gtest_brief=1; \
 	other=$$?; wait $$! && exit $$other
+
+sim: ## A million short schedules and a thousand long ones of the supervisor, in virtual time, on every CPU (SEED=1)
+	@$(SETUP) test
+	@cmake --preset dev --log-level=WARNING
+	@cmake --build build/dev --target cluster_sim
+	@tests/sim/campaign build/dev/tests/sim/cluster_sim $(SEED)
 
 mutants: ## Whether the simulation notices each of some fifty broken rules of src/cluster
 	@$(SETUP) test

@@ -3,13 +3,19 @@ _cohort() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} i
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W 'run --help --version' -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W 'run ls status events why reload scale stop --help --version' -- "$current")
     return
   fi
+  case ${COMP_WORDS[1]} in
+    status | events | why | reload | scale | stop)
+      mapfile -t COMPREPLY < <(compgen -W "$(cohort ls 2>/dev/null | awk 'NR > 1 { print $1 }') --json --help" -- "$current")
+      return
+      ;;
+  esac
   [[ ${COMP_WORDS[1]} == run ]] || return
   for ((i = 2; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      -w | --workers | -b | --balance | --listen | --grace | --stop-signal | --ready-within | --prove) ((i++)) ;;
+      -w | --workers | -b | --balance | --listen | --grace | --stop-signal | --ready-within | --prove | --name) ((i++)) ;;
       --) ((i + 1 < COMP_CWORD)) && { compopt -o default; return; } ;;
       -*) ;;
       *) compopt -o default; return ;; # behind PROGRAM: its own arguments
@@ -21,7 +27,7 @@ _cohort() {
     -b | --balance) mapfile -t COMPREPLY < <(compgen -W 'auto adaptive hash sticky round-robin shared' -- "$current") ;;
     *)
       if [[ $current == -* && $previous != -- ]]; then
-        mapfile -t COMPREPLY < <(compgen -W '--workers --balance --listen --grace --stop-signal --ready-within --prove --no-preload --json --help --version --' -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W '--workers --balance --listen --grace --stop-signal --ready-within --prove --name --no-preload --json --help --version --' -- "$current")
       else
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -fc -- "$current" | sort -u)

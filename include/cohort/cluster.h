@@ -267,6 +267,8 @@ class Cluster {
   void on_message(Callback<void(Worker, const Value&, Handle&)> handler);
   void on_disconnect(Callback<void(Worker)> handler);
   void on_exit(Callback<void(Worker, const Exit&)> handler);
+  /// Beyond Node, in the primary: a reload is over, whoever began it. Before its own `done`.
+  void on_rollout(Callback<void(const RolloutResult&)> handler);
   /// Beyond Node, on either side: somebody asked for the end (TERM, INT, `stop()`). Before workers
   /// are told, and before they are killed if it is the second time.
   void on_stopping(Callback<void(const Stopping&)> handler);

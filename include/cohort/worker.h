@@ -20,6 +20,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cohort/address.h"
 #include "cohort/call.h"
@@ -149,6 +150,10 @@ class Worker {
   /// what was `in_flight` was lost with it, and so was what it had not yet read from its other
   /// connections.
   std::optional<WorkerLoad> load() const;
+  /// The last lines that it wrote to stderr, oldest first, at most 20: to be asked in its `exit`
+  /// event. In the primary, of a worker that `Cluster::keep` keeps; none where stderr is a terminal
+  /// or a socket, which show them.
+  std::vector<std::string> last_stderr_lines() const;
 
   // Events. A handler stays for the life of the worker; several are called in the order of
   // addition.

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -208,6 +209,10 @@ int set_nonblocking(int fd, bool on) {
 
 int set_cloexec(int fd, bool on) {
   return call([&] { return ::fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0); });
+}
+
+int flock(int fd, int operation) {
+  return call([&] { return ::flock(fd, operation); });
 }
 
 int unlink(const char* path) {

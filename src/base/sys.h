@@ -101,6 +101,7 @@ OwnFd duplicate(int fd, int lowest = 3);
 int set_nonblocking(int fd, bool on);
 int set_cloexec(int fd, bool on);
 int unlink(const char* path);
+int flock(int fd, int operation);
 int access(const char* path, int mode);
 /// Of one descriptor: what is ready (`revents`), 0 after the timeout, -1 and errno.
 int poll(int fd, short events, int timeout_ms);

@@ -50,15 +50,19 @@ void Operator::obey(int signal) {
     case SIGQUIT:
       return cluster_.stop();
     case SIGTTIN:
-      return scale(count_ + 1);
+      (void)scale(count_ + 1);
+      return;
     case SIGTTOU:
-      return count_ > 1 ? scale(count_ - 1) : say_(narrator_.last_worker());
+      if (count_ == 1) return say_(narrator_.last_worker());
+      (void)scale(count_ - 1);
+      return;
     default:
       break;
   }
   switch (hangup_.means()) {
     case Hangup::Means::Reload:
-      return reload();
+      (void)reload();
+      return;
     case Hangup::Means::TheEnd:
       return cluster_.stop();
     case Hangup::Means::Nothing:
@@ -66,26 +70,33 @@ void Operator::obey(int signal) {
   }
 }
 
-void Operator::scale(unsigned count) {
-  if (count > kWorkersMax) return;
+Result<void> Operator::scale(unsigned count) {
+  if (count < 1 || count > kWorkersMax)
+    return make_error(Errc::InvalidArgument, "scale",
+                      "there can be 1 to " + std::to_string(kWorkersMax) + " workers");
   count_ = count;
   say_(narrator_.scaled(count));
   cluster_.scale(count);
+  return {};
 }
 
-void Operator::reload() {
+Result<int> Operator::reload(std::function<void(const RolloutResult&)> done) {
   auto found = program_now(options_);
-  if (const auto* problem = std::get_if<CannotRun>(&found))
-    return say_(narrator_.cannot_reload(problem->text));
+  if (const auto* problem = std::get_if<CannotRun>(&found)) {
+    say_(narrator_.cannot_reload(problem->text));
+    return make_error(Errc::InvalidArgument, "reload", problem->text);
+  }
   auto& now = std::get<ProgramNow>(found);
   const auto changed = differences(serving_, now);
   const int generation = cluster_.reload(
       {.settings = now.settings, .ready_within = options_.ready_within, .prove = options_.prove},
-      [this, now](const RolloutResult& result) {
+      [this, now, done](const RolloutResult& result) {
         if (result.outcome == RolloutResult::Outcome::Reached) serving_ = now;
         say_(narrator_.reloaded(result));
+        if (done) done(result);
       });
   say_(narrator_.reloading(generation, changed));
+  return generation;
 }
 
 }  // namespace cohort::cli

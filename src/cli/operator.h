@@ -1,5 +1,5 @@
-// What an operator asks of `cohort run` by signals: HUP reloads, TTIN and TTOU change the number of
-// workers, QUIT stops as TERM does.
+// What an operator asks of `cohort run`, by a verb or by a signal: HUP reloads, TTIN and TTOU
+// change the number of workers, QUIT stops as TERM does.
 //
 // Owned by the Runner; the loop's thread.
 #pragma once
@@ -29,12 +29,17 @@ class Operator {
            Narrator& narrator, Say say);
   /// From now on signals are heard.
   void listen();
+  /// With the program, its interpreter and its directory as they are now. The number of the
+  /// generation; `done` is called once, later. An error: there is no such program any more.
+  Result<int> reload(std::function<void(const RolloutResult&)> done = {});
+  /// Where the workers run that serve.
+  const std::string& directory() const { return serving_.directory; }
+  /// InvalidArgument: there cannot be so many.
+  Result<void> scale(unsigned count);
 
  private:
   void await_signal();
   void obey(int signal);
-  void reload();
-  void scale(unsigned count);
 
   Cluster& cluster_;
   const RunOptions& options_;

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <tuple>
 
+#include "cli/verb.h"
+#include "manager/runtime_directory.h"
 #include "process/signals.h"
 
 namespace cohort::cli {
@@ -17,13 +19,21 @@ constexpr const char* kVersion = "cohort " COHORT_VERSION "\n";
 
 constexpr const char* kHelp =
     R"(Usage: cohort run [OPTION...] PROGRAM [ARG...]
+       cohort ls|status|reload|scale|stop|events|why [NAME] [OPTION...]
        cohort --help | --version
 
 cohort runs one server on every core: a primary process owns the port, workers
 share it, and those that die are replaced.
 
 Commands:
-  run   Run PROGRAM in the foreground, on several CPUs
+  run      Run PROGRAM in the foreground, on several CPUs
+  ls       List what runs
+  status   Show one of them: its workers, its ports
+  reload   Replace its workers by new ones, and lose no request
+  scale    Change how many workers it has
+  stop     Stop it: what is being served finishes
+  events   Show what has happened; -f goes on
+  why      Show how its workers ended
 
 Examples:
   cohort run server.js        as many workers of server.js as there are CPUs
@@ -69,6 +79,8 @@ Options:
       --prove SECONDS     After a reload: how long all new workers have to serve
                           without a failure, before the old ones end.
                           Default: 5.
+      --name NAME         What the other verbs, as `cohort reload`, call it.
+                          Default: server, of server.js.
       --no-preload        Nothing is loaded into Node workers. Busy keep-alive
                           connections are then cut at the end of the grace time.
       --json              Events on stderr as JSON objects, one on each line.
@@ -148,7 +160,7 @@ std::variant<RunOptions, Answer> parse_run(const std::vector<std::string>& argum
   app.set_help_flag();
   std::string workers = "auto", policy;
   std::vector<std::string> listen;
-  std::string grace, stop_signal, ready_within, prove;
+  std::string grace, stop_signal, ready_within, prove, name;
   bool json = false, help = false, version = false, no_preload = false;
   const auto last = CLI::MultiOptionPolicy::TakeLast;
   const CLI::Option* workers_option =
@@ -161,6 +173,7 @@ std::variant<RunOptions, Answer> parse_run(const std::vector<std::string>& argum
   app.add_option("--stop-signal", stop_signal)->multi_option_policy(last);
   app.add_option("--ready-within", ready_within)->multi_option_policy(last);
   app.add_option("--prove", prove)->multi_option_policy(last);
+  app.add_option("--name", name)->multi_option_policy(last);
   app.add_flag("--no-preload", no_preload);
   app.add_flag("--json", json);
   app.add_flag("-h,--help", help);
@@ -196,17 +209,22 @@ std::variant<RunOptions, Answer> parse_run(const std::vector<std::string>& argum
         "-b takes auto, adaptive, hash, sticky, round-robin or shared; not " + in_quotes(policy),
         kTryRunHelp);
   options.preload = !no_preload;
+  options.name = name;
+  if (!name.empty() && !manager::is_name(name))
+    return usage_error(
+        "--name takes letters, digits, `-`, `_` and `.`, at most 64; not " + in_quotes(name),
+        kTryRunHelp);
   if (!grace.empty() && !(options.grace = read_seconds(grace)))
     return usage_error("--grace takes seconds, from 0.1 to 86400; not " + in_quotes(grace),
                        kTryRunHelp);
-  for (const auto& [name, text, time] :
+  for (const auto& [option, text, time] :
        {std::tuple{"--ready-within", &ready_within, &options.ready_within},
         std::tuple{"--prove", &prove, &options.prove}}) {
     if (text->empty()) continue;
     const auto given = read_seconds(*text);
     if (!given)
       return usage_error(
-          std::string{name} + " takes seconds, from 0.1 to 86400; not " + in_quotes(*text),
+          std::string{option} + " takes seconds, from 0.1 to 86400; not " + in_quotes(*text),
           kTryRunHelp);
     *time = *given;
   }
@@ -238,12 +256,22 @@ std::variant<RunOptions, Answer> parse_run(const std::vector<std::string>& argum
 
 }  // namespace
 
-std::variant<RunOptions, Answer> parse_command_line(const std::vector<std::string>& arguments) {
+std::variant<RunOptions, VerbOptions, Answer> parse_command_line(
+    const std::vector<std::string>& arguments) {
   if (arguments.empty()) {
     return usage_error("no command", "Try: cohort run server.js, or cohort --help");
   }
   const std::string& command = arguments.front();
-  if (command == "run") return parse_run({arguments.begin() + 1, arguments.end()});
+  const std::vector<std::string> rest{arguments.begin() + 1, arguments.end()};
+  if (command == "run") {
+    auto parsed = parse_run(rest);
+    if (auto* options = std::get_if<RunOptions>(&parsed)) return std::move(*options);
+    return std::get<Answer>(std::move(parsed));
+  }
+  if (auto parsed = parse_verb(command, rest)) {
+    if (auto* options = std::get_if<VerbOptions>(&*parsed)) return std::move(*options);
+    return std::get<Answer>(std::move(*parsed));
+  }
   if (command == "--help" || command == "-h" || command == "help") return Answer{0, kHelp};
   if (command == "--version" || command == "-V") return Answer{0, kVersion};
   if (command.front() == '-') {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <variant>
@@ -30,9 +31,23 @@ struct RunOptions {
   std::optional<int> stop_signal = {};
   std::chrono::milliseconds ready_within = ReloadOptions{}.ready_within;
   std::chrono::milliseconds prove = ReloadOptions{}.prove;
-  bool preload = true;  ///< Of Node workers.
+  bool preload = true;    ///< Of Node workers.
+  std::string name = {};  ///< Of the application, for the other verbs; empty: that of the program.
   std::string program = {};
   std::vector<std::string> args = {};
+};
+
+/// What one of the other verbs was asked to do.
+struct VerbOptions {
+  enum class Verb : std::uint8_t { Ls, Status, Events, Why, Reload, Scale, Stop };
+  Verb verb = Verb::Ls;
+  std::string name = {};      ///< Of the application; empty: the only one that runs.
+  std::string workers = {};   ///< Of `scale`: 4, +1 or -1.
+  std::optional<int> slot{};  ///< Of `why`.
+  unsigned last = 0;          ///< Of `events`, and of `why`: so many.
+  bool follow = false;
+  bool json = false;
+  bool wait = true;  ///< Until it has happened.
 };
 
 /// Something to say instead of running: on stdout if `code` is 0 (help, version), else on stderr.
@@ -42,6 +57,7 @@ struct Answer {
 };
 
 /// `arguments` without the name of the command.
-std::variant<RunOptions, Answer> parse_command_line(const std::vector<std::string>& arguments);
+std::variant<RunOptions, VerbOptions, Answer> parse_command_line(
+    const std::vector<std::string>& arguments);
 
 }  // namespace cohort::cli

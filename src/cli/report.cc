@@ -73,11 +73,18 @@ std::string to_line(const Report& report, bool colour) {
   return line;
 }
 
-std::string to_json_line(const Report& report, std::string_view time) {
+Value to_value(const Report& report, std::string_view time) {
   Value object = Value::object({{"time", time}, {"event", report.event}});
   for (const auto& [key, value] : report.fields.members()) object[key] = value;
   object["message"] = report.text;
-  return to_json(object) + '\n';
+  if (report.lines.empty() || object.contains("lines")) return object;
+  object["lines"] = Value::array();
+  for (const std::string& line : report.lines) object["lines"].push_back(line);
+  return object;
+}
+
+std::string to_json_line(const Report& report, std::string_view time) {
+  return to_json(to_value(report, time)) + '\n';
 }
 
 std::string url(const Address& address) {
@@ -400,6 +407,14 @@ Report Narrator::stopping_at_once(std::string_view why) const {
 
 Report Narrator::stopped() const {
   return {.event = "stopped", .text = "stopped", .fields = Value::object()};
+}
+
+Report Narrator::no_control(const std::string& why) const {
+  return {
+      .event = "notice",
+      .text = "no control socket, so that `cohort ls` and the other verbs do not find this: " + why,
+      .tone = Tone::Bad,
+      .fields = Value::object({{"code", "no_control"}, {"why", why}})};
 }
 
 Report Narrator::gap(std::uint64_t lines) const {

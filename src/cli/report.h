@@ -41,6 +41,8 @@ struct Report {
 /// `cohort: TEXT\n`; with escape sequences if `colour`. Control characters in the text are
 /// replaced.
 std::string to_line(const Report& report, bool colour);
+/// `{"time":TIME,"event":EVENT,...fields,"message":TEXT}`
+Value to_value(const Report& report, std::string_view time);
 /// `{"time":TIME,"event":EVENT,...fields,"message":TEXT}\n`
 std::string to_json_line(const Report& report, std::string_view time);
 
@@ -93,6 +95,8 @@ class Narrator {
   Report stopped() const;
   /// What the library had to say.
   Report notice(const Notice& notice);
+  /// There is no control socket, and why.
+  Report no_control(const std::string& why) const;
   /// In the place of so many lines that stderr did not take.
   Report gap(std::uint64_t lines) const;
 

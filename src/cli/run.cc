@@ -9,7 +9,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <filesystem>
 #include <map>
+#include <memory>
 #include <sstream>
 #include <utility>
 
@@ -24,6 +26,8 @@
 #include "cli/wrapper_check.h"
 #include "cluster/private_socket.h"
 #include "cohort/parallelism.h"
+#include "manager/control.h"
+#include "manager/runtime_directory.h"
 
 namespace cohort::cli {
 namespace {
@@ -83,12 +87,16 @@ class Runner {
   struct Life {
     Worker worker;
     Clock::time_point since;
+    int generation = 1;
     bool online = false;
     bool listens = false;
   };
 
+  bool listen_for_verbs(Operator& by);
   void say(const Report& report);
   void say(const Narrator::Reports& reports);
+  void say_end(const Report& report, const Worker& worker, const Exit& exit,
+               const std::optional<Life>& life);
   std::string line_of(const Report& report) const;
   void on_fork(const Worker& worker);
   void on_error(const Worker& worker, const Error& error);
@@ -118,6 +126,7 @@ class Runner {
   StopWishes stop_wishes_;
   bool hurries_ = false;
   Clock::time_point stop_by_ = Clock::now();
+  std::unique_ptr<manager::Control> control_;
   std::optional<int> verdict_;  ///< The exit code, once we know that it cannot work.
 };
 
@@ -125,6 +134,17 @@ std::vector<std::string> words_of(const RunOptions& options) {
   std::vector<std::string> words{options.program};
   words.insert(words.end(), options.args.begin(), options.args.end());
   return words;
+}
+
+// server, of /srv/server.js and of `python3 server.py`; shop, of the directory /srv/shop.
+std::string default_name(const RunOptions& options) {
+  std::error_code error;
+  const bool runs_a_script = options.program.find('/') == std::string::npos &&
+                             !options.args.empty() &&
+                             std::filesystem::is_regular_file(options.args.front(), error);
+  const std::string& program = runs_a_script ? options.args.front() : options.program;
+  const auto path = std::filesystem::absolute(program, error);
+  return manager::name_of_program(path.lexically_normal().string());
 }
 
 Runner::Runner(const RunOptions& options)
@@ -179,6 +199,7 @@ int Runner::run() {
   Operator by_signals{cluster_, options_,  count_,
                       program,  narrator_, [this](const Report& report) { say(report); }};
   by_signals.listen();
+  if (!listen_for_verbs(by_signals)) return kExitPermanent;
   say(narrator_.started(cluster_.policy(), ::getpid()));
   look_after(kFirstLook);
   // When the loop hears signals: a command that dies of one leaves behind what workers have
@@ -189,6 +210,7 @@ int Runner::run() {
       worker.on_error([this, worker](const Error& error) { on_error(worker, error); });
   });
   const int code = cluster_.run();
+  control_.reset();  // Nobody serves it any more.
   descendants_.end(code == 0 ? stop_by_ : Clock::now(), stop_wishes_,
                    [this](const auto& processes) { say(narrator_.left_behind(processes)); });
   if (verdict_) return *verdict_;
@@ -198,7 +220,56 @@ int Runner::run() {
   return 0;
 }
 
-void Runner::say(const Report& report) { stderr_.write(line_of(report)); }
+// False, and it is said: somebody else has the name that was asked for.
+bool Runner::listen_for_verbs(Operator& by) {
+  const std::string name = options_.name.empty() ? default_name(options_) : options_.name;
+  control_ = std::make_unique<manager::Control>(
+      cluster_,
+      manager::Application{.name = name,
+                           .program = program_,
+                           .version = COHORT_VERSION,
+                           .pid = ::getpid(),
+                           .since = std::chrono::system_clock::now()},
+      manager::Actions{.reload = [&by](auto done) { return by.reload(std::move(done)); },
+                       .scale = [&by](unsigned workers) { return by.scale(workers); },
+                       // A second one would not wait for what is being served.
+                       .stop =
+                           [this] {
+                             if (!stop_wishes_.any()) cluster_.stop();
+                           },
+                       .directory = [&by] { return by.directory(); }});
+  const auto failed = [this, name](const Error& error) {
+    std::ostringstream text;
+    text << error;
+    if (error.code != boost::system::errc::operation_would_block)
+      return say(narrator_.no_control(text.str()));
+    verdict_ = kExitPermanent;
+    say(narrator_.cannot_run("an application called " + name +
+                             " runs already; see it: cohort status " + name));
+  };
+  control_->listen(manager::runtime_directory(manager::surroundings()), options_.name.empty(),
+                   failed);
+  return !verdict_;
+}
+
+void Runner::say(const Report& report) {
+  stderr_.write(line_of(report));
+  if (control_) control_->tell(to_value(report, now_text()));
+}
+
+// For people a line; for `cohort why` all that is known.
+void Runner::say_end(const Report& report, const Worker& worker, const Exit& exit,
+                     const std::optional<Life>& life) {
+  stderr_.write(line_of(report));
+  Value event = to_value(report, now_text());
+  event["exit"] = exit.with_stderr(worker.last_stderr_lines()).to_value();
+  event["slot"] = worker.slot().value_or(0);
+  if (life) {
+    event["generation"] = life->generation;
+    event["uptime"] = std::chrono::duration<double>(Clock::now() - life->since).count();
+  }
+  if (control_) control_->tell(std::move(event));
+}
 
 std::string Runner::line_of(const Report& report) const {
   return options_.json ? to_json_line(report, now_text()) : to_line(report, colour_);
@@ -213,7 +284,13 @@ void Runner::on_fork(const Worker& worker) {
   std::optional<int> beside;
   for (const auto& [id, life] : lives_)
     if (life.worker.slot() == worker.slot() && !life.worker.is_dead()) beside = id;
-  lives_.emplace(worker.id(), Life{worker, Clock::now()});
+  const auto status = cluster_.status();
+  const auto seen = std::find_if(status.workers.begin(), status.workers.end(),
+                                 [&](const WorkerStatus& each) { return each.id == worker.id(); });
+  lives_.emplace(worker.id(),
+                 Life{.worker = worker,
+                      .since = Clock::now(),
+                      .generation = seen == status.workers.end() ? 1 : seen->generation});
   say(narrator_.forked(worker.id(), worker.process().pid(), beside));
 }
 
@@ -231,13 +308,15 @@ void Runner::on_error(const Worker& worker, const Error& error) {
 
 void Runner::on_exit(const Worker& worker, const Exit& exit) {
   const auto life = lives_.find(worker.id());
+  const auto died = life == lives_.end() ? std::nullopt : std::optional{life->second};
   const bool early =
       life != lives_.end() && !life->second.listens && Clock::now() - life->second.since < kEarly;
   lives_.erase(worker.id());
   descendants_.look();
   const auto reports =
       narrator_.exited(worker.id(), exit, worker.exited_after_disconnect(), worker.load());
-  if (!verdict_) say(reports);
+  if (!verdict_)
+    for (const Report& report : reports) say_end(report, worker, exit, died);
   if (!early || exit.success() || narrator_.ever_listened() || stop_wishes_.any()) return;
   judge_.died_early();
   look();

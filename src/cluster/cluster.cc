@@ -333,6 +333,9 @@ void Cluster::on_disconnect(Callback<void(Worker)> handler) {
 void Cluster::on_exit(Callback<void(Worker, const Exit&)> handler) {
   impl_->primary.events.exit.on(std::move(handler));
 }
+void Cluster::on_rollout(Callback<void(const RolloutResult&)> handler) {
+  impl_->primary.events.rollout.on(std::move(handler));
+}
 void Cluster::on_stopping(Callback<void(const Stopping&)> handler) {
   impl_->stop_control.on_stopping.on(std::move(handler));
 }

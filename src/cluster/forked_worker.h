@@ -29,6 +29,9 @@ namespace cohort::cluster {
 
 class ForkedWorker;
 
+/// That are kept of a worker's stderr: what Node says of an uncaught error has 16.
+inline constexpr std::size_t kLastLines = 20;
+
 /// What a worker needs of its primary.
 class ForkedWorkerOwner {
  public:
@@ -115,8 +118,8 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::P
   WorkerStatus status() const;
   /// `worker 3 (pid 4711)`
   std::string describe() const { return describe_peer(); }
-  std::vector<std::string> last_stderr_lines(std::size_t count) const {
-    return process_ ? process_->last_stderr_lines(count) : std::vector<std::string>{};
+  std::vector<std::string> last_stderr_lines() const override {
+    return process_ ? process_->last_stderr_lines(kLastLines) : std::vector<std::string>{};
   }
 
  private:

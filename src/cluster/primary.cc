@@ -15,11 +15,6 @@
 #include "process/spawn.h"
 
 namespace cohort::cluster {
-namespace {
-
-constexpr std::size_t kLastLines = 10;
-
-}  // namespace
 
 Primary::Primary(const Loop& loop, std::shared_ptr<ipc::Calls> calls, bool may_fork,
                  std::function<void(int)> finish)
@@ -255,9 +250,9 @@ void Primary::worker_disconnected(ForkedWorker& worker) {
 void Primary::worker_idle(ForkedWorker& worker) { supervisor_.tell(event::Idle{worker.id()}); }
 
 void Primary::worker_exited(ForkedWorker& worker, const Exit& exit) {
-  std::ostringstream how;
-  how << "pid " << worker.pid() << ' ' << exit;
-  last_death_ = LastDeath{worker.id(), how.str(), worker.last_stderr_lines(kLastLines)};
+  std::ostringstream how;  // What it used says nothing about why.
+  how << "pid " << worker.pid() << ' ' << exit.with_usage({}, {}, 0);
+  last_death_ = LastDeath{worker.id(), how.str(), worker.last_stderr_lines()};
   events.exit.emit(Worker{worker.shared_from_this()}, exit);
   gone(worker, worker.take_left_group());
 }

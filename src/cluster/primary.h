@@ -53,6 +53,7 @@ class Primary final : private ForkedWorkerOwner {
     Event<Worker> online;
     Event<Worker, const Address&> listening;
     Event<const Address&, Policy, std::string_view> policy;
+    Event<const RolloutResult&> rollout;
     Event<Worker, const Value&> message;
     Handlers<const Worker&, const Value&, Handle&> handle;  // of messages, with or without one
     Event<Worker> disconnect;

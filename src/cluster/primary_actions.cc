@@ -160,9 +160,11 @@ void Primary::operator()(const action::RolloutOver& wanted) {
                        .worker = verdict.worker,
                        .text = why(verdict)};
   auto waiting = waiting_.reload.extract(verdict.generation);
-  if (!waiting.empty())
-    loop_.post(callbacks_.wrap(
-        [done = std::move(waiting.mapped()), result = std::move(result)] { done(result); }));
+  auto done = waiting.empty() ? nullptr : std::move(waiting.mapped());
+  loop_.post(callbacks_.wrap([this, done = std::move(done), result = std::move(result)] {
+    events.rollout.emit(result);
+    if (done) done(result);
+  }));
 }
 
 std::string Primary::why(const RolloutVerdict& verdict) const {

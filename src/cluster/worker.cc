@@ -21,6 +21,7 @@ void WorkerImpl::end_events() {
 }
 
 std::optional<WorkerLoad> Worker::load() const { return impl_->load(); }
+std::vector<std::string> Worker::last_stderr_lines() const { return impl_->last_stderr_lines(); }
 
 pid_t Process::pid() const { return impl_->pid(); }
 bool Process::connected() const { return impl_->peer().connected(); }

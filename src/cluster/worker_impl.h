@@ -7,8 +7,10 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/event.h"
 #include "base/loop.h"
@@ -37,6 +39,7 @@ class WorkerImpl : public std::enable_shared_from_this<WorkerImpl> {
   virtual const ChildStream& stdio(std::size_t index) const = 0;
   /// As Worker::load.
   virtual std::optional<WorkerLoad> load() const { return std::nullopt; }
+  virtual std::vector<std::string> last_stderr_lines() const { return {}; }
 
   const Loop& loop() const { return loop_; }
   /// Who is at the other end of the channel: the worker, or the primary.

@@ -1,0 +1,177 @@
+#include "cli/tables.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <utility>
+
+namespace cohort::cli {
+namespace {
+
+constexpr long kMinute = 60, kHour = 60 * kMinute, kDay = 24 * kHour;
+
+std::string integer(const Value& value) { return std::to_string(value.int64_or(0)); }
+std::string string(const Value& value) { return std::string{value.string_or("")}; }
+
+std::string format(const char* pattern, double number) {
+  char text[32];
+  std::snprintf(text, sizeof text, pattern, number);
+  return text;
+}
+
+std::string two(long first, const char* first_unit, long second, const char* second_unit) {
+  return std::to_string(first) + first_unit + ' ' + std::to_string(second) + second_unit;
+}
+
+// Columns as wide as their widest cell; the last one is not filled up.
+std::string table(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths(rows.front().size());
+  for (const auto& row : rows)
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  std::string text;
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      line += row[i];
+      line.append(widths[i] - row[i].size() + 2, ' ');
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + '\n';
+  }
+  return text;
+}
+
+bool listens(const Value& worker) { return worker["state"] == "listening"; }
+
+// Whoever serves in a place: not one whose successor has it.
+std::size_t serving(const Value& status) {
+  const auto workers = status["workers"].elements();
+  return static_cast<std::size_t>(std::count_if(
+      workers.begin(), workers.end(),
+      [](const Value& worker) { return listens(worker) && !worker["held"].bool_or(false); }));
+}
+
+std::string places_text(const Value& status) {
+  return std::to_string(serving(status)) + '/' + integer(status["places"]);
+}
+
+double sum_of(const Value& status, const char* member) {
+  double sum = 0;
+  for (const Value& worker : status["workers"].elements()) sum += worker[member].number_or(0);
+  return sum;
+}
+
+std::string addresses_text(const Value& ports) {
+  std::string text;
+  for (const Value& port : ports.elements())
+    text += (text.empty() ? "" : ", ") + string(port["address"]);
+  return text.empty() ? "-" : text;
+}
+
+std::string state_text(const Value& worker) {
+  return worker["held"].bool_or(false) ? "held" : string(worker["state"]);
+}
+
+std::string lines_text(const Value& lines) {
+  std::string text;
+  for (const Value& line : lines.elements()) text += "  " + string(line) + '\n';
+  return text;
+}
+
+// Of `2026-11-29T22:14:03.123Z` the time of day.
+std::string time_text(const Value& event) {
+  const std::string time = string(event["time"]);
+  return time.size() < 19 ? time : time.substr(11, 8);
+}
+
+}  // namespace
+
+std::string duration_text(double seconds) {
+  if (seconds < kMinute) return format(seconds < 10 ? "%.1fs" : "%.0fs", seconds);
+  const long whole = static_cast<long>(seconds);
+  if (whole < kHour) return two(whole / kMinute, "m", whole % kMinute, "s");
+  if (whole < kDay) return two(whole / kHour, "h", whole % kHour / kMinute, "m");
+  return two(whole / kDay, "d", whole % kDay / kHour, "h");
+}
+
+std::string memory_text(double bytes) {
+  constexpr double kKilo = 1000;
+  std::size_t unit = 0;
+  constexpr std::array<const char*, 4> kUnits{"kB", "MB", "GB", "TB"};
+  for (bytes /= kKilo; bytes >= kKilo && unit + 1 < kUnits.size(); ++unit) bytes /= kKilo;
+  return format(bytes < 10 ? "%.1f " : "%.0f ", bytes) + kUnits[unit];
+}
+
+std::string ls_text(const std::vector<Value>& applications) {
+  if (applications.empty())
+    return "No application runs under cohort. Start one: cohort run server.js\n";
+  std::vector<std::vector<std::string>> rows{
+      {"NAME", "PID", "WORKERS", "GENERATION", "UPTIME", "DEATHS", "CPU", "MEMORY", "LISTENS ON"}};
+  for (const Value& status : applications)
+    rows.push_back({string(status["name"]), integer(status["pid"]), places_text(status),
+                    integer(status["generation"]), duration_text(status["uptime"].number_or(0)),
+                    integer(status["deaths"]), duration_text(sum_of(status, "cpu_time")),
+                    memory_text(sum_of(status, "memory")), addresses_text(status["ports"])});
+  return table(rows);
+}
+
+std::string status_text(const Value& status) {
+  std::string text = string(status["name"]) + ": " + std::to_string(serving(status)) + " of " +
+                     integer(status["places"]) + " workers listen, generation " +
+                     integer(status["generation"]) + ", up " +
+                     duration_text(status["uptime"].number_or(0));
+  if (!(status["phase"] == "running")) text += ", " + string(status["phase"]);
+  text += '\n';
+  if (status["rollout"].is_object()) text += "reload   " + progress_text(status) + '\n';
+  text += "program  " + string(status["program"]) + " in " + string(status["directory"]) +
+          " (primary: pid " + integer(status["pid"]) + ", cohort " + string(status["version"]) +
+          ")\n";
+  for (const Value& port : status["ports"].elements())
+    text += "port     " + string(port["address"]) + ", " + string(port["policy"]) + ", " +
+            integer(port["waiting"]) + " connections wait\n";
+  std::vector<std::vector<std::string>> rows{
+      {"SLOT", "WORKER", "PID", "STATE", "GENERATION", "UPTIME", "CPU", "MEMORY"}};
+  for (const Value& worker : status["workers"].elements())
+    rows.push_back({integer(worker["slot"]), integer(worker["id"]), integer(worker["pid"]),
+                    state_text(worker), integer(worker["generation"]),
+                    duration_text(worker["uptime"].number_or(0)),
+                    duration_text(worker["cpu_time"].number_or(0)),
+                    memory_text(worker["memory"].number_or(0))});
+  std::sort(rows.begin() + 1, rows.end(), [](const auto& a, const auto& b) {
+    return std::pair{std::stol(a[0]), std::stol(a[1])} <
+           std::pair{std::stol(b[0]), std::stol(b[1])};
+  });
+  return text + '\n' + table(rows);
+}
+
+std::string event_text(const Value& event) {
+  if (event["event"] == "missed") return "(" + integer(event["count"]) + " events are not kept)\n";
+  return time_text(event) + ' ' + string(event["message"]) + '\n' + lines_text(event["lines"]);
+}
+
+std::string end_text(const Value& event) {
+  std::string text = string(event["time"]) + ' ' + string(event["message"]) + '\n';
+  const Value& exit = event["exit"];
+  text += "  slot " + integer(event["slot"]) + ", generation " + integer(event["generation"]) +
+          ", after " + duration_text(event["uptime"].number_or(0)) +
+          (event["listened"].bool_or(false) ? "" : ", never listened");
+  if (exit["userTime"].is_number())
+    text +=
+        "; CPU " + duration_text(exit["userTime"].number_or(0) + exit["systemTime"].number_or(0));
+  if (exit["peakMemory"].is_number())
+    text += ", peak memory " + memory_text(exit["peakMemory"].number_or(0));
+  text += '\n';
+  const std::string last_words = lines_text(exit["stderr"]);
+  if (!last_words.empty()) text += "  the last lines on stderr:\n" + last_words;
+  return text;
+}
+
+std::string progress_text(const Value& status) {
+  const Value& rollout = status["rollout"];
+  std::string text = "generation " + integer(rollout["generation"]) + ": ";
+  if (rollout["phase"] == "undoing") return text + "being undone";
+  text += integer(rollout["replaced"]) + " of " + integer(status["places"]) + " replaced";
+  return rollout["phase"] == "proving" ? text + ", they have to prove themselves" : text;
+}
+
+}  // namespace cohort::cli

@@ -1,0 +1,26 @@
+// What the verbs show, from the JSON of the control socket. Pure: text for people comes out.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cohort/value.h"
+
+namespace cohort::cli {
+
+/// `3m 12s`, `2d 4h`.
+std::string duration_text(double seconds);
+/// `45 MB`.
+std::string memory_text(double bytes);
+
+/// One line for each application; each is what /v1/status gave.
+std::string ls_text(const std::vector<Value>& applications);
+std::string status_text(const Value& status);
+/// `22:14:03 worker 3 died: ...`, and what it wrote to stderr below.
+std::string event_text(const Value& event);
+/// How a worker ended, with all that is known.
+std::string end_text(const Value& event);
+/// Of a reload that is under way: `generation 3: 2 of 4 replaced`.
+std::string progress_text(const Value& status);
+
+}  // namespace cohort::cli

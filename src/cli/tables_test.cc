@@ -1,0 +1,76 @@
+#include "cli/tables.h"
+
+#include <gtest/gtest.h>
+
+namespace cohort::cli {
+namespace {
+
+Value json(std::string_view text) { return *parse_json(text); }
+
+const Value& status() {
+  static const Value value = json(R"({"name":"shop","program":"server.js","directory":"/srv",
+    "version":"0.1.0","pid":69,"uptime":192,"phase":"running","places":2,"generation":2,
+    "rollout":{"generation":3,"phase":"replacing","replaced":1},"deaths":4,
+    "workers":[
+      {"id":12,"pid":712,"slot":1,"generation":2,"state":"listening","held":true,"uptime":190,
+       "cpu_time":75.5,"memory":45200000},
+      {"id":13,"pid":713,"slot":1,"generation":3,"state":"listening","held":false,"uptime":1.25,
+       "cpu_time":0.5,"memory":45200000},
+      {"id":7,"pid":707,"slot":0,"generation":2,"state":"online","held":false,"uptime":3.5}],
+    "ports":[{"address":"*:3000","policy":"adaptive","waiting":2,"workers":[12,13]}]})");
+  return value;
+}
+
+TEST(Tables, TimesAndSizesAreShort) {
+  EXPECT_EQ(duration_text(0.05), "0.1s");
+  EXPECT_EQ(duration_text(9.94), "9.9s");
+  EXPECT_EQ(duration_text(59), "59s");
+  EXPECT_EQ(duration_text(192), "3m 12s");
+  EXPECT_EQ(duration_text(3600 * 26.5), "1d 2h");
+  EXPECT_EQ(duration_text(3600 * 2 + 61), "2h 1m");
+  EXPECT_EQ(memory_text(0), "0.0 kB");
+  EXPECT_EQ(memory_text(45'200'000), "45 MB");
+  EXPECT_EQ(memory_text(1.5e12), "1.5 TB");
+}
+
+TEST(Tables, LsHasALineForEach) {
+  EXPECT_EQ(ls_text({status()}),
+            "NAME  PID  WORKERS  GENERATION  UPTIME  DEATHS  CPU     MEMORY  LISTENS ON\n"
+            "shop  69   1/2      2           3m 12s  4       1m 16s  90 MB   *:3000\n");
+  EXPECT_EQ(ls_text({}), "No application runs under cohort. Start one: cohort run server.js\n");
+}
+
+TEST(Tables, StatusHasEveryWorkerBySlot) {
+  EXPECT_EQ(status_text(status()),
+            "shop: 1 of 2 workers listen, generation 2, up 3m 12s\n"
+            "reload   generation 3: 1 of 2 replaced\n"
+            "program  server.js in /srv (primary: pid 69, cohort 0.1.0)\n"
+            "port     *:3000, adaptive, 2 connections wait\n"
+            "\n"
+            "SLOT  WORKER  PID  STATE      GENERATION  UPTIME  CPU     MEMORY\n"
+            "0     7       707  online     2           3.5s    0.0s    0.0 kB\n"
+            "1     12      712  held       2           3m 10s  1m 15s  45 MB\n"
+            "1     13      713  listening  3           1.2s    0.5s    45 MB\n");
+}
+
+TEST(Tables, AnEndSaysAllThatIsKnown) {
+  EXPECT_EQ(end_text(json(R"({"time":"2026-11-29T22:14:03.123Z","event":"died",
+    "message":"worker 3 (pid 70) died: killed by SIGSEGV","slot":1,"generation":2,"uptime":192,
+    "listened":true,"exit":{"userTime":1,"systemTime":0.5,"peakMemory":45200000,
+    "stderr":["a","b"]}})")),
+            "2026-11-29T22:14:03.123Z worker 3 (pid 70) died: killed by SIGSEGV\n"
+            "  slot 1, generation 2, after 3m 12s; CPU 1.5s, peak memory 45 MB\n"
+            "  the last lines on stderr:\n"
+            "  a\n"
+            "  b\n");
+}
+
+TEST(Tables, WhatIsMissingBreaksNothing) {
+  EXPECT_EQ(status_text(Value::object()).substr(0, 2), ": ");
+  EXPECT_NE(end_text(Value::object()), "");
+  EXPECT_NE(event_text(json("[1]")), "");
+  EXPECT_NE(ls_text({Value{}}), "");
+}
+
+}  // namespace
+}  // namespace cohort::cli

@@ -1,0 +1,307 @@
+#include "cli/verb.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <string_view>
+
+#include "base/sys.h"
+#include "cli/control_client.h"
+#include "cli/tables.h"
+#include "manager/runtime_directory.h"
+
+namespace cohort::cli {
+namespace {
+
+using Verb = VerbOptions::Verb;
+
+constexpr int kMoment = 100;                             // ms
+constexpr double kSilent = 1, kSilentBesideOthers = 10;  // s
+constexpr std::int64_t kDeathsMax = 5;
+
+void print(const std::string& text) { std::fputs(text.c_str(), stdout); }
+
+int fail(int code, const std::string& text) {
+  std::fputs(("cohort: " + text + '\n').c_str(), stderr);
+  return code;
+}
+
+// One line that is written anew, on a terminal; elsewhere nothing.
+class Progress {
+ public:
+  void show(const std::string& text) {
+    if (!terminal_ || text == shown_) return;
+    std::fprintf(stderr, "\r\x1b[K%s", text.c_str());
+    shown_ = text;
+  }
+  ~Progress() {
+    if (!shown_.empty()) std::fputs("\r\x1b[K", stderr);
+  }
+
+ private:
+  const bool terminal_ = ::isatty(STDERR_FILENO) == 1;
+  std::string shown_;
+};
+
+class Command {
+ public:
+  explicit Command(const VerbOptions& options) : options_{options} {}
+
+  int run() {
+    if (options_.verb == Verb::Ls) return ls();
+    if (const auto code = find()) return *code;
+    switch (options_.verb) {
+      case Verb::Status:
+        return status();
+      case Verb::Events:
+        return events();
+      case Verb::Why:
+        return why();
+      case Verb::Reload:
+        return reload();
+      case Verb::Scale:
+        return scale();
+      default:
+        return stop();
+    }
+  }
+
+ private:
+  struct Found {
+    std::string directory, name;
+    Value status;  ///< Undefined: it does not answer.
+    pid_t pid = 0;
+  };
+
+  // Those that live, of this name if one was given.
+  std::vector<Found> applications(const std::string& wanted = {}) const {
+    std::vector<Found> found;
+    for (const std::string& directory : manager::search_directories(manager::surroundings()))
+      for (const std::string& name : manager::names_in(directory)) {
+        if (!wanted.empty() && name != wanted) continue;
+        auto answered = cli::ask(directory, name, "GET", "/v1/status");
+        if (answered && answered->status == 200)
+          found.push_back({directory, name, std::move(answered->body), answered->peer});
+        else if (!answered && answered.error().code == boost::system::errc::timed_out)
+          found.push_back({directory, name, {}, 0});
+      }
+    return found;
+  }
+
+  static int does_not_answer(const std::string& name) {
+    return fail(kExitTemporary, name + " does not answer: its primary is stopped, or stuck");
+  }
+
+  // Which application is meant; or why that is not clear, and the exit code.
+  std::optional<int> find() {
+    auto all = applications(options_.name);
+    if (all.size() == 1) {
+      if (all.front().status.is_undefined()) return does_not_answer(all.front().name);
+      directory_ = all.front().directory;
+      name_ = all.front().name;
+      pid_ = all.front().pid;
+      primary_ = sys::pidfd_open(pid_);
+      return std::nullopt;
+    }
+    if (!options_.name.empty()) all = applications();
+    std::string names;
+    for (const Found& each : all) names += (names.empty() ? "" : ", ") + each.name;
+    if (names.empty()) {
+      std::string places;
+      for (const std::string& each : manager::search_directories(manager::surroundings()))
+        places += (places.empty() ? "" : ", ") + each;
+      return fail(kExitPermanent, "no application runs under cohort (looked in " + places + ')');
+    }
+    if (options_.name.empty()) return fail(kExitPermanent, "several run, so say which: " + names);
+    return fail(kExitPermanent,
+                "no application is called `" + options_.name + "`; there are: " + names);
+  }
+
+  int ended_meanwhile() const {
+    return fail(kExitTemporary, name_ + " has ended meanwhile, or does not answer any more");
+  }
+  // What the application answered if that is an error.
+  static int refused(const Answered& answered) {
+    return fail(answered.status == 400 ? kExitPermanent : kExitTemporary,
+                std::string{answered.body["error"].string_or("it refused")});
+  }
+  Result<Answered> ask(std::string_view method, const std::string& target,
+                       const std::string& body = {}) const {
+    return cli::ask(directory_, name_, method, target, body);
+  }
+  // Shorter if the application ends.
+  void wait_a_moment() const { sys::poll(primary_.get(), POLLIN, kMoment); }
+  // Not that of one which has taken its name meanwhile.
+  std::optional<Value> status_now() const {
+    auto answered = ask("GET", "/v1/status");
+    if (!answered || answered->status != 200 || answered->peer != pid_) return std::nullopt;
+    return std::move(answered->body);
+  }
+
+  int ls() const {
+    std::vector<Value> all;
+    for (Found& each : applications()) {
+      if (each.status.is_undefined())
+        does_not_answer(each.name);
+      else
+        all.push_back(std::move(each.status));
+    }
+    if (!options_.json) {
+      print(ls_text(all));
+      return 0;
+    }
+    Value list = Value::array();
+    for (const Value& each : all) list.push_back(each);
+    print(to_json(Value::object({{"applications", std::move(list)}})) + '\n');
+    return 0;
+  }
+
+  int status() const {
+    const auto now = status_now();
+    if (!now) return ended_meanwhile();
+    print(options_.json ? to_json(*now) + '\n' : status_text(*now));
+    return 0;
+  }
+
+  int events() const {
+    const std::string target =
+        "/v1/events?last=" + std::to_string(options_.last) + (options_.follow ? "" : "&follow=0");
+    const auto done = follow(directory_, name_, target, [this](const Value& event) {
+      print(options_.json ? to_json(event) + '\n' : event_text(event));
+      std::fflush(stdout);
+      return true;
+    });
+    return done ? 0 : ended_meanwhile();
+  }
+
+  int why() const {
+    const auto answered = ask("GET", "/v1/ends");
+    if (!answered) return ended_meanwhile();
+    std::vector<Value> ends;
+    for (const Value& end : answered->body["ends"].elements())
+      if (!options_.slot || end["slot"].int64_or(-1) == *options_.slot) ends.push_back(end);
+    const auto too_many = ends.size() - std::min<std::size_t>(ends.size(), options_.last);
+    ends.erase(ends.begin(), ends.begin() + static_cast<std::ptrdiff_t>(too_many));
+    if (options_.json) {
+      Value list = Value::array();
+      for (const Value& end : ends) list.push_back(end);
+      print(to_json(Value::object({{"ends", std::move(list)}})) + '\n');
+      return 0;
+    }
+    if (ends.empty()) print("No worker has ended.\n");
+    for (const Value& end : ends) print(end_text(end));
+    return 0;
+  }
+
+  int reload() const {
+    const auto started = ask("POST", "/v1/reload?wait=0");
+    if (!started) return ended_meanwhile();
+    if (started->status != 202) return refused(*started);
+    const auto generation = started->body["generation"].int64_or(0);
+    if (!options_.wait) {
+      print(options_.json
+                ? to_json(started->body) + '\n'
+                : name_ + " is being reloaded: generation " + std::to_string(generation) + '\n');
+      return 0;
+    }
+    const auto verdict = wait_for_verdict(generation);
+    if (!verdict) return ended_meanwhile();
+    const bool reached = (*verdict)["outcome"] == "reached";
+    if (options_.json) {
+      print(to_json(*verdict) + '\n');
+    } else {
+      // What the worker wrote follows the first line.
+      std::string text = "generation " + std::to_string(generation) + ": ";
+      for (const char c : (*verdict)["text"].string_or(""))
+        text += c == '\n' ? "\n  " : std::string{c};
+      if (!reached) return fail(kExitTemporary, name_ + " is not reloaded: " + text);
+      print(name_ + " is reloaded: " + text + '\n');
+    }
+    return reached ? 0 : kExitTemporary;
+  }
+
+  std::optional<Value> wait_for_verdict(std::int64_t generation) const {
+    Progress progress;
+    for (;; wait_a_moment()) {
+      const auto now = status_now();
+      if (!now) return std::nullopt;
+      for (const Value& over : (*now)["rollouts"].elements())
+        if (over["generation"].int64_or(0) == generation) return over;
+      if ((*now)["rollout"].is_object()) progress.show(name_ + ": " + progress_text(*now));
+    }
+  }
+
+  int scale() const {
+    const auto before = status_now();
+    if (!before) return ended_meanwhile();
+    std::int64_t workers = std::stol(options_.workers);
+    if (options_.workers.front() == '+' || options_.workers.front() == '-')
+      workers += (*before)["places"].int64_or(0);
+    if (workers < 1) return fail(kExitPermanent, "one worker has to stay; to end it: cohort stop");
+    const auto done = ask("POST", "/v1/scale", to_json(Value::object({{"workers", workers}})));
+    if (!done) return ended_meanwhile();
+    if (done->status != 202) return refused(*done);
+    if (options_.wait)
+      if (const auto code = wait_for_workers(workers, *before)) return *code;
+    print(options_.json
+              ? to_json(done->body) + '\n'
+              : name_ + (options_.wait ? " has " : " is to have ") + std::to_string(workers) +
+                    (workers == 1 ? " worker\n" : " workers\n"));
+    return 0;
+  }
+
+  // Until all of them serve, and nobody else is there; or why that does not come, as an exit code.
+  std::optional<int> wait_for_workers(std::int64_t wanted, const Value& before) const {
+    Progress progress;
+    for (;; wait_a_moment()) {
+      const auto now = status_now();
+      if (!now) return ended_meanwhile();
+      if ((*now)["places"].int64_or(0) != wanted)
+        return fail(kExitTemporary, "somebody else has changed how many workers there are");
+      if ((*now)["deaths"].int64_or(0) - before["deaths"].int64_or(0) > kDeathsMax)
+        return fail(kExitTemporary, "workers of " + name_ + " die; see: cohort why " + name_);
+      // A program that says nothing serves once it has lived for a while.
+      const double silent = (*now)["ports"].elements().empty() ? kSilent : kSilentBesideOthers;
+      std::int64_t serve = 0, others = 0;
+      for (const Value& worker : (*now)["workers"].elements()) {
+        const bool lives = worker["state"] == "spawned" || worker["state"] == "online";
+        const bool ready =
+            worker["state"] == "listening" || (lives && worker["uptime"].number_or(0) >= silent);
+        ++(ready && worker["kept"].bool_or(false) ? serve : others);
+      }
+      if (serve == wanted && others == 0) return std::nullopt;
+      progress.show(name_ + ": " + std::to_string(serve) + " of " + std::to_string(wanted) +
+                    " workers serve");
+    }
+  }
+
+  int stop() const {
+    const auto before = status_now();
+    if (!before) return ended_meanwhile();
+    const auto done = ask("POST", "/v1/stop");
+    if (!done) return ended_meanwhile();
+    if (options_.wait) {
+      Progress progress;
+      progress.show(name_ + ": stopping");
+      while (primary_ ? sys::poll(primary_.get(), POLLIN, kMoment) == 0 : status_now().has_value())
+        if (!primary_) wait_a_moment();
+    }
+    print(options_.json ? to_json(done->body) + '\n'
+                        : name_ + (options_.wait ? " has stopped\n" : " is stopping\n"));
+    return 0;
+  }
+
+  const VerbOptions& options_;
+  std::string directory_;
+  std::string name_;
+  pid_t pid_ = 0;
+  OwnFd primary_;
+};
+
+}  // namespace
+
+int run(const VerbOptions& options) { return Command{options}.run(); }
+
+}  // namespace cohort::cli

@@ -1,0 +1,126 @@
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+
+#include "cli/verb.h"
+#include "manager/runtime_directory.h"
+
+namespace cohort::cli {
+namespace {
+
+using Verb = VerbOptions::Verb;
+
+struct Row {
+  const char* name;
+  Verb verb;
+  const char* help;
+};
+
+constexpr const char* kCommon =
+    R"(
+NAME is what `cohort ls` shows; it may be left out where only one runs.
+Exit codes: 0 done, 100 the command line is wrong or there is no such
+application, 111 it did not work out.
+)";
+
+constexpr Row kVerbs[] = {
+    {"ls", Verb::Ls, R"(Usage: cohort ls [--json]
+
+Lists the applications of this user that run under cohort.
+)"},
+    {"status", Verb::Status, R"(Usage: cohort status [NAME] [--json]
+
+Shows an application: its workers, its ports, a reload that is under way.
+)"},
+    {"events", Verb::Events, R"(Usage: cohort events [NAME] [-f] [-n 20] [--json]
+
+Shows what has happened to an application. -f goes on as it happens.
+)"},
+    {"why", Verb::Why, R"(Usage: cohort why [NAME] [--slot N] [-n 20] [--json]
+
+Shows how the last workers of an application ended, and what they wrote to
+stderr before that.
+)"},
+    {"reload", Verb::Reload, R"(Usage: cohort reload [NAME] [--no-wait] [--json]
+
+Replaces every worker of an application by a new one, as SIGHUP does. Waits for
+the verdict: 0 the new ones serve; 111 one of them failed, and the old ones
+serve on. Ctrl-C stops the waiting, not the reload.
+)"},
+    {"scale", Verb::Scale, R"(Usage: cohort scale [NAME] N|+N|-N [--no-wait] [--json]
+
+Changes how many workers an application has. Waits until they serve, and those
+that are too many have ended.
+)"},
+    {"stop", Verb::Stop, R"(Usage: cohort stop [NAME] [--no-wait] [--json]
+
+Stops an application: requests that are being served finish. Waits for its end.
+)"},
+};
+
+Answer usage_error(const std::string& what, const Row& row) {
+  return {kExitPermanent,
+          "cohort: " + what + "\nTry: cohort " + std::string{row.name} + " --help\n"};
+}
+
+// `4`, `+1`, `-1`.
+bool is_number_of_workers(std::string_view text) {
+  constexpr std::size_t kDigitsMax = 9;
+  if (text.starts_with('+') || text.starts_with('-')) text.remove_prefix(1);
+  return !text.empty() && text.size() <= kDigitsMax &&
+         text.find_first_not_of("0123456789") == text.npos;
+}
+
+std::variant<VerbOptions, Answer> parse(const Row& row, std::vector<std::string> arguments) {
+  // `-1` is a number of workers and no option, wherever it stands.
+  std::string workers;
+  const auto found = std::find_if(arguments.rbegin(), arguments.rend(), is_number_of_workers);
+  if (row.verb == Verb::Scale && found != arguments.rend()) {
+    workers = *found;
+    arguments.erase(std::next(found).base());
+  }
+  CLI::App app;
+  app.set_help_flag();
+  VerbOptions options{.verb = row.verb, .workers = workers, .last = 20};
+  std::vector<std::string> names;
+  bool help = false, no_wait = false;
+  int slot = -1;
+  const bool changes =
+      row.verb == Verb::Reload || row.verb == Verb::Scale || row.verb == Verb::Stop;
+  app.add_flag("--json", options.json);
+  app.add_flag("-h,--help", help);
+  if (row.verb != Verb::Ls) app.add_option("name", names);
+  if (row.verb == Verb::Events) app.add_flag("-f,--follow", options.follow);
+  if (row.verb == Verb::Events || row.verb == Verb::Why) app.add_option("-n,--last", options.last);
+  if (row.verb == Verb::Why) app.add_option("--slot", slot);
+  if (changes) app.add_flag("--no-wait", no_wait);
+  try {
+    app.parse(std::vector<std::string>{arguments.rbegin(), arguments.rend()});
+  } catch (const CLI::ParseError& error) {
+    return usage_error(error.what(), row);
+  }
+  if (help) return Answer{0, std::string{row.help} + kCommon};
+  if (names.size() > 1) return usage_error("one application at a time", row);
+  if (!names.empty()) options.name = names.front();
+  if (!options.name.empty() && !manager::is_name(options.name))
+    return usage_error('`' + options.name + "` is no name of an application", row);
+  if (row.verb == Verb::Scale && workers.empty())
+    return usage_error("how many workers? 4, +1 or -1", row);
+  if (slot >= 0) options.slot = slot;
+  options.wait = !no_wait;
+  return options;
+}
+
+}  // namespace
+
+std::optional<std::variant<VerbOptions, Answer>> parse_verb(
+    const std::string& command, const std::vector<std::string>& arguments) {
+  for (const Row& row : kVerbs)
+    if (command == row.name) return parse(row, arguments);
+  return std::nullopt;
+}
+
+}  // namespace cohort::cli

@@ -1,0 +1,382 @@
+// The verbs of the command: `cohort ls`, `status`, `reload`... ask the control socket of what
+// `cohort run` runs. Each application of a test is in a runtime directory of the test's own.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "harness/client.h"
+#include "harness/places.h"
+#include "harness/proc.h"
+#include "harness/program.h"
+
+namespace harness {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+constexpr std::size_t kWorkers = 2;
+
+std::string script(std::string_view answer, std::string_view more = {}) {
+  return "const server = require('http').createServer((request, response) => {\n"
+         "  response.end('" +
+         std::string{answer} + "\\n');\n});\n" + std::string{more} +
+         "server.listen(Number(process.env.TEST_PORT));\n";
+}
+
+struct Said {
+  int code = -1;
+  std::string out, err;
+
+  std::string text() const { return std::to_string(code) + '\n' + out + err; }
+};
+
+class Verbs : public testing::Test {
+ protected:
+  ProgramOptions surroundings() const {
+    const std::string node = node26();
+    return {.env = {{"PATH", node.substr(0, node.rfind('/')) + ':' + ::getenv("PATH")},
+                    {"TEST_PORT", std::to_string(port)},
+                    {"COHORT_RUNTIME_DIR", runtime_}},
+            .cwd = folder_.path()};
+  }
+  std::unique_ptr<Program> run(std::vector<std::string> options,
+                               const std::string& until = "all 2 workers listen") {
+    options.insert(options.begin(), {command(), "run"});
+    auto program = std::make_unique<Program>(options, surroundings());
+    EXPECT_TRUE(program->wait_for_error(until)) << program->transcript();
+    return program;
+  }
+  // One application, `server`.
+  std::unique_ptr<Program> serve(std::string_view answer = "hello world",
+                                 std::string_view more = {}) {
+    folder_.write("server.js", script(answer, more));
+    return run({"-w", std::to_string(kWorkers), "--prove", "0.2", "server.js"});
+  }
+  Said verb(std::vector<std::string> words) const {
+    words.insert(words.begin(), command());
+    Program program{words, surroundings()};
+    const auto ended = program.wait_exit();
+    return {ended ? ended->code.value_or(-1) : -1, program.output(), program.errors()};
+  }
+  // What a client of the socket gets for these bytes, until it is closed.
+  std::string say(std::string_view bytes, bool and_no_more = false) const {
+    sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+    (runtime_ + "/server.sock").copy(address.sun_path, sizeof address.sun_path - 1);
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    std::string answer;
+    if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
+      ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (and_no_more) ::shutdown(fd, SHUT_WR);
+      char buffer[4096];
+      for (ssize_t size = 0; (size = ::recv(fd, buffer, sizeof buffer, 0)) > 0;)
+        answer.append(buffer, static_cast<std::size_t>(size));
+    }
+    ::close(fd);
+    return answer;
+  }
+
+  const TempDir folder_;
+  const std::string runtime_ = folder_.path() + "/run";
+  const std::uint16_t port = free_port();
+};
+
+bool has(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+TEST_F(Verbs, LsListsWhatRuns) {
+  const Said nobody = verb({"ls"});
+  EXPECT_EQ(nobody.code, 0) << nobody.text();
+  EXPECT_EQ(nobody.out, "No application runs under cohort. Start one: cohort run server.js\n");
+  auto first = serve();
+  folder_.write("queue.sh", "#!/bin/sh\nexec sleep 1000\n");
+  auto second = run({"-w", "1", "--name", "jobs", "./queue.sh"}, "1 worker of");
+  const Said both = verb({"ls"});
+  EXPECT_TRUE(has(both.out, "\njobs ") && has(both.out, "\nserver  ")) << both.text();
+  EXPECT_TRUE(has(both.out, "2/2") && has(both.out, "*:" + std::to_string(port))) << both.text();
+  const Said json = verb({"ls", "--json"});
+  EXPECT_TRUE(has(json.out, R"("applications":[{"name":"jobs",)")) << json.text();
+  EXPECT_TRUE(first->ends_on_interrupt());
+  EXPECT_FALSE(has(verb({"ls"}).out, "server"));
+  EXPECT_TRUE(second->ends_on_interrupt());
+  EXPECT_TRUE(fs::is_empty(runtime_)) << "sockets and locks are gone";
+}
+
+TEST_F(Verbs, StatusShowsEveryWorker) {
+  auto program = serve();
+  const Said said = verb({"status"});
+  EXPECT_EQ(said.code, 0);
+  EXPECT_TRUE(has(said.out, "server: 2 of 2 workers listen, generation 1")) << said.text();
+  for (const pid_t pid : children_of(program->pid()))
+    EXPECT_TRUE(has(said.out, std::to_string(pid))) << said.text();
+  const Said json = verb({"status", "server", "--json"});
+  EXPECT_TRUE(has(json.out, R"("phase":"running")")) << json.text();
+  const Said other = verb({"status", "shop"});
+  EXPECT_EQ(other.code, 100);
+  EXPECT_EQ(other.err, "cohort: no application is called `shop`; there are: server\n");
+  EXPECT_TRUE(program->ends_on_interrupt());
+  const Said nobody = verb({"status"});
+  EXPECT_EQ(nobody.code, 100);
+  EXPECT_TRUE(has(nobody.err, "no application runs under cohort")) << nobody.text();
+}
+
+TEST_F(Verbs, OfSeveralApplicationsOneHasToBeNamed) {
+  auto first = serve();
+  auto second = run({"-w", "2", "server.js"}, "2 workers of");
+  const Said said = verb({"reload"});
+  EXPECT_EQ(said.code, 100);
+  EXPECT_EQ(said.err, "cohort: several run, so say which: server, server-2\n");
+  EXPECT_EQ(verb({"status", "server-2"}).code, 0);
+  EXPECT_TRUE(first->ends_on_interrupt());
+  second->signal(SIGTERM);
+  EXPECT_TRUE(second->leaves_no_process());
+}
+
+TEST_F(Verbs, ReloadWaitsForTheVerdict) {
+  auto program = serve("one");
+  folder_.write("server.js", script("two"));
+  const Said good = verb({"reload"});
+  EXPECT_EQ(good.code, 0) << good.text();
+  EXPECT_EQ(good.out, "server is reloaded: generation 2: every worker is of it\n");
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(http_get(port).body, "two\n");
+  folder_.write("server.js", "process.exit(3);\n");
+  const Said bad = verb({"reload"});
+  EXPECT_EQ(bad.code, 111) << bad.text();
+  EXPECT_TRUE(has(bad.err, "cohort: server is not reloaded: generation 3: worker ")) << bad.text();
+  EXPECT_TRUE(has(bad.err, "exited with code 3")) << bad.text();
+  const Said json = verb({"reload", "--json"});
+  EXPECT_EQ(json.code, 111);
+  EXPECT_TRUE(has(json.out, R"({"generation":4,"outcome":"rolled-back",)")) << json.text();
+  EXPECT_EQ(http_get(port).body, "two\n");
+  fs::remove(folder_.path() + "/server.js");
+  const Said none = verb({"reload"});
+  EXPECT_EQ(none.code, 111);
+  EXPECT_TRUE(has(none.err, "server.js")) << none.text();
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(Verbs, StatusSaysWhereTheWorkersRunByNow) {
+  for (const char* release : {"1", "2"}) fs::create_directories(folder_.path() + "/" + release);
+  folder_.write("1/server.js", script("one"));
+  folder_.write("2/server.js", script("two"));
+  const std::string current = folder_.path() + "/current";
+  fs::create_directory_symlink("1", current);
+  ProgramOptions there = surroundings();
+  there.cwd = current;
+  there.env.emplace_back("PWD", current);
+  Program program{{command(), "run", "-w", "2", "--prove", "0.2", "server.js"}, there};
+  EXPECT_TRUE(program.wait_for_error("all 2 workers listen")) << program.transcript();
+  EXPECT_TRUE(has(verb({"status"}).out, "/1 (primary"));
+  fs::remove(current);
+  fs::create_directory_symlink("2", current);
+  EXPECT_EQ(verb({"reload"}).code, 0);
+  EXPECT_TRUE(has(verb({"status"}).out, "/2 (primary"));
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+TEST_F(Verbs, ScaleWaitsUntilSoManyServe) {
+  auto program = serve();
+  const auto there_are = [&] { return children_of(program->pid()).size(); };
+  EXPECT_EQ(verb({"scale", "+2"}).out, "server has 4 workers\n");
+  EXPECT_EQ(there_are(), 4U);
+  EXPECT_EQ(verb({"scale", "server", "3"}).code, 0);
+  EXPECT_EQ(there_are(), 3U);
+  EXPECT_EQ(verb({"scale", "-2"}).out, "server has 1 worker\n");
+  EXPECT_EQ(there_are(), 1U);
+  const Said none = verb({"scale", "-1"});
+  EXPECT_EQ(none.code, 100);
+  EXPECT_EQ(none.err, "cohort: one worker has to stay; to end it: cohort stop\n");
+  const Said many = verb({"scale", "1025"});
+  EXPECT_EQ(many.code, 100) << many.text();
+  EXPECT_EQ(many.err, "cohort: there can be 1 to 1024 workers\n");
+  EXPECT_EQ(there_are(), 1U);
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(Verbs, ScaleOfAProgramThatSaysNothingEnds) {
+  folder_.write("queue.sh", "#!/bin/sh\nexec sleep 1000\n");
+  auto program = run({"-w", "1", "./queue.sh"}, "1 worker of");
+  EXPECT_EQ(verb({"scale", "+1", "--json"}).out, "{\"workers\":2}\n");
+  EXPECT_EQ(children_of(program->pid()).size(), 2U);
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(Verbs, ScaleOfAProgramThatDiesEnds) {
+  auto program = serve("hello world", "if (process.env.COHORT_SLOT > 1) process.exit(3);\n");
+  const Said said = verb({"scale", "3"});
+  EXPECT_EQ(said.code, 111);
+  EXPECT_EQ(said.err, "cohort: workers of server die; see: cohort why server\n");
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(Verbs, StopWaitsForTheEnd) {
+  auto program = serve();
+  const Said said = verb({"stop"});
+  EXPECT_EQ(said.code, 0) << said.text();
+  EXPECT_EQ(said.out, "server has stopped\n");
+  EXPECT_TRUE(program->exits_with(0)) << program->transcript();
+  EXPECT_TRUE(program->leaves_no_process());
+}
+
+TEST_F(Verbs, WhySaysHowAWorkerEnded) {
+  auto program = serve("hello world",
+                       "if (process.env.COHORT_SLOT === '1') setTimeout(() => {\n"
+                       "  console.error('about to fail');\n"
+                       "  throw new Error('of the test');\n}, 300);\n");
+  EXPECT_TRUE(program->wait_for_error("worker 2 .*died")) << program->transcript();
+  const Said why = verb({"why", "--slot", "1", "-n", "1"});
+  EXPECT_EQ(why.code, 0);
+  EXPECT_TRUE(has(why.out, "exited with code 1")) << why.text();
+  EXPECT_TRUE(has(why.out, "slot 1, generation 1, after ")) << why.text();
+  EXPECT_TRUE(has(why.out, "  about to fail\n") && has(why.out, "Error: of the test"))
+      << why.text();
+  EXPECT_EQ(verb({"why", "--slot", "0"}).out, "No worker has ended.\n");
+  EXPECT_TRUE(has(verb({"why", "--json"}).out, R"("exit":{"code":1,)"));
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(Verbs, EventsGoOnAsTheyHappen) {
+  auto program = serve();
+  Program events{{command(), "events", "-f", "-n", "100"}, surroundings()};
+  EXPECT_TRUE(events.wait_for_match("all 2 workers listen")) << events.transcript();
+  ::kill(children_of(program->pid()).front(), SIGKILL);
+  EXPECT_TRUE(events.wait_for_match("died: killed by SIGKILL")) << events.transcript();
+  const Said last = verb({"events", "-n", "1", "--json"});
+  EXPECT_EQ(last.code, 0);
+  EXPECT_TRUE(has(last.out, R"("event":")")) << last.text();
+  EXPECT_TRUE(program->ends_on_interrupt());
+  EXPECT_TRUE(events.exits_with(0)) << "with the application";
+}
+
+TEST_F(Verbs, AnswerWhileEveryWorkerHangs) {
+  auto program = serve();
+  const auto workers = children_of(program->pid());
+  for (const pid_t pid : workers) ::kill(pid, SIGSTOP);
+  EXPECT_TRUE(has(verb({"status"}).out, "2 of 2 workers listen"));
+  EXPECT_TRUE(has(verb({"ls"}).out, "server"));
+  for (const pid_t pid : workers) ::kill(pid, SIGCONT);
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(Verbs, APrimaryThatIsStoppedIsNotWaitedForForEver) {
+  auto program = serve();
+  program->signal(SIGSTOP);
+  const Said said = verb({"ls"});
+  EXPECT_EQ(said.code, 0);
+  EXPECT_EQ(said.err, "cohort: server does not answer: its primary is stopped, or stuck\n");
+  const Said named = verb({"status", "server"});
+  EXPECT_EQ(named.code, 111) << "it is there";
+  EXPECT_EQ(named.err, said.err);
+  program->signal(SIGCONT);
+  EXPECT_TRUE(has(verb({"ls"}).out, "server"));
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(Verbs, ANameBelongsToOne) {
+  folder_.write("server.js", script("hello world"));
+  auto first = run({"-w", "2", "--name", "shop", "server.js"});
+  Program second{{command(), "run", "--name", "shop", "server.js"}, surroundings()};
+  EXPECT_TRUE(second.exits_with(100)) << second.transcript();
+  EXPECT_EQ(second.errors(),
+            "cohort: an application called shop runs already; see it: cohort status shop\n");
+  EXPECT_TRUE(has(verb({"status"}).out, "shop: 2 of 2 workers listen"));
+  first->signal(SIGKILL);
+  EXPECT_TRUE(first->leaves_no_process());
+  EXPECT_EQ(verb({"status", "shop"}).code, 100) << "its socket is still there";
+  auto third = run({"-w", "2", "--name", "shop", "server.js"});
+  EXPECT_TRUE(has(verb({"status"}).out, "shop: 2 of 2 workers listen"));
+  EXPECT_TRUE(third->ends_on_interrupt());
+}
+
+TEST_F(Verbs, WithoutARuntimeDirectoryTheServiceRuns) {
+  folder_.write("server.js", script("hello world"));
+  ProgramOptions elsewhere = surroundings();
+  for (auto& [name, value] : elsewhere.env)
+    if (name == "COHORT_RUNTIME_DIR") value = "/proc/cohort";
+  Program program{{command(), "run", "-w", "2", "server.js"}, elsewhere};
+  EXPECT_TRUE(program.wait_for_error("all 2 workers listen")) << program.transcript();
+  EXPECT_TRUE(program.wait_for_error("no control socket, so that .*/proc/cohort"));
+  EXPECT_EQ(http_get(port).status, 200);
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+// --- the socket itself
+
+TEST_F(Verbs, TheSocketIsForItsUserOnly) {
+  auto program = serve();
+  EXPECT_EQ(fs::status(runtime_).permissions(), fs::perms::owner_all);
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(Verbs, TheSocketSpeaksHttp) {
+  auto program = serve();
+  const auto get = [&](const std::string& target, const std::string& method = "GET",
+                       const std::string& body = {}) {
+    return say(method + ' ' + target +
+               " HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: " +
+               std::to_string(body.size()) + "\r\n\r\n" + body);
+  };
+  EXPECT_TRUE(has(get("/v1/status"), "200 OK"));
+  EXPECT_TRUE(has(get("/v1/nothing"), "404 Not Found"));
+  EXPECT_TRUE(has(get("/v1/../../etc/passwd"), "404 Not Found"));
+  EXPECT_TRUE(has(get("/v1/reload"), "405 Method Not Allowed"));
+  EXPECT_TRUE(has(get("/v1/reload"), "Allow: POST"));
+  EXPECT_TRUE(has(get("/v1/events?follow=0&last=2"), "id: "));
+  EXPECT_TRUE(has(get("/v1/events?last=x"), "400 Bad Request"));
+  for (const char* body : {"", "{", "[]", "{\"workers\":0}", "{\"workers\":\"4\"}",
+                           "{\"workers\":-1}", "{\"workers\":1e300}"})
+    EXPECT_TRUE(has(get("/v1/scale", "POST", body), "400 Bad Request")) << body;
+  EXPECT_TRUE(has(get("/v1/reload", "POST"), R"("outcome":"reached")"));
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+// What docs/control.openapi.json promises is there.
+TEST_F(Verbs, EachPathOfTheDescriptionIsAnswered) {
+  auto program = serve();
+  std::ifstream file{source("docs/control.openapi.json")};
+  int paths = 0;
+  for (std::string line; std::getline(file, line);) {
+    const auto begin = line.find("\"/v1/");
+    if (begin == line.npos) continue;
+    const std::string path = line.substr(begin + 1, line.rfind('"') - begin - 1);
+    std::getline(file, line);
+    // Each with the other method, so that nothing happens.
+    const bool gets = line.find("\"get\"") != line.npos;
+    const std::string answer =
+        say((gets ? "POST " : "GET ") + path + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    EXPECT_TRUE(has(answer, "405 Method Not Allowed")) << path << '\n' << answer;
+    EXPECT_TRUE(has(answer, gets ? "Allow: GET" : "Allow: POST")) << path;
+    ++paths;
+  }
+  EXPECT_EQ(paths, 6);
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(Verbs, HostileBytesDoNothing) {
+  auto program = serve();
+  const auto before = children_of(program->pid());
+  for (const std::string& bytes :
+       {std::string{}, std::string{"\0\0\0", 3}, std::string(100'000, 'A'),
+        std::string{"GET / HTTP/1.1\r\n\r\n"}, std::string{"POST /v1/stop HTTP/9.9\r\n\r\n"},
+        std::string{"POST /v1/stop HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n"},
+        std::string{
+            "POST /v1/stop HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"}})
+    say(bytes, true);
+  EXPECT_TRUE(has(verb({"status"}).out, "2 of 2 workers listen"));
+  EXPECT_EQ(children_of(program->pid()), before);
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+}  // namespace
+}  // namespace harness
