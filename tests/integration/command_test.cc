@@ -555,7 +555,9 @@ TEST(Completion, KnowsTheOptionsAndLeavesTheProgramsOwnAlone) {
     EXPECT_TRUE(bash.exits_with(0));
     return bash.output();
   };
-  EXPECT_EQ(complete({"cohort", "r"}), "=run\n");
+  EXPECT_EQ(complete({"cohort", "ru"}), "=run\n");
+  EXPECT_EQ(complete({"cohort", "re"}), "=reload\n");
+  EXPECT_EQ(complete({"cohort", "reload", "--j"}), "=--json\n");
   EXPECT_EQ(complete({"cohort", "run", "-b", ""}),
             "=auto adaptive hash sticky round-robin shared\n");
   EXPECT_EQ(complete({"cohort", "run", "-w", "a"}), "=auto\n");
