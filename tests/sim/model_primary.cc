@@ -64,9 +64,8 @@ int ModelPrimary::fork(std::optional<std::size_t> place, int generation,
   if (starts)
     worker.process =
         std::make_unique<VirtualProcess>(random_, climate_, static_cast<Kernel&>(*this), id);
-  // Who was replaced may share a socket with its successors until it has closed it.
   for (const auto& [other, live] : supervisor().live)
-    if (place && live.left == place && live.ends && !live.retired)
+    if (place && live.left == place && live.ends)
       require(!ports_.is_user_of_any(other), "a place has one owner of its traffic");
   tell(event::Forked{id, place, generation});
   return id;
