@@ -49,7 +49,6 @@ class Control {
   /// then: NAME-2.
   void listen(const std::string& directory, bool any_name,
               std::function<void(const Error&)> failed);
-  const std::string& name() const { return application_.name; }
 
   /// For `events`; with a member `exit`, for `ends` too.
   void tell(Value event);
