@@ -270,13 +270,17 @@ struct Step : Moves {
     }
   }
 
+  void note_health() {
+    const auto healthy = healthy_at(state);
+    if (state.phase == Phase::Running && healthy && *healthy <= now) state.ever_ready = true;
+  }
+
   // Forks what is due. Before any worker was ready, no more than kTriesMax are tried in all.
   void fork_due() {
     if (state.phase != Phase::Running) return;
-    const auto healthy = healthy_at(state);
-    if (healthy && *healthy <= now) state.ever_ready = true;
     if (tried_enough(state)) {
-      if (healthy || state.places.empty()) return;  // one that still starts may yet be ready
+      // One that still starts may yet be ready.
+      if (healthy_at(state) || state.places.empty()) return;
       stop_rollouts(*this);
       state.gave_up = true;
       act(action::GiveUp{});
@@ -304,6 +308,7 @@ struct Step : Moves {
 std::vector<SupervisorAction> step(Supervisor& state, const SupervisorEvent& event, TimePoint now) {
   Step step{{state, now}};
   std::visit(step, event);
+  step.note_health();  // before the rollout, which waits for it
   roll(step);
   // Whatever happened: what is due by now. But not within the forks of the step before.
   const bool forks = std::holds_alternative<event::Forked>(event);

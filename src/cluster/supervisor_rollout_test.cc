@@ -222,6 +222,15 @@ TEST(SupervisorRollout, WithoutPlacesItIsReachedWhenTheTimeIsOver) {
   EXPECT_EQ(places.state().live.at(1).generation, 2);
 }
 
+TEST(SupervisorRollout, ItWaitsWhileTooManyHaveDiedAndGoesOnWhenOneTurnsOutToBeHealthy) {
+  Places places{0};
+  places.keep(2);
+  for (int worker = 2; worker < 2 + kTriesMax; ++worker) places.exits(worker), places.pass(1s);
+  places.keep(1);
+  EXPECT_EQ(places.reload(2), "");
+  EXPECT_EQ(places.pass(kHealthyAfter), "fork 7 beside 1 as 2");
+}
+
 TEST(SupervisorRollout, TheEndOfTheServiceIsItsEnd) {
   Places places = proving();
   EXPECT_EQ(places.terminate(), "2 stopped, end all");
