@@ -82,7 +82,7 @@ tidy: ## Lint: clang-tidy, formatting, layering, banned spellings
 	@scripts/format --check
 	@cmake --workflow --preset tidy
 
-asan: ## Every test under AddressSanitizer and UndefinedBehaviorSanitizer
+asan: ## Every test under AddressSanitizer and UndefinedBehaviorSanitizer; of two Nodes only with the newer
 	@$(SETUP) $@
 	@cmake --workflow --preset asan
 

@@ -299,9 +299,9 @@ bool ModelPorts::uses_any(int worker) const {
   return any;
 }
 
-bool ModelPorts::is_user_of_any(int worker) const {
+bool ModelPorts::serves_any(int worker) const {
   return std::any_of(ports_.begin(), ports_.end(),
-                     [worker](const Port& port) { return port.referee.is_user(worker); });
+                     [worker](const Port& port) { return port.referee.serves(worker); });
 }
 
 bool ModelPorts::has_queue(int worker, int listener) const {

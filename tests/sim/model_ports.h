@@ -78,7 +78,7 @@ class ModelPorts {
   std::vector<int> takers(int listener) const;
   bool has_users(int listener) const { return port(listener).referee.has_users(); }
   /// It gets connections, or what waits at a slot while nobody else can.
-  bool is_user_of_any(int worker) const;
+  bool serves_any(int worker) const;
   bool has_queue(int worker, int listener) const;
 
  private:

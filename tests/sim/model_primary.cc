@@ -66,7 +66,7 @@ int ModelPrimary::fork(std::optional<std::size_t> place, int generation,
         std::make_unique<VirtualProcess>(random_, climate_, static_cast<Kernel&>(*this), id);
   for (const auto& [other, live] : supervisor().live)
     if (place && live.left == place && live.ends)
-      require(!ports_.is_user_of_any(other), "a place has one owner of its traffic");
+      require(!ports_.serves_any(other), "a place has one owner of its traffic");
   tell(event::Forked{id, place, generation});
   return id;
 }
@@ -118,8 +118,7 @@ void ModelPrimary::carry_out(const SupervisorAction& action) {
     ports_.release_closed(release->worker);
   } else if (const auto* retired = std::get_if<action::Retire>(&action)) {
     log_("retire worker " + std::to_string(retired->worker));
-    ports_.retire(retired->worker, !retired->succeeded);
-    tell(event::Closed{retired->worker, ports_.uses_any(retired->worker)});
+    retire_ports(retired->worker, retired->succeeded);
   } else if (const auto* held = std::get_if<action::Hold>(&action)) {
     log_("hold worker " + std::to_string(held->worker));
     ports_.hold(held->worker);
@@ -339,6 +338,7 @@ void ModelPrimary::destroy() {
 
 std::vector<int> ModelPrimary::workers() const {
   std::vector<int> ids;
+  ids.reserve(workers_.size());
   for (const auto& [id, worker] : workers_) ids.push_back(id);
   return ids;
 }

@@ -108,6 +108,7 @@ class ModelPrimary : private Kernel {
                 std::vector<ConnectionId> connections);
   void probe(int worker);
   void query(ModelWorker& worker, int listener);
+  void retire_ports(int worker, bool succeeded);
   void answer(ModelWorker& worker, const FromWorker& message);
   std::size_t free_slot(std::optional<std::size_t> wanted) const;
   bool keeps_ports() const;

@@ -53,9 +53,10 @@ void ModelPrimary::answer(ModelWorker& worker, const FromWorker& message) {
 
 void ModelPrimary::query(ModelWorker& worker, int listener) {
   if (worker.referee.on_purpose()) return;  // no answer, as in Node
+  // As Primary::worker_asks.
+  const bool retired = is_retired(supervisor(), worker.id);
   const bool held = is_held(supervisor(), worker.id);
-  if ((has_left(supervisor(), worker.id) && !held) || is_retired(supervisor(), worker.id))
-    worker.slot = free_slot({});
+  if (has_left(supervisor(), worker.id) && !retired && !held) worker.slot = free_slot({});
   if (!ports_.arrivals_stopped()) {  // else as one that comes when its worker was told to end
     const ModelPorts::Asking asking{worker.id, worker.slot,
                                     worker.of_cohort() ? climate_.credits : 1,
@@ -67,6 +68,12 @@ void ModelPrimary::query(ModelWorker& worker, int listener) {
     if (held) ports_.hold(worker.id);
   }
   if (ports_.uses_any(worker.id)) tell(event::Opened{worker.id});
+  if (retired) retire_ports(worker.id, true);
+}
+
+void ModelPrimary::retire_ports(int worker, bool succeeded) {
+  ports_.retire(worker, !succeeded || !keeps_ports());
+  tell(event::Closed{worker, ports_.uses_any(worker)});
 }
 
 // As Primary::free_slot.

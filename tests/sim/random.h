@@ -3,20 +3,28 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <random>
 
 namespace cohort::cluster::sim {
 
 class Random {
  public:
-  explicit Random(std::uint64_t seed) : engine_{seed} {}
+  explicit Random(std::uint64_t seed) : state_{seed} {}
 
   /// 0 to `count` - 1. The bias of the remainder does not matter here, the portability does.
-  std::size_t below(std::size_t count) { return static_cast<std::size_t>(engine_() % count); }
+  std::size_t below(std::size_t count) { return static_cast<std::size_t>(next() % count); }
   bool chance(unsigned per_mille) { return below(1000) < per_mille; }
 
  private:
-  std::mt19937_64 engine_;
+  // SplitMix64 (Steele, Lea, Flood 2014): a schedule of 60 events is over before an engine of the
+  // standard library has filled its state.
+  std::uint64_t next() {
+    std::uint64_t mixed = state_ += 0x9e3779b97f4a7c15;
+    mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9;
+    mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111eb;
+    return mixed ^ (mixed >> 31);
+  }
+
+  std::uint64_t state_;
 };
 
 }  // namespace cohort::cluster::sim

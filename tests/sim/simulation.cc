@@ -33,9 +33,11 @@ class Simulation {
   void settle();
   bool is_served(int listener) const;
   void end();
-  int a_worker() {
+  // Calls `act` with a worker, if there are any.
+  void with_a_worker(unsigned per_mille, const auto& act) {
+    if (!random_.chance(per_mille)) return;
     const auto ids = primary_->workers();
-    return ids.empty() ? 0 : ids[random_.below(ids.size())];
+    if (!ids.empty()) act(ids[random_.below(ids.size())]);
   }
   void log(const std::string& what) {
     const auto time = std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -59,9 +61,10 @@ void Simulation::one_cluster() {
   primary_ = &primary;
   log("a new cluster");
   if (random_.chance(900)) primary.keep(1 + static_cast<unsigned>(random_.below(4)));
-  const int last = outcome_.step + 100 + static_cast<int>(random_.below(4000));
+  const int last = std::min(steps_, outcome_.step + 100 + static_cast<int>(random_.below(4000)));
   while (outcome_.step < last && !primary.finished()) one_step();
-  if (!primary.finished() && random_.chance(500)) rush();
+  const bool has_time = steps_ > 1000;  // a rush takes ten times as long as a short schedule
+  if (!primary.finished() && has_time && random_.chance(500)) rush();
   if (!primary.finished()) settle();
   if (!primary.finished()) end();
   // A handler may still fork, and a late event may come: nothing follows.
@@ -95,10 +98,8 @@ void Simulation::user_acts() {
     log("the user forks");
     primary_->fork(std::nullopt);
   }
-  if (const int worker = a_worker(); worker != 0 && random_.chance(climate_->disconnect))
-    primary_->disconnect(worker);
-  if (const int worker = a_worker(); worker != 0 && random_.chance(climate_->disconnect))
-    primary_->replace(worker);
+  with_a_worker(climate_->disconnect, [this](int worker) { primary_->disconnect(worker); });
+  with_a_worker(climate_->disconnect, [this](int worker) { primary_->replace(worker); });
   if (random_.chance(climate_->keep)) {
     const auto count = static_cast<unsigned>(random_.below(6));
     log("scale to " + std::to_string(count));
@@ -111,18 +112,18 @@ void Simulation::user_acts() {
                       .ready_within = std::chrono::milliseconds{1 + random_.below(30000)},
                       .prove = std::chrono::milliseconds{random_.below(8000)}});
   }
-  if (const int worker = a_worker(); worker != 0 && random_.chance(climate_->reload)) {
+  with_a_worker(climate_->reload, [this](int worker) {
     log("worker " + std::to_string(worker) + " is unfit");
     primary_->unfit(worker);
-  }
-  if (const int worker = a_worker(); worker != 0 && random_.chance(climate_->kill)) {
+  });
+  with_a_worker(climate_->kill, [this](int worker) {
     log("worker " + std::to_string(worker) + " is killed");
     primary_->kill(worker);
-  }
-  if (const int worker = a_worker(); worker != 0 && random_.chance(climate_->kill)) {
+  });
+  with_a_worker(climate_->kill, [this](int worker) {
     log("worker " + std::to_string(worker) + " gets TERM");
     primary_->signal(worker);
-  }
+  });
   if (random_.chance(climate_->terminate)) {
     log("terminate");
     primary_->terminate();
@@ -141,18 +142,18 @@ void Simulation::nap() {
 }
 
 void Simulation::something_happens() {
-  const int worker = a_worker();
-  if (worker == 0) return;
-  switch (random_.below(3)) {
-    case 0:
-      if (auto* process = primary_->process(worker)) process->act();
-      break;
-    case 1:
-      primary_->read(worker);
-      break;
-    default:
-      primary_->reap(worker);
-  }
+  with_a_worker(1000, [this](int worker) {
+    switch (random_.below(3)) {
+      case 0:
+        if (auto* process = primary_->process(worker)) process->act();
+        break;
+      case 1:
+        primary_->read(worker);
+        break;
+      default:
+        primary_->reap(worker);
+    }
+  });
 }
 
 bool Simulation::everybody_acts(int times) {
@@ -176,8 +177,7 @@ void Simulation::rush() {
   for (int round = 0; round < 550 && !primary_->finished(); ++round) {
     primary_->now += 3ms;
     rush.connections_come();
-    if (const int worker = a_worker(); worker != 0 && random_.chance(5))
-      primary_->disconnect(worker);
+    with_a_worker(5, [this](int worker) { primary_->disconnect(worker); });
     everybody_acts(rush.speed());
     rush.more_connections_come();
     primary_->fire_due_timers();
@@ -188,7 +188,7 @@ void Simulation::rush() {
 
 // Lets everything happen that will, timers included, until nothing does. It has to come to that.
 void Simulation::run_to_rest() {
-  constexpr int kIdleRounds = 30;  // several, since a process does not always do what it could
+  constexpr int kIdleRounds = 15;  // several, since a process does not always do what it could
   int idle_rounds = 0;
   for (int round = 0; idle_rounds < kIdleRounds && !primary_->finished(); ++round) {
     require(round < 40000, "it comes to rest");
@@ -201,7 +201,7 @@ void Simulation::run_to_rest() {
       const auto timer = primary_->next_timer();
       if (!timer) return;
       primary_->now = std::max(primary_->now, *timer);
-      idle_rounds = kIdleRounds - 5;
+      idle_rounds = kIdleRounds - 4;
     }
   }
 }

@@ -90,9 +90,9 @@ void SupervisorReferee::happened(const SupervisorEvent& event, TimePoint now) {
     left_.erase(vanished->worker);
   }
   ports_changed(event, now);
-  if (is<event::Forked>(event) || is<event::Ready>(event) || !running()) return;
+  if (!running()) return;
   notice_health(now);
-  if (!hopeless()) crowds_thin(now);
+  if (!is<event::Forked>(event) && !is<event::Ready>(event) && !hopeless()) crowds_thin(now);
 }
 
 void SupervisorReferee::forked(const event::Forked& event, TimePoint now) {
