@@ -3,19 +3,19 @@ _cohort() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} i
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W 'run ls status events why reload scale stop --help --version' -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W 'run start ls status events why reload scale recycle restart kill stop --help --version' -- "$current")
     return
   fi
   case ${COMP_WORDS[1]} in
-    status | events | why | reload | scale | stop)
+    status | events | why | reload | scale | recycle | restart | kill | stop)
       mapfile -t COMPREPLY < <(compgen -W "$(cohort ls 2>/dev/null | awk 'NR > 1 { print $1 }') --json --help" -- "$current")
       return
       ;;
   esac
-  [[ ${COMP_WORDS[1]} == run ]] || return
+  [[ ${COMP_WORDS[1]} == run || ${COMP_WORDS[1]} == start ]] || return
   for ((i = 2; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      -w | --workers | -b | --balance | --listen | --grace | --stop-signal | --ready-within | --prove | --name) ((i++)) ;;
+      -w | --workers | -b | --balance | --listen | --grace | --stop-signal | --ready-within | --prove | --name | --cwd | --env | --config | --only | --log) ((i++)) ;;
       --) ((i + 1 < COMP_CWORD)) && { compopt -o default; return; } ;;
       -*) ;;
       *) compopt -o default; return ;; # behind PROGRAM: its own arguments
@@ -23,11 +23,12 @@ _cohort() {
   done
   case $previous in
     -w | --workers) mapfile -t COMPREPLY < <(compgen -W "auto $(seq -s ' ' 1 "$(nproc)")" -- "$current") ;;
-    --listen) compopt -o default ;; # a port, an address, or a path
+    --listen | --config | --log) compopt -o default ;; # a port, an address, or a path
+    --cwd) mapfile -t COMPREPLY < <(compgen -d -- "$current") ;;
     -b | --balance) mapfile -t COMPREPLY < <(compgen -W 'auto adaptive hash sticky round-robin shared' -- "$current") ;;
     *)
       if [[ $current == -* && $previous != -- ]]; then
-        mapfile -t COMPREPLY < <(compgen -W '--workers --balance --listen --grace --stop-signal --ready-within --prove --name --no-preload --json --help --version --' -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W '--workers --balance --listen --grace --stop-signal --ready-within --prove --name --cwd --env --config --only --no-preload --json --help --version --' -- "$current")
       else
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -fc -- "$current" | sort -u)

@@ -4,13 +4,17 @@
 #include <csignal>
 #include <utility>
 
+#include "base/sys.h"
+#include "cli/changes.h"
 #include "cli/program_now.h"
+#include "cohort/parallelism.h"
+#include "process/signals.h"
 
 namespace cohort::cli {
 namespace {
 
 std::vector<std::string> differences(const ProgramNow& before, const ProgramNow& now) {
-  std::vector<std::string> result;
+  std::vector<std::string> result = changes(before.options, now.options);
   const auto compare = [&result](const char* what, const std::string& was, const std::string& is) {
     if (was != is) result.push_back(std::string{what} + ' ' + was + " -> " + is);
   };
@@ -21,10 +25,9 @@ std::vector<std::string> differences(const ProgramNow& before, const ProgramNow&
 
 }  // namespace
 
-Operator::Operator(Cluster& cluster, const RunOptions& options, unsigned count, ProgramNow serving,
-                   Narrator& narrator, Say say)
+Operator::Operator(Cluster& cluster, unsigned count, ProgramNow serving, Narrator& narrator,
+                   Say say)
     : cluster_{cluster},
-      options_{options},
       count_{count},
       serving_{std::move(serving)},
       narrator_{narrator},
@@ -81,22 +84,66 @@ Result<void> Operator::scale(unsigned count) {
 }
 
 Result<int> Operator::reload(std::function<void(const RolloutResult&)> done) {
-  auto found = program_now(options_);
-  if (const auto* problem = std::get_if<CannotRun>(&found)) {
-    say_(narrator_.cannot_reload(problem->text));
-    return make_error(Errc::InvalidArgument, "reload", problem->text);
-  }
-  auto& now = std::get<ProgramNow>(found);
-  const auto changed = differences(serving_, now);
-  const int generation = cluster_.reload(
-      {.settings = now.settings, .ready_within = options_.ready_within, .prove = options_.prove},
-      [this, now, done](const RolloutResult& result) {
-        if (result.outcome == RolloutResult::Outcome::Reached) serving_ = now;
-        say_(narrator_.reloaded(result));
-        if (done) done(result);
-      });
-  say_(narrator_.reloading(generation, changed));
+  const auto refuse = [this](const std::string& why) {
+    say_(narrator_.cannot_reload(why));
+    return make_error(Errc::InvalidArgument, "reload", why);
+  };
+  const auto options = options_now(serving_.options);
+  if (const auto* problem = std::get_if<CannotRun>(&options)) return refuse(problem->text);
+  auto found = program_now(std::get<RunOptions>(options));
+  if (const auto* problem = std::get_if<CannotRun>(&found)) return refuse(problem->text);
+  const auto& now = std::get<ProgramNow>(found);
+  const int generation = cluster_.reload({.settings = now.settings,
+                                          .ready_within = now.options.ready_within,
+                                          .prove = now.options.prove},
+                                         [this, now, done](const RolloutResult& result) {
+                                           if (result.outcome == RolloutResult::Outcome::Reached)
+                                             reached(now);
+                                           say_(narrator_.reloaded(result));
+                                           if (done) done(result);
+                                         });
+  say_(narrator_.reloading(generation, differences(serving_, now)));
   return generation;
+}
+
+// What is not of a worker's start counts from now on.
+void Operator::reached(const ProgramNow& now) {
+  const RunOptions before = std::exchange(serving_, now).options;
+  if (now.options.grace && now.options.grace != before.grace)
+    cluster_.set_drain_timeout(*now.options.grace);
+  if (now.options.workers != before.workers)
+    (void)scale(now.options.workers.value_or(available_parallelism()));
+}
+
+Result<Worker> Operator::serving_in(std::size_t slot, const char* what) const {
+  const ClusterStatus status = cluster_.status();
+  for (const WorkerStatus& each : status.workers) {
+    if (each.slot != slot || !each.kept) continue;
+    for (Worker& worker : cluster_.workers())
+      if (worker.id() == each.id) return std::move(worker);
+  }
+  return make_error(Errc::InvalidArgument, what,
+                    "no worker serves in slot " + std::to_string(slot));
+}
+
+Result<void> Operator::kill(std::size_t slot, const std::string& signal) {
+  const auto number = process::signal_number(signal);
+  if (!number)
+    return make_error(Errc::InvalidArgument, "kill", '`' + signal + "` is no signal, as TERM is");
+  const auto worker = serving_in(slot, "kill");
+  if (!worker) return worker.error();
+  say_(narrator_.signals(worker->id(), *number));
+  sys::kill(worker->process().pid(), *number);
+  return {};
+}
+
+Result<int> Operator::recycle(std::size_t slot) {
+  const auto worker = serving_in(slot, "recycle");
+  if (!worker) return worker.error();
+  const auto successor = cluster_.replace(*worker);
+  if (successor) return successor->id();
+  return make_error(Errc::InvalidArgument, "recycle",
+                    "the worker in slot " + std::to_string(slot) + " is being replaced already");
 }
 
 }  // namespace cohort::cli

@@ -18,6 +18,7 @@ namespace cohort::cli {
 struct ProgramNow {
   Settings settings;
   std::string directory;  ///< Where they run: through links as they are now.
+  RunOptions options;     ///< That this is from.
 };
 
 class Operator {
@@ -25,8 +26,7 @@ class Operator {
   using Say = std::function<void(const Report&)>;
 
   /// `serving`: as the workers were started.
-  Operator(Cluster& cluster, const RunOptions& options, unsigned count, ProgramNow serving,
-           Narrator& narrator, Say say);
+  Operator(Cluster& cluster, unsigned count, ProgramNow serving, Narrator& narrator, Say say);
   /// From now on signals are heard.
   void listen();
   /// With the program, its interpreter and its directory as they are now. The number of the
@@ -36,13 +36,18 @@ class Operator {
   const std::string& directory() const { return serving_.directory; }
   /// InvalidArgument: there cannot be so many.
   Result<void> scale(unsigned count);
+  /// Sends a signal to the worker that serves in a slot. InvalidArgument: nobody does.
+  Result<void> kill(std::size_t slot, const std::string& signal);
+  /// Replaces the worker in a slot, make-before-break. The id of its successor.
+  Result<int> recycle(std::size_t slot);
 
  private:
+  Result<Worker> serving_in(std::size_t slot, const char* what) const;
+  void reached(const ProgramNow& now);
   void await_signal();
   void obey(int signal);
 
   Cluster& cluster_;
-  const RunOptions& options_;
   unsigned count_;
   ProgramNow serving_;
   Narrator& narrator_;

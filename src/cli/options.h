@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -33,21 +34,46 @@ struct RunOptions {
   std::chrono::milliseconds prove = ReloadOptions{}.prove;
   bool preload = true;    ///< Of Node workers.
   std::string name = {};  ///< Of the application, for the other verbs; empty: that of the program.
-  std::string program = {};
+  std::string cwd = {};   ///< Of the workers; empty: this one.
+  std::map<std::string, std::string> env = {};  ///< Added to what the workers inherit.
+  std::string config = {};   ///< Where the application comes from, if it was not given as words.
+  std::string only = {};     ///< Of the applications in there, this one.
+  std::string program = {};  ///< Empty: those of `config`.
   std::vector<std::string> args = {};
 };
 
 /// What one of the other verbs was asked to do.
 struct VerbOptions {
-  enum class Verb : std::uint8_t { Ls, Status, Events, Why, Reload, Scale, Stop };
+  enum class Verb : std::uint8_t {
+    Ls,
+    Status,
+    Events,
+    Why,
+    Reload,
+    Scale,
+    Restart,
+    Recycle,
+    Kill,
+    Stop
+  };
   Verb verb = Verb::Ls;
-  std::string name = {};      ///< Of the application; empty: the only one that runs.
-  std::string workers = {};   ///< Of `scale`: 4, +1 or -1.
-  std::optional<int> slot{};  ///< Of `why`.
-  unsigned last = 0;          ///< Of `events`, and of `why`: so many.
+  std::string name = {};        ///< Of the application; empty: the only one that runs.
+  std::string workers = {};     ///< Of `scale`: 4, +1 or -1.
+  std::optional<int> slot{};    ///< Of `why`, `kill` and `recycle`.
+  std::string signal = "TERM";  ///< Of `kill`.
+  unsigned last = 0;            ///< Of `events`, and of `why`: so many.
   bool follow = false;
   bool json = false;
   bool wait = true;  ///< Until it has happened.
+};
+
+/// What `cohort start` was asked to do.
+struct StartOptions {
+  RunOptions run;                    ///< Without a program: applications of `run.config`.
+  std::vector<std::string> words{};  ///< The same, for `cohort run`; without what comes here:
+  std::vector<std::string> rest{};   ///< The program and its arguments, or names of applications.
+  std::string log{};                 ///< Where what they write goes; empty: its own place.
+  bool wait = true;                  ///< Until they serve.
 };
 
 /// Something to say instead of running: on stdout if `code` is 0 (help, version), else on stderr.
@@ -57,7 +83,7 @@ struct Answer {
 };
 
 /// `arguments` without the name of the command.
-std::variant<RunOptions, VerbOptions, Answer> parse_command_line(
+std::variant<RunOptions, StartOptions, VerbOptions, Answer> parse_command_line(
     const std::vector<std::string>& arguments);
 
 }  // namespace cohort::cli

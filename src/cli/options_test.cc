@@ -134,7 +134,6 @@ TEST(CommandLine, MistakesAreOneClearLineAndAHint) {
   expect_usage_error({}, "no command");
   expect_usage_error({"rnu", "server.js"}, "`rnu` is not a command");
   expect_usage_error({"--colour"}, "`--colour` is not an option");
-  expect_usage_error({"run"}, "no program");
   expect_usage_error({"run", "-w", "2"}, "no program");
   expect_usage_error({"run", "-w", "2", "--"}, "no program");
   expect_usage_error({"run", ""}, "no program");
@@ -151,6 +150,24 @@ TEST(CommandLine, MistakesAreOneClearLineAndAHint) {
   expect_usage_error({"run", "-b", "fair", "p"}, "-b takes auto, adaptive,");
   expect_usage_error({"run", "-w", "1", "-w", "2", "p"}, "-w is given twice");
   expect_usage_error({"run", "--json=maybe", "p"}, "--json");
+}
+
+TEST(CommandLine, RunWithoutAProgramIsForThoseOfTheConfiguration) {
+  EXPECT_EQ(run_options({"run"}).program, "");
+  const RunOptions options = run_options({"run", "--config", "a.toml", "--only", "shop"});
+  EXPECT_EQ(options.config, "a.toml");
+  EXPECT_EQ(options.only, "shop");
+  expect_usage_error({"run", "--only", "shop", "server.js"}, "--config and --only are for");
+  expect_usage_error({"run", "--only", "../x"}, "--only takes the name of an application");
+}
+
+TEST(CommandLine, WorkersHaveADirectoryAndVariables) {
+  const RunOptions options =
+      run_options({"run", "--cwd", "/srv", "--env", "A=1", "--env", "B=x=y", "--env", "C=", "p"});
+  EXPECT_EQ(options.cwd, "/srv");
+  EXPECT_EQ(options.env, (std::map<std::string, std::string>{{"A", "1"}, {"B", "x=y"}, {"C", ""}}));
+  for (const char* wrong : {"A", "=1", ""})
+    expect_usage_error({"run", "--env", wrong, "p"}, "--env takes NAME=VALUE");
 }
 
 TEST(CommandLine, ANameThatLooksLikeAProgramIsToldAboutRun) {

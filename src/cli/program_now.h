@@ -11,5 +11,9 @@ namespace cohort::cli {
 /// As program_of, which it asks; and the working directory, through the links by which the command
 /// was started there: a deployment that points `current` at another folder is seen.
 std::variant<ProgramNow, CannotRun> program_now(const RunOptions& options);
+/// The options as cohort.toml has them by now, if they are from there.
+std::variant<RunOptions, CannotRun> options_now(const RunOptions& options);
+/// Where the command was started, through the links of then. Empty: it is no more.
+const std::string& start_directory();
 
 }  // namespace cohort::cli

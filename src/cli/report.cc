@@ -382,6 +382,13 @@ Report Narrator::scaled(unsigned count) {
           .fields = Value::object({{"workers", count}})};
 }
 
+Report Narrator::signals(int worker, int signal_number) const {
+  const std::string name = process::signal_name(signal_number);
+  return {.event = "signal",
+          .text = name + " to worker " + std::to_string(worker) + ", as was asked for",
+          .fields = Value::object({{"worker", worker}, {"signal", name}})};
+}
+
 Report Narrator::last_worker() const {
   return {.event = "scaled",
           .text = "one worker is left: to stop, send TERM",

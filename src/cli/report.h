@@ -87,6 +87,8 @@ class Narrator {
   Report cannot_reload(const std::string& why) const;
   Report reloaded(const RolloutResult& result);
   Report scaled(unsigned count);
+  /// Somebody sends a worker a signal through us.
+  Report signals(int worker, int signal_number) const;
   /// One less was wanted, and there is only one.
   Report last_worker() const;
   Report stopping();

@@ -19,10 +19,14 @@
 #include "base/line_output.h"
 #include "base/stop_wishes.h"
 #include "base/sys.h"
+#include "cli/colour.h"
 #include "cli/descendants.h"
+#include "cli/names.h"
 #include "cli/operator.h"
 #include "cli/program_now.h"
 #include "cli/report.h"
+#include "cli/restart.h"
+#include "cli/run_all.h"
 #include "cli/wrapper_check.h"
 #include "cluster/private_socket.h"
 #include "cohort/parallelism.h"
@@ -53,13 +57,6 @@ std::string now_text() {
   std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &parts);
   std::snprintf(text, sizeof text, "%s.%03dZ", date, static_cast<int>(millis));
   return text;
-}
-
-bool wants_colour() {
-  const char* no_color = std::getenv("NO_COLOR");
-  const char* terminal = std::getenv("TERM");
-  return ::isatty(STDERR_FILENO) == 1 && (no_color == nullptr || *no_color == '\0') &&
-         terminal != nullptr && std::string_view{terminal} != "dumb";
 }
 
 /// Failures to start a program that the next try would meet again.
@@ -93,6 +90,8 @@ class Runner {
   };
 
   bool listen_for_verbs(Operator& by);
+  void stop();
+  Result<void> restart();
   void say(const Report& report);
   void say(const Narrator::Reports& reports);
   void say_end(const Report& report, const Worker& worker, const Exit& exit,
@@ -111,7 +110,7 @@ class Runner {
   const RunOptions& options_;
   const std::string program_;  ///< With its arguments, for people.
   const unsigned count_;
-  const bool colour_ = wants_colour();
+  const bool colour_ = wants_colour(STDERR_FILENO);
   const Clock::time_point start_ = Clock::now();
   Cluster cluster_;
   Narrator narrator_;
@@ -127,25 +126,9 @@ class Runner {
   bool hurries_ = false;
   Clock::time_point stop_by_ = Clock::now();
   std::unique_ptr<manager::Control> control_;
+  bool restarts_ = false;       ///< Once it has ended.
   std::optional<int> verdict_;  ///< The exit code, once we know that it cannot work.
 };
-
-std::vector<std::string> words_of(const RunOptions& options) {
-  std::vector<std::string> words{options.program};
-  words.insert(words.end(), options.args.begin(), options.args.end());
-  return words;
-}
-
-// server, of /srv/server.js and of `python3 server.py`; shop, of the directory /srv/shop.
-std::string default_name(const RunOptions& options) {
-  std::error_code error;
-  const bool runs_a_script = options.program.find('/') == std::string::npos &&
-                             !options.args.empty() &&
-                             std::filesystem::is_regular_file(options.args.front(), error);
-  const std::string& program = runs_a_script ? options.args.front() : options.program;
-  const auto path = std::filesystem::absolute(program, error);
-  return manager::name_of_program(path.lexically_normal().string());
-}
 
 Runner::Runner(const RunOptions& options)
     : options_{options},
@@ -196,8 +179,8 @@ int Runner::run() {
   if (options_.policy) cluster_.set_policy(*options_.policy);
   if (options_.grace) cluster_.set_drain_timeout(*options_.grace);
   cluster_.setup_primary(program.settings);
-  Operator by_signals{cluster_, options_,  count_,
-                      program,  narrator_, [this](const Report& report) { say(report); }};
+  Operator by_signals{cluster_, count_, program, narrator_,
+                      [this](const Report& report) { say(report); }};
   by_signals.listen();
   if (!listen_for_verbs(by_signals)) return kExitPermanent;
   say(narrator_.started(cluster_.policy(), ::getpid()));
@@ -217,12 +200,16 @@ int Runner::run() {
   if (code >= 128) return code;          // A second signal.
   if (code != 0) return kExitTemporary;  // The library has said why.
   say(narrator_.stopped());
+  if (restarts_) {
+    stderr_.finish();
+    return start_again();
+  }
   return 0;
 }
 
 // False, and it is said: somebody else has the name that was asked for.
 bool Runner::listen_for_verbs(Operator& by) {
-  const std::string name = options_.name.empty() ? default_name(options_) : options_.name;
+  const std::string name = name_of(options_);
   control_ = std::make_unique<manager::Control>(
       cluster_,
       manager::Application{.name = name,
@@ -232,11 +219,11 @@ bool Runner::listen_for_verbs(Operator& by) {
                            .since = std::chrono::system_clock::now()},
       manager::Actions{.reload = [&by](auto done) { return by.reload(std::move(done)); },
                        .scale = [&by](unsigned workers) { return by.scale(workers); },
-                       // A second one would not wait for what is being served.
-                       .stop =
-                           [this] {
-                             if (!stop_wishes_.any()) cluster_.stop();
-                           },
+                       .stop = [this] { stop(); },
+                       .restart = [this] { return restart(); },
+                       .kill = [&by](std::size_t slot,
+                                     const std::string& signal) { return by.kill(slot, signal); },
+                       .recycle = [&by](std::size_t slot) { return by.recycle(slot); },
                        .directory = [&by] { return by.directory(); }});
   const auto failed = [this, name](const Error& error) {
     std::ostringstream text;
@@ -252,6 +239,24 @@ bool Runner::listen_for_verbs(Operator& by) {
   return !verdict_;
 }
 
+void Runner::stop() {
+  // A second one would not wait for what is being served.
+  if (!stop_wishes_.any()) cluster_.stop();
+}
+
+Result<void> Runner::restart() {
+  if (const auto possible = can_restart(); !possible) return possible.error();
+  // As it would be found then: else it would end for good.
+  auto options = options_now(options_);
+  const auto* problem = std::get_if<CannotRun>(&options);
+  auto program = problem == nullptr ? program_now(std::get<RunOptions>(options)) : CannotRun{};
+  if (problem == nullptr) problem = std::get_if<CannotRun>(&program);
+  if (problem != nullptr) return make_error(Errc::InvalidArgument, "restart", problem->text);
+  restarts_ = true;
+  stop();
+  return {};
+}
+
 void Runner::say(const Report& report) {
   stderr_.write(line_of(report));
   if (control_) control_->tell(to_value(report, now_text()));
@@ -262,7 +267,10 @@ void Runner::say_end(const Report& report, const Worker& worker, const Exit& exi
                      const std::optional<Life>& life) {
   stderr_.write(line_of(report));
   Value event = to_value(report, now_text());
-  event["exit"] = exit.with_stderr(worker.last_stderr_lines()).to_value();
+  // Where stderr is a file, our own lines are in it.
+  auto lines = worker.last_stderr_lines();
+  std::erase_if(lines, [](const std::string& line) { return line.starts_with("cohort: "); });
+  event["exit"] = exit.with_stderr(std::move(lines)).to_value();
   event["slot"] = worker.slot().value_or(0);
   if (life) {
     event["generation"] = life->generation;
@@ -401,6 +409,8 @@ void Runner::refuse(const PortHolder& holder) {
 }  // namespace
 
 int run(const RunOptions& options) {
+  if (options.program.empty()) return run_all(options);
+  remember_start();
   // This is a primary, also when a Node program started it with a channel.
   for (const char* name : {"NODE_CHANNEL_FD", "NODE_UNIQUE_ID", "COHORT_WORKERS", "COHORT_SLOT"})
     ::unsetenv(name);

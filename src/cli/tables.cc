@@ -44,7 +44,7 @@ std::string table(const std::vector<std::vector<std::string>>& rows) {
 bool listens(const Value& worker) { return worker["state"] == "listening"; }
 
 // Whoever serves in a place: not one whose successor has it.
-std::size_t serving(const Value& status) {
+std::size_t count_of_serving(const Value& status) {
   const auto workers = status["workers"].elements();
   return static_cast<std::size_t>(std::count_if(
       workers.begin(), workers.end(),
@@ -52,7 +52,7 @@ std::size_t serving(const Value& status) {
 }
 
 std::string places_text(const Value& status) {
-  return std::to_string(serving(status)) + '/' + integer(status["places"]);
+  return std::to_string(count_of_serving(status)) + '/' + integer(status["places"]);
 }
 
 double sum_of(const Value& status, const char* member) {
@@ -116,8 +116,8 @@ std::string ls_text(const std::vector<Value>& applications) {
 }
 
 std::string status_text(const Value& status) {
-  std::string text = string(status["name"]) + ": " + std::to_string(serving(status)) + " of " +
-                     integer(status["places"]) + " workers listen, generation " +
+  std::string text = string(status["name"]) + ": " + std::to_string(count_of_serving(status)) +
+                     " of " + integer(status["places"]) + " workers listen, generation " +
                      integer(status["generation"]) + ", up " +
                      duration_text(status["uptime"].number_or(0));
   if (!(status["phase"] == "running")) text += ", " + string(status["phase"]);

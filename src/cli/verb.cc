@@ -9,6 +9,8 @@
 
 #include "base/sys.h"
 #include "cli/control_client.h"
+#include "cli/fail.h"
+#include "cli/serving.h"
 #include "cli/tables.h"
 #include "manager/runtime_directory.h"
 
@@ -17,16 +19,10 @@ namespace {
 
 using Verb = VerbOptions::Verb;
 
-constexpr int kMoment = 100;                             // ms
-constexpr double kSilent = 1, kSilentBesideOthers = 10;  // s
+constexpr int kMoment = 100;  // ms
 constexpr std::int64_t kDeathsMax = 5;
 
 void print(const std::string& text) { std::fputs(text.c_str(), stdout); }
-
-int fail(int code, const std::string& text) {
-  std::fputs(("cohort: " + text + '\n').c_str(), stderr);
-  return code;
-}
 
 // One line that is written anew, on a terminal; elsewhere nothing.
 class Progress {
@@ -63,6 +59,12 @@ class Command {
         return reload();
       case Verb::Scale:
         return scale();
+      case Verb::Restart:
+        return restart();
+      case Verb::Kill:
+        return kill();
+      case Verb::Recycle:
+        return recycle();
       default:
         return stop();
     }
@@ -258,19 +260,11 @@ class Command {
     for (;; wait_a_moment()) {
       const auto now = status_now();
       if (!now) return ended_meanwhile();
-      if ((*now)["places"].int64_or(0) != wanted)
-        return fail(kExitTemporary, "somebody else has changed how many workers there are");
       if ((*now)["deaths"].int64_or(0) - before["deaths"].int64_or(0) > kDeathsMax)
         return fail(kExitTemporary, "workers of " + name_ + " die; see: cohort why " + name_);
-      // A program that says nothing serves once it has lived for a while.
-      const double silent = (*now)["ports"].elements().empty() ? kSilent : kSilentBesideOthers;
-      std::int64_t serve = 0, others = 0;
-      for (const Value& worker : (*now)["workers"].elements()) {
-        const bool lives = worker["state"] == "spawned" || worker["state"] == "online";
-        const bool ready =
-            worker["state"] == "listening" || (lives && worker["uptime"].number_or(0) >= silent);
-        ++(ready && worker["kept"].bool_or(false) ? serve : others);
-      }
+      const auto [places, serve, others] = serving(*now);
+      if (places != wanted)
+        return fail(kExitTemporary, "somebody else has changed how many workers there are");
       if (serve == wanted && others == 0) return std::nullopt;
       progress.show(name_ + ": " + std::to_string(serve) + " of " + std::to_string(wanted) +
                     " workers serve");
@@ -291,6 +285,82 @@ class Command {
     print(options_.json ? to_json(done->body) + '\n'
                         : name_ + (options_.wait ? " has stopped\n" : " is stopping\n"));
     return 0;
+  }
+
+  // The process stays, and so does its name. It has begun anew when its time has.
+  int restart() const {
+    const auto before = status_now();
+    if (!before) return ended_meanwhile();
+    const auto asked = ask("POST", "/v1/restart");
+    if (!asked) return ended_meanwhile();
+    if (asked->status != 202) return refused(*asked);
+    if (options_.wait)
+      if (const auto code = wait_for_restart((*before)["started"])) return *code;
+    print(options_.json ? to_json(asked->body) + '\n'
+                        : name_ + (options_.wait ? " has restarted\n" : " is restarting\n"));
+    return 0;
+  }
+
+  std::optional<int> wait_for_restart(const Value& started) const {
+    Progress progress;
+    for (;; wait_a_moment()) {
+      if (primary_ && sys::poll(primary_.get(), POLLIN, 0) != 0) return ended_meanwhile();
+      const auto now = status_now();
+      const bool anew = now && (*now)["started"] != started;
+      progress.show(name_ + (anew ? ": starting" : ": stopping"));
+      if (!anew) continue;
+      if (serving(*now).all()) return std::nullopt;
+      if ((*now)["deaths"].int64_or(0) > kDeathsMax)
+        return fail(kExitTemporary, "workers of " + name_ + " die; see: cohort why " + name_);
+    }
+  }
+
+  int kill() const {
+    const auto asked =
+        ask("POST", "/v1/kill",
+            to_json(Value::object({{"slot", *options_.slot}, {"signal", options_.signal}})));
+    if (!asked) return ended_meanwhile();
+    if (asked->status != 202) return refused(*asked);
+    print(options_.json ? to_json(asked->body) + '\n'
+                        : options_.signal + " is sent to slot " + std::to_string(*options_.slot) +
+                              " of " + name_ + '\n');
+    return 0;
+  }
+
+  int recycle() const {
+    const auto asked =
+        ask("POST", "/v1/recycle", to_json(Value::object({{"slot", *options_.slot}})));
+    if (!asked) return ended_meanwhile();
+    if (asked->status != 202) return refused(*asked);
+    if (options_.wait)
+      if (const auto code = wait_for_successor(asked->body["worker"].int64_or(0))) return *code;
+    print(options_.json ? to_json(asked->body) + '\n'
+                        : "slot " + std::to_string(*options_.slot) + " of " + name_ +
+                              (options_.wait ? " has" : " is to have") + " a new worker\n");
+    return 0;
+  }
+
+  // Until it serves, and whom it replaces is gone.
+  std::optional<int> wait_for_successor(std::int64_t wanted) const {
+    Progress progress;
+    for (;; wait_a_moment()) {
+      const auto now = status_now();
+      if (!now) return ended_meanwhile();
+      bool lives = false, has_it = false, alone = true;
+      for (const Value& worker : (*now)["workers"].elements()) {
+        const bool is_it = worker["id"].int64_or(0) == wanted;
+        lives = lives || is_it;
+        has_it = has_it || (is_it && worker["kept"].bool_or(false));
+        if (!is_it && worker["slot"].int64_or(-1) == *options_.slot) alone = false;
+      }
+      if (!lives)
+        return fail(kExitTemporary,
+                    "the new worker has ended, and the old one serves on; see: "
+                    "cohort why " +
+                        name_);
+      if (has_it && alone) return std::nullopt;
+      progress.show(name_ + ": the new worker " + (has_it ? "serves" : "starts"));
+    }
   }
 
   const VerbOptions& options_;

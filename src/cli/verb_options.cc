@@ -2,6 +2,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <charconv>
 #include <iterator>
 #include <string_view>
 
@@ -55,6 +56,20 @@ serve on. Ctrl-C stops the waiting, not the reload.
 Changes how many workers an application has. Waits until they serve, and those
 that are too many have ended.
 )"},
+    {"restart", Verb::Restart, R"(Usage: cohort restart [NAME] [--no-wait] [--json]
+
+Stops an application and starts it again, as it was started, in the same
+process. For what a reload cannot change: its ports, its policy, cohort itself.
+Meanwhile nobody is served; `cohort reload` is without that.
+)"},
+    {"recycle", Verb::Recycle, R"(Usage: cohort recycle [NAME] SLOT [--no-wait] [--json]
+
+Replaces one worker by a new one, and loses no request.
+)"},
+    {"kill", Verb::Kill, R"(Usage: cohort kill [NAME] SLOT [--signal TERM] [--json]
+
+Sends a signal to one worker. If it ends of that, it is replaced.
+)"},
     {"stop", Verb::Stop, R"(Usage: cohort stop [NAME] [--no-wait] [--json]
 
 Stops an application: requests that are being served finish. Waits for its end.
@@ -74,6 +89,13 @@ bool is_number_of_workers(std::string_view text) {
          text.find_first_not_of("0123456789") == text.npos;
 }
 
+std::optional<int> slot_from(const std::string& text) {
+  int slot = -1;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), slot);
+  const bool is_one = error == std::errc{} && rest == text.data() + text.size() && slot >= 0;
+  return is_one ? std::optional{slot} : std::nullopt;
+}
+
 std::variant<VerbOptions, Answer> parse(const Row& row, std::vector<std::string> arguments) {
   // `-1` is a number of workers and no option, wherever it stands.
   std::string workers;
@@ -88,21 +110,28 @@ std::variant<VerbOptions, Answer> parse(const Row& row, std::vector<std::string>
   std::vector<std::string> names;
   bool help = false, no_wait = false;
   int slot = -1;
-  const bool changes =
-      row.verb == Verb::Reload || row.verb == Verb::Scale || row.verb == Verb::Stop;
+  const bool is_of_slot = row.verb == Verb::Recycle || row.verb == Verb::Kill;
+  const bool waits = row.verb >= Verb::Reload && row.verb != Verb::Kill;
   app.add_flag("--json", options.json);
   app.add_flag("-h,--help", help);
   if (row.verb != Verb::Ls) app.add_option("name", names);
   if (row.verb == Verb::Events) app.add_flag("-f,--follow", options.follow);
   if (row.verb == Verb::Events || row.verb == Verb::Why) app.add_option("-n,--last", options.last);
   if (row.verb == Verb::Why) app.add_option("--slot", slot);
-  if (changes) app.add_flag("--no-wait", no_wait);
+  if (row.verb == Verb::Kill) app.add_option("--signal", options.signal);
+  if (waits) app.add_flag("--no-wait", no_wait);
   try {
     app.parse(std::vector<std::string>{arguments.rbegin(), arguments.rend()});
   } catch (const CLI::ParseError& error) {
     return usage_error(error.what(), row);
   }
   if (help) return Answer{0, std::string{row.help} + kCommon};
+  if (is_of_slot) {
+    const auto number = names.empty() ? std::nullopt : slot_from(names.back());
+    if (!number) return usage_error("which slot? `cohort status` shows them: 0, 1...", row);
+    slot = *number;
+    names.pop_back();
+  }
   if (names.size() > 1) return usage_error("one application at a time", row);
   if (!names.empty()) options.name = names.front();
   if (!options.name.empty() && !manager::is_name(options.name))

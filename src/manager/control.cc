@@ -156,6 +156,14 @@ void Control::answer(const http::Request& request, http::Response& response) {
        }},
       {"/v1/reload", "POST", [&] { reload(parameter(query, "wait") != "0", response); }},
       {"/v1/scale", "POST", [&] { scale(request.body(), response); }},
+      {"/v1/restart", "POST",
+       [&] {
+         const auto done = actions_.restart();
+         if (!done) return refuse(response, 409, done.error().detail);
+         send_json(response, 202, Value::object({{"restarting", true}}));
+       }},
+      {"/v1/recycle", "POST", [&] { recycle(request.body(), response); }},
+      {"/v1/kill", "POST", [&] { kill(request.body(), response); }},
       {"/v1/stop", "POST",
        [&] {
          actions_.stop();
@@ -235,6 +243,26 @@ void Control::scale(std::string_view body, const http::Response& response) {
   const auto done = actions_.scale(static_cast<unsigned>(std::min<std::int64_t>(workers, 1 << 20)));
   if (!done) return refuse(response, 400, done.error().detail);
   send_json(response, 202, Value::object({{"workers", workers}}));
+}
+
+void Control::recycle(std::string_view body, const http::Response& response) {
+  const auto wanted = parse_json(body);
+  const auto slot = wanted ? (*wanted)["slot"].int64_or(-1) : -1;
+  if (slot < 0) return refuse(response, 400, "the body has to be {\"slot\": N}");
+  const auto successor = actions_.recycle(static_cast<std::size_t>(slot));
+  if (!successor) return refuse(response, 409, successor.error().detail);
+  send_json(response, 202, Value::object({{"slot", slot}, {"worker", *successor}}));
+}
+
+void Control::kill(std::string_view body, const http::Response& response) {
+  const auto wanted = parse_json(body);
+  const auto slot = wanted ? (*wanted)["slot"].int64_or(-1) : -1;
+  if (slot < 0)
+    return refuse(response, 400, "the body has to be {\"slot\": N, \"signal\": \"TERM\"}");
+  const std::string signal{(*wanted)["signal"].string_or("TERM")};
+  const auto done = actions_.kill(static_cast<std::size_t>(slot), signal);
+  if (!done) return refuse(response, 409, done.error().detail);
+  send_json(response, 202, Value::object({{"slot", slot}, {"signal", signal}}));
 }
 
 }  // namespace cohort::manager

@@ -5,6 +5,9 @@
 //   GET  /v1/ends               how workers ended
 //   POST /v1/reload[?wait=0]    every worker anew
 //   POST /v1/scale {"workers":4}
+//   POST /v1/restart
+//   POST /v1/recycle {"slot":0}
+//   POST /v1/kill {"slot":0,"signal":"TERM"}
 //   POST /v1/stop
 //
 // It is served by the primary's loop, which waits for no worker: it answers while all of them hang.
@@ -34,6 +37,10 @@ struct Actions {
   std::function<Result<int>(std::function<void(const RolloutResult&)> done)> reload;
   std::function<Result<void>(unsigned workers)> scale;
   std::function<void()> stop;
+  std::function<Result<void>()> restart;
+  std::function<Result<void>(std::size_t slot, const std::string& signal)> kill;
+  /// The id of the successor.
+  std::function<Result<int>(std::size_t slot)> recycle;
   std::function<std::string()> directory;  ///< Where its workers run, by now.
 };
 
@@ -61,6 +68,8 @@ class Control {
   void events(const http::Request& request, const http::Response& response);
   void reload(bool wait, const http::Response& response);
   void scale(std::string_view body, const http::Response& response);
+  void recycle(std::string_view body, const http::Response& response);
+  void kill(std::string_view body, const http::Response& response);
   static void feed(const EventLog& log, const std::shared_ptr<Reader>& reader);
 
   Cluster& cluster_;

@@ -92,23 +92,28 @@ Value status_value(const Application& application, const std::string& directory,
                    const std::function<std::optional<Usage>(pid_t)>& usage) {
   const auto uptime =
       std::chrono::duration_cast<std::chrono::milliseconds>(now - application.since);
-  Value value = Value::object({{"name", application.name},
-                               {"program", application.program},
-                               {"directory", directory},
-                               {"version", application.version},
-                               {"pid", application.pid},
-                               {"uptime", seconds(uptime)},
-                               {"phase", to_string(status.phase)},
-                               {"policy", to_string(status.policy)},
-                               {"places", status.places},
-                               {"generation", status.generation},
-                               {"rollout", nullptr},
-                               {"rollouts", Value::array()},
-                               {"workers", Value::array()},
-                               {"ports", Value::array()},
-                               {"forks", status.forks},
-                               {"exits", status.exits},
-                               {"deaths", status.deaths}});
+  Value value = Value::object(
+      {{"name", application.name},
+       {"program", application.program},
+       {"directory", directory},
+       {"version", application.version},
+       {"pid", application.pid},
+       {"started", static_cast<double>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                           application.since.time_since_epoch())
+                                           .count()) /
+                       1000},
+       {"uptime", seconds(uptime)},
+       {"phase", to_string(status.phase)},
+       {"policy", to_string(status.policy)},
+       {"places", status.places},
+       {"generation", status.generation},
+       {"rollout", nullptr},
+       {"rollouts", Value::array()},
+       {"workers", Value::array()},
+       {"ports", Value::array()},
+       {"forks", status.forks},
+       {"exits", status.exits},
+       {"deaths", status.deaths}});
   if (status.rollout)
     value["rollout"] = Value::object({{"generation", status.rollout->generation},
                                       {"phase", to_string(status.rollout->phase)},

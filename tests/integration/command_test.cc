@@ -556,7 +556,7 @@ TEST(Completion, KnowsTheOptionsAndLeavesTheProgramsOwnAlone) {
     return bash.output();
   };
   EXPECT_EQ(complete({"cohort", "ru"}), "=run\n");
-  EXPECT_EQ(complete({"cohort", "re"}), "=reload\n");
+  EXPECT_EQ(complete({"cohort", "rel"}), "=reload\n");
   EXPECT_EQ(complete({"cohort", "reload", "--j"}), "=--json\n");
   EXPECT_EQ(complete({"cohort", "run", "-b", ""}),
             "=auto adaptive hash sticky round-robin shared\n");

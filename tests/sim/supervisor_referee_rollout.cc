@@ -139,7 +139,10 @@ void SupervisorReferee::is_over(const RolloutVerdict& verdict, const SupervisorE
     case RolloutEnd::Reached: {
       require(is_complete(verdict.generation, now), "a rollout is reached with the last one");
       const TimePoint since = complete_since_.value_or(now);
-      const auto& plan = (rollout_before_ ? *rollout_before_ : *rollout_).wish.plan;
+      // One that has just superseded another may be reached at once.
+      const bool is_new =
+          !rollout_before_ || rollout_before_->wish.generation != verdict.generation;
+      const auto& plan = (is_new ? *rollout_ : *rollout_before_).wish.plan;
       require(now - since >= plan.prove, "all have to prove themselves");
       require(!must_be_undone_, "no rollout is reached in which one fails");
       generation_ = verdict.generation;

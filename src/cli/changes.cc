@@ -1,0 +1,82 @@
+#include "cli/changes.h"
+
+#include <charconv>
+#include <optional>
+#include <set>
+
+#include "base/command_line.h"
+#include "process/signals.h"
+
+namespace cohort::cli {
+namespace {
+
+std::string words(const RunOptions& options) {
+  std::vector<std::string> all{options.program};
+  all.insert(all.end(), options.args.begin(), options.args.end());
+  return command_text(all);
+}
+
+std::string count(const std::optional<unsigned>& workers) {
+  return workers ? std::to_string(*workers) : "auto";
+}
+
+std::string policy(const std::optional<Policy>& policy) {
+  return policy ? to_string(*policy) : "auto";
+}
+
+std::string seconds(const std::optional<std::chrono::milliseconds>& time) {
+  if (!time) return "default";
+  char digits[32];
+  const auto end =
+      std::to_chars(digits, digits + sizeof digits, static_cast<double>(time->count()) / 1000).ptr;
+  return std::string{digits, end} + " s";
+}
+
+std::string signal(const std::optional<int>& number) {
+  return number ? process::signal_name(*number) : "default";
+}
+
+std::string addresses(const std::vector<Address>& all) {
+  std::string text;
+  for (const Address& each : all) text += (text.empty() ? "" : ", ") + to_string(each);
+  return text.empty() ? "nothing" : text;
+}
+
+std::string yes_or_no(bool yes) { return yes ? "yes" : "no"; }
+
+}  // namespace
+
+std::vector<std::string> changes(const RunOptions& was, const RunOptions& is) {
+  std::vector<std::string> all;
+  const auto compare = [&all](const char* what, const std::string& before, const std::string& now,
+                              const char* counts = "") {
+    if (before != now) all.push_back(std::string{what} + ' ' + before + " -> " + now + counts);
+  };
+  compare("command", words(was), words(is));
+  compare("cwd", was.cwd, is.cwd);
+  compare("workers", count(was.workers), count(is.workers));
+  compare("grace", seconds(was.grace), seconds(is.grace));
+  compare("stop-signal", signal(was.stop_signal), signal(is.stop_signal));
+  compare("ready-within", seconds(was.ready_within), seconds(is.ready_within));
+  compare("prove", seconds(was.prove), seconds(is.prove));
+  compare("preload", yes_or_no(was.preload), yes_or_no(is.preload));
+  std::set<std::string> names;
+  for (const auto* env : {&was.env, &is.env})
+    for (const auto& [name, value] : *env) names.insert(name);
+  for (const std::string& name : names) {
+    const auto before = was.env.find(name), now = is.env.find(name);
+    if (now == is.env.end())
+      all.push_back("env " + name + " is gone");
+    else if (before == was.env.end())
+      all.push_back("env " + name + " is new");
+    else if (before->second != now->second)
+      all.push_back("env " + name + " has changed");
+  }
+  constexpr const char* kLater = " (counts from the next start on: cohort restart)";
+  compare("balance", policy(was.policy), policy(is.policy), kLater);
+  compare("listen", addresses(was.listen), addresses(is.listen), kLater);
+  compare("json", yes_or_no(was.json), yes_or_no(is.json), kLater);
+  return all;
+}
+
+}  // namespace cohort::cli

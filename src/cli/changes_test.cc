@@ -1,0 +1,46 @@
+#include "cli/changes.h"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+namespace cohort::cli {
+namespace {
+
+using namespace std::chrono_literals;
+using Lines = std::vector<std::string>;
+
+TEST(Changes, AreNoneWhereNothingChanged) {
+  EXPECT_EQ(changes({.env = {{"A", "1"}}, .program = "p"}, {.env = {{"A", "1"}}, .program = "p"}),
+            Lines{});
+}
+
+TEST(Changes, NameWhatWasAndWhatIs) {
+  const RunOptions was{.workers = 2, .program = "server.js"};
+  const RunOptions is{.grace = 1500ms,
+                      .stop_signal = SIGINT,
+                      .prove = 1s,
+                      .preload = false,
+                      .cwd = "/srv",
+                      .program = "server.js",
+                      .args = {"a b"}};
+  EXPECT_EQ(changes(was, is),
+            (Lines{"command server.js -> server.js 'a b'", "cwd  -> /srv", "workers 2 -> auto",
+                   "grace default -> 1.5 s", "stop-signal default -> SIGINT", "prove 5 s -> 1 s",
+                   "preload yes -> no"}));
+}
+
+TEST(Changes, OfVariablesKeepTheirValuesSecret) {
+  EXPECT_EQ(changes({.env = {{"A", "1"}, {"B", "2"}}}, {.env = {{"B", "3"}, {"C", "4"}}}),
+            (Lines{"env A is gone", "env B has changed", "env C is new"}));
+}
+
+TEST(Changes, ThatAReloadCannotMakeSayWhenTheyCount) {
+  const Lines all =
+      changes({}, {.policy = Policy::Sticky, .listen = {Address{"", 80}}, .json = true});
+  ASSERT_EQ(all.size(), 3U);
+  for (const std::string& each : all) EXPECT_NE(each.find("cohort restart"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace cohort::cli

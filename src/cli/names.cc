@@ -1,0 +1,26 @@
+#include "cli/names.h"
+
+#include <filesystem>
+
+#include "manager/runtime_directory.h"
+
+namespace cohort::cli {
+
+std::vector<std::string> words_of(const RunOptions& options) {
+  std::vector<std::string> words{options.program};
+  words.insert(words.end(), options.args.begin(), options.args.end());
+  return words;
+}
+
+std::string name_of(const RunOptions& options) {
+  if (!options.name.empty()) return options.name;
+  std::error_code error;
+  const bool runs_a_script = options.program.find('/') == std::string::npos &&
+                             !options.args.empty() &&
+                             std::filesystem::is_regular_file(options.args.front(), error);
+  const std::string& program = runs_a_script ? options.args.front() : options.program;
+  const auto path = std::filesystem::absolute(program, error);
+  return manager::name_of_program(path.lexically_normal().string());
+}
+
+}  // namespace cohort::cli

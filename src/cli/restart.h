@@ -1,0 +1,19 @@
+// `cohort restart`: the primary ends as `cohort stop` has it, and then runs its own command line
+// again, in the same process. Whoever started it, a shell or systemd, sees one process.
+#pragma once
+
+#include "cohort/error.h"
+
+namespace cohort::cli {
+
+/// Of this process, as it was started. Called first of all, once.
+void remember_start();
+
+/// An error says why not: it was given its sockets by systemd, and has them no more.
+Result<void> can_restart();
+
+/// Runs the command line again, with the executable that is at its place by now. Returns only if
+/// that fails: the exit code, and it is said why.
+int start_again();
+
+}  // namespace cohort::cli

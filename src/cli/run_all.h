@@ -1,0 +1,13 @@
+// `cohort run` without a program: every application of cohort.toml in the foreground, each a
+// `cohort run` of its own, whose lines are prefixed by its name.
+#pragma once
+
+#include "cli/options.h"
+
+namespace cohort::cli {
+
+/// Of `options`, `config` and `only` count. The exit code of the command: 0, or that of the first
+/// application that did not end well. Only one application is run by this process itself.
+int run_all(const RunOptions& options);
+
+}  // namespace cohort::cli

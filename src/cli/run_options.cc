@@ -1,0 +1,344 @@
+#include "cli/run_options.h"
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <algorithm>
+#include <charconv>
+#include <csignal>
+#include <filesystem>
+
+#include "manager/runtime_directory.h"
+#include "process/signals.h"
+
+namespace cohort::cli {
+namespace {
+
+constexpr const char* kRunHelp =
+    R"(Usage: cohort run [OPTION...] PROGRAM [ARG...]
+       cohort run [--config FILE] [--only NAME]
+
+Runs several workers of PROGRAM behind one port and replaces those that die.
+PROGRAM is what a shell would run; or a script of Node (.js, .mjs, .cjs, .ts) or
+a directory with a package.json, which run under node, unmodified. What follows
+PROGRAM is passed to it as it is. Without PROGRAM: every application of
+cohort.toml (docs/cohort-toml.md).
+
+Options:
+  -w, --workers N|auto    How many workers. auto, the default, is one for each
+                          CPU that this process may use.
+  -b, --balance POLICY    How connections come to the workers:
+                          auto         adaptive for TCP, round-robin for Unix
+                                       sockets (the default)
+                          adaptive     a queue for each worker; the kernel picks
+                                       one that is not blocked
+                          hash         the same client, the same worker, while
+                                       that one is well (for a worker's cache)
+                          sticky       the same client, the same worker, or its
+                                       successor: clients wait for it (for
+                                       sessions, such as Socket.IO's)
+                          round-robin  the primary hands each one to a free
+                                       worker (Node's rr)
+                          shared       the workers accept from one socket
+                                       (Node's none)
+      --listen ADDRESS    For a program in any language that takes its listening
+                          sockets as systemd gives them (LISTEN_FDS): each
+                          worker starts with one on 8000, HOST:8000,
+                          [::1]:8000 or /run/a.sock. May be repeated: they are
+                          descriptors 3, 4... Not with round-robin.
+      --grace SECONDS     How long a stop may take; who is left then is killed.
+                          Default: 25. Docker's own patience is 10.
+      --stop-signal NAME  How the workers are asked to end: TERM (the default);
+                          INT for programs written for pm2.
+      --ready-within SECONDS  After a reload: a worker that does not listen so
+                          long after its start has failed. Default: 60.
+      --prove SECONDS     After a reload: how long all new workers have to serve
+                          without a failure, before the old ones end.
+                          Default: 5.
+      --name NAME         What the other verbs, as `cohort reload`, call it.
+                          Default: server, of server.js.
+      --cwd DIR           Where the workers run. Default: here.
+      --env NAME=VALUE    A variable of the workers. May be repeated.
+      --config FILE       Instead of cohort.toml.
+      --only NAME         Of the applications in cohort.toml, this one.
+      --no-preload        Nothing is loaded into Node workers. Busy keep-alive
+                          connections are then cut at the end of the grace time.
+      --json              Events on stderr as JSON objects, one on each line.
+  -h, --help              This text.
+  -V, --version           The version of cohort.
+
+Examples:
+  cohort run server.js                      one worker for each CPU
+  cohort run -w 4 server.js --port 3000     --port belongs to server.js
+  cohort run -b shared -- ./server -v       -- ends the options of cohort
+  cohort run --listen 8000 python3 app.py   app.py accepts from descriptor 3
+
+Ctrl-C (or SIGTERM) stops gracefully: requests that are being served finish,
+then the program's own handler for the signal runs. A second one stops at once.
+SIGHUP reloads: new workers first; the old ones end when those have served for
+5 s, or serve on if one of those fails. SIGTTIN and SIGTTOU: one worker more, or
+less.
+
+Exit codes: 0 stopped when asked to, 100 the command line or PROGRAM is wrong,
+111 the workers never got ready, 128+N stopped at once by signal N.
+)";
+
+const std::string kTryRunHelp = "Try: cohort run --help";
+
+Answer run_usage_error(const std::string& what, const std::string& hint = kTryRunHelp) {
+  return {kExitPermanent, "cohort: " + what + "\n" + hint + "\n"};
+}
+
+using Problem = std::optional<std::string>;
+
+Problem read_workers(const std::string& text, RunOptions& options) {
+  options.workers.reset();
+  if (text == "auto") return std::nullopt;
+  unsigned number = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc{} || rest != end || number == 0 || number > kWorkersMax)
+    return "takes a number from 1 to " + std::to_string(kWorkersMax) + ", or auto";
+  options.workers = number;
+  return std::nullopt;
+}
+
+Problem read_balance(const std::string& text, RunOptions& options) {
+  options.policy = policy_from(text);
+  if (options.policy) return std::nullopt;
+  return "takes auto, adaptive, hash, sticky, round-robin or shared";
+}
+
+/// `8000`, `:8000`, `HOST:8000`, `[::1]:8000`, or a path with a slash; nothing for anything else.
+std::optional<Address> address_from(const std::string& text) {
+  if (text.find('/') != std::string::npos) return Address::from_path(text);
+  const std::size_t colon = text.rfind(':');
+  std::string host = colon == std::string::npos ? "" : text.substr(0, colon);
+  const std::string number = colon == std::string::npos ? text : text.substr(colon + 1);
+  std::uint16_t port = 0;
+  const char* end = number.data() + number.size();
+  const auto [rest, error] = std::from_chars(number.data(), end, port);
+  if (error != std::errc{} || rest != end) return std::nullopt;
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (bracketed) host = host.substr(1, host.size() - 2);
+  if (!bracketed && host.find_first_of(":[]") != std::string::npos) return std::nullopt;
+  return Address{host == "*" ? "" : host, port};
+}
+
+Problem read_listen(const std::string& text, RunOptions& options) {
+  const auto address = address_from(text);
+  if (!address) return "takes a port, HOST:PORT or a path";
+  options.listen.push_back(*address);
+  return std::nullopt;
+}
+
+std::optional<std::chrono::milliseconds> seconds_from(const std::string& text) {
+  constexpr double kMin = 0.1, kMax = 86400;
+  double seconds = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, seconds);
+  if (error != std::errc{} || rest != end || !(seconds >= kMin && seconds <= kMax))
+    return std::nullopt;
+  return std::chrono::milliseconds{static_cast<std::int64_t>(seconds * 1000)};
+}
+
+template <auto Member>
+Problem read_seconds(const std::string& text, RunOptions& options) {
+  const auto time = seconds_from(text);
+  if (!time) return "takes seconds, from 0.1 to 86400";
+  options.*Member = *time;
+  return std::nullopt;
+}
+
+Problem read_stop_signal(const std::string& text, RunOptions& options) {
+  const auto number = process::signal_number(text);
+  if (!number || number == SIGKILL || number == SIGSTOP)
+    return "takes the name of a signal that a program can handle, as TERM or INT";
+  options.stop_signal = number;
+  return std::nullopt;
+}
+
+Problem read_name(const std::string& text, RunOptions& options) {
+  if (!manager::is_name(text)) return "takes letters, digits, `-`, `_` and `.`, at most 64";
+  options.name = text;
+  return std::nullopt;
+}
+
+Problem read_cwd(const std::string& text, RunOptions& options) {
+  if (text.empty()) return "takes a directory";
+  options.cwd = text;
+  return std::nullopt;
+}
+
+Problem read_env(const std::string& text, RunOptions& options) {
+  const auto equals = text.find('=');
+  if (equals == 0 || equals == std::string::npos || text.find('\0') != std::string::npos)
+    return "takes NAME=VALUE";
+  options.env[text.substr(0, equals)] = text.substr(equals + 1);
+  return std::nullopt;
+}
+
+Problem read_config(const std::string& text, RunOptions& options) {
+  if (text.empty()) return "takes a file";
+  options.config = text;
+  return std::nullopt;
+}
+
+Problem read_only(const std::string& text, RunOptions& options) {
+  if (!manager::is_name(text)) return "takes the name of an application in cohort.toml";
+  options.only = text;
+  return std::nullopt;
+}
+
+using Kind = RunOption::Kind;
+
+// Those with the name of their member only.
+constexpr RunOption kTable[] = {
+    {"workers", "-w", Kind::Once, true, read_workers},
+    {"balance", "-b", Kind::Once, true, read_balance},
+    {"listen", "", Kind::List, true, read_listen},
+    {"grace", "", Kind::Last, true, read_seconds<&RunOptions::grace>},
+    {"stop-signal", "", Kind::Last, true, read_stop_signal},
+    {"ready-within", "", Kind::Last, true, read_seconds<&RunOptions::ready_within>},
+    {"prove", "", Kind::Last, true, read_seconds<&RunOptions::prove>},
+    {"cwd", "", Kind::Last, true, read_cwd},
+    {"env", "", Kind::List, true, read_env},
+    {"no-preload", "", Kind::Flag, true,
+     [](const std::string&, RunOptions& options) -> Problem {
+       options.preload = false;
+       return std::nullopt;
+     }},
+    {"json", "", Kind::Flag, true,
+     [](const std::string&, RunOptions& options) -> Problem {
+       options.json = true;
+       return std::nullopt;
+     }},
+    {"name", "", Kind::Last, false, read_name},
+    {"config", "", Kind::Last, false, read_config},
+    {"only", "", Kind::Last, false, read_only},
+};
+
+// `-w` or `--grace`, as messages call it.
+std::string spelled(const RunOption& option) {
+  return *option.letter != '\0' ? option.letter : std::string{"--"} + option.name;
+}
+
+std::string names_for_parser(const RunOption& option) {
+  const std::string name = std::string{"--"} + option.name;
+  return *option.letter != '\0' ? std::string{option.letter} + ',' + name : name;
+}
+
+std::optional<Answer> read_given(const RunOption& option, const RunWords::Given& given,
+                                 RunOptions& options) {
+  if (option.kind == Kind::Once && given.values.size() > 1)
+    return run_usage_error(spelled(option) + " is given twice");
+  if (given.flag) (void)option.read({}, options);
+  const bool only_last = option.kind == Kind::Last && !given.values.empty();
+  for (std::size_t i = only_last ? given.values.size() - 1 : 0; i < given.values.size(); ++i)
+    if (const auto problem = option.read(given.values[i], options))
+      return run_usage_error(spelled(option) + ' ' + *problem + "; not `" + given.values[i] + '`');
+  return std::nullopt;
+}
+
+// Without a program: of cohort.toml.
+std::optional<Answer> of_config_only(const RunWords& words) {
+  for (std::size_t i = 0; i < std::size(kTable); ++i)
+    if (kTable[i].in_config && !words.given[i].values.empty())
+      return run_usage_error(
+          "no program to run, and " + spelled(kTable[i]) + " is of no use without one",
+          "Say which: cohort run " + spelled(kTable[i]) + ' ' + words.given[i].values.back() +
+              " server.js; cohort.toml has options for each application");
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::span<const RunOption> run_option_table() { return kTable; }
+
+std::optional<Answer> contradiction(const RunOptions& options) {
+  if (options.listen.empty() || options.policy != Policy::RoundRobin) return std::nullopt;
+  return run_usage_error(
+      "--listen is for programs that need not have a channel to cohort, and round-robin hands "
+      "connections over that",
+      "Use adaptive, hash, sticky or shared: cohort run -b adaptive --listen ...");
+}
+
+std::variant<RunWords, Answer> read_words(const std::vector<std::string>& arguments,
+                                          std::span<RunWords::Extra> extras) {
+  CLI::App app;
+  app.prefix_command();  // The first word that is no option, and all that follow, are left alone.
+  app.set_help_flag();
+  RunWords words;
+  words.given.resize(std::size(kTable));
+  bool help = false, version = false;
+  const auto add = [&app](const std::string& names, bool is_flag, RunWords::Given& given) {
+    if (is_flag)
+      app.add_flag(names, given.flag);
+    else  // One value each time: the words behind it are the program's.
+      app.add_option(names, given.values)->type_size(1)->allow_extra_args(false);
+  };
+  for (std::size_t i = 0; i < std::size(kTable); ++i)
+    add(names_for_parser(kTable[i]), kTable[i].kind == Kind::Flag, words.given[i]);
+  for (RunWords::Extra& extra : extras) add(extra.name, extra.is_flag, extra.given);
+  app.add_flag("-h,--help", help);
+  app.add_flag("-V,--version", version);
+  try {
+    app.parse(std::vector<std::string>{arguments.rbegin(), arguments.rend()});
+  } catch (const CLI::ArgumentMismatch&) {
+    return run_usage_error(arguments.back() + " needs a value");
+  } catch (const CLI::ConversionError&) {
+    return run_usage_error("--json, --no-preload, --help and --version take no value");
+  } catch (const CLI::ParseError& error) {
+    return run_usage_error(error.what());
+  }
+  if (help) return Answer{0, kRunHelp};
+  if (version) return Answer{0, kVersion};
+  words.rest = app.remaining();
+  if (!words.rest.empty() && words.rest.front() == "--") {
+    words.rest.erase(words.rest.begin());
+    if (words.rest.empty()) words.rest.emplace_back();  // A program is meant, and missing.
+  } else if (!words.rest.empty() && words.rest.front().size() > 1 &&
+             words.rest.front().front() == '-') {
+    return run_usage_error('`' + words.rest.front() + "` is not an option of cohort run");
+  }
+  return words;
+}
+
+std::variant<RunOptions, Answer> options_of(const RunWords& words) {
+  RunOptions options;
+  for (std::size_t i = 0; i < std::size(kTable); ++i)
+    if (auto problem = read_given(kTable[i], words.given[i], options)) return std::move(*problem);
+  if (auto problem = contradiction(options)) return std::move(*problem);
+  if (words.rest.empty()) {
+    if (auto problem = of_config_only(words)) return std::move(*problem);
+    return options;
+  }
+  if (words.rest.front().empty())
+    return run_usage_error("no program to run", "Say which: cohort run server.js");
+  if (!options.config.empty() || !options.only.empty())
+    return run_usage_error("--config and --only are for `cohort run` without PROGRAM");
+  options.program = words.rest.front();
+  options.args.assign(words.rest.begin() + 1, words.rest.end());
+  return options;
+}
+
+std::vector<std::string> arguments_of(const RunWords& words) {
+  std::vector<std::string> arguments;
+  for (std::size_t i = 0; i < std::size(kTable); ++i) {
+    const std::string name = std::string{"--"} + kTable[i].name;
+    if (words.given[i].flag) arguments.push_back(name);
+    for (const std::string& value : words.given[i].values)
+      arguments.insert(arguments.end(), {name, value});
+  }
+  if (!words.rest.empty()) arguments.emplace_back("--");
+  arguments.insert(arguments.end(), words.rest.begin(), words.rest.end());
+  return arguments;
+}
+
+std::variant<RunOptions, Answer> parse_run(const std::vector<std::string>& arguments) {
+  auto words = read_words(arguments);
+  if (auto* answer = std::get_if<Answer>(&words)) return std::move(*answer);
+  return options_of(std::get<RunWords>(words));
+}
+
+}  // namespace cohort::cli

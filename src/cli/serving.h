@@ -1,0 +1,21 @@
+// How many of an application's workers serve, from its status (docs/control.md).
+#pragma once
+
+#include <cstdint>
+
+#include "cohort/value.h"
+
+namespace cohort::cli {
+
+struct Serving {
+  std::int64_t places = 0;  ///< How many are wanted.
+  std::int64_t serve = 0;   ///< Of those that are kept.
+  std::int64_t others = 0;  ///< That start, or end.
+
+  bool all() const { return places > 0 && serve == places; }
+};
+
+/// A program that says nothing serves once it has lived for a while. Pure.
+Serving serving(const Value& status);
+
+}  // namespace cohort::cli

@@ -1,0 +1,257 @@
+#include "cli/start.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <iterator>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include "base/read_file.h"
+#include "base/sys.h"
+#include "cli/config_file.h"
+#include "cli/control_client.h"
+#include "cli/fail.h"
+#include "cli/names.h"
+#include "cli/report.h"
+#include "cli/run_options.h"
+#include "cli/serving.h"
+#include "cohort/child_process.h"
+#include "manager/runtime_directory.h"
+
+namespace cohort::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kLook = 50ms;
+constexpr int kLinesSaid = 24;
+
+constexpr const char* kStartHelp =
+    R"(Usage: cohort start [OPTION...] PROGRAM [ARG...]
+       cohort start [OPTION...] [NAME...]
+
+Does what `cohort run` does, in the background. Returns when the workers serve,
+or says why they do not; then nothing is left running. With names of
+applications in cohort.toml, those; without, all of them.
+
+Options:
+      --log FILE          Where the workers' output and the events go. Default:
+                          NAME.log in $XDG_STATE_HOME/cohort, of root in
+                          /var/log/cohort, else in ~/.local/state/cohort.
+      --no-wait           Return at once.
+      and those of `cohort run` (cohort run --help)
+  -h, --help              This text.
+
+Exit codes: 0 it serves, 100 the command line or PROGRAM is wrong, or the name
+is taken, 111 it does not serve.
+)";
+
+std::string log_directory() {
+  if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/')
+    return std::string{state} + "/cohort";
+  if (::geteuid() == 0) return "/var/log/cohort";
+  const char* home = std::getenv("HOME");
+  return std::string{home != nullptr ? home : ""} + "/.local/state/cohort";
+}
+
+// One application, and the process that runs it.
+struct Launch {
+  std::string name;
+  std::vector<std::string> words;
+  std::chrono::milliseconds ready_within;
+  std::string log{};
+  off_t log_before = 0;
+  std::optional<ChildProcess> process{};
+  std::optional<Exit> exit{};
+};
+
+std::variant<std::vector<Launch>, ConfigProblem> launches_of_config(
+    const StartOptions& options, const std::vector<RunOptions>& all) {
+  std::vector<std::string> names = options.rest;
+  if (!options.run.only.empty()) names.push_back(options.run.only);
+  std::vector<Launch> launches;
+  for (const RunOptions& each : all)
+    if (names.empty() || std::find(names.begin(), names.end(), each.name) != names.end())
+      launches.push_back(
+          {each.name, {"run", "--config", each.config, "--only", each.name}, each.ready_within});
+  for (const std::string& name : names) {
+    const auto one = read_application(all.front().config, name);
+    if (const auto* problem = std::get_if<ConfigProblem>(&one)) return *problem;
+  }
+  return launches;
+}
+
+// Words that are all names in cohort.toml are not a program.
+bool are_names(const std::vector<std::string>& words, const std::vector<RunOptions>& all) {
+  return std::all_of(words.begin(), words.end(), [&](const std::string& word) {
+    return std::any_of(all.begin(), all.end(), [&](const auto& each) { return each.name == word; });
+  });
+}
+
+Launch launch_of_program(const StartOptions& options) {
+  Launch launch{name_of(options.run), {"run"}, options.run.ready_within};
+  // Else a second one would run, under another name.
+  if (options.run.name.empty()) launch.words.insert(launch.words.end(), {"--name", launch.name});
+  launch.words.insert(launch.words.end(), options.words.begin(), options.words.end());
+  return launch;
+}
+
+std::variant<std::vector<Launch>, ConfigProblem> launches_of(const StartOptions& options) {
+  auto read = read_config_file(options.run.config);
+  const auto* all = std::get_if<std::vector<RunOptions>>(&read);
+  if (all != nullptr && are_names(options.rest, *all)) return launches_of_config(options, *all);
+  if (!options.run.program.empty()) return std::vector{launch_of_program(options)};
+  if (options.run.config.empty() && ::access("cohort.toml", F_OK) != 0)
+    return ConfigProblem{
+        "no program to start, and there is no cohort.toml here\n"
+        "Say which: cohort start server.js"};
+  return std::get<ConfigProblem>(std::move(read));
+}
+
+class Starter {
+ public:
+  Starter(const StartOptions& options, std::vector<Launch> launches)
+      : options_{options}, launches_{std::move(launches)} {}
+
+  int run() {
+    for (Launch& each : launches_)
+      if (const auto code = begin(each)) return *code;
+    int code = 0;
+    for (Launch& each : launches_) {
+      const int one = options_.wait ? wait(each) : 0;
+      if (!options_.wait)
+        std::printf("%s is starting; log: %s\n", each.name.c_str(), each.log.c_str());
+      if (code == 0) code = one;
+    }
+    return code;
+  }
+
+ private:
+  std::optional<int> begin(Launch& launch) {
+    launch.log = options_.log.empty() ? log_directory() + '/' + launch.name + ".log" : options_.log;
+    std::error_code error;
+    if (options_.log.empty()) fs::create_directories(log_directory(), error);
+    const OwnFd log = sys::open(launch.log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0640);
+    if (!log)
+      return fail(kExitPermanent, launch.log + ": " + std::generic_category().message(errno) +
+                                      "; another place: cohort start --log FILE");
+    struct stat before{};
+    if (::fstat(log.get(), &before) == 0) launch.log_before = before.st_size;
+    launch.process = spawn(
+        io_, "/proc/self/exe", launch.words,
+        {.argv0 = "cohort", .stdio = {Stdio::Ignore, log.get(), log.get()}, .detached = true});
+    launch.process->on_exit([&launch](const Exit& exit) { launch.exit = exit; });
+    return std::nullopt;
+  }
+
+  // Of the process that we started, and of no other which has the name.
+  std::optional<Value> status_of(const Launch& launch) const {
+    auto answered = ask(directory_, launch.name, "GET", "/v1/status");
+    if (!answered || answered->status != 200 || answered->peer != launch.process->pid())
+      return std::nullopt;
+    return std::move(answered->body);
+  }
+
+  int wait(Launch& launch) {
+    const auto begun = Clock::now();
+    while (!launch.exit) {
+      io_.restart();
+      io_.run_for(kLook);
+      const auto now = status_of(launch);
+      if (now && serving(*now).all()) return serves(launch, *now);
+      if (Clock::now() - begun > launch.ready_within) return give_up(launch);
+    }
+    return did_not_start(launch);
+  }
+
+  static int serves(const Launch& launch, const Value& now) {
+    std::string text = launch.name + " serves: " + std::to_string(now["places"].int64_or(0)) +
+                       (now["places"] == Value(1) ? " worker" : " workers");
+    for (const Value& port : now["ports"].elements())
+      text += ", " + std::string{port["address"].string_or("")};
+    text += " (pid " + std::to_string(now["pid"].int64_or(0)) + "); log: " + launch.log + '\n';
+    std::fputs(text.c_str(), stdout);
+    return 0;
+  }
+
+  int give_up(Launch& launch) {
+    (void)ask(directory_, launch.name, "POST", "/v1/stop");
+    for (int i = 0; !launch.exit && i < 2; ++i) {
+      io_.restart();
+      io_.run_for(i == 0 ? 30s : 1s);
+      if (!launch.exit) launch.process->kill(SIGKILL);
+    }
+    return fail(
+        kExitTemporary,
+        launch.name + " did not serve within " +
+            std::to_string(
+                std::chrono::duration_cast<std::chrono::seconds>(launch.ready_within).count()) +
+            " s (--ready-within), and is stopped" + said(launch));
+  }
+
+  int did_not_start(const Launch& launch) const {
+    const bool permanent = launch.exit->code() == kExitPermanent;
+    return fail(permanent ? kExitPermanent : kExitTemporary,
+                launch.name + " did not start" + said(launch));
+  }
+
+  // What it wrote, the end of it.
+  static std::string said(const Launch& launch) {
+    std::string text = read_file(launch.log).value_or("");
+    text.erase(0, std::min(text.size(), static_cast<std::size_t>(launch.log_before)));
+    while (text.ends_with('\n')) text.pop_back();
+    auto from = text.size();
+    for (auto lines = kLinesSaid; lines > 0 && from != std::string::npos; --lines)
+      from = from == 0 ? std::string::npos : text.rfind('\n', from - 1);
+    if (from != std::string::npos) text.erase(0, from + 1);
+    if (text.empty()) return "; log: " + launch.log;
+    std::string lines = ":\n  ";
+    for (const char c : text) lines += c == '\n' ? "\n  " : std::string{c};
+    return lines + "\nlog: " + launch.log;
+  }
+
+  const StartOptions& options_;
+  const std::string directory_ = manager::runtime_directory(manager::surroundings());
+  boost::asio::io_context io_;
+  std::vector<Launch> launches_;
+};
+
+}  // namespace
+
+std::variant<StartOptions, Answer> parse_start(const std::vector<std::string>& arguments) {
+  RunWords::Extra extras[] = {{"--log", false}, {"--no-wait", true}};
+  auto words = read_words(arguments, extras);
+  if (auto* answer = std::get_if<Answer>(&words)) {
+    if (answer->code == 0 && answer->text.starts_with("Usage")) return Answer{0, kStartHelp};
+    return std::move(*answer);
+  }
+  auto& sorted = std::get<RunWords>(words);
+  auto options = options_of(sorted);
+  if (auto* answer = std::get_if<Answer>(&options)) return std::move(*answer);
+  return StartOptions{.run = std::get<RunOptions>(std::move(options)),
+                      .words = arguments_of(sorted),
+                      .rest = sorted.rest,
+                      .log = extras[0].given.values.empty() ? "" : extras[0].given.values.back(),
+                      .wait = !extras[1].given.flag};
+}
+
+int start(const StartOptions& options) {
+  auto launches = launches_of(options);
+  if (const auto* problem = std::get_if<ConfigProblem>(&launches))
+    return fail(kExitPermanent, problem->text);
+  return Starter{options, std::get<std::vector<Launch>>(std::move(launches))}.run();
+}
+
+}  // namespace cohort::cli

@@ -1,0 +1,277 @@
+// `cohort start`, `run` of cohort.toml, `restart`, `recycle` and `kill`: applications that no
+// terminal holds.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "harness/load.h"
+#include "harness/verbs.h"
+
+namespace harness {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+class Started : public Verbs {
+ protected:
+  // `cohort start`: what it said. What it left running ends with the test.
+  Said start(std::vector<std::string> words) {
+    words.insert(words.begin(), {"start"});
+    words.insert(words.begin(), command());
+    auto options = surroundings();
+    options.env.emplace_back("XDG_STATE_HOME", folder_.path() + "/state");
+    Program& program = *starts_.emplace_back(std::make_unique<Program>(words, options));
+    const auto ended = program.wait_exit();
+    return {ended ? ended->code.value_or(-1) : -1, program.output(), program.errors()};
+  }
+  std::string log_of(const std::string& name) const {
+    return folder_.path() + "/state/cohort/" + name + ".log";
+  }
+  pid_t pid_of(const std::string& name) const {
+    const std::string status = verb({"status", name, "--json"}).out;
+    const auto at = status.find("\"pid\":");
+    return at == std::string::npos ? 0 : std::stoi(status.substr(at + 6));
+  }
+  // The workers that are kept, by slot.
+  std::vector<pid_t> workers_of(const std::string& name) const {
+    std::vector<pid_t> pids;
+    for (const pid_t child : children_of(pid_of(name)))
+      if (command_of(child).find("server.js") != std::string::npos) pids.push_back(child);
+    return pids;
+  }
+  void write_config(std::string_view more = {}) const {
+    folder_.write("server.js", script("' + process.env.GREETING + '"));
+    folder_.write("cohort.toml",
+                  "[shop]\nprogram = 'server.js'\nworkers = 2\nprove = 0.2\n"
+                  "env = {GREETING = 'one'}\n" +
+                      std::string{more});
+  }
+
+ private:
+  std::vector<std::unique_ptr<Program>> starts_;
+};
+
+TEST_F(Started, AProgramServesWhenItReturnsAndGoesOnWithoutIt) {
+  folder_.write("server.js", script("hello world"));
+  const Said said = start({"-w", "2", "server.js"});
+  EXPECT_EQ(said.code, 0) << said.text();
+  EXPECT_TRUE(said.out.starts_with("server serves: 2 workers, *:" + std::to_string(port)))
+      << said.text();
+  EXPECT_TRUE(has(said.out, "log: " + log_of("server"))) << said.text();
+  EXPECT_EQ(http_get(port).body, "hello world\n");
+  const pid_t primary = pid_of("server");
+  EXPECT_EQ(::getsid(primary), primary) << "no terminal ends it";
+  EXPECT_EQ(verb({"stop"}).code, 0);
+  EXPECT_TRUE(is_closed(port));
+  EXPECT_FALSE(is_alive(primary));
+}
+
+TEST_F(Started, OneThatFailsIsToldWithItsReasonAndNothingIsLeft) {
+  folder_.write("bad.js", "require('nothing-like-this');\n");
+  const Said bad = start({"-w", "1", "bad.js"});
+  EXPECT_EQ(bad.code, 111) << bad.text();
+  EXPECT_TRUE(bad.err.starts_with("cohort: bad did not start:\n")) << bad.text();
+  EXPECT_TRUE(has(bad.err, "Cannot find module 'nothing-like-this'")) << bad.text();
+  EXPECT_TRUE(has(bad.err, "no worker was ever ready after 5 tries")) << bad.text();
+  const Said missing = start({"nothere.js"});
+  EXPECT_EQ(missing.code, 100) << missing.text();
+  EXPECT_TRUE(has(missing.err, "nothere.js: no such file")) << missing.text();
+  EXPECT_TRUE(fs::is_empty(runtime_));
+}
+
+TEST_F(Started, OneThatDoesNotServeInTimeIsStopped) {
+  folder_.write("late.js", "setTimeout(() => {\n" + script("late") + "}, 1e6);\n");
+  const Said said = start({"-w", "1", "--ready-within", "0.3", "late.js"});
+  EXPECT_EQ(said.code, 111) << said.text();
+  EXPECT_TRUE(has(said.err, "late did not serve within")) << said.text();
+  EXPECT_TRUE(fs::is_empty(runtime_)) << "it is gone, its socket too";
+}
+
+TEST_F(Started, OfTwoThatAreStartedAtTheSameMomentOneRuns) {
+  folder_.write("server.js", script("hello world"));
+  auto options = surroundings();
+  options.env.emplace_back("XDG_STATE_HOME", folder_.path() + "/state");
+  const std::vector<std::string> words{command(), "start", "-w", "1", "server.js"};
+  Program one{words, options}, other{words, options};
+  std::vector<int> codes;
+  for (Program* each : {&one, &other}) codes.push_back(each->wait_exit()->code.value_or(-1));
+  std::sort(codes.begin(), codes.end());
+  EXPECT_EQ(codes, (std::vector{0, 100})) << one.transcript() << other.transcript();
+  EXPECT_TRUE(has(one.errors() + other.errors(), "an application called server runs already"));
+  EXPECT_EQ(verb({"stop", "server"}).code, 0);
+}
+
+TEST_F(Started, WithoutAProgramThoseOfCohortToml) {
+  const std::string other = std::to_string(free_port());
+  write_config(
+      "[api]\nprogram = 'server.js'\nworkers = 1\n"
+      "env = {GREETING = 'api', TEST_PORT = " +
+      other + "}\n");
+  const Said both = start({});
+  EXPECT_EQ(both.code, 0) << both.text();
+  EXPECT_TRUE(both.out.starts_with("shop serves: 2 workers") && has(both.out, "\napi serves: 1"))
+      << both.text();
+  EXPECT_EQ(http_get(port).body, "one\n");
+  EXPECT_EQ(http_get(static_cast<std::uint16_t>(std::stoi(other))).body, "api\n");
+  EXPECT_EQ(verb({"stop", "api"}).code, 0);
+  EXPECT_EQ(start({"api"}).code, 0) << "one of them, by its name";
+  const Said again = start({"shop"});
+  EXPECT_EQ(again.code, 100) << again.text();
+  EXPECT_EQ(verb({"stop", "api"}).code, 0);
+  EXPECT_EQ(verb({"stop", "shop"}).code, 0);
+}
+
+TEST_F(Started, AReloadReadsCohortTomlAgain) {
+  write_config();
+  ASSERT_EQ(start({}).code, 0);
+  folder_.write("cohort.toml",
+                "[shop]\nprogram = 'server.js'\nworkers = 3\nprove = 0.2\n"
+                "env = {GREETING = 'two'}\n");
+  const Said reloaded = verb({"reload"});
+  EXPECT_EQ(reloaded.code, 0) << reloaded.text();
+  EXPECT_EQ(http_get(port).body, "two\n");
+  const std::string events = verb({"events"}).out;
+  EXPECT_TRUE(has(events, "; workers 2 -> 3; env GREETING has changed")) << events;
+  EXPECT_FALSE(has(events, "two")) << "a value may be a secret";
+  EXPECT_TRUE(eventually("three workers", [&] { return workers_of("shop").size() == 3; }));
+  folder_.write("cohort.toml", "[shop]\nprogram = 'server.js'\nworker = 3\n");
+  const Said refused = verb({"reload"});
+  EXPECT_EQ(refused.code, 111) << refused.text();
+  EXPECT_TRUE(has(refused.err, "cohort.toml:3: [shop] has no `worker`")) << refused.text();
+  EXPECT_EQ(http_get(port).body, "two\n");
+  EXPECT_EQ(verb({"stop"}).code, 0);
+}
+
+TEST_F(Started, ARestartIsThatOfTheSameProcessWithAllThatIsNew) {
+  write_config();
+  ASSERT_EQ(start({}).code, 0);
+  const pid_t primary = pid_of("shop");
+  const auto before = workers_of("shop");
+  write_config("listen = []\nbalance = 'round-robin'\n");
+  const Said said = verb({"restart"});
+  EXPECT_EQ(said.code, 0) << said.text();
+  EXPECT_EQ(said.out, "shop has restarted\n");
+  EXPECT_EQ(pid_of("shop"), primary);
+  for (const pid_t each : workers_of("shop"))
+    EXPECT_EQ(std::count(before.begin(), before.end(), each), 0);
+  EXPECT_TRUE(has(verb({"status"}).out, "round-robin"));
+  EXPECT_EQ(http_get(port).body, "one\n");
+  folder_.write("cohort.toml", "[shop\n");
+  const Said refused = verb({"restart"});
+  EXPECT_EQ(refused.code, 111) << refused.text();
+  EXPECT_TRUE(has(refused.err, "cohort.toml:1: ")) << refused.text();
+  EXPECT_EQ(http_get(port).body, "one\n") << "it would not have come back";
+  EXPECT_EQ(verb({"stop"}).code, 0);
+}
+
+TEST_F(Started, OneWorkerIsRecycledAndNoRequestIsLost) {
+  folder_.write("server.js", script("hello world"));
+  ASSERT_EQ(start({"-w", "2", "server.js"}).code, 0);
+  const auto before = workers_of("server");
+  LoadGenerator generator{{.port = port, .connections = 4, .request = {.keep_alive = false}}};
+  const Said said = verb({"recycle", "1"});
+  const LoadReport report = generator.stop();
+  EXPECT_EQ(said.code, 0) << said.text();
+  EXPECT_EQ(said.out, "slot 1 of server has a new worker\n");
+  EXPECT_EQ(report.failed, 0) << report.text();
+  const auto after = workers_of("server");
+  ASSERT_EQ(after.size(), 2U);
+  EXPECT_EQ(
+      std::count_if(after.begin(), after.end(),
+                    [&](pid_t pid) { return std::count(before.begin(), before.end(), pid) > 0; }),
+      1);
+  const Said nobody = verb({"recycle", "server", "7"});
+  EXPECT_EQ(nobody.code, 111);
+  EXPECT_EQ(nobody.err, "cohort: no worker serves in slot 7\n");
+  EXPECT_EQ(verb({"stop"}).code, 0);
+}
+
+TEST_F(Started, AWorkerGetsASignalAndIsReplacedIfItEndsOfThat) {
+  folder_.write("server.js", script("hello world"));
+  ASSERT_EQ(start({"-w", "2", "server.js"}).code, 0);
+  const Said said = verb({"kill", "0", "--signal", "KILL"});
+  EXPECT_EQ(said.code, 0) << said.text();
+  EXPECT_EQ(said.out, "KILL is sent to slot 0 of server\n");
+  EXPECT_TRUE(eventually("the successor",
+                         [&] { return has(verb({"events"}).out, "in place of worker 1"); }));
+  const std::string why = verb({"why"}).out;
+  EXPECT_TRUE(has(why, "killed by SIGKILL") && has(why, "slot 0")) << why;
+  EXPECT_FALSE(has(why, "cohort: ")) << "these are our own lines in the log: " << why;
+  const Said unknown = verb({"kill", "0", "--signal", "WAT"});
+  EXPECT_EQ(unknown.code, 111);
+  EXPECT_EQ(unknown.err, "cohort: `WAT` is no signal, as TERM is\n");
+  EXPECT_EQ(verb({"kill"}).code, 100);
+  EXPECT_EQ(verb({"stop"}).code, 0);
+}
+
+class RunAll : public Started {
+ protected:
+  std::unique_ptr<Program> run_all(bool terminal = false) {
+    other_ = std::to_string(free_port());
+    write_config(
+        "[api]\nprogram = 'server.js'\nworkers = 1\n"
+        "env = {GREETING = 'api', TEST_PORT = " +
+        other_ + "}\n");
+    auto options = surroundings();
+    options.terminal = terminal;
+    auto program = std::make_unique<Program>(std::vector{command(), std::string{"run"}}, options);
+    EXPECT_TRUE(program->wait_until("both to serve", [&] {
+      const std::string said = program->output() + program->errors();
+      return has(said, "all 2 workers listen") && has(said, ":" + other_);
+    })) << program->transcript();
+    return program;
+  }
+
+ private:
+  std::string other_;
+};
+
+TEST_F(RunAll, HasTheNameOfEachBeforeItsLines) {
+  auto program = run_all();
+  EXPECT_TRUE(has(program->errors(), "shop | cohort: 2 workers of server.js"));
+  EXPECT_TRUE(has(program->errors(), "api  | cohort: 1 worker of server.js"));
+  EXPECT_TRUE(has(verb({"ls"}).out, "\nshop ")) << "each has its control socket";
+  program->signal(SIGHUP);
+  EXPECT_TRUE(program->wait_for_error("shop \\| cohort: reloaded: generation 2"));
+  EXPECT_TRUE(program->ends_on_interrupt()) << program->transcript();
+}
+
+TEST_F(RunAll, CtrlCAtATerminalIsOneStopAndNotTwo) {
+  auto program = run_all(true);
+  program->signal_group(SIGINT);
+  EXPECT_TRUE(program->exits_with(0));
+  EXPECT_FALSE(has(program->output(), "at once: requests")) << program->transcript();
+  EXPECT_TRUE(program->leaves_no_process());
+}
+
+TEST_F(RunAll, EndsWithTheFirstCodeThatIsNotZero) {
+  folder_.write("bad.js", "process.exit(3);\n");
+  write_config("[bad]\nprogram = 'bad.js'\nworkers = 1\n");
+  Program program{{command(), "run"}, surroundings()};
+  EXPECT_TRUE(program.wait_for_error("bad  \\| cohort: no worker was ever ready"));
+  EXPECT_FALSE(program.has_exited()) << "shop goes on";
+  program.signal(SIGTERM);
+  EXPECT_TRUE(program.exits_with(111));
+}
+
+TEST_F(RunAll, OneThatIsKilledLeavesNothing) {
+  auto program = run_all();
+  program->signal(SIGKILL);
+  EXPECT_TRUE(program->leaves_no_process());
+}
+
+TEST_F(RunAll, WithoutAnythingToRunSaysSo) {
+  Program program{{command(), "run"}, surroundings()};
+  EXPECT_TRUE(program.exits_with(100));
+  EXPECT_EQ(program.errors(),
+            "cohort: no program to run, and there is no cohort.toml here\n"
+            "Say which: cohort run server.js\n");
+}
+
+}  // namespace
+}  // namespace harness
