@@ -20,6 +20,7 @@ constexpr const char* kVersion = "cohort " COHORT_VERSION "\n";
 constexpr const char* kHelp =
     R"(Usage: cohort run [OPTION...] PROGRAM [ARG...]
        cohort ls|status|reload|scale|stop|events|why [NAME] [OPTION...]
+       cohort doctor [--json]
        cohort --help | --version
 
 cohort runs one server on every core: a primary process owns the port, workers
@@ -34,6 +35,7 @@ Commands:
   stop     Stop it: what is being served finishes
   events   Show what has happened; -f goes on
   why      Show how its workers ended
+  doctor   Check what this machine, container and user allow
 
 Examples:
   cohort run server.js        as many workers of server.js as there are CPUs

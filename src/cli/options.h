@@ -39,7 +39,7 @@ struct RunOptions {
 
 /// What one of the other verbs was asked to do.
 struct VerbOptions {
-  enum class Verb : std::uint8_t { Ls, Status, Events, Why, Reload, Scale, Stop };
+  enum class Verb : std::uint8_t { Ls, Status, Events, Why, Reload, Scale, Stop, Doctor };
   Verb verb = Verb::Ls;
   std::string name = {};      ///< Of the application; empty: the only one that runs.
   std::string workers = {};   ///< Of `scale`: 4, +1 or -1.

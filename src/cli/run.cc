@@ -19,6 +19,7 @@
 #include "base/line_output.h"
 #include "base/stop_wishes.h"
 #include "base/sys.h"
+#include "cli/colour.h"
 #include "cli/descendants.h"
 #include "cli/operator.h"
 #include "cli/program_now.h"
@@ -53,13 +54,6 @@ std::string now_text() {
   std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &parts);
   std::snprintf(text, sizeof text, "%s.%03dZ", date, static_cast<int>(millis));
   return text;
-}
-
-bool wants_colour() {
-  const char* no_color = std::getenv("NO_COLOR");
-  const char* terminal = std::getenv("TERM");
-  return ::isatty(STDERR_FILENO) == 1 && (no_color == nullptr || *no_color == '\0') &&
-         terminal != nullptr && std::string_view{terminal} != "dumb";
 }
 
 /// Failures to start a program that the next try would meet again.
@@ -111,7 +105,7 @@ class Runner {
   const RunOptions& options_;
   const std::string program_;  ///< With its arguments, for people.
   const unsigned count_;
-  const bool colour_ = wants_colour();
+  const bool colour_ = wants_colour(STDERR_FILENO);
   const Clock::time_point start_ = Clock::now();
   Cluster cluster_;
   Narrator narrator_;
