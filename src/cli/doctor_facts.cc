@@ -127,7 +127,7 @@ std::optional<std::uint64_t> finite(rlim_t limit) {
 
 void find_limits(DoctorFacts& facts) {
   facts.cgroups = cgroups_readable();
-  facts.cpus = std::max(static_cast<unsigned>(::sysconf(_SC_NPROCESSORS_ONLN)), 1U);
+  facts.cpus = static_cast<unsigned>(std::max(::sysconf(_SC_NPROCESSORS_ONLN), 1L));
   facts.cpus_allowed = cpus_allowed();
   facts.cpu_quota = cgroup_cpu_limit(read_file);
   facts.workers = available_parallelism();
@@ -163,15 +163,6 @@ Result<void> directory_usable(const std::string& directory) {
   if (sys::access(existing.c_str(), W_OK | X_OK) == -1)
     return errno_error("write to " + existing.string());
   return {};
-}
-
-// The last part of a line of mountinfo has the options of the file system.
-bool proc_hides() {
-  std::istringstream lines{read_file("/proc/self/mountinfo").value_or("")};
-  for (std::string line; std::getline(lines, line);)
-    if (line.find(" /proc ") != std::string::npos && line.find("hidepid=") != std::string::npos)
-      return true;
-  return false;
 }
 
 // Bound and not listening, for a moment: with SO_REUSEADDR it is in nobody's way.
@@ -220,7 +211,7 @@ DoctorFacts doctor_facts() {
   facts.directory = manager::runtime_directory(manager::surroundings());
   facts.directory_usable = directory_usable(facts.directory);
   if (const auto stat = text_of("/proc/self/stat"); !stat) facts.proc = stat.error();
-  facts.proc_hides = proc_hides();
+  facts.proc_hides = !read_file("/proc/1/stat");
   facts.pid = ::getpid();
   facts.low_port = try_low_port();
   facts.listen_fds = listen_fds();

@@ -136,6 +136,16 @@ TEST_F(Doctor, NeedsNeitherProcNorSys) {
     EXPECT_EQ(levels_[check], "note") << transcript();
 }
 
+TEST_F(Doctor, NoticesThatProcHidesOthers) {
+  if (::getuid() != 0 || !allows({"unshare", "-m"})) GTEST_SKIP() << "no mount namespaces here";
+  examine({"unshare", "-m", "sh", "-c",
+           "mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid=65534 --regid=65534 "
+           "--clear-groups \"$@\"",
+           "sh"});
+  EXPECT_EQ(code_, 0) << transcript();
+  EXPECT_EQ(levels_["proc"], "note") << transcript();
+}
+
 TEST_F(Doctor, MakesNoDirectory) {
   const TempDir folder;
   const std::string directory = folder.path() + "/not/there";
