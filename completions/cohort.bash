@@ -3,12 +3,16 @@ _cohort() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} i
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W 'run start ls status events why reload scale recycle restart kill stop --help --version' -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W 'run start ls status events why reload scale recycle restart kill stop doctor --help --version' -- "$current")
     return
   fi
   case ${COMP_WORDS[1]} in
     status | events | why | reload | scale | recycle | restart | kill | stop)
       mapfile -t COMPREPLY < <(compgen -W "$(cohort ls 2>/dev/null | awk 'NR > 1 { print $1 }') --json --help" -- "$current")
+      return
+      ;;
+    ls | doctor)
+      mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$current")
       return
       ;;
   esac

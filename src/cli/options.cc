@@ -11,6 +11,7 @@ constexpr const char* kHelp =
     R"(Usage: cohort run|start [OPTION...] PROGRAM [ARG...]
        cohort run|start               the applications of cohort.toml
        cohort ls|status|reload|scale|stop|events|why... [NAME] [OPTION...]
+       cohort doctor [--json]
        cohort --help | --version
 
 cohort runs one server on every core: a primary process owns the port, workers
@@ -29,6 +30,7 @@ Commands:
   kill     Send a signal to one worker
   events   Show what has happened; -f goes on
   why      Show how its workers ended
+  doctor   Check what this machine, container and user allow
 
 Examples:
   cohort run server.js        as many workers of server.js as there are CPUs

@@ -49,6 +49,7 @@ struct VerbOptions {
     Status,
     Events,
     Why,
+    Doctor,
     Reload,
     Scale,
     Restart,

@@ -8,7 +8,10 @@
 #include <string_view>
 
 #include "base/sys.h"
+#include "cli/colour.h"
 #include "cli/control_client.h"
+#include "cli/doctor.h"
+#include "cli/doctor_facts.h"
 #include "cli/fail.h"
 #include "cli/serving.h"
 #include "cli/tables.h"
@@ -370,8 +373,17 @@ class Command {
   OwnFd primary_;
 };
 
+int doctor(bool json) {
+  const auto findings = examine(doctor_facts());
+  print(json ? to_json(findings_value(findings)) + '\n'
+             : findings_text(findings, wants_colour(STDOUT_FILENO)));
+  return any_problem(findings) ? kExitTemporary : 0;
+}
+
 }  // namespace
 
-int run(const VerbOptions& options) { return Command{options}.run(); }
+int run(const VerbOptions& options) {
+  return options.verb == Verb::Doctor ? doctor(options.json) : Command{options}.run();
+}
 
 }  // namespace cohort::cli

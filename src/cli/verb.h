@@ -1,5 +1,5 @@
 // `cohort ls`, `status`, `events`, `why`, `reload`, `scale` and `stop`: each asks the control
-// socket of an application, and shows what it answers.
+// socket of an application, and shows what it answers. `cohort doctor` looks at the system instead.
 #pragma once
 
 #include <optional>

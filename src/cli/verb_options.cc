@@ -74,6 +74,20 @@ Sends a signal to one worker. If it ends of that, it is replaced.
 
 Stops an application: requests that are being served finish. Waits for its end.
 )"},
+    {"doctor", Verb::Doctor, R"(Usage: cohort doctor [--json]
+
+Checks what this kernel, container and user allow, and says what to do. Run it
+where cohort run will run: in the same container, as the same user. It asks no
+application, and changes none.
+
+  ok       nothing to do
+  note     cohort works; this could be better
+  warning  something will be missed
+  problem  cohort cannot run properly
+
+Exit codes: 0 there is no problem, 100 the command line is wrong, 111 there is
+a problem.
+)"},
 };
 
 Answer usage_error(const std::string& what, const Row& row) {
@@ -114,7 +128,8 @@ std::variant<VerbOptions, Answer> parse(const Row& row, std::vector<std::string>
   const bool waits = row.verb >= Verb::Reload && row.verb != Verb::Kill;
   app.add_flag("--json", options.json);
   app.add_flag("-h,--help", help);
-  if (row.verb != Verb::Ls) app.add_option("name", names);
+  const bool asks_one = row.verb != Verb::Ls && row.verb != Verb::Doctor;
+  if (asks_one) app.add_option("name", names);
   if (row.verb == Verb::Events) app.add_flag("-f,--follow", options.follow);
   if (row.verb == Verb::Events || row.verb == Verb::Why) app.add_option("-n,--last", options.last);
   if (row.verb == Verb::Why) app.add_option("--slot", slot);
@@ -125,7 +140,7 @@ std::variant<VerbOptions, Answer> parse(const Row& row, std::vector<std::string>
   } catch (const CLI::ParseError& error) {
     return usage_error(error.what(), row);
   }
-  if (help) return Answer{0, std::string{row.help} + kCommon};
+  if (help) return Answer{0, std::string{row.help} + (row.verb == Verb::Doctor ? "" : kCommon)};
   if (is_of_slot) {
     const auto number = names.empty() ? std::nullopt : slot_from(names.back());
     if (!number) return usage_error("which slot? `cohort status` shows them: 0, 1...", row);

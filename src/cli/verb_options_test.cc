@@ -53,10 +53,13 @@ TEST(VerbLine, EachHasOptionsOfItsOwn) {
   EXPECT_EQ(options("why", {"--slot", "2"}).slot, 2);
   EXPECT_EQ(refusal("ls", {"-f"}).substr(0, 4), "100 ");
   EXPECT_EQ(refusal("reload", {"--slot", "2"}).substr(0, 4), "100 ");
+  EXPECT_EQ(options("doctor", {"--json"}).verb, Verb::Doctor);
+  EXPECT_TRUE(options("doctor", {"--json"}).json);
+  EXPECT_EQ(refusal("doctor", {"shop"}).substr(0, 4), "100 ") << "it asks no application";
 }
 
 TEST(VerbLine, HelpOfEachFitsAScreen) {
-  for (const char* verb : {"ls", "status", "events", "why", "reload", "scale", "stop"}) {
+  for (const char* verb : {"ls", "status", "events", "why", "reload", "scale", "stop", "doctor"}) {
     const std::string help = refusal(verb, {"--help"});
     EXPECT_EQ(help.substr(0, 16 + std::string{verb}.size()),
               "0 Usage: cohort " + std::string{verb});

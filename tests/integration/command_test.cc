@@ -558,6 +558,8 @@ TEST(Completion, KnowsTheOptionsAndLeavesTheProgramsOwnAlone) {
   EXPECT_EQ(complete({"cohort", "ru"}), "=run\n");
   EXPECT_EQ(complete({"cohort", "rel"}), "=reload\n");
   EXPECT_EQ(complete({"cohort", "reload", "--j"}), "=--json\n");
+  EXPECT_EQ(complete({"cohort", "doc"}), "=doctor\n");
+  EXPECT_EQ(complete({"cohort", "doctor", ""}), "=--json --help\n");
   EXPECT_EQ(complete({"cohort", "run", "-b", ""}),
             "=auto adaptive hash sticky round-robin shared\n");
   EXPECT_EQ(complete({"cohort", "run", "-w", "a"}), "=auto\n");
