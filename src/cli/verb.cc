@@ -17,8 +17,7 @@ namespace {
 
 using Verb = VerbOptions::Verb;
 
-constexpr int kMoment = 100;                             // ms
-constexpr double kSilent = 1, kSilentBesideOthers = 10;  // s
+constexpr int kMoment = 100;  // ms
 constexpr std::int64_t kDeathsMax = 5;
 
 void print(const std::string& text) { std::fputs(text.c_str(), stdout); }
@@ -262,15 +261,9 @@ class Command {
         return fail(kExitTemporary, "somebody else has changed how many workers there are");
       if ((*now)["deaths"].int64_or(0) - before["deaths"].int64_or(0) > kDeathsMax)
         return fail(kExitTemporary, "workers of " + name_ + " die; see: cohort why " + name_);
-      // A program that says nothing serves once it has lived for a while.
-      const double silent = (*now)["ports"].elements().empty() ? kSilent : kSilentBesideOthers;
       std::int64_t serve = 0, others = 0;
-      for (const Value& worker : (*now)["workers"].elements()) {
-        const bool lives = worker["state"] == "spawned" || worker["state"] == "online";
-        const bool ready =
-            worker["state"] == "listening" || (lives && worker["uptime"].number_or(0) >= silent);
-        ++(ready && worker["kept"].bool_or(false) ? serve : others);
-      }
+      for (const Value& worker : (*now)["workers"].elements())
+        ++(worker["serves"].bool_or(false) ? serve : others);
       if (serve == wanted && others == 0) return std::nullopt;
       progress.show(name_ + ": " + std::to_string(serve) + " of " + std::to_string(wanted) +
                     " workers serve");
