@@ -15,7 +15,7 @@ _cohort() {
   [[ ${COMP_WORDS[1]} == run ]] || return
   for ((i = 2; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      -w | --workers | -b | --balance | --listen | --grace | --stop-signal | --ready-within | --prove | --name) ((i++)) ;;
+      -w | --workers | -b | --balance | --listen | --grace | --stop-signal | --ready-within | --prove | --name | --admin | --min-ready | --lame-duck) ((i++)) ;;
       --) ((i + 1 < COMP_CWORD)) && { compopt -o default; return; } ;;
       -*) ;;
       *) compopt -o default; return ;; # behind PROGRAM: its own arguments
@@ -23,11 +23,11 @@ _cohort() {
   done
   case $previous in
     -w | --workers) mapfile -t COMPREPLY < <(compgen -W "auto $(seq -s ' ' 1 "$(nproc)")" -- "$current") ;;
-    --listen) compopt -o default ;; # a port, an address, or a path
+    --listen | --admin) compopt -o default ;; # a port, an address, or a path
     -b | --balance) mapfile -t COMPREPLY < <(compgen -W 'auto adaptive hash sticky round-robin shared' -- "$current") ;;
     *)
       if [[ $current == -* && $previous != -- ]]; then
-        mapfile -t COMPREPLY < <(compgen -W '--workers --balance --listen --grace --stop-signal --ready-within --prove --name --no-preload --json --help --version --' -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W '--workers --balance --listen --grace --stop-signal --ready-within --prove --name --admin --min-ready --lame-duck --no-preload --json --help --version --' -- "$current")
       else
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -fc -- "$current" | sort -u)

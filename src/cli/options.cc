@@ -72,6 +72,8 @@ Options:
                           descriptors 3, 4... Not with round-robin.
       --grace SECONDS     How long a stop may take; who is left then is killed.
                           Default: 25. Docker's own patience is 10.
+      --lame-duck SECONDS How long a stop first goes on serving, so that clients
+                          can go elsewhere. A part of the grace time.
       --stop-signal NAME  How the workers are asked to end: TERM (the default);
                           INT for programs written for pm2.
       --ready-within SECONDS  After a reload: a worker that does not listen so
@@ -79,6 +81,9 @@ Options:
       --prove SECONDS     After a reload: how long all new workers have to serve
                           without a failure, before the old ones end.
                           Default: 5.
+      --admin ADDRESS     Answers probes in HTTP: /livez, /readyz, /status.
+                          8081 is on every interface; 127.0.0.1:8081 is not.
+      --min-ready N       /readyz wants so many workers that serve. Default: 1.
       --name NAME         What the other verbs, as `cohort reload`, call it.
                           Default: server, of server.js.
       --no-preload        Nothing is loaded into Node workers. Busy keep-alive
@@ -109,17 +114,25 @@ Answer usage_error(const std::string& what, const std::string& hint) {
 
 std::string in_quotes(const std::string& word) { return '`' + word + '`'; }
 
+// Of the library.
+constexpr std::chrono::seconds kGraceDefault{25};
+
 const std::string kTryRunHelp = "Try: cohort run --help";
 
-/// `-w N`: false if `text` is neither a number in the range nor `auto`.
-bool read_workers(const std::string& text, std::optional<unsigned>& workers) {
-  if (text == "auto") return true;
+/// A number of workers.
+std::optional<unsigned> read_count(const std::string& text) {
   unsigned number = 0;
   const char* end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, number);
-  if (error != std::errc{} || rest != end || number == 0 || number > kWorkersMax) return false;
-  workers = number;
-  return true;
+  if (error != std::errc{} || rest != end || number == 0 || number > kWorkersMax)
+    return std::nullopt;
+  return number;
+}
+
+/// `-w N`: false if `text` is neither a number in the range nor `auto`.
+bool read_workers(const std::string& text, std::optional<unsigned>& workers) {
+  if (text != "auto") workers = read_count(text);
+  return text == "auto" || workers;
 }
 
 /// `8000`, `:8000`, `HOST:8000`, `[::1]:8000`, or a path with a slash; nothing for anything else.
@@ -154,6 +167,46 @@ std::optional<int> read_signal(const std::string& text) {
   return number;
 }
 
+/// As they were given, each or an empty word.
+struct ProbeWords {
+  std::string admin, min_ready, lame_duck;
+};
+
+/// What is wrong with them; behind `--grace`.
+std::optional<Answer> read_probes(const ProbeWords& words, RunOptions& options) {
+  if (!words.admin.empty()) {
+    options.admin = read_address(words.admin);
+    if (!options.admin || (!options.admin->is_unix() && options.admin->port() == 0))
+      return usage_error("--admin takes a port, HOST:PORT or a path; not " + in_quotes(words.admin),
+                         kTryRunHelp);
+  }
+  if (!words.min_ready.empty()) {
+    const auto count = read_count(words.min_ready);
+    if (!count)
+      return usage_error("--min-ready takes a number from 1 to " + std::to_string(kWorkersMax) +
+                             "; not " + in_quotes(words.min_ready),
+                         kTryRunHelp);
+    if (!options.admin)
+      return usage_error("--min-ready is for /readyz, which needs --admin",
+                         "Say where: cohort run --admin 8081 ...");
+    options.min_ready = *count;
+  }
+  if (words.lame_duck.empty() || words.lame_duck == "0") return std::nullopt;
+  const auto time = read_seconds(words.lame_duck);
+  if (!time)
+    return usage_error(
+        "--lame-duck takes seconds, 0 or from 0.1 on; not " + in_quotes(words.lame_duck),
+        kTryRunHelp);
+  if (*time >= options.grace.value_or(kGraceDefault))
+    return usage_error(
+        "--lame-duck is a part of the time of --grace (25 by default), so it has to "
+        "be less; not " +
+            in_quotes(words.lame_duck),
+        "Raise that: cohort run --grace ...");
+  options.lame_duck = *time;
+  return std::nullopt;
+}
+
 std::variant<RunOptions, Answer> parse_run(const std::vector<std::string>& arguments) {
   CLI::App app;
   app.prefix_command();  // The first word that is no option, and all that follow, are left alone.
@@ -161,6 +214,7 @@ std::variant<RunOptions, Answer> parse_run(const std::vector<std::string>& argum
   std::string workers = "auto", policy;
   std::vector<std::string> listen;
   std::string grace, stop_signal, ready_within, prove, name;
+  ProbeWords probes;
   bool json = false, help = false, version = false, no_preload = false;
   const auto last = CLI::MultiOptionPolicy::TakeLast;
   const CLI::Option* workers_option =
@@ -173,6 +227,9 @@ std::variant<RunOptions, Answer> parse_run(const std::vector<std::string>& argum
   app.add_option("--stop-signal", stop_signal)->multi_option_policy(last);
   app.add_option("--ready-within", ready_within)->multi_option_policy(last);
   app.add_option("--prove", prove)->multi_option_policy(last);
+  app.add_option("--admin", probes.admin)->multi_option_policy(last);
+  app.add_option("--min-ready", probes.min_ready)->multi_option_policy(last);
+  app.add_option("--lame-duck", probes.lame_duck)->multi_option_policy(last);
   app.add_option("--name", name)->multi_option_policy(last);
   app.add_flag("--no-preload", no_preload);
   app.add_flag("--json", json);
@@ -217,6 +274,7 @@ std::variant<RunOptions, Answer> parse_run(const std::vector<std::string>& argum
   if (!grace.empty() && !(options.grace = read_seconds(grace)))
     return usage_error("--grace takes seconds, from 0.1 to 86400; not " + in_quotes(grace),
                        kTryRunHelp);
+  if (auto mistake = read_probes(probes, options)) return *std::move(mistake);
   for (const auto& [option, text, time] :
        {std::tuple{"--ready-within", &ready_within, &options.ready_within},
         std::tuple{"--prove", &prove, &options.prove}}) {

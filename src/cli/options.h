@@ -31,7 +31,10 @@ struct RunOptions {
   std::optional<int> stop_signal = {};
   std::chrono::milliseconds ready_within = ReloadOptions{}.ready_within;
   std::chrono::milliseconds prove = ReloadOptions{}.prove;
-  bool preload = true;    ///< Of Node workers.
+  std::optional<Address> admin = {};       ///< For probes.
+  unsigned min_ready = 1;                  ///< So many workers have to serve.
+  std::chrono::milliseconds lame_duck{0};  ///< Less than the grace time.
+  bool preload = true;                     ///< Of Node workers.
   std::string name = {};  ///< Of the application, for the other verbs; empty: that of the program.
   std::string program = {};
   std::vector<std::string> args = {};
