@@ -19,7 +19,7 @@ _cohort() {
   [[ ${COMP_WORDS[1]} == run || ${COMP_WORDS[1]} == start ]] || return
   for ((i = 2; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      -w | --workers | -b | --balance | --listen | --grace | --stop-signal | --ready-within | --prove | --name | --cwd | --env | --config | --only | --log) ((i++)) ;;
+      -w | --workers | -b | --balance | --listen | --grace | --stop-signal | --ready-within | --prove | --name | --cwd | --env | --config | --only | --log | --admin | --min-ready | --lame-duck) ((i++)) ;;
       --) ((i + 1 < COMP_CWORD)) && { compopt -o default; return; } ;;
       -*) ;;
       *) compopt -o default; return ;; # behind PROGRAM: its own arguments
@@ -27,12 +27,12 @@ _cohort() {
   done
   case $previous in
     -w | --workers) mapfile -t COMPREPLY < <(compgen -W "auto $(seq -s ' ' 1 "$(nproc)")" -- "$current") ;;
-    --listen | --config | --log) compopt -o default ;; # a port, an address, or a path
+    --listen | --admin | --config | --log) compopt -o default ;; # a port, an address, or a path
     --cwd) mapfile -t COMPREPLY < <(compgen -d -- "$current") ;;
     -b | --balance) mapfile -t COMPREPLY < <(compgen -W 'auto adaptive hash sticky round-robin shared' -- "$current") ;;
     *)
       if [[ $current == -* && $previous != -- ]]; then
-        mapfile -t COMPREPLY < <(compgen -W '--workers --balance --listen --grace --stop-signal --ready-within --prove --name --cwd --env --config --only --no-preload --json --help --version --' -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W '--workers --balance --listen --grace --stop-signal --ready-within --prove --name --admin --min-ready --lame-duck --cwd --env --config --only --no-preload --json --help --version --' -- "$current")
       else
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -fc -- "$current" | sort -u)

@@ -71,6 +71,8 @@ struct Notice {
 struct Stopping {
   std::optional<int> signal{};  ///< TERM or INT; nothing: `Cluster::stop`.
   bool at_once = false;         ///< For the second time: what is being served is lost.
+  /// The service goes on for so long; then it is told again, with 0. `Cluster::set_lame_duck`.
+  std::chrono::milliseconds lame_duck{0};
   /// Whoever has not ended then is killed.
   std::chrono::steady_clock::time_point deadline{};
 };
@@ -246,6 +248,12 @@ class Cluster {
   /// The grace time: how long the end of the service may take before the workers are killed. At any
   /// time before that. Default: 25 s.
   void set_drain_timeout(std::chrono::milliseconds timeout);
+  /// How long the service goes on as before once somebody wants its end (TERM, INT, `stop()`), so
+  /// that whoever sends it requests has the time to stop that: a load balancer, Kubernetes. It is a
+  /// part of the grace time: the end itself has what is left, nothing if this is as long. A second
+  /// wish ends the service at once, as ever. `on_stopping` and `status()` say that it has begun. At
+  /// any time before the first wish. In a worker: nothing. Default: 0.
+  void set_lame_duck(std::chrono::milliseconds time);
   boost::asio::io_context& io_context();
 
   /// For `http::create_server(cluster, ...)`, `net::create_server`, `Acceptor`...
@@ -270,7 +278,8 @@ class Cluster {
   /// Beyond Node, in the primary: a reload is over, whoever began it. Before its own `done`.
   void on_rollout(Callback<void(const RolloutResult&)> handler);
   /// Beyond Node, on either side: somebody asked for the end (TERM, INT, `stop()`). Before workers
-  /// are told, and before they are killed if it is the second time.
+  /// are told, and before they are killed if it is the second time. With a lame duck time, when it
+  /// begins, too.
   void on_stopping(Callback<void(const Stopping&)> handler);
   /// Beyond Node, on either side: what the library has to say, from anything that runs on this
   /// loop. Without a handler it is written to stderr, as `cohort: TEXT`, which never blocks: 256

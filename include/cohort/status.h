@@ -51,6 +51,7 @@ struct PortStatus {
 struct ClusterStatus {
   enum class Phase : std::uint8_t {
     Running,
+    LameDuck,   ///< Serves as before, but will end soon: Cluster::set_lame_duck.
     LettingIn,  ///< The end has begun: nothing more arrives, workers take what has.
     Draining,   ///< Workers finish what they serve.
     Killing,    ///< The grace time is over, or somebody asked twice.

@@ -42,6 +42,10 @@ std::string addresses(const std::vector<Address>& all) {
   return text.empty() ? "nothing" : text;
 }
 
+std::vector<Address> of(const std::optional<Address>& address) {
+  return address ? std::vector{*address} : std::vector<Address>{};
+}
+
 std::string yes_or_no(bool yes) { return yes ? "yes" : "no"; }
 
 }  // namespace
@@ -57,6 +61,7 @@ std::vector<std::string> changes(const RunOptions& was, const RunOptions& is) {
   compare("workers", count(was.workers), count(is.workers));
   compare("grace", seconds(was.grace), seconds(is.grace));
   compare("stop-signal", signal(was.stop_signal), signal(is.stop_signal));
+  compare("lame-duck", seconds(was.lame_duck), seconds(is.lame_duck));
   compare("ready-within", seconds(was.ready_within), seconds(is.ready_within));
   compare("prove", seconds(was.prove), seconds(is.prove));
   compare("preload", yes_or_no(was.preload), yes_or_no(is.preload));
@@ -74,6 +79,9 @@ std::vector<std::string> changes(const RunOptions& was, const RunOptions& is) {
   }
   constexpr const char* kLater = " (counts from the next start on: cohort restart)";
   compare("balance", policy(was.policy), policy(is.policy), kLater);
+  compare("admin", addresses(of(was.admin)), addresses(of(is.admin)), kLater);
+  compare("min-ready", std::to_string(was.min_ready.value_or(1)),
+          std::to_string(is.min_ready.value_or(1)), kLater);
   compare("listen", addresses(was.listen), addresses(is.listen), kLater);
   compare("json", yes_or_no(was.json), yes_or_no(is.json), kLater);
   return all;

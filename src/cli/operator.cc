@@ -111,6 +111,7 @@ void Operator::reached(const ProgramNow& now) {
   const RunOptions before = std::exchange(serving_, now).options;
   if (now.options.grace && now.options.grace != before.grace)
     cluster_.set_drain_timeout(*now.options.grace);
+  cluster_.set_lame_duck(now.options.lame_duck);
   if (now.options.workers != before.workers)
     (void)scale(now.options.workers.value_or(available_parallelism()));
 }

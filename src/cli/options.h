@@ -32,7 +32,10 @@ struct RunOptions {
   std::optional<int> stop_signal = {};
   std::chrono::milliseconds ready_within = ReloadOptions{}.ready_within;
   std::chrono::milliseconds prove = ReloadOptions{}.prove;
-  bool preload = true;    ///< Of Node workers.
+  std::optional<Address> admin = {};       ///< For probes.
+  std::optional<unsigned> min_ready = {};  ///< So many workers have to serve. Nothing: 1.
+  std::chrono::milliseconds lame_duck{0};  ///< Less than the grace time.
+  bool preload = true;                     ///< Of Node workers.
   std::string name = {};  ///< Of the application, for the other verbs; empty: that of the program.
   std::string cwd = {};   ///< Of the workers; empty: this one.
   std::map<std::string, std::string> env = {};  ///< Added to what the workers inherit.

@@ -170,6 +170,35 @@ TEST(CommandLine, WorkersHaveADirectoryAndVariables) {
     expect_usage_error({"run", "--env", wrong, "p"}, "--env takes NAME=VALUE");
 }
 
+TEST(CommandLine, ProbesAreAnsweredWhereItSays) {
+  const RunOptions options = run_options({"run", "--admin", "8081", "--min-ready=2", "--grace",
+                                          "30", "--lame-duck", "27.5", "p", "--admin", "1"});
+  EXPECT_EQ(options.admin, (Address{"", 8081}));
+  EXPECT_EQ(options.min_ready, 2U);
+  EXPECT_EQ(options.lame_duck, std::chrono::milliseconds{27500});
+  EXPECT_EQ(options.args, (Arguments{"--admin", "1"}));
+  EXPECT_EQ(run_options({"run", "--admin", "127.0.0.1:81", "p"}).admin, (Address{"127.0.0.1", 81}));
+  EXPECT_EQ(run_options({"run", "--admin=[::1]:81", "p"}).admin, (Address{"::1", 81}));
+  EXPECT_EQ(run_options({"run", "--admin", "/a.sock", "p"}).admin, Address::from_path("/a.sock"));
+  EXPECT_EQ(run_options({"run", "--lame-duck", "0", "p"}).lame_duck.count(), 0);
+  const RunOptions plain = run_options({"run", "p"});
+  EXPECT_FALSE(plain.admin);
+  EXPECT_FALSE(plain.min_ready);
+  EXPECT_EQ(plain.lame_duck.count(), 0);
+}
+
+TEST(CommandLine, MistakesAboutProbesAreOneClearLineAndAHint) {
+  for (const char* address : {"here", "0", "1:2:3", "65536", "::1:2"})
+    expect_usage_error({"run", "--admin", address, "p"}, "--admin takes");
+  for (const char* count : {"0", "-1", "1025", "all"})
+    expect_usage_error({"run", "--admin", "1", "--min-ready", count, "p"}, "--min-ready takes");
+  expect_usage_error({"run", "--min-ready", "1", "p"}, "--min-ready is for /readyz");
+  for (const char* time : {"x", "-1", "0.01", "nan"})
+    expect_usage_error({"run", "--lame-duck", time, "p"}, "--lame-duck takes seconds");
+  expect_usage_error({"run", "--lame-duck", "25", "p"}, "--lame-duck is a part of");
+  expect_usage_error({"run", "--lame-duck", "9", "--grace", "9", "p"}, "--lame-duck is a part of");
+}
+
 TEST(CommandLine, ANameThatLooksLikeAProgramIsToldAboutRun) {
   EXPECT_NE(answer({"server.js"}).text.find("cohort run server.js"), std::string::npos);
 }

@@ -395,6 +395,16 @@ Report Narrator::last_worker() const {
           .fields = Value::object({{"workers", count_}})};
 }
 
+Report Narrator::stopping_in(std::chrono::milliseconds time, bool probed) const {
+  const double seconds = std::chrono::duration<double>(time).count();
+  std::ostringstream text;
+  text << "stopping in " << seconds << " s: " << (probed ? "readiness fails, " : "")
+       << "requests are still served (Ctrl-C again to stop at once)";
+  return {.event = "stopping_in",
+          .text = text.str(),
+          .fields = Value::object({{"seconds", seconds}, {"workers", lives_.size()}})};
+}
+
 Report Narrator::stopping() {
   stopping_ = true;
   return {.event = "stopping",

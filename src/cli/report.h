@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <csignal>
 #include <map>
 #include <optional>
@@ -91,6 +92,8 @@ class Narrator {
   Report signals(int worker, int signal_number) const;
   /// One less was wanted, and there is only one.
   Report last_worker() const;
+  /// The service goes on for so long first. `probed`: somebody may ask whether it is ready.
+  Report stopping_in(std::chrono::milliseconds time, bool probed) const;
   Report stopping();
   /// A second signal, or a stop that nobody has to wait for.
   Report stopping_at_once(std::string_view why) const;

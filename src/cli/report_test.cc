@@ -235,6 +235,21 @@ TEST(Narrator, ADrainIsOneLineAndItsExitsAreSilent) {
   EXPECT_EQ(narrator.stopped().text, "stopped");
 }
 
+TEST(Narrator, ALameDuckSaysThatItServes) {
+  Narrator narrator = running(3);
+  const Report report = narrator.stopping_in(std::chrono::milliseconds{2500}, true);
+  EXPECT_EQ(report.text,
+            "stopping in 2.5 s: readiness fails, requests are still served (Ctrl-C again to stop "
+            "at once)");
+  EXPECT_EQ(report.event, "stopping_in");
+  EXPECT_EQ(report.fields, (Value{{"seconds", 2.5}, {"workers", 3}}));
+  EXPECT_EQ(narrator.stopping_in(std::chrono::seconds{10}, false).text,
+            "stopping in 10 s: requests are still served (Ctrl-C again to stop at once)");
+  EXPECT_EQ(texts(narrator.exited(1, Exit::killed(SIGTERM), false)),
+            Texts{"worker 1 (pid 101) died: killed by SIGTERM"})
+      << "nobody has told it to end";
+}
+
 TEST(Narrator, ADeathDuringTheDrainIsTold) {
   Narrator narrator = running(2);
   narrator.stopping();

@@ -30,8 +30,10 @@
 #include "cli/wrapper_check.h"
 #include "cluster/private_socket.h"
 #include "cohort/parallelism.h"
+#include "manager/admin.h"
 #include "manager/control.h"
 #include "manager/runtime_directory.h"
+#include "net/holder.h"
 
 namespace cohort::cli {
 namespace {
@@ -92,6 +94,7 @@ class Runner {
   bool listen_for_verbs(Operator& by);
   void stop();
   Result<void> restart();
+  bool listen_for_probes();
   void say(const Report& report);
   void say(const Narrator::Reports& reports);
   void say_end(const Report& report, const Worker& worker, const Exit& exit,
@@ -105,6 +108,7 @@ class Runner {
   void look();
   bool explain_silence(const std::vector<WrapperJudge::Seen>& seen);
   void refuse(const PortHolder& holder);
+  void give_up(int verdict);
   bool is_worker(pid_t pid) const;
 
   const RunOptions& options_;
@@ -126,8 +130,9 @@ class Runner {
   bool hurries_ = false;
   Clock::time_point stop_by_ = Clock::now();
   std::unique_ptr<manager::Control> control_;
-  bool restarts_ = false;       ///< Once it has ended.
-  std::optional<int> verdict_;  ///< The exit code, once we know that it cannot work.
+  bool restarts_ = false;                  ///< Once it has ended.
+  std::unique_ptr<manager::Admin> admin_;  ///< Asks control_.
+  std::optional<int> verdict_;             ///< The exit code, once we know that it cannot work.
 };
 
 Runner::Runner(const RunOptions& options)
@@ -178,11 +183,12 @@ int Runner::run() {
   // In this order: setup_primary decides the policy.
   if (options_.policy) cluster_.set_policy(*options_.policy);
   if (options_.grace) cluster_.set_drain_timeout(*options_.grace);
+  cluster_.set_lame_duck(options_.lame_duck);
   cluster_.setup_primary(program.settings);
   Operator by_signals{cluster_, count_, program, narrator_,
                       [this](const Report& report) { say(report); }};
   by_signals.listen();
-  if (!listen_for_verbs(by_signals)) return kExitPermanent;
+  if (!listen_for_verbs(by_signals) || !listen_for_probes()) return *verdict_;
   say(narrator_.started(cluster_.policy(), ::getpid()));
   look_after(kFirstLook);
   // When the loop hears signals: a command that dies of one leaves behind what workers have
@@ -193,7 +199,8 @@ int Runner::run() {
       worker.on_error([this, worker](const Error& error) { on_error(worker, error); });
   });
   const int code = cluster_.run();
-  control_.reset();  // Nobody serves it any more.
+  admin_.reset();  // Nobody serves them any more.
+  control_.reset();
   descendants_.end(code == 0 ? stop_by_ : Clock::now(), stop_wishes_,
                    [this](const auto& processes) { say(narrator_.left_behind(processes)); });
   if (verdict_) return *verdict_;
@@ -257,6 +264,28 @@ Result<void> Runner::restart() {
   return {};
 }
 
+// False, and it is said: nobody could ask.
+bool Runner::listen_for_probes() {
+  if (!options_.admin) return true;
+  std::string problem;
+  const unsigned wanted = options_.min_ready.value_or(1);
+  if (wanted > count_) {
+    problem = "--min-ready is " + std::to_string(wanted) + ", and there are " +
+              std::to_string(count_) + " workers: it would never be ready";
+    verdict_ = kExitPermanent;
+  } else {
+    admin_ =
+        std::make_unique<manager::Admin>(cluster_, wanted, [this] { return control_->status(); });
+    const auto done = admin_->listen(*options_.admin);
+    if (done) return true;
+    problem = "--admin: " + net::cannot_listen(*options_.admin, done.error()).text;
+    const bool busy = done.error().code == boost::system::errc::address_in_use;
+    verdict_ = busy || !is_permanent(done.error()) ? kExitTemporary : kExitPermanent;
+  }
+  say(narrator_.cannot_run(problem));
+  return false;
+}
+
 void Runner::say(const Report& report) {
   stderr_.write(line_of(report));
   if (control_) control_->tell(to_value(report, now_text()));
@@ -310,7 +339,13 @@ void Runner::on_error(const Worker& worker, const Error& error) {
   if (worker.process().pid() != 0) return;  // It broke the protocol; its exit follows.
   const bool busy = error.code == boost::system::errc::address_in_use;
   if (narrator_.ever_listened() || (!busy && !is_permanent(error))) return;
-  verdict_ = busy ? kExitTemporary : kExitPermanent;
+  give_up(busy ? kExitTemporary : kExitPermanent);
+}
+
+// Nobody waits for what cannot work.
+void Runner::give_up(int verdict) {
+  verdict_ = verdict;
+  cluster_.set_lame_duck(std::chrono::milliseconds{0});
   cluster_.stop();
 }
 
@@ -339,7 +374,10 @@ void Runner::on_stopping(const Stopping& stopping) {
     return;
   }
   stop_by_ = stopping.deadline;
-  const Report report = narrator_.stopping();
+  const bool first_waits = stopping.lame_duck > std::chrono::milliseconds{0};
+  const Report report = first_waits
+                            ? narrator_.stopping_in(stopping.lame_duck, options_.admin.has_value())
+                            : narrator_.stopping();
   if (!verdict_) say(report);
 }
 
@@ -397,13 +435,12 @@ bool Runner::explain_silence(const std::vector<WrapperJudge::Seen>& seen) {
 }
 
 void Runner::refuse(const PortHolder& holder) {
-  verdict_ = kExitPermanent;
   std::error_code error;
   say(narrator_.refused(holder, std::filesystem::current_path(error)));
   // A wrapper that is asked through its channel does not pass that on.
   if (!holder.is_worker) sys::kill(holder.pid, SIGTERM);
   for (const auto& [id, life] : lives_) sys::kill(-life.worker.process().pid(), SIGTERM);
-  cluster_.stop();
+  give_up(kExitPermanent);
 }
 
 }  // namespace

@@ -48,6 +48,8 @@ Options:
                           descriptors 3, 4... Not with round-robin.
       --grace SECONDS     How long a stop may take; who is left then is killed.
                           Default: 25. Docker's own patience is 10.
+      --lame-duck SECONDS How long a stop first goes on serving, so that clients
+                          can go elsewhere. A part of the grace time.
       --stop-signal NAME  How the workers are asked to end: TERM (the default);
                           INT for programs written for pm2.
       --ready-within SECONDS  After a reload: a worker that does not listen so
@@ -55,6 +57,9 @@ Options:
       --prove SECONDS     After a reload: how long all new workers have to serve
                           without a failure, before the old ones end.
                           Default: 5.
+      --admin ADDRESS     Answers probes in HTTP: /livez, /readyz, /status.
+                          8081 is on every interface; 127.0.0.1:8081 is not.
+      --min-ready N       /readyz wants so many workers that serve. Default: 1.
       --name NAME         What the other verbs, as `cohort reload`, call it.
                           Default: server, of server.js.
       --cwd DIR           Where the workers run. Default: here.
@@ -89,18 +94,25 @@ Answer run_usage_error(const std::string& what, const std::string& hint = kTryRu
   return {kExitPermanent, "cohort: " + what + "\n" + hint + "\n"};
 }
 
+// Of the library.
+constexpr std::chrono::seconds kGraceDefault{25};
+
 using Problem = std::optional<std::string>;
 
-Problem read_workers(const std::string& text, RunOptions& options) {
-  options.workers.reset();
-  if (text == "auto") return std::nullopt;
+// A number of workers.
+std::optional<unsigned> count_from(const std::string& text) {
   unsigned number = 0;
   const char* end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, number);
   if (error != std::errc{} || rest != end || number == 0 || number > kWorkersMax)
-    return "takes a number from 1 to " + std::to_string(kWorkersMax) + ", or auto";
-  options.workers = number;
-  return std::nullopt;
+    return std::nullopt;
+  return number;
+}
+
+Problem read_workers(const std::string& text, RunOptions& options) {
+  options.workers = count_from(text);
+  if (options.workers || text == "auto") return std::nullopt;
+  return "takes a number from 1 to " + std::to_string(kWorkersMax) + ", or auto";
 }
 
 Problem read_balance(const std::string& text, RunOptions& options) {
@@ -148,6 +160,26 @@ Problem read_seconds(const std::string& text, RunOptions& options) {
   if (!time) return "takes seconds, from 0.1 to 86400";
   options.*Member = *time;
   return std::nullopt;
+}
+
+Problem read_lame_duck(const std::string& text, RunOptions& options) {
+  const auto time = text == "0" ? std::optional{std::chrono::milliseconds{0}} : seconds_from(text);
+  if (!time) return "takes seconds, 0 or from 0.1 on";
+  options.lame_duck = *time;
+  return std::nullopt;
+}
+
+Problem read_admin(const std::string& text, RunOptions& options) {
+  options.admin = address_from(text);
+  if (options.admin && (options.admin->is_unix() || options.admin->port() != 0))
+    return std::nullopt;
+  return "takes a port, HOST:PORT or a path";
+}
+
+Problem read_min_ready(const std::string& text, RunOptions& options) {
+  options.min_ready = count_from(text);
+  if (options.min_ready) return std::nullopt;
+  return "takes a number from 1 to " + std::to_string(kWorkersMax);
 }
 
 Problem read_stop_signal(const std::string& text, RunOptions& options) {
@@ -198,6 +230,9 @@ constexpr RunOption kTable[] = {
     {"balance", "-b", Kind::Once, true, read_balance},
     {"listen", "", Kind::List, true, read_listen},
     {"grace", "", Kind::Last, true, read_seconds<&RunOptions::grace>},
+    {"lame-duck", "", Kind::Last, true, read_lame_duck},
+    {"admin", "", Kind::Last, true, read_admin},
+    {"min-ready", "", Kind::Last, true, read_min_ready},
     {"stop-signal", "", Kind::Last, true, read_stop_signal},
     {"ready-within", "", Kind::Last, true, read_seconds<&RunOptions::ready_within>},
     {"prove", "", Kind::Last, true, read_seconds<&RunOptions::prove>},
@@ -256,6 +291,13 @@ std::optional<Answer> of_config_only(const RunWords& words) {
 std::span<const RunOption> run_option_table() { return kTable; }
 
 std::optional<Answer> contradiction(const RunOptions& options) {
+  if (options.min_ready && !options.admin)
+    return run_usage_error("--min-ready is for /readyz, which needs --admin",
+                           "Say where: cohort run --admin 8081 ...");
+  if (options.lame_duck >= options.grace.value_or(kGraceDefault))
+    return run_usage_error(
+        "--lame-duck is a part of the time of --grace (25 by default), so it has to be less",
+        "Raise that: cohort run --grace ...");
   if (options.listen.empty() || options.policy != Policy::RoundRobin) return std::nullopt;
   return run_usage_error(
       "--listen is for programs that need not have a channel to cohort, and round-robin hands "

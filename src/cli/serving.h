@@ -15,7 +15,7 @@ struct Serving {
   bool all() const { return places > 0 && serve == places; }
 };
 
-/// A program that says nothing serves once it has lived for a while. Pure.
+/// Pure.
 Serving serving(const Value& status);
 
 }  // namespace cohort::cli

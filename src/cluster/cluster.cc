@@ -107,14 +107,16 @@ struct Cluster::Impl {
   void side_over(bool& side, int code) {
     side = true;
     exit_code = std::max(exit_code, code);
-    if (!is_worker && stop_control.any() && !(own_over && primary_over)) return;
+    if (!is_worker && stop_control.ends() && !(own_over && primary_over)) return;
     // Not now: a handler of the user's for the same signal is to run first.
     asio::post(io, callbacks.wrap([this] { io.stop(); }));
   }
 
   void stop(const Stopping& stopping) {
-    own_worker->terminate(stopping.signal.value_or(SIGTERM), stop_control.grace());
-    if (!is_worker) primary.terminate();
+    own_worker->terminate(stopping.signal.value_or(SIGTERM), stop_control.rest());
+    if (is_worker) return;
+    if (!stopping.at_once) primary.set_drain_timeout(stop_control.rest());
+    primary.terminate();
   }
 
   std::size_t send_to_all(const Value& message, const ipc::Peer* except) {
@@ -294,11 +296,19 @@ int Cluster::run() { return impl_->run(); }
 void Cluster::stop() {
   impl_->loop.post(impl_->callbacks.wrap([this] { impl_->stop_control.wish({}); }));
 }
-ClusterStatus Cluster::status() const { return impl_->primary.status(); }
+ClusterStatus Cluster::status() const {
+  ClusterStatus status = impl_->primary.status();
+  if (impl_->stop_control.is_lame_duck() && status.phase == ClusterStatus::Phase::Running)
+    status.phase = ClusterStatus::Phase::LameDuck;
+  return status;
+}
 
 void Cluster::set_drain_timeout(std::chrono::milliseconds timeout) {
   impl_->stop_control.set_grace(timeout);
   impl_->primary.set_drain_timeout(timeout);
+}
+void Cluster::set_lame_duck(std::chrono::milliseconds time) {
+  if (is_primary()) impl_->stop_control.set_lame_duck(time);
 }
 
 asio::io_context& Cluster::io_context() { return impl_->io; }

@@ -361,6 +361,62 @@ TEST_F(ClusterTest, StopForTheSecondTimeIsAtOnce) {
   EXPECT_EQ(cluster.status().deaths, 0u) << "it was told to end";
 }
 
+// The server of this process answers whoever connects in the lame duck time.
+TEST_F(ClusterTest, ALameDuckServesUntilItEnds) {
+  Cluster cluster;
+  const auto server = net::create_server(cluster, [](const net::Socket& socket) { socket.end(); });
+  server.listen(0, [&] { cluster.stop(); });
+  std::vector<Stopping> told;
+  std::vector<ClusterStatus::Phase> phases;
+  std::vector<bool> listens;
+  cluster.on_stopping([&](const Stopping& stopping) {
+    told.push_back(stopping);
+    phases.push_back(cluster.status().phase);
+    listens.push_back(server.listening());
+  });
+  cluster.set_lame_duck(200ms);
+  cluster.set_drain_timeout(7s);
+  EXPECT_EQ(cluster.run(), 0);
+  ASSERT_EQ(told.size(), 2u);
+  EXPECT_EQ(told[0].lame_duck, 200ms);
+  EXPECT_EQ(told[1].lame_duck, 0ms);
+  EXPECT_EQ(told[0].deadline, told[1].deadline) << "one grace time for all";
+  EXPECT_EQ(phases, (std::vector{ClusterStatus::Phase::LameDuck, ClusterStatus::Phase::Running}));
+  EXPECT_EQ(listens, (std::vector{true, true}));
+}
+
+TEST_F(ClusterTest, ALameDuckThatIsToldAgainEndsAtOnce) {
+  Cluster cluster;
+  cluster.setup_primary({.exec = "/bin/sh",
+                         .args = {"-c", "trap '' TERM; echo; while :; do sleep 1; done"},
+                         .spawn = {.silent = true}});
+  const Worker worker = cluster.fork();
+  worker.process().on_stdout([&](std::string_view) { cluster.stop(); });
+  cluster.set_lame_duck(1h);
+  cluster.set_drain_timeout(2h);
+  std::vector<bool> at_once;
+  cluster.on_stopping([&](const Stopping& stopping) {
+    at_once.push_back(stopping.at_once);
+    if (!stopping.at_once) cluster.set_timeout(150ms, [&] { cluster.stop(); });
+  });
+  EXPECT_EQ(cluster.run(), 128 + SIGTERM);
+  EXPECT_EQ(at_once, (std::vector{false, true}));
+}
+
+// What is left of the grace time is the workers' to end in.
+TEST_F(ClusterTest, ALameDuckTimeIsAPartOfTheGraceTime) {
+  Cluster cluster;
+  cluster.setup_primary({.exec = "/bin/sh",
+                         .args = {"-c", "trap '' TERM; echo; while :; do sleep 1; done"},
+                         .spawn = {.silent = true}});
+  const Worker worker = cluster.fork();
+  worker.process().on_stdout([&](std::string_view) { cluster.stop(); });
+  cluster.set_lame_duck(300ms);
+  cluster.set_drain_timeout(300ms);
+  EXPECT_EQ(cluster.run(), 0);
+  EXPECT_EQ(cluster.status().exits, 1u) << "killed, as soon as the end began";
+}
+
 TEST_F(ClusterTest, AWorkerHasWhateverStdioAChildMayHave) {
   Cluster cluster;
   cluster.setup_primary(

@@ -202,9 +202,12 @@ bool Primary::goes_on() const {
          (others || keeps_ports());
 }
 
+// Of the lame duck time a Supervisor knows nothing.
 ClusterStatus Primary::status() const {
+  using enum ClusterStatus::Phase;
+  constexpr ClusterStatus::Phase kPhases[] = {Running, LettingIn, Draining, Killing, Over};
   const Supervisor& supervisor = supervisor_.state();
-  ClusterStatus status{.phase = static_cast<ClusterStatus::Phase>(supervisor.phase),
+  ClusterStatus status{.phase = kPhases[static_cast<std::size_t>(supervisor.phase)],
                        .policy = policy(),
                        .places = supervisor.places.size(),
                        .generation = supervisor.generation,

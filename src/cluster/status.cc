@@ -11,7 +11,8 @@ const char* to_string(WorkerStatus::State state) {
 }
 
 const char* to_string(ClusterStatus::Phase phase) {
-  constexpr const char* kNames[] = {"running", "letting-in", "draining", "killing", "over"};
+  constexpr const char* kNames[] = {"running",  "lame-duck", "letting-in",
+                                    "draining", "killing",   "over"};
   return kNames[static_cast<std::size_t>(phase)];
 }
 

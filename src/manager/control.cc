@@ -140,13 +140,7 @@ void Control::answer(const http::Request& request, http::Response& response) {
     std::function<void()> run;
   };
   const Route routes[] = {
-      {"/v1/status", "GET",
-       [&] {
-         send_json(response, 200,
-                   status_value(application_, actions_.directory(), cluster_.status(), rollouts_,
-                                std::chrono::system_clock::now(),
-                                [](pid_t pid) { return usage_of(pid); }));
-       }},
+      {"/v1/status", "GET", [&] { send_json(response, 200, status()); }},
       {"/v1/events", "GET", [&] { events(request, response); }},
       {"/v1/ends", "GET",
        [&] {
@@ -179,6 +173,11 @@ void Control::answer(const http::Request& request, http::Response& response) {
     return refuse(response, 405, std::string{path} + " wants " + std::string{route->method});
   }
   route->run();
+}
+
+Value Control::status() const {
+  return status_value(application_, actions_.directory(), cluster_.status(), rollouts_,
+                      std::chrono::system_clock::now(), [](pid_t pid) { return usage_of(pid); });
 }
 
 void Control::events(const http::Request& request, const http::Response& response) {

@@ -57,6 +57,8 @@ class Control {
   void listen(const std::string& directory, bool any_name,
               std::function<void(const Error&)> failed);
 
+  /// What `/v1/status` answers.
+  Value status() const;
   /// For `events`; with a member `exit`, for `ends` too.
   void tell(Value event);
 

@@ -8,6 +8,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "manager/probes.h"
+
 namespace cohort::manager {
 namespace {
 
@@ -15,7 +17,8 @@ double seconds(std::chrono::milliseconds time) { return static_cast<double>(time
 
 Value address_value(const Address& address) { return to_string(address); }
 
-Value worker_value(const WorkerStatus& worker, const std::optional<Usage>& usage) {
+Value worker_value(const WorkerStatus& worker, const ClusterStatus& status,
+                   const std::optional<Usage>& usage) {
   Value value = Value::object({{"id", worker.id},
                                {"pid", worker.pid},
                                {"slot", worker.slot},
@@ -23,6 +26,7 @@ Value worker_value(const WorkerStatus& worker, const std::optional<Usage>& usage
                                {"state", to_string(worker.state)},
                                {"kept", worker.kept},
                                {"held", worker.held},
+                               {"serves", serves(worker, status)},
                                {"uptime", seconds(worker.age)},
                                {"addresses", Value::array()}});
   for (const Address& address : worker.addresses)
@@ -120,7 +124,7 @@ Value status_value(const Application& application, const std::string& directory,
                                       {"replaced", status.rollout->replaced}});
   for (const RolloutResult& result : rollouts) value["rollouts"].push_back(to_value(result));
   for (const WorkerStatus& worker : status.workers)
-    value["workers"].push_back(worker_value(worker, usage(worker.pid)));
+    value["workers"].push_back(worker_value(worker, status, usage(worker.pid)));
   for (const PortStatus& port : status.ports) value["ports"].push_back(port_value(port));
   return value;
 }

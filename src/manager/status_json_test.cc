@@ -60,7 +60,7 @@ TEST(StatusValue, HasStableNames) {
       R"("rollout":{"generation":3,"phase":"replacing","replaced":1},)"
       R"("rollouts":[{"generation":2,"outcome":"rolled-back","text":"died","worker":5}],)"
       R"("workers":[{"id":7,"pid":70,"slot":1,"generation":2,"state":"listening",)"
-      R"("kept":true,"held":true,"uptime":1.5,"addresses":["*:80"],"cpu_time":0.07,)"
+      R"("kept":true,"held":true,"serves":false,"uptime":1.5,"addresses":["*:80"],"cpu_time":0.07,)"
       R"("memory":4096,"accepted":9,"connections":2}],)"
       R"("ports":[{"address":"*:80","policy":"adaptive","waiting":3,"workers":[7]}],)"
       R"("forks":0,"exits":0,"deaths":1})");

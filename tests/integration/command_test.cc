@@ -564,6 +564,7 @@ TEST(Completion, KnowsTheOptionsAndLeavesTheProgramsOwnAlone) {
             "=auto adaptive hash sticky round-robin shared\n");
   EXPECT_EQ(complete({"cohort", "run", "-w", "a"}), "=auto\n");
   EXPECT_EQ(complete({"cohort", "run", "--j"}), "=--json\n");
+  EXPECT_EQ(complete({"cohort", "run", "--admin", "8081", "--la"}), "=--lame-duck\n");
   EXPECT_EQ(complete({"cohort", "run", "-w", "2", "x.js", "--j"}), "=\n");
 }
 
