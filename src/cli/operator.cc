@@ -22,12 +22,13 @@ std::vector<std::string> differences(const ProgramNow& before, const ProgramNow&
 }  // namespace
 
 Operator::Operator(Cluster& cluster, const RunOptions& options, unsigned count, ProgramNow serving,
-                   Narrator& narrator, Say say)
+                   Narrator& narrator, manager::ServiceManager& systemd, Say say)
     : cluster_{cluster},
       options_{options},
       count_{count},
       serving_{std::move(serving)},
       narrator_{narrator},
+      systemd_{systemd},
       say_{std::move(say)},
       signals_{cluster.io_context()} {}
 
@@ -81,18 +82,23 @@ Result<void> Operator::scale(unsigned count) {
 }
 
 Result<int> Operator::reload(std::function<void(const RolloutResult&)> done) {
+  systemd_.reloading();
+  const auto over = [this](const Report& verdict) {
+    say_(verdict);
+    systemd_.reloaded(verdict.text);
+  };
   auto found = program_now(options_);
   if (const auto* problem = std::get_if<CannotRun>(&found)) {
-    say_(narrator_.cannot_reload(problem->text));
+    over(narrator_.cannot_reload(problem->text));
     return make_error(Errc::InvalidArgument, "reload", problem->text);
   }
   auto& now = std::get<ProgramNow>(found);
   const auto changed = differences(serving_, now);
   const int generation = cluster_.reload(
       {.settings = now.settings, .ready_within = options_.ready_within, .prove = options_.prove},
-      [this, now, done](const RolloutResult& result) {
+      [this, now, over, done](const RolloutResult& result) {
         if (result.outcome == RolloutResult::Outcome::Reached) serving_ = now;
-        say_(narrator_.reloaded(result));
+        over(narrator_.reloaded(result));
         if (done) done(result);
       });
   say_(narrator_.reloading(generation, changed));

@@ -11,6 +11,7 @@
 #include "cli/hangup.h"
 #include "cli/options.h"
 #include "cli/report.h"
+#include "manager/service_manager.h"
 
 namespace cohort::cli {
 
@@ -26,7 +27,7 @@ class Operator {
 
   /// `serving`: as the workers were started.
   Operator(Cluster& cluster, const RunOptions& options, unsigned count, ProgramNow serving,
-           Narrator& narrator, Say say);
+           Narrator& narrator, manager::ServiceManager& systemd, Say say);
   /// From now on signals are heard.
   void listen();
   /// With the program, its interpreter and its directory as they are now. The number of the
@@ -46,6 +47,7 @@ class Operator {
   unsigned count_;
   ProgramNow serving_;
   Narrator& narrator_;
+  manager::ServiceManager& systemd_;
   const Say say_;
   const Hangup hangup_;
   boost::asio::signal_set signals_;

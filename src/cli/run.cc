@@ -28,6 +28,7 @@
 #include "cohort/parallelism.h"
 #include "manager/control.h"
 #include "manager/runtime_directory.h"
+#include "manager/service_manager.h"
 
 namespace cohort::cli {
 namespace {
@@ -114,6 +115,7 @@ class Runner {
   const bool colour_ = wants_colour();
   const Clock::time_point start_ = Clock::now();
   Cluster cluster_;
+  manager::ServiceManager systemd_{cluster_, manager::take_service_wishes()};
   Narrator narrator_;
   Descendants descendants_;
   LineOutput stderr_{Loop{cluster_.io_context(), cluster_.io_context().get_executor()},
@@ -136,8 +138,10 @@ std::vector<std::string> words_of(const RunOptions& options) {
   return words;
 }
 
-// server, of /srv/server.js and of `python3 server.py`; shop, of the directory /srv/shop.
-std::string default_name(const RunOptions& options) {
+}  // namespace
+
+std::string application_name(const RunOptions& options) {
+  if (!options.name.empty()) return options.name;
   std::error_code error;
   const bool runs_a_script = options.program.find('/') == std::string::npos &&
                              !options.args.empty() &&
@@ -146,6 +150,8 @@ std::string default_name(const RunOptions& options) {
   const auto path = std::filesystem::absolute(program, error);
   return manager::name_of_program(path.lexically_normal().string());
 }
+
+namespace {
 
 Runner::Runner(const RunOptions& options)
     : options_{options},
@@ -196,8 +202,10 @@ int Runner::run() {
   if (options_.policy) cluster_.set_policy(*options_.policy);
   if (options_.grace) cluster_.set_drain_timeout(*options_.grace);
   cluster_.setup_primary(program.settings);
-  Operator by_signals{cluster_, options_,  count_,
-                      program,  narrator_, [this](const Report& report) { say(report); }};
+  Operator by_signals{
+      cluster_, options_, count_, program, narrator_, systemd_, [this](const Report& report) {
+        say(report);
+      }};
   by_signals.listen();
   if (!listen_for_verbs(by_signals)) return kExitPermanent;
   say(narrator_.started(cluster_.policy(), ::getpid()));
@@ -222,7 +230,7 @@ int Runner::run() {
 
 // False, and it is said: somebody else has the name that was asked for.
 bool Runner::listen_for_verbs(Operator& by) {
-  const std::string name = options_.name.empty() ? default_name(options_) : options_.name;
+  const std::string name = application_name(options_);
   control_ = std::make_unique<manager::Control>(
       cluster_,
       manager::Application{.name = name,

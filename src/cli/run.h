@@ -2,6 +2,8 @@
 // main; everything runs on the cluster's loop.
 #pragma once
 
+#include <string>
+
 #include "cli/options.h"
 
 namespace cohort::cli {
@@ -9,5 +11,9 @@ namespace cohort::cli {
 /// Runs workers of `options.program` until a signal or a failure that trying again would not mend
 /// ends it. The exit code of the command. Call it once per process.
 int run(const RunOptions& options);
+
+/// What the other verbs call it: --name; else server, of /srv/server.js and of `python3 server.py`,
+/// or shop, of the directory /srv/shop.
+std::string application_name(const RunOptions& options);
 
 }  // namespace cohort::cli
