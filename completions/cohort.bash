@@ -1,9 +1,9 @@
 # Completion of `cohort` for bash. PROGRAM and its arguments are completed as files.
 _cohort() {
-  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} i
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} only= i
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W 'run ls status events why reload scale stop --help --version' -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W 'run ls status events why reload scale stop systemd --help --version' -- "$current")
     return
   fi
   case ${COMP_WORDS[1]} in
@@ -12,7 +12,7 @@ _cohort() {
       return
       ;;
   esac
-  [[ ${COMP_WORDS[1]} == run ]] || return
+  [[ ${COMP_WORDS[1]} == run || ${COMP_WORDS[1]} == systemd ]] || return
   for ((i = 2; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
       -w | --workers | -b | --balance | --listen | --grace | --stop-signal | --ready-within | --prove | --name) ((i++)) ;;
@@ -27,7 +27,8 @@ _cohort() {
     -b | --balance) mapfile -t COMPREPLY < <(compgen -W 'auto adaptive hash sticky round-robin shared' -- "$current") ;;
     *)
       if [[ $current == -* && $previous != -- ]]; then
-        mapfile -t COMPREPLY < <(compgen -W '--workers --balance --listen --grace --stop-signal --ready-within --prove --name --no-preload --json --help --version --' -- "$current")
+        [[ ${COMP_WORDS[1]} == systemd ]] && only='--user-unit'
+        mapfile -t COMPREPLY < <(compgen -W "$only"' --workers --balance --listen --grace --stop-signal --ready-within --prove --name --no-preload --json --help --version --' -- "$current")
       else
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -fc -- "$current" | sort -u)

@@ -20,6 +20,7 @@ constexpr const char* kVersion = "cohort " COHORT_VERSION "\n";
 constexpr const char* kHelp =
     R"(Usage: cohort run [OPTION...] PROGRAM [ARG...]
        cohort ls|status|reload|scale|stop|events|why [NAME] [OPTION...]
+       cohort systemd [OPTION...] PROGRAM [ARG...]
        cohort --help | --version
 
 cohort runs one server on every core: a primary process owns the port, workers
@@ -34,6 +35,7 @@ Commands:
   stop     Stop it: what is being served finishes
   events   Show what has happened; -f goes on
   why      Show how its workers ended
+  systemd  Print a unit file: a service that runs PROGRAM so
 
 Examples:
   cohort run server.js        as many workers of server.js as there are CPUs
@@ -101,6 +103,23 @@ less.
 
 Exit codes: 0 stopped when asked to, 100 the command line or PROGRAM is wrong,
 111 the workers never got ready, 128+N stopped at once by signal N.
+)";
+
+constexpr const char* kSystemdHelp =
+    R"(Usage: cohort systemd [--user-unit] [OPTION...] PROGRAM [ARG...]
+
+Prints the unit file of a service of systemd that runs, in this directory:
+cohort run [OPTION...] PROGRAM [ARG...]. cohort run --help has the OPTIONs.
+
+      --user-unit         For `systemctl --user`. It is the first word.
+  -h, --help              This text.
+
+systemd is told when all workers serve, of reloads and of the stop; and it
+starts the service again when the primary hangs.
+
+Example:
+  cohort systemd -w 4 server.js | sudo tee /etc/systemd/system/server.service
+  sudo systemctl daemon-reload && sudo systemctl enable --now server
 )";
 
 Answer usage_error(const std::string& what, const std::string& hint) {
@@ -254,9 +273,19 @@ std::variant<RunOptions, Answer> parse_run(const std::vector<std::string>& argum
   return options;
 }
 
+std::variant<UnitOptions, Answer> parse_systemd(std::vector<std::string> words) {
+  const bool for_user = !words.empty() && words.front() == "--user-unit";
+  if (for_user) words.erase(words.begin());
+  auto parsed = parse_run(words);
+  if (auto* run = std::get_if<RunOptions>(&parsed))
+    return UnitOptions{.run = std::move(*run), .words = std::move(words), .for_user = for_user};
+  auto& answer = std::get<Answer>(parsed);
+  return answer.text == kRunHelp ? Answer{0, kSystemdHelp} : std::move(answer);
+}
+
 }  // namespace
 
-std::variant<RunOptions, VerbOptions, Answer> parse_command_line(
+std::variant<RunOptions, VerbOptions, UnitOptions, Answer> parse_command_line(
     const std::vector<std::string>& arguments) {
   if (arguments.empty()) {
     return usage_error("no command", "Try: cohort run server.js, or cohort --help");
@@ -266,6 +295,11 @@ std::variant<RunOptions, VerbOptions, Answer> parse_command_line(
   if (command == "run") {
     auto parsed = parse_run(rest);
     if (auto* options = std::get_if<RunOptions>(&parsed)) return std::move(*options);
+    return std::get<Answer>(std::move(parsed));
+  }
+  if (command == "systemd") {
+    auto parsed = parse_systemd(rest);
+    if (auto* options = std::get_if<UnitOptions>(&parsed)) return std::move(*options);
     return std::get<Answer>(std::move(parsed));
   }
   if (auto parsed = parse_verb(command, rest)) {

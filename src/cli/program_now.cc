@@ -6,11 +6,9 @@
 #include <utility>
 
 namespace cohort::cli {
-namespace {
 
 namespace fs = std::filesystem;
 
-// PWD, if it names this directory: as the shell came here. Asked once, while it does.
 const fs::path& way_here() {
   static const fs::path way = [] {
     std::error_code error;
@@ -21,8 +19,6 @@ const fs::path& way_here() {
   }();
   return way;
 }
-
-}  // namespace
 
 std::variant<ProgramNow, CannotRun> program_now(const RunOptions& options) {
   std::error_code error;
