@@ -562,6 +562,9 @@ TEST(Completion, KnowsTheOptionsAndLeavesTheProgramsOwnAlone) {
             "=auto adaptive hash sticky round-robin shared\n");
   EXPECT_EQ(complete({"cohort", "run", "-w", "a"}), "=auto\n");
   EXPECT_EQ(complete({"cohort", "run", "--j"}), "=--json\n");
+  EXPECT_EQ(complete({"cohort", "sy"}), "=systemd\n");
+  EXPECT_EQ(complete({"cohort", "systemd", "--j"}), "=--json\n");
+  EXPECT_EQ(complete({"cohort", "systemd", "--user-u"}), "=--user-unit\n");
   EXPECT_EQ(complete({"cohort", "run", "-w", "2", "x.js", "--j"}), "=\n");
 }
 
