@@ -1,9 +1,9 @@
 # Completion of `cohort` for bash. PROGRAM and its arguments are completed as files.
 _cohort() {
-  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} i
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} only= i
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W 'run start ls status events why reload scale recycle restart kill stop doctor --help --version' -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W 'run start ls status events why reload scale recycle restart kill stop doctor systemd --help --version' -- "$current")
     return
   fi
   case ${COMP_WORDS[1]} in
@@ -16,7 +16,7 @@ _cohort() {
       return
       ;;
   esac
-  [[ ${COMP_WORDS[1]} == run || ${COMP_WORDS[1]} == start ]] || return
+  [[ ${COMP_WORDS[1]} == run || ${COMP_WORDS[1]} == start || ${COMP_WORDS[1]} == systemd ]] || return
   for ((i = 2; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
       -w | --workers | -b | --balance | --listen | --grace | --stop-signal | --ready-within | --prove | --name | --cwd | --env | --config | --only | --log | --admin | --min-ready | --lame-duck) ((i++)) ;;
@@ -32,7 +32,9 @@ _cohort() {
     -b | --balance) mapfile -t COMPREPLY < <(compgen -W 'auto adaptive hash sticky round-robin shared' -- "$current") ;;
     *)
       if [[ $current == -* && $previous != -- ]]; then
-        mapfile -t COMPREPLY < <(compgen -W '--workers --balance --listen --grace --stop-signal --ready-within --prove --name --admin --min-ready --lame-duck --cwd --env --config --only --no-preload --json --help --version --' -- "$current")
+        [[ ${COMP_WORDS[1]} == systemd ]] && only='--user-unit'
+        [[ ${COMP_WORDS[1]} == start ]] && only='--log --no-wait'
+        mapfile -t COMPREPLY < <(compgen -W "$only"' --workers --balance --listen --grace --stop-signal --ready-within --prove --name --admin --min-ready --lame-duck --cwd --env --config --only --no-preload --json --help --version --' -- "$current")
       else
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -fc -- "$current" | sort -u)

@@ -7,6 +7,7 @@
 #include "cli/options.h"
 #include "cli/run.h"
 #include "cli/start.h"
+#include "cli/unit_file.h"
 #include "cli/verb.h"
 
 int main(int argc, char** argv) {
@@ -15,6 +16,7 @@ int main(int argc, char** argv) {
   if (const auto* options = std::get_if<cli::RunOptions>(&parsed)) return cli::run(*options);
   if (const auto* options = std::get_if<cli::StartOptions>(&parsed)) return cli::start(*options);
   if (const auto* options = std::get_if<cli::VerbOptions>(&parsed)) return cli::run(*options);
+  if (const auto* options = std::get_if<cli::UnitOptions>(&parsed)) return cli::run(*options);
   const auto& answer = std::get<cli::Answer>(parsed);
   std::fputs(answer.text.c_str(), answer.code == 0 ? stdout : stderr);
   return answer.code;

@@ -201,7 +201,8 @@ std::variant<RunOptions, ConfigProblem> read_application(const std::string& path
     if (each.name == name) return std::move(each);
     names += (names.empty() ? "" : ", ") + each.name;
   }
-  return ConfigProblem{path + " has no [" + name + "]; there are: " + names};
+  return ConfigProblem{(path.empty() ? kDefaultFile : path) + " has no [" + name +
+                       "]; there are: " + names};
 }
 
 }  // namespace cohort::cli

@@ -26,11 +26,12 @@ std::vector<std::string> differences(const ProgramNow& before, const ProgramNow&
 }  // namespace
 
 Operator::Operator(Cluster& cluster, unsigned count, ProgramNow serving, Narrator& narrator,
-                   Say say)
+                   manager::ServiceManager& systemd, Say say)
     : cluster_{cluster},
       count_{count},
       serving_{std::move(serving)},
       narrator_{narrator},
+      systemd_{systemd},
       say_{std::move(say)},
       signals_{cluster.io_context()} {}
 
@@ -84,8 +85,13 @@ Result<void> Operator::scale(unsigned count) {
 }
 
 Result<int> Operator::reload(std::function<void(const RolloutResult&)> done) {
-  const auto refuse = [this](const std::string& why) {
-    say_(narrator_.cannot_reload(why));
+  systemd_.reloading();
+  const auto over = [this](const Report& verdict) {
+    say_(verdict);
+    systemd_.reloaded(verdict.text);
+  };
+  const auto refuse = [this, over](const std::string& why) {
+    over(narrator_.cannot_reload(why));
     return make_error(Errc::InvalidArgument, "reload", why);
   };
   const auto options = options_now(serving_.options);
@@ -96,10 +102,10 @@ Result<int> Operator::reload(std::function<void(const RolloutResult&)> done) {
   const int generation = cluster_.reload({.settings = now.settings,
                                           .ready_within = now.options.ready_within,
                                           .prove = now.options.prove},
-                                         [this, now, done](const RolloutResult& result) {
+                                         [this, now, over, done](const RolloutResult& result) {
                                            if (result.outcome == RolloutResult::Outcome::Reached)
                                              reached(now);
-                                           say_(narrator_.reloaded(result));
+                                           over(narrator_.reloaded(result));
                                            if (done) done(result);
                                          });
   say_(narrator_.reloading(generation, differences(serving_, now)));

@@ -11,6 +11,7 @@
 #include "cli/hangup.h"
 #include "cli/options.h"
 #include "cli/report.h"
+#include "manager/service_manager.h"
 
 namespace cohort::cli {
 
@@ -26,7 +27,8 @@ class Operator {
   using Say = std::function<void(const Report&)>;
 
   /// `serving`: as the workers were started.
-  Operator(Cluster& cluster, unsigned count, ProgramNow serving, Narrator& narrator, Say say);
+  Operator(Cluster& cluster, unsigned count, ProgramNow serving, Narrator& narrator,
+           manager::ServiceManager& systemd, Say say);
   /// From now on signals are heard.
   void listen();
   /// With the program, its interpreter and its directory as they are now. The number of the
@@ -51,6 +53,7 @@ class Operator {
   unsigned count_;
   ProgramNow serving_;
   Narrator& narrator_;
+  manager::ServiceManager& systemd_;
   const Say say_;
   const Hangup hangup_;
   boost::asio::signal_set signals_;

@@ -2,6 +2,7 @@
 
 #include "cli/run_options.h"
 #include "cli/start.h"
+#include "cli/unit_file.h"
 #include "cli/verb.h"
 
 namespace cohort::cli {
@@ -11,6 +12,7 @@ constexpr const char* kHelp =
     R"(Usage: cohort run|start [OPTION...] PROGRAM [ARG...]
        cohort run|start               the applications of cohort.toml
        cohort ls|status|reload|scale|stop|events|why... [NAME] [OPTION...]
+       cohort systemd [OPTION...] PROGRAM [ARG...]
        cohort doctor [--json]
        cohort --help | --version
 
@@ -31,6 +33,7 @@ Commands:
   events   Show what has happened; -f goes on
   why      Show how its workers ended
   doctor   Check what this machine, container and user allow
+  systemd  Print a unit file: a service that runs PROGRAM so
 
 Examples:
   cohort run server.js        as many workers of server.js as there are CPUs
@@ -45,7 +48,7 @@ std::string in_quotes(const std::string& word) { return '`' + word + '`'; }
 
 }  // namespace
 
-std::variant<RunOptions, StartOptions, VerbOptions, Answer> parse_command_line(
+std::variant<RunOptions, StartOptions, VerbOptions, UnitOptions, Answer> parse_command_line(
     const std::vector<std::string>& arguments) {
   if (arguments.empty()) {
     return usage_error("no command", "Try: cohort run server.js, or cohort --help");
@@ -60,6 +63,11 @@ std::variant<RunOptions, StartOptions, VerbOptions, Answer> parse_command_line(
   if (command == "start") {
     auto parsed = parse_start(rest);
     if (auto* options = std::get_if<StartOptions>(&parsed)) return std::move(*options);
+    return std::get<Answer>(std::move(parsed));
+  }
+  if (command == "systemd") {
+    auto parsed = parse_unit(rest);
+    if (auto* options = std::get_if<UnitOptions>(&parsed)) return std::move(*options);
     return std::get<Answer>(std::move(parsed));
   }
   if (auto parsed = parse_verb(command, rest)) {

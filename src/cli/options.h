@@ -80,6 +80,13 @@ struct StartOptions {
   bool wait = true;                  ///< Until they serve.
 };
 
+/// What `cohort systemd` was asked for: the unit of this `cohort run`.
+struct UnitOptions {
+  RunOptions run;
+  std::vector<std::string> words{};  ///< As they were typed: options, PROGRAM and its arguments.
+  bool for_user = false;             ///< Of `systemctl --user`.
+};
+
 /// Something to say instead of running: on stdout if `code` is 0 (help, version), else on stderr.
 struct Answer {
   int code = 0;
@@ -87,7 +94,7 @@ struct Answer {
 };
 
 /// `arguments` without the name of the command.
-std::variant<RunOptions, StartOptions, VerbOptions, Answer> parse_command_line(
+std::variant<RunOptions, StartOptions, VerbOptions, UnitOptions, Answer> parse_command_line(
     const std::vector<std::string>& arguments);
 
 }  // namespace cohort::cli

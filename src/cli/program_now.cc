@@ -12,11 +12,9 @@
 #include "cli/config_file.h"
 
 namespace cohort::cli {
-namespace {
 
 namespace fs = std::filesystem;
 
-// PWD, if it names this directory: as the shell came here. Asked once, while it does.
 const fs::path& way_here() {
   static const fs::path way = [] {
     std::error_code error;
@@ -27,6 +25,8 @@ const fs::path& way_here() {
   }();
   return way;
 }
+
+namespace {
 
 // This process's, and those of the application. As a whole, so that one that is gone from
 // cohort.toml is gone from the next generation.
@@ -50,11 +50,6 @@ std::variant<RunOptions, CannotRun> options_now(const RunOptions& options) {
   auto read = read_application(options.config, options.name);
   if (auto* problem = std::get_if<ConfigProblem>(&read)) return CannotRun{std::move(problem->text)};
   return std::get<RunOptions>(std::move(read));
-}
-
-const std::string& start_directory() {
-  static const std::string start = way_here().string();
-  return start;
 }
 
 std::variant<ProgramNow, CannotRun> program_now(const RunOptions& options) {

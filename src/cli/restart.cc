@@ -3,22 +3,21 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "base/read_file.h"
+#include "cli/fail.h"
 #include "cli/options.h"
 #include "cli/program_now.h"
+#include "process/program.h"
 
 namespace cohort::cli {
 namespace {
 
 struct Start {
-  std::string executable;
   std::vector<std::string> arguments, environment;
 };
 
@@ -37,22 +36,20 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 }  // namespace
 
 void remember_start() {
-  std::error_code error;
-  start().executable = std::filesystem::read_symlink("/proc/self/exe", error).string();
   const std::string words = read_file("/proc/self/cmdline").value_or("");
   for (std::size_t from = 0; from < words.size(); from = words.find('\0', from) + 1)
     start().arguments.emplace_back(words.c_str() + from);
   for (char** entry = ::environ; *entry != nullptr; ++entry)
     start().environment.emplace_back(*entry);
-  (void)start_directory();  // Known from now on.
+  (void)way_here();  // Known from now on.
 }
 
 Result<void> can_restart() {
   for (const std::string& variable : start().environment)
-    if (variable.starts_with("LISTEN_FDS="))
+    if (variable.starts_with("LISTEN_FDS=") || variable.starts_with("NOTIFY_SOCKET="))
       return make_error(Errc::InvalidArgument, "restart",
-                        "its sockets are systemd's, which has to start it: systemctl restart");
-  if (start().executable.empty() || start().arguments.empty())
+                        "systemd has started it, and has to do that again: systemctl restart");
+  if (start().arguments.empty() || !process::running_program())
     return make_error(Errc::InvalidArgument, "restart",
                       "/proc is missing, so it does not know how "
                       "it was started: stop it, and start it");
@@ -61,12 +58,13 @@ Result<void> can_restart() {
 
 int start_again() {
   std::error_code error;
-  if (!start_directory().empty()) std::filesystem::current_path(start_directory(), error);
+  if (!way_here().empty()) std::filesystem::current_path(way_here(), error);
+  const auto program = process::running_program();
+  if (!program) return fail(kExitTemporary, "cannot start again: " + program.error().detail);
   auto arguments = pointers(start().arguments), environment = pointers(start().environment);
-  ::execve(start().executable.c_str(), arguments.data(), environment.data());
-  std::fprintf(stderr, "cohort: cannot start again: %s: %s\n", start().executable.c_str(),
-               std::strerror(errno));
-  return kExitTemporary;
+  ::execve(program->c_str(), arguments.data(), environment.data());
+  return fail(kExitTemporary,
+              "cannot start again: " + *program + ": " + std::generic_category().message(errno));
 }
 
 }  // namespace cohort::cli

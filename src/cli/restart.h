@@ -9,7 +9,7 @@ namespace cohort::cli {
 /// Of this process, as it was started. Called first of all, once.
 void remember_start();
 
-/// An error says why not: it was given its sockets by systemd, and has them no more.
+/// An error says why not: systemd has given it its sockets, or would take it for one that ends.
 Result<void> can_restart();
 
 /// Runs the command line again, with the executable that is at its place by now. Returns only if

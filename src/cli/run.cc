@@ -33,6 +33,7 @@
 #include "manager/admin.h"
 #include "manager/control.h"
 #include "manager/runtime_directory.h"
+#include "manager/service_manager.h"
 #include "net/holder.h"
 
 namespace cohort::cli {
@@ -117,6 +118,7 @@ class Runner {
   const bool colour_ = wants_colour(STDERR_FILENO);
   const Clock::time_point start_ = Clock::now();
   Cluster cluster_;
+  manager::ServiceManager systemd_{cluster_, manager::take_service_wishes()};
   Narrator narrator_;
   Descendants descendants_;
   LineOutput stderr_{Loop{cluster_.io_context(), cluster_.io_context().get_executor()},
@@ -185,8 +187,8 @@ int Runner::run() {
   if (options_.grace) cluster_.set_drain_timeout(*options_.grace);
   cluster_.set_lame_duck(options_.lame_duck);
   cluster_.setup_primary(program.settings);
-  Operator by_signals{cluster_, count_, program, narrator_,
-                      [this](const Report& report) { say(report); }};
+  Operator by_signals{cluster_,  count_,   program,
+                      narrator_, systemd_, [this](const Report& report) { say(report); }};
   by_signals.listen();
   if (!listen_for_verbs(by_signals) || !listen_for_probes()) return *verdict_;
   say(narrator_.started(cluster_.policy(), ::getpid()));

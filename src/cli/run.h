@@ -2,6 +2,8 @@
 // main; everything runs on the cluster's loop.
 #pragma once
 
+#include <string>
+
 #include "cli/options.h"
 
 namespace cohort::cli {

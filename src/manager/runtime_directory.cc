@@ -56,7 +56,8 @@ std::vector<std::string> search_directories(const Surroundings& surroundings) {
   if (surroundings.cohort_runtime_dir || surroundings.uid == 0)
     return {runtime_directory(surroundings)};
   const std::string uid = std::to_string(surroundings.uid);
-  std::vector<std::string> all{"/run/user/" + uid + "/cohort", "/tmp/cohort-" + uid};
+  std::vector<std::string> all{"/run/user/" + uid + "/cohort", "/run/cohort-" + uid,
+                               "/tmp/cohort-" + uid};
   const std::string first = runtime_directory(surroundings);
   if (std::find(all.begin(), all.end(), first) == all.end()) all.insert(all.begin(), first);
   return all;

@@ -27,7 +27,8 @@ Surroundings surroundings();
 
 /// Where an application puts its socket. Pure.
 std::string runtime_directory(const Surroundings& surroundings);
-/// Where those of this user may be: a service has no XDG_RUNTIME_DIR, a login has. Pure.
+/// Where those of this user may be: a service has no XDG_RUNTIME_DIR, a login has; a unit that
+/// `cohort systemd` printed has /run/cohort-UID. Pure.
 std::vector<std::string> search_directories(const Surroundings& surroundings);
 /// 1 to 64 letters, digits, `-`, `_` and `.`, the first of them no `.`: it never leaves the
 /// directory. Pure.

@@ -33,9 +33,9 @@ TEST(RuntimeDirectory, IsLookedForWhereAServiceAndWhereALoginHasIt) {
   using Paths = std::vector<std::string>;
   EXPECT_EQ(search_directories({.cohort_runtime_dir = "/a", .uid = 7}), Paths{"/a"});
   EXPECT_EQ(search_directories({.uid = 0}), Paths{"/run/cohort"});
-  const Paths both{"/run/user/7/cohort", "/tmp/cohort-7"};
-  EXPECT_EQ(search_directories({.uid = 7}), both);
-  EXPECT_EQ(search_directories({.xdg_runtime_dir = "/run/user/7", .uid = 7}), both);
+  const Paths all{"/run/user/7/cohort", "/run/cohort-7", "/tmp/cohort-7"};
+  EXPECT_EQ(search_directories({.uid = 7}), all);
+  EXPECT_EQ(search_directories({.xdg_runtime_dir = "/run/user/7", .uid = 7}), all);
   EXPECT_EQ(search_directories({.xdg_runtime_dir = "/x", .uid = 7}).front(), "/x/cohort");
 }
 

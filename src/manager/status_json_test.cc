@@ -55,7 +55,7 @@ TEST(StatusValue, HasStableNames) {
       to_json(status_value(application, "/srv", status, rollouts,
                            std::chrono::system_clock::time_point{12500ms},
                            [](pid_t pid) { return Usage{std::chrono::milliseconds{pid}, 4096}; })),
-      R"({"name":"shop","program":"server.js","directory":"/srv","version":"0.1.0","pid":69,)"
+      R"({"name":"shop","program":"server.js","directory":"/srv","version":"0.1.0","pid":69,"started":10,)"
       R"("uptime":2.5,"phase":"running","policy":"adaptive","places":2,"generation":2,)"
       R"("rollout":{"generation":3,"phase":"replacing","replaced":1},)"
       R"("rollouts":[{"generation":2,"outcome":"rolled-back","text":"died","worker":5}],)"

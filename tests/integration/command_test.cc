@@ -565,6 +565,9 @@ TEST(Completion, KnowsTheOptionsAndLeavesTheProgramsOwnAlone) {
   EXPECT_EQ(complete({"cohort", "run", "-w", "a"}), "=auto\n");
   EXPECT_EQ(complete({"cohort", "run", "--j"}), "=--json\n");
   EXPECT_EQ(complete({"cohort", "run", "--admin", "8081", "--la"}), "=--lame-duck\n");
+  EXPECT_EQ(complete({"cohort", "sy"}), "=systemd\n");
+  EXPECT_EQ(complete({"cohort", "systemd", "--j"}), "=--json\n");
+  EXPECT_EQ(complete({"cohort", "systemd", "--user-u"}), "=--user-unit\n");
   EXPECT_EQ(complete({"cohort", "run", "-w", "2", "x.js", "--j"}), "=\n");
 }
 
