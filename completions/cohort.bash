@@ -3,7 +3,7 @@ _cohort() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} i
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W 'run ls status events why reload scale stop --help --version' -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W 'run ls status events why reload scale stop verify-reload --help --version' -- "$current")
     return
   fi
   case ${COMP_WORDS[1]} in
@@ -12,8 +12,18 @@ _cohort() {
       return
       ;;
   esac
-  [[ ${COMP_WORDS[1]} == run ]] || return
-  for ((i = 2; i < COMP_CWORD; i++)); do
+  i=2
+  if [[ ${COMP_WORDS[1]} == verify-reload ]]; then
+    while ((i < COMP_CWORD)) && [[ ${COMP_WORDS[i]} != -- ]]; do ((i++)); done
+    if ((i == COMP_CWORD)); then
+      mapfile -t COMPREPLY < <(compgen -W "$(cohort ls 2>/dev/null | awk 'NR > 1 { print $1 }') --reloads --connections --path --url --expect --json --help --" -- "$current")
+      return
+    fi
+    ((i++)) # what follows are words of `cohort run`
+  elif [[ ${COMP_WORDS[1]} != run ]]; then
+    return
+  fi
+  for ((; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
       -w | --workers | -b | --balance | --listen | --grace | --stop-signal | --ready-within | --prove | --name) ((i++)) ;;
       --) ((i + 1 < COMP_CWORD)) && { compopt -o default; return; } ;;
@@ -26,7 +36,7 @@ _cohort() {
     --listen) compopt -o default ;; # a port, an address, or a path
     -b | --balance) mapfile -t COMPREPLY < <(compgen -W 'auto adaptive hash sticky round-robin shared' -- "$current") ;;
     *)
-      if [[ $current == -* && $previous != -- ]]; then
+      if [[ $current == -* && ($previous != -- || ${COMP_WORDS[1]} == verify-reload) ]]; then
         mapfile -t COMPREPLY < <(compgen -W '--workers --balance --listen --grace --stop-signal --ready-within --prove --name --no-preload --json --help --version --' -- "$current")
       else
         compopt -o filenames

@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "cli/verb.h"
+#include "cli/verify_reload.h"
 #include "manager/runtime_directory.h"
 #include "process/signals.h"
 
@@ -20,6 +21,7 @@ constexpr const char* kVersion = "cohort " COHORT_VERSION "\n";
 constexpr const char* kHelp =
     R"(Usage: cohort run [OPTION...] PROGRAM [ARG...]
        cohort ls|status|reload|scale|stop|events|why [NAME] [OPTION...]
+       cohort verify-reload [OPTION...] [NAME | -- PROGRAM [ARG...]]
        cohort --help | --version
 
 cohort runs one server on every core: a primary process owns the port, workers
@@ -34,6 +36,8 @@ Commands:
   stop     Stop it: what is being served finishes
   events   Show what has happened; -f goes on
   why      Show how its workers ended
+
+  verify-reload  Reload it under load, and count the requests that are lost
 
 Examples:
   cohort run server.js        as many workers of server.js as there are CPUs
@@ -256,7 +260,7 @@ std::variant<RunOptions, Answer> parse_run(const std::vector<std::string>& argum
 
 }  // namespace
 
-std::variant<RunOptions, VerbOptions, Answer> parse_command_line(
+std::variant<RunOptions, VerbOptions, VerifyOptions, Answer> parse_command_line(
     const std::vector<std::string>& arguments) {
   if (arguments.empty()) {
     return usage_error("no command", "Try: cohort run server.js, or cohort --help");
@@ -266,6 +270,11 @@ std::variant<RunOptions, VerbOptions, Answer> parse_command_line(
   if (command == "run") {
     auto parsed = parse_run(rest);
     if (auto* options = std::get_if<RunOptions>(&parsed)) return std::move(*options);
+    return std::get<Answer>(std::move(parsed));
+  }
+  if (command == "verify-reload") {
+    auto parsed = parse_verify(rest);
+    if (auto* options = std::get_if<VerifyOptions>(&parsed)) return std::move(*options);
     return std::get<Answer>(std::move(parsed));
   }
   if (auto parsed = parse_verb(command, rest)) {

@@ -558,6 +558,10 @@ TEST(Completion, KnowsTheOptionsAndLeavesTheProgramsOwnAlone) {
   EXPECT_EQ(complete({"cohort", "ru"}), "=run\n");
   EXPECT_EQ(complete({"cohort", "re"}), "=reload\n");
   EXPECT_EQ(complete({"cohort", "reload", "--j"}), "=--json\n");
+  EXPECT_EQ(complete({"cohort", "v"}), "=verify-reload\n");
+  EXPECT_EQ(complete({"cohort", "verify-reload", "--re"}), "=--reloads\n");
+  EXPECT_EQ(complete({"cohort", "verify-reload", "--json", "--", "--pro"}), "=--prove\n");
+  EXPECT_EQ(complete({"cohort", "verify-reload", "--", "x.js", "--pro"}), "=\n");
   EXPECT_EQ(complete({"cohort", "run", "-b", ""}),
             "=auto adaptive hash sticky round-robin shared\n");
   EXPECT_EQ(complete({"cohort", "run", "-w", "a"}), "=auto\n");
