@@ -1,9 +1,11 @@
 // An HTTP answer as it comes in, byte by byte: whether it is whole. Its body is not kept. Pure.
 #pragma once
 
+#include <boost/beast/core/buffer_traits.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>

@@ -47,7 +47,7 @@ class Verification {
     if (options_.run.empty()) {
       auto found = find_application(options_.name);
       if (const auto* answer = std::get_if<Answer>(&found))
-        return complain(answer->code, answer->text), code_;
+        return std::fputs(answer->text.c_str(), stderr), answer->code;
       application_ = std::get<Running>(std::move(found));
     }
     await_signal();
