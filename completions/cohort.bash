@@ -3,7 +3,7 @@ _cohort() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} only= i
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W 'run start ls status events why reload scale recycle restart kill stop doctor systemd --help --version' -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W 'run start ls status events why reload scale recycle restart kill stop doctor systemd verify-reload --help --version' -- "$current")
     return
   fi
   case ${COMP_WORDS[1]} in
@@ -16,8 +16,18 @@ _cohort() {
       return
       ;;
   esac
-  [[ ${COMP_WORDS[1]} == run || ${COMP_WORDS[1]} == start || ${COMP_WORDS[1]} == systemd ]] || return
-  for ((i = 2; i < COMP_CWORD; i++)); do
+  i=2
+  if [[ ${COMP_WORDS[1]} == verify-reload ]]; then
+    while ((i < COMP_CWORD)) && [[ ${COMP_WORDS[i]} != -- ]]; do ((i++)); done
+    if ((i == COMP_CWORD)); then
+      mapfile -t COMPREPLY < <(compgen -W "$(cohort ls 2>/dev/null | awk 'NR > 1 { print $1 }') --reloads --connections --path --url --expect --json --help --" -- "$current")
+      return
+    fi
+    ((i++)) # what follows are words of `cohort run`
+  elif [[ ${COMP_WORDS[1]} != run && ${COMP_WORDS[1]} != start && ${COMP_WORDS[1]} != systemd ]]; then
+    return
+  fi
+  for ((; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
       -w | --workers | -b | --balance | --listen | --grace | --stop-signal | --ready-within | --prove | --name | --cwd | --env | --config | --only | --log | --admin | --min-ready | --lame-duck) ((i++)) ;;
       --) ((i + 1 < COMP_CWORD)) && { compopt -o default; return; } ;;
@@ -31,7 +41,7 @@ _cohort() {
     --cwd) mapfile -t COMPREPLY < <(compgen -d -- "$current") ;;
     -b | --balance) mapfile -t COMPREPLY < <(compgen -W 'auto adaptive hash sticky round-robin shared' -- "$current") ;;
     *)
-      if [[ $current == -* && $previous != -- ]]; then
+      if [[ $current == -* && ($previous != -- || ${COMP_WORDS[1]} == verify-reload) ]]; then
         [[ ${COMP_WORDS[1]} == systemd ]] && only='--user-unit'
         [[ ${COMP_WORDS[1]} == start ]] && only='--log --no-wait'
         mapfile -t COMPREPLY < <(compgen -W "$only"' --workers --balance --listen --grace --stop-signal --ready-within --prove --name --admin --min-ready --lame-duck --cwd --env --config --only --no-preload --json --help --version --' -- "$current")

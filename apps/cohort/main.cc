@@ -9,6 +9,7 @@
 #include "cli/start.h"
 #include "cli/unit_file.h"
 #include "cli/verb.h"
+#include "cli/verify_reload.h"
 
 int main(int argc, char** argv) {
   namespace cli = cohort::cli;
@@ -17,6 +18,7 @@ int main(int argc, char** argv) {
   if (const auto* options = std::get_if<cli::StartOptions>(&parsed)) return cli::start(*options);
   if (const auto* options = std::get_if<cli::VerbOptions>(&parsed)) return cli::run(*options);
   if (const auto* options = std::get_if<cli::UnitOptions>(&parsed)) return cli::run(*options);
+  if (const auto* options = std::get_if<cli::VerifyOptions>(&parsed)) return cli::run(*options);
   const auto& answer = std::get<cli::Answer>(parsed);
   std::fputs(answer.text.c_str(), answer.code == 0 ? stdout : stderr);
   return answer.code;

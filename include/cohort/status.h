@@ -34,6 +34,7 @@ struct WorkerStatus {
   bool kept = false;   ///< It fills a place of `Cluster::keep`.
   bool held = false;   ///< Its successor has its place, until the reload has worked.
   State state = State::Spawned;
+  bool ready = false;  ///< It has listened; one that was given its sockets: it has lived for 1 s.
   std::chrono::milliseconds age{0};  ///< Since it was started.
   std::vector<Address> addresses{};  ///< Where it said that it listens.
   std::optional<WorkerLoad> load{};  ///< As `Worker::load`.

@@ -4,6 +4,7 @@
 #include "cli/start.h"
 #include "cli/unit_file.h"
 #include "cli/verb.h"
+#include "cli/verify_reload.h"
 
 namespace cohort::cli {
 namespace {
@@ -13,6 +14,7 @@ constexpr const char* kHelp =
        cohort run|start               the applications of cohort.toml
        cohort ls|status|reload|scale|stop|events|why... [NAME] [OPTION...]
        cohort systemd [OPTION...] PROGRAM [ARG...]
+       cohort verify-reload [OPTION...] [NAME | -- PROGRAM [ARG...]]
        cohort doctor [--json]
        cohort --help | --version
 
@@ -35,6 +37,8 @@ Commands:
   doctor   Check what this machine, container and user allow
   systemd  Print a unit file: a service that runs PROGRAM so
 
+  verify-reload  Reload it under load, and count the requests that are lost
+
 Examples:
   cohort run server.js        as many workers of server.js as there are CPUs
   cohort run -w 4 ./server    four workers of a C++ program that uses cohort
@@ -48,8 +52,8 @@ std::string in_quotes(const std::string& word) { return '`' + word + '`'; }
 
 }  // namespace
 
-std::variant<RunOptions, StartOptions, VerbOptions, UnitOptions, Answer> parse_command_line(
-    const std::vector<std::string>& arguments) {
+std::variant<RunOptions, StartOptions, VerbOptions, UnitOptions, VerifyOptions, Answer>
+parse_command_line(const std::vector<std::string>& arguments) {
   if (arguments.empty()) {
     return usage_error("no command", "Try: cohort run server.js, or cohort --help");
   }
@@ -68,6 +72,11 @@ std::variant<RunOptions, StartOptions, VerbOptions, UnitOptions, Answer> parse_c
   if (command == "systemd") {
     auto parsed = parse_unit(rest);
     if (auto* options = std::get_if<UnitOptions>(&parsed)) return std::move(*options);
+    return std::get<Answer>(std::move(parsed));
+  }
+  if (command == "verify-reload") {
+    auto parsed = parse_verify(rest);
+    if (auto* options = std::get_if<VerifyOptions>(&parsed)) return std::move(*options);
     return std::get<Answer>(std::move(parsed));
   }
   if (auto parsed = parse_verb(command, rest)) {

@@ -17,8 +17,9 @@
 namespace cohort::cli {
 
 // The exit codes of the command; docs/cohort-run.md explains them.
-inline constexpr int kExitPermanent = 100;  ///< Trying again will not help: usage, configuration.
-inline constexpr int kExitTemporary = 111;  ///< Trying again may help.
+inline constexpr int kExitPermanent = 100;    ///< Trying again will not help: usage, configuration.
+inline constexpr int kExitTemporary = 111;    ///< Trying again may help.
+inline constexpr int kExitInterrupted = 130;  ///< By Ctrl-C, before it was over.
 
 inline constexpr unsigned kWorkersMax = 1024;
 
@@ -87,6 +88,18 @@ struct UnitOptions {
   bool for_user = false;             ///< Of `systemctl --user`.
 };
 
+/// What `cohort verify-reload` was asked to do.
+struct VerifyOptions {
+  std::string name = {};              ///< Of the application; empty: the only one that runs.
+  std::vector<std::string> run = {};  ///< Words of `cohort run`, to start one of its own; or none.
+  int reloads = 20;
+  int connections = 16;
+  std::optional<Address> address = {};  ///< Nothing: where the application says that it serves.
+  std::string path = "/";
+  std::optional<int> expect = {};  ///< The status of every answer. Nothing: any 2xx or 3xx.
+  bool json = false;
+};
+
 /// Something to say instead of running: on stdout if `code` is 0 (help, version), else on stderr.
 struct Answer {
   int code = 0;
@@ -94,7 +107,7 @@ struct Answer {
 };
 
 /// `arguments` without the name of the command.
-std::variant<RunOptions, StartOptions, VerbOptions, UnitOptions, Answer> parse_command_line(
-    const std::vector<std::string>& arguments);
+std::variant<RunOptions, StartOptions, VerbOptions, UnitOptions, VerifyOptions, Answer>
+parse_command_line(const std::vector<std::string>& arguments);
 
 }  // namespace cohort::cli

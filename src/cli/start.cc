@@ -35,7 +35,7 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kLook = 50ms;
+constexpr auto kPause = 50ms;
 constexpr int kLinesSaid = 24;
 
 constexpr const char* kStartHelp =
@@ -168,7 +168,7 @@ class Starter {
     const auto begun = Clock::now();
     while (!launch.exit) {
       io_.restart();
-      io_.run_for(kLook);
+      io_.run_for(kPause);
       const auto now = status_of(launch);
       if (now && serving(*now).all()) return serves(launch, *now);
       if (Clock::now() - begun > launch.ready_within) return give_up(launch);

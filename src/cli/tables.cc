@@ -23,24 +23,6 @@ std::string two(long first, const char* first_unit, long second, const char* sec
   return std::to_string(first) + first_unit + ' ' + std::to_string(second) + second_unit;
 }
 
-// Columns as wide as their widest cell; the last one is not filled up.
-std::string table(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<std::size_t> widths(rows.front().size());
-  for (const auto& row : rows)
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  std::string text;
-  for (const auto& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      line += row[i];
-      line.append(widths[i] - row[i].size() + 2, ' ');
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    text += line + '\n';
-  }
-  return text;
-}
-
 bool listens(const Value& worker) { return worker["state"] == "listening"; }
 
 // Whoever serves in a place: not one whose successor has it.
@@ -100,6 +82,23 @@ std::string memory_text(double bytes) {
   constexpr std::array<const char*, 4> kUnits{"kB", "MB", "GB", "TB"};
   for (bytes /= kKilo; bytes >= kKilo && unit + 1 < kUnits.size(); ++unit) bytes /= kKilo;
   return format(bytes < 10 ? "%.1f " : "%.0f ", bytes) + kUnits[unit];
+}
+
+std::string table(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths(rows.front().size());
+  for (const auto& row : rows)
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  std::string text;
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      line += row[i];
+      line.append(widths[i] - row[i].size() + 2, ' ');
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + '\n';
+  }
+  return text;
 }
 
 std::string ls_text(const std::vector<Value>& applications) {

@@ -13,6 +13,10 @@ std::string duration_text(double seconds);
 /// `45 MB`.
 std::string memory_text(double bytes);
 
+/// Columns as wide as their widest cell; the last one is not filled up. The first row says how
+/// many.
+std::string table(const std::vector<std::vector<std::string>>& rows);
+
 /// One line for each application; each is what /v1/status gave.
 std::string ls_text(const std::vector<Value>& applications);
 std::string status_text(const Value& status);

@@ -1,21 +1,21 @@
 #include "cli/verb.h"
 
 #include <poll.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <string_view>
 
 #include "base/sys.h"
+#include "cli/applications.h"
 #include "cli/colour.h"
 #include "cli/control_client.h"
 #include "cli/doctor.h"
 #include "cli/doctor_facts.h"
 #include "cli/fail.h"
+#include "cli/progress.h"
 #include "cli/serving.h"
 #include "cli/tables.h"
-#include "manager/runtime_directory.h"
 
 namespace cohort::cli {
 namespace {
@@ -26,23 +26,6 @@ constexpr int kMoment = 100;  // ms
 constexpr std::int64_t kDeathsMax = 5;
 
 void print(const std::string& text) { std::fputs(text.c_str(), stdout); }
-
-// One line that is written anew, on a terminal; elsewhere nothing.
-class Progress {
- public:
-  void show(const std::string& text) {
-    if (!terminal_ || text == shown_) return;
-    std::fprintf(stderr, "\r\x1b[K%s", text.c_str());
-    shown_ = text;
-  }
-  ~Progress() {
-    if (!shown_.empty()) std::fputs("\r\x1b[K", stderr);
-  }
-
- private:
-  const bool terminal_ = ::isatty(STDERR_FILENO) == 1;
-  std::string shown_;
-};
 
 class Command {
  public:
@@ -74,54 +57,20 @@ class Command {
   }
 
  private:
-  struct Found {
-    std::string directory, name;
-    Value status;  ///< Undefined: it does not answer.
-    pid_t pid = 0;
-  };
-
-  // Those that live, of this name if one was given.
-  std::vector<Found> applications(const std::string& wanted = {}) const {
-    std::vector<Found> found;
-    for (const std::string& directory : manager::search_directories(manager::surroundings()))
-      for (const std::string& name : manager::names_in(directory)) {
-        if (!wanted.empty() && name != wanted) continue;
-        auto answered = cli::ask(directory, name, "GET", "/v1/status");
-        if (answered && answered->status == 200)
-          found.push_back({directory, name, std::move(answered->body), answered->peer});
-        else if (!answered && answered.error().code == boost::system::errc::timed_out)
-          found.push_back({directory, name, {}, 0});
-      }
-    return found;
-  }
-
-  static int does_not_answer(const std::string& name) {
-    return fail(kExitTemporary, name + " does not answer: its primary is stopped, or stuck");
-  }
-
-  // Which application is meant; or why that is not clear, and the exit code.
+  // Which application is meant; or the exit code, and it is said why.
   std::optional<int> find() {
-    auto all = applications(options_.name);
-    if (all.size() == 1) {
-      if (all.front().status.is_undefined()) return does_not_answer(all.front().name);
-      directory_ = all.front().directory;
-      name_ = all.front().name;
-      pid_ = all.front().pid;
-      primary_ = sys::pidfd_open(pid_);
-      return std::nullopt;
-    }
-    if (!options_.name.empty()) all = applications();
-    std::string names;
-    for (const Found& each : all) names += (names.empty() ? "" : ", ") + each.name;
-    if (names.empty()) {
-      std::string places;
-      for (const std::string& each : manager::search_directories(manager::surroundings()))
-        places += (places.empty() ? "" : ", ") + each;
-      return fail(kExitPermanent, "no application runs under cohort (looked in " + places + ')');
-    }
-    if (options_.name.empty()) return fail(kExitPermanent, "several run, so say which: " + names);
-    return fail(kExitPermanent,
-                "no application is called `" + options_.name + "`; there are: " + names);
+    auto found = find_application(options_.name);
+    if (const auto* answer = std::get_if<Answer>(&found)) return say(*answer);
+    const auto& running = std::get<Running>(found);
+    directory_ = running.directory;
+    name_ = running.name;
+    pid_ = running.pid;
+    primary_ = sys::pidfd_open(pid_);
+    return std::nullopt;
+  }
+  static int say(const Answer& answer) {
+    std::fputs(answer.text.c_str(), stderr);
+    return answer.code;
   }
 
   int ended_meanwhile() const {
@@ -147,9 +96,9 @@ class Command {
 
   int ls() const {
     std::vector<Value> all;
-    for (Found& each : applications()) {
+    for (Running& each : applications()) {
       if (each.status.is_undefined())
-        does_not_answer(each.name);
+        say(does_not_answer(each.name));
       else
         all.push_back(std::move(each.status));
     }

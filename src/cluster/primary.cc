@@ -219,6 +219,7 @@ ClusterStatus Primary::status() const {
     const auto live = supervisor.live.find(id);
     worker.kept = live != supervisor.live.end() && live->second.place.has_value();
     worker.held = is_held(supervisor, id);
+    worker.ready = live != supervisor.live.end() && live->second.ready;
     status.workers.push_back(std::move(worker));
   }
   if (listeners_) status.ports = listeners_->status();

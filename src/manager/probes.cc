@@ -34,7 +34,7 @@ std::string count_text(std::size_t serving, const ClusterStatus& status, std::si
 
 bool serves(const WorkerStatus& worker, const ClusterStatus& status) {
   if (!worker.kept || worker.held) return false;
-  return worker.state == State::Listening ||
+  return worker.state == State::Listening || worker.ready ||
          says_nothing(worker, program_says_nothing(status) ? kSilent : kSilentForLong);
 }
 

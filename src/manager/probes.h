@@ -10,9 +10,9 @@
 
 namespace cohort::manager {
 
-/// Whether the worker takes requests: it fills a place, for good, and listens. One that says
-/// nothing counts once it has lived for 10 s. In a program of which that is known (another one has
-/// lived so long, and no port is open) 1 s is enough.
+/// Whether the worker takes requests: it fills a place, for good, and listens, or was given its
+/// sockets. One that says nothing counts once it has lived for 10 s. In a program of which that is
+/// known (another one has lived so long, and no port is open) 1 s is enough.
 bool serves(const WorkerStatus& worker, const ClusterStatus& status);
 
 struct Verdict {

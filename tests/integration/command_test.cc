@@ -560,6 +560,10 @@ TEST(Completion, KnowsTheOptionsAndLeavesTheProgramsOwnAlone) {
   EXPECT_EQ(complete({"cohort", "reload", "--j"}), "=--json\n");
   EXPECT_EQ(complete({"cohort", "doc"}), "=doctor\n");
   EXPECT_EQ(complete({"cohort", "doctor", ""}), "=--json --help\n");
+  EXPECT_EQ(complete({"cohort", "v"}), "=verify-reload\n");
+  EXPECT_EQ(complete({"cohort", "verify-reload", "--re"}), "=--reloads\n");
+  EXPECT_EQ(complete({"cohort", "verify-reload", "--json", "--", "--pro"}), "=--prove\n");
+  EXPECT_EQ(complete({"cohort", "verify-reload", "--", "x.js", "--pro"}), "=\n");
   EXPECT_EQ(complete({"cohort", "run", "-b", ""}),
             "=auto adaptive hash sticky round-robin shared\n");
   EXPECT_EQ(complete({"cohort", "run", "-w", "a"}), "=auto\n");
