@@ -97,6 +97,7 @@ std::variant<VerifyOptions, Answer> parse_verify(const std::vector<std::string>&
   options.run.front() = "run";
   auto run = parse_command_line(options.run);
   if (auto* answer = std::get_if<Answer>(&run)) return std::move(*answer);
+  if (std::get<RunOptions>(run).program.empty()) return wrong("no program to run behind --");
   return options;
 }
 

@@ -286,7 +286,7 @@ TEST_F(Verbs, EachPathOfTheDescriptionIsAnswered) {
     EXPECT_TRUE(has(answer, gets ? "Allow: GET" : "Allow: POST")) << path;
     ++paths;
   }
-  EXPECT_EQ(paths, 6);
+  EXPECT_EQ(paths, 9);
   EXPECT_TRUE(program->ends_on_interrupt());
 }
 
