@@ -46,6 +46,10 @@ std::vector<Address> of(const std::optional<Address>& address) {
   return address ? std::vector{*address} : std::vector<Address>{};
 }
 
+std::string megabytes(const std::optional<std::uint64_t>& size) {
+  return size ? std::to_string(*size >> 20) + "M" : "default";
+}
+
 std::string yes_or_no(bool yes) { return yes ? "yes" : "no"; }
 
 }  // namespace
@@ -79,6 +83,8 @@ std::vector<std::string> changes(const RunOptions& was, const RunOptions& is) {
   }
   constexpr const char* kLater = " (counts from the next start on: cohort restart)";
   compare("balance", policy(was.policy), policy(is.policy), kLater);
+  compare("max-memory", megabytes(was.max_memory), megabytes(is.max_memory));
+  compare("max-age", seconds(was.max_age), seconds(is.max_age));
   compare("admin", addresses(of(was.admin)), addresses(of(is.admin)), kLater);
   compare("min-ready", std::to_string(was.min_ready.value_or(1)),
           std::to_string(is.min_ready.value_or(1)), kLater);

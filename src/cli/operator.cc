@@ -1,17 +1,26 @@
 #include "cli/operator.h"
 
 #include <boost/asio/io_context.hpp>
+#include <chrono>
 #include <csignal>
+#include <memory>
 #include <utility>
 
 #include "base/sys.h"
 #include "cli/changes.h"
 #include "cli/program_now.h"
 #include "cohort/parallelism.h"
+#include "manager/recycle_rule.h"
+#include "manager/status_json.h"
 #include "process/signals.h"
 
 namespace cohort::cli {
 namespace {
+
+using manager::RecycleLimits;
+
+// How often workers are held against their limits.
+constexpr std::chrono::seconds kLimitsLook{2};
 
 std::vector<std::string> differences(const ProgramNow& before, const ProgramNow& now) {
   std::vector<std::string> result = changes(before.options, now.options);
@@ -21,6 +30,13 @@ std::vector<std::string> differences(const ProgramNow& before, const ProgramNow&
   compare("program", before.settings.exec, now.settings.exec);
   compare("directory", before.directory, now.directory);
   return result;
+}
+
+// The kernel counts the pages of a process for its PSS, which is never more than what is resident.
+std::optional<std::uint64_t> memory_of(pid_t pid, std::uint64_t limit) {
+  const auto usage = manager::usage_of(pid);
+  if (!usage || usage->memory_bytes <= limit) return std::nullopt;
+  return manager::own_memory_of(pid).value_or(usage->memory_bytes);
 }
 
 }  // namespace
@@ -118,8 +134,25 @@ void Operator::reached(const ProgramNow& now) {
   if (now.options.grace && now.options.grace != before.grace)
     cluster_.set_drain_timeout(*now.options.grace);
   cluster_.set_lame_duck(now.options.lame_duck);
+  watch_limits();
   if (now.options.workers != before.workers)
     (void)scale(now.options.workers.value_or(available_parallelism()));
+}
+
+void Operator::watch_limits() {
+  if (limits_timer_) limits_timer_->cancel();
+  const RecycleLimits limits{serving_.options.max_memory, serving_.options.max_age};
+  if (!limits.any()) return;
+  limits_timer_ = cluster_.set_interval(
+      kLimitsLook, [this, limits, rule = std::make_shared<manager::RecycleRule>(limits)] {
+        const auto choice = rule->choose(cluster_.status(), std::chrono::steady_clock::now(),
+                                         [&](const WorkerStatus& worker) {
+                                           return memory_of(worker.pid, limits.memory.value_or(0));
+                                         });
+        if (!choice) return;
+        say_(narrator_.recycles(choice->worker, choice->why));
+        (void)recycle(choice->slot);
+      });
 }
 
 Result<Worker> Operator::serving_in(std::size_t slot, const char* what) const {

@@ -43,6 +43,9 @@ class Operator {
   /// Replaces the worker in a slot, make-before-break. The id of its successor.
   Result<int> recycle(std::size_t slot);
 
+  /// From now on workers that are too large or too old are replaced.
+  void watch_limits();
+
  private:
   Result<Worker> serving_in(std::size_t slot, const char* what) const;
   void reached(const ProgramNow& now);
@@ -56,6 +59,7 @@ class Operator {
   manager::ServiceManager& systemd_;
   const Say say_;
   const Hangup hangup_;
+  std::optional<Timer> limits_timer_;
   boost::asio::signal_set signals_;
 };
 

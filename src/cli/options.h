@@ -31,6 +31,8 @@ struct RunOptions {
   bool json = false;                     ///< Events as JSON objects.
   std::optional<std::chrono::milliseconds> grace = {};  ///< Nothing: the library's default.
   std::optional<int> stop_signal = {};
+  std::optional<std::uint64_t> max_memory = {};           ///< Of a worker, in bytes.
+  std::optional<std::chrono::milliseconds> max_age = {};  ///< Of a worker.
   std::chrono::milliseconds ready_within = ReloadOptions{}.ready_within;
   std::chrono::milliseconds prove = ReloadOptions{}.prove;
   std::optional<Address> admin = {};       ///< For probes.

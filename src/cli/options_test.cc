@@ -161,6 +161,19 @@ TEST(CommandLine, RunWithoutAProgramIsForThoseOfTheConfiguration) {
   expect_usage_error({"run", "--only", "../x"}, "--only takes the name of an application");
 }
 
+TEST(CommandLine, WorkersHaveLimitsOfMemoryAndAge) {
+  for (const auto& [text, size] :
+       {std::pair{"512M", 512ULL << 20}, std::pair{"2G", 2ULL << 30},
+        std::pair{"2048K", 2ULL << 20}, std::pair{"1048576", 1ULL << 20}})
+    EXPECT_EQ(run_options({"run", "--max-memory", text, "p"}).max_memory, size) << text;
+  for (const char* wrong :
+       {"", "M", "0M", "1K", "12X", "1MB", "-1M", "99999999T", "99999999999999999999"})
+    expect_usage_error({"run", "--max-memory", wrong, "p"}, "--max-memory takes a size");
+  EXPECT_EQ(run_options({"run", "--max-age", "3600", "p"}).max_age, std::chrono::hours{1});
+  for (const char* wrong : {"", "0", "-1", "1h"})
+    expect_usage_error({"run", "--max-age", wrong, "p"}, "--max-age takes seconds");
+}
+
 TEST(CommandLine, WorkersHaveADirectoryAndVariables) {
   const RunOptions options =
       run_options({"run", "--cwd", "/srv", "--env", "A=1", "--env", "B=x=y", "--env", "C=", "p"});

@@ -382,6 +382,12 @@ Report Narrator::scaled(unsigned count) {
           .fields = Value::object({{"workers", count}})};
 }
 
+Report Narrator::recycles(int worker, const std::string& why) const {
+  return {.event = "recycling",
+          .text = "worker " + std::to_string(worker) + " is to be replaced: " + why,
+          .fields = Value::object({{"worker", worker}, {"why", why}})};
+}
+
 Report Narrator::signals(int worker, int signal_number) const {
   const std::string name = process::signal_name(signal_number);
   return {.event = "signal",

@@ -88,6 +88,8 @@ class Narrator {
   Report cannot_reload(const std::string& why) const;
   Report reloaded(const RolloutResult& result);
   Report scaled(unsigned count);
+  /// A worker gets a successor, and why.
+  Report recycles(int worker, const std::string& why) const;
   /// Somebody sends a worker a signal through us.
   Report signals(int worker, int signal_number) const;
   /// One less was wanted, and there is only one.

@@ -191,6 +191,7 @@ int Runner::run() {
                       narrator_, systemd_, [this](const Report& report) { say(report); }};
   by_signals.listen();
   if (!listen_for_verbs(by_signals) || !listen_for_probes()) return *verdict_;
+  by_signals.watch_limits();
   say(narrator_.started(cluster_.policy(), ::getpid()));
   look_after(kFirstLook);
   // When the loop hears signals: a command that dies of one leaves behind what workers have

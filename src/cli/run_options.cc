@@ -57,6 +57,9 @@ Options:
       --prove SECONDS     After a reload: how long all new workers have to serve
                           without a failure, before the old ones end.
                           Default: 5.
+      --max-memory SIZE   A worker that has more (512M, 2G) is replaced by a new
+                          one, which serves before it ends.
+      --max-age SECONDS   The same of a worker that has lived so long.
       --admin ADDRESS     Answers probes in HTTP: /livez, /readyz, /status.
                           8081 is on every interface; 127.0.0.1:8081 is not.
       --min-ready N       /readyz wants so many workers that serve. Default: 1.
@@ -182,6 +185,30 @@ Problem read_min_ready(const std::string& text, RunOptions& options) {
   return "takes a number from 1 to " + std::to_string(kWorkersMax);
 }
 
+// 512M, 2G, 1000000.
+Problem read_max_memory(const std::string& text, RunOptions& options) {
+  constexpr std::uint64_t kMin = 1 << 20, kMax = std::uint64_t{1} << 50;
+  std::uint64_t size = 0;
+  const char* end = text.data() + text.size();
+  const auto [unit, error] = std::from_chars(text.data(), end, size);
+  const std::string_view units = "KMGT";
+  const auto shift = unit == end ? 0 : units.find(*unit) + 1;
+  const bool is_size = error == std::errc{} && end - unit <= 1 && shift <= units.size();
+  const bool fits = is_size && size <= kMax >> (10 * shift);
+  if (!fits || size << (10 * shift) < kMin) return "takes a size of 1M or more, as 512M or 2G";
+  options.max_memory = size << (10 * shift);
+  return std::nullopt;
+}
+
+Problem read_max_age(const std::string& text, RunOptions& options) {
+  unsigned seconds = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, seconds);
+  if (error != std::errc{} || rest != end || seconds == 0) return "takes seconds, from 1 on";
+  options.max_age = std::chrono::seconds{seconds};
+  return std::nullopt;
+}
+
 Problem read_stop_signal(const std::string& text, RunOptions& options) {
   const auto number = process::signal_number(text);
   if (!number || number == SIGKILL || number == SIGSTOP)
@@ -233,6 +260,8 @@ constexpr RunOption kTable[] = {
     {"lame-duck", "", Kind::Last, true, read_lame_duck},
     {"admin", "", Kind::Last, true, read_admin},
     {"min-ready", "", Kind::Last, true, read_min_ready},
+    {"max-memory", "", Kind::Last, true, read_max_memory},
+    {"max-age", "", Kind::Last, true, read_max_age},
     {"stop-signal", "", Kind::Last, true, read_stop_signal},
     {"ready-within", "", Kind::Last, true, read_seconds<&RunOptions::ready_within>},
     {"prove", "", Kind::Last, true, read_seconds<&RunOptions::prove>},

@@ -8,7 +8,7 @@
 if (process.connected) {
   forget();
   const cluster = require('cluster');
-  if (cluster.isWorker) start(cluster);
+  if (cluster.worker) start(cluster);  // none under `node -e` of Node 20, which is no worker then
 }
 
 // Children and threads of the program get the NODE_OPTIONS of the user: what is before ours.

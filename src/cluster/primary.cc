@@ -113,6 +113,7 @@ Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool k
   }
   Environment with_slot = env;
   with_slot.emplace_back("COHORT_SLOT", std::to_string(worker.slot()));
+  with_slot.emplace_back("NODE_APP_INSTANCE", std::to_string(worker.slot()));  // pm2's name
   with_slot.emplace_back("COHORT_GENERATION", std::to_string(worker.generation()));
   const WorkerLaunch wanted{.settings = settings,
                             .env = std::move(with_slot),

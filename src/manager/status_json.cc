@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "base/read_file.h"
 #include "manager/probes.h"
 
 namespace cohort::manager {
@@ -80,6 +81,18 @@ std::optional<Usage> usage_of(pid_t pid, const std::filesystem::path& root) {
   const std::string stat{std::istreambuf_iterator<char>{file}, {}};
   return parse_usage(stat, ::sysconf(_SC_CLK_TCK),
                      static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)));
+}
+
+std::optional<std::uint64_t> own_memory_of(pid_t pid, const std::filesystem::path& root) {
+  const auto text = read_file(root / std::to_string(pid) / "smaps_rollup");
+  const std::string_view name = "\nPss:";
+  const auto at = text ? text->find(name) : std::string::npos;
+  if (at == std::string::npos) return std::nullopt;
+  const char* begin = text->data() + text->find_first_not_of(' ', at + name.size());
+  std::uint64_t kibibytes = 0;
+  if (std::from_chars(begin, text->data() + text->size(), kibibytes).ec != std::errc{})
+    return std::nullopt;
+  return kibibytes * 1024;
 }
 
 Value to_value(const RolloutResult& result) {

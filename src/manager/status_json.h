@@ -38,6 +38,10 @@ std::optional<Usage> parse_usage(std::string_view stat, long ticks_per_second,
                                  std::uint64_t page_size);
 std::optional<Usage> usage_of(pid_t pid, const std::filesystem::path& root = "/proc");
 
+/// The memory that is a process's own, and its share of what it shares (PSS); nothing if that
+/// cannot be read. The kernel counts pages for it: some milliseconds of a large process.
+std::optional<std::uint64_t> own_memory_of(pid_t pid, const std::filesystem::path& root = "/proc");
+
 Value to_value(const RolloutResult& result);
 /// `rollouts`: those that are over, oldest first.
 Value status_value(const Application& application, const std::string& directory,

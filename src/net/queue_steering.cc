@@ -84,7 +84,9 @@ Result<QueueSteering> QueueSteering::load() {
   libbpf_set_print(print);
   if (error == -EPERM || error == -EACCES)
     return system_error(-error, kWhat, "it needs CAP_BPF and CAP_PERFMON");
-  if (error < 0) return system_error(-error, kWhat, "it needs Linux 5.17 with BTF");
+  const bool is_unknown = error == -ENOSYS || error == -EINVAL || error == -ENOENT;
+  if (error < 0)
+    return system_error(-error, kWhat, is_unknown ? "it needs Linux 5.17 with BTF" : "");
   bpf_object* const object = steering.object_.get();
   steering.program_ = bpf_program__fd(bpf_object__find_program_by_name(object, "choose_slot"));
   steering.choices_ = bpf_object__find_map_fd_by_name(object, "choices");

@@ -521,6 +521,7 @@ TEST(ByQueuesDeathTest, ASystemThatRefusesIsAnErrorThatSaysWhatItTakes) {
   for (const int unknown : {ENOSYS, EINVAL})
     EXPECT_EXIT(hint_if_bpf_fails(unknown), testing::ExitedWithCode(0),
                 "it needs Linux 5.17 with BTF");
+  EXPECT_EXIT(hint_if_bpf_fails(EMFILE), testing::ExitedWithCode(0), "too many open files$");
 }
 
 TEST(ByQueuesDeathTest, IsAnErrorWithoutThePrivilege) {

@@ -146,12 +146,14 @@ TEST_F(Reloads, FollowTheLinkByWhichTheProgramWasStarted) {
   EXPECT_TRUE(program.ends_on_interrupt());
 }
 
-TEST_F(Reloads, EachWorkerKnowsItsGeneration) {
-  folder_.write("server.js", script("' + process.env.COHORT_GENERATION + '"));
+TEST_F(Reloads, EachWorkerKnowsItsGenerationAndItsSlot) {
+  folder_.write("server.js",
+                script("' + process.env.COHORT_GENERATION + "
+                       "(process.env.NODE_APP_INSTANCE === process.env.COHORT_SLOT) + '"));
   Program& program = start(node26(), {}, "server.js");
-  EXPECT_EQ(answer(), "1\n");
+  EXPECT_EQ(answer(), "1true\n");
   reload("reloaded: generation 2 serves");
-  EXPECT_EQ(answer(), "2\n");
+  EXPECT_EQ(answer(), "2true\n");
   EXPECT_TRUE(program.ends_on_interrupt());
 }
 

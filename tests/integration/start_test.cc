@@ -191,6 +191,36 @@ TEST_F(Started, OneWorkerIsRecycledAndNoRequestIsLost) {
   EXPECT_EQ(verb({"stop"}).code, 0);
 }
 
+TEST_F(Started, AWorkerThatGrowsTooLargeIsReplacedAndNoRequestIsLost) {
+  folder_.write("server.js",
+                "if (process.env.COHORT_SLOT === '1') {\n"
+                "  const hoard = [];\n"
+                "  setTimeout(() => hoard.push(Buffer.alloc(300 << 20, 1)), 1000);\n"
+                "}\n" +
+                    script("hello world"));
+  ASSERT_EQ(start({"-w", "2", "--max-memory", "250M", "server.js"}).code, 0);
+  LoadGenerator generator{{.port = port, .connections = 4, .request = {.keep_alive = false}}};
+  EXPECT_TRUE(eventually("the successor",
+                         [&] { return has(verb({"events"}).out, "in place of worker 2"); }));
+  const LoadReport report = generator.stop();
+  EXPECT_EQ(report.failed, 0) << report.text();
+  const std::string events = verb({"events"}).out;
+  EXPECT_TRUE(has(events, "worker 2 is to be replaced: it has ") && has(events, " MB, of 250 MB"))
+      << events;
+  EXPECT_FALSE(has(events, "worker 1 is to be replaced")) << events;
+  EXPECT_EQ(verb({"stop"}).code, 0);
+}
+
+TEST_F(Started, AWorkerThatIsTooOldIsReplaced) {
+  folder_.write("server.js", script("hello world"));
+  ASSERT_EQ(start({"-w", "1", "--max-age", "1", "server.js"}).code, 0);
+  EXPECT_TRUE(eventually("the successor",
+                         [&] { return has(verb({"events"}).out, "in place of worker 1"); }));
+  EXPECT_TRUE(has(verb({"events"}).out, "worker 1 is to be replaced: it is "));
+  EXPECT_EQ(http_get(port).body, "hello world\n");
+  EXPECT_EQ(verb({"stop"}).code, 0);
+}
+
 TEST_F(Started, AWorkerGetsASignalAndIsReplacedIfItEndsOfThat) {
   folder_.write("server.js", script("hello world"));
   ASSERT_EQ(start({"-w", "2", "server.js"}).code, 0);

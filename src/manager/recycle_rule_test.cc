@@ -1,0 +1,81 @@
+#include "manager/recycle_rule.h"
+
+#include <gtest/gtest.h>
+
+namespace cohort::manager {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint64_t kMegabyte = 1024 * 1024;
+
+class Recycling : public testing::Test {
+ protected:
+  Recycling() {
+    for (int id = 1; id <= 3; ++id)
+      status.workers.push_back({.id = id,
+                                .slot = static_cast<std::size_t>(id - 1),
+                                .kept = true,
+                                .state = WorkerStatus::State::Listening,
+                                .age = 1h});
+    status.places = 3;
+  }
+  std::string choose(RecycleRule& rule) {
+    const auto choice =
+        rule.choose(status, now, [this](const WorkerStatus& worker) { return memory[worker.id]; });
+    return choice ? std::to_string(choice->worker) + ' ' + choice->why : "";
+  }
+
+  ClusterStatus status;
+  std::map<int, std::optional<std::uint64_t>> memory{{1, 100 * kMegabyte}, {2, 100 * kMegabyte}};
+  RecycleRule::TimePoint now{1000s};
+};
+
+TEST_F(Recycling, IsOfWhoHasTooMuchMemory) {
+  RecycleRule rule{{.memory = 200 * kMegabyte}};
+  EXPECT_EQ(choose(rule), "") << "of 3 it is not known";
+  memory[2] = 201 * kMegabyte;
+  EXPECT_EQ(choose(rule), "2 it has 201 MB, of 200 MB");
+}
+
+TEST_F(Recycling, IsOfWhoIsTooOldButNotOfAllAtOnce) {
+  RecycleRule rule{{.age = 2h}};
+  EXPECT_EQ(choose(rule), "");
+  for (WorkerStatus& worker : status.workers) worker.age = 2h + 2min;
+  EXPECT_EQ(choose(rule), "1 it is 7320 s old");
+  EXPECT_EQ(choose(rule), "") << "the others have some minutes more";
+  for (WorkerStatus& worker : status.workers) worker.age = 2h + 12min;
+  EXPECT_EQ(choose(rule), "2 it is 7920 s old");
+}
+
+TEST_F(Recycling, WaitsUntilEverybodyServesAndNothingIsUnderWay) {
+  RecycleRule rule{{.age = 1min}};
+  auto starts = status;
+  starts.workers[2].state = WorkerStatus::State::Online;
+  starts.workers[2].age = 1s;
+  auto besides = status;
+  besides.workers.push_back(status.workers[0]);
+  auto reloads = status;
+  reloads.rollout.emplace();
+  auto ends = status;
+  ends.phase = ClusterStatus::Phase::LameDuck;
+  const ClusterStatus calm = status;
+  for (const auto& busy : {starts, besides, reloads, ends}) {
+    status = busy;
+    EXPECT_EQ(choose(rule), "");
+  }
+  status = calm;
+  EXPECT_EQ(choose(rule), "1 it is 3600 s old");
+}
+
+TEST_F(Recycling, LeavesASlotAloneForAWhileIfItsWorkerStays) {
+  RecycleRule rule{{.memory = 50 * kMegabyte}};
+  EXPECT_EQ(choose(rule), "1 it has 100 MB, of 50 MB");
+  EXPECT_EQ(choose(rule), "2 it has 100 MB, of 50 MB");
+  EXPECT_EQ(choose(rule), "");
+  now += RecycleRule::kRest;
+  EXPECT_EQ(choose(rule), "1 it has 100 MB, of 50 MB");
+}
+
+}  // namespace
+}  // namespace cohort::manager
