@@ -44,7 +44,7 @@ _cohort() {
       if [[ $current == -* && ($previous != -- || ${COMP_WORDS[1]} == verify-reload) ]]; then
         [[ ${COMP_WORDS[1]} == systemd ]] && only='--user-unit'
         [[ ${COMP_WORDS[1]} == start ]] && only='--log --no-wait'
-        mapfile -t COMPREPLY < <(compgen -W "$only"' --workers --balance --listen --grace --stop-signal --ready-within --prove --max-memory --max-age --name --admin --min-ready --lame-duck --cwd --env --config --only --no-preload --json --help --version --' -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "$only"' --workers --balance --listen --grace --stop-signal --ready-within --prove --max-memory --max-age --name --admin --min-ready --lame-duck --cwd --env --config --only --watch --no-preload --json --help --version --' -- "$current")
       else
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -fc -- "$current" | sort -u)

@@ -2,6 +2,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -354,6 +355,14 @@ int wait_signal(const sigset_t& signals, std::chrono::milliseconds timeout) {
                       .tv_nsec = std::chrono::nanoseconds{timeout - seconds}.count()};
   const int number = ::sigtimedwait(&signals, nullptr, &time);
   return number == -1 ? 0 : number;
+}
+
+OwnFd inotify_create() {
+  return OwnFd{call([] { return ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC); })};
+}
+
+int inotify_add(int fd, const char* path, std::uint32_t events) {
+  return call([&] { return ::inotify_add_watch(fd, path, events); });
 }
 
 bool is_terminal(int fd) { return ::isatty(fd) == 1; }

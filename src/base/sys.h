@@ -131,4 +131,10 @@ int become_subreaper();
 int wait_signal(const sigset_t& signals, std::chrono::milliseconds timeout);
 bool is_terminal(int fd);
 
+// Changes of files.
+/// Non-blocking, close-on-exec.
+OwnFd inotify_create();
+/// The number of the watch; -1 and errno (ENOSPC: the user has too many).
+int inotify_add(int fd, const char* path, std::uint32_t events);
+
 }  // namespace cohort::sys

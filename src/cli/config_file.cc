@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/read_file.h"
+#include "cli/program_now.h"
 #include "cli/run_options.h"
 #include "manager/runtime_directory.h"
 
@@ -183,9 +184,8 @@ std::variant<std::vector<RunOptions>, ConfigProblem> parse_config(std::string_vi
 }
 
 std::variant<std::vector<RunOptions>, ConfigProblem> read_config_file(const std::string& path) {
-  std::error_code ignored;
-  const fs::path absolute =
-      fs::absolute(path.empty() ? kDefaultFile : path, ignored).lexically_normal();
+  // Through links as they are: a reload follows one that points elsewhere by then.
+  const fs::path absolute = (way_here() / (path.empty() ? kDefaultFile : path)).lexically_normal();
   const auto text = read_file(absolute);
   if (!text)
     return ConfigProblem{absolute.string() + ": " + std::generic_category().message(errno)};

@@ -257,11 +257,7 @@ Finding ports(const DoctorFacts& facts) {
 
 Finding systemd(const DoctorFacts& facts) {
   if (facts.notify_socket)
-    return {"systemd",
-            Level::Warning,
-            "NOTIFY_SOCKET is set",
-            "cohort does not say that it is ready: with Type=notify it is killed.",
-            {"systemd: Type=exec"}};
+    return {"systemd", Level::Ok, "Type=notify: it is told when all workers serve", "", {}};
   if (facts.listen_fds > 0)
     return {"systemd",
             Level::Note,

@@ -231,9 +231,9 @@ TEST(DoctorPorts, BelowTheFirstFreeOneAreANote) {
                   "note Whether port 80 may be used is not known"));
 }
 
-TEST(DoctorSystemd, WaitsForWordThatDoesNotCome) {
+TEST(DoctorSystemd, IsToldWhenItWaitsForThat) {
   EXPECT_EQ(with("systemd", [](DoctorFacts& facts) { facts.notify_socket = true; }).level,
-            Level::Warning);
+            Level::Ok);
   const Finding sockets = with("systemd", [](DoctorFacts& facts) { facts.listen_fds = 2; });
   EXPECT_EQ(sockets.level, Level::Note);
   EXPECT_TRUE(has(sockets, "started with 2 sockets")) << text(sockets);

@@ -1,5 +1,6 @@
 #include "cli/operator.h"
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <csignal>
@@ -100,6 +101,16 @@ Result<void> Operator::scale(unsigned count) {
   return {};
 }
 
+Result<unsigned> Operator::scale_by(int change) {
+  const auto count = static_cast<std::int64_t>(count_) + change;
+  if (count < 1)
+    return make_error(Errc::InvalidArgument, "scale",
+                      "one worker has to stay; to end it: cohort stop");
+  const auto done = scale(static_cast<unsigned>(std::min<std::int64_t>(count, kWorkersMax + 1)));
+  if (!done) return done.error();
+  return count_;
+}
+
 Result<int> Operator::reload(std::function<void(const RolloutResult&)> done) {
   systemd_.reloading();
   const auto over = [this](const Report& verdict) {
@@ -131,12 +142,33 @@ Result<int> Operator::reload(std::function<void(const RolloutResult&)> done) {
 // What is not of a worker's start counts from now on.
 void Operator::reached(const ProgramNow& now) {
   const RunOptions before = std::exchange(serving_, now).options;
-  if (now.options.grace && now.options.grace != before.grace)
-    cluster_.set_drain_timeout(*now.options.grace);
+  if (now.options.grace != before.grace)
+    cluster_.set_drain_timeout(now.options.grace.value_or(kGraceDefault));
   cluster_.set_lame_duck(now.options.lame_duck);
-  watch_limits();
+  watch();
   if (now.options.workers != before.workers)
     (void)scale(now.options.workers.value_or(available_parallelism()));
+}
+
+void Operator::watch() {
+  watch_limits();
+  watch_files();
+}
+
+void Operator::watch_files() {
+  if (!serving_.options.watch) files_.reset();
+  if (!serving_.options.watch || (files_ && files_->folder() == serving_.directory)) return;
+  files_ = std::make_unique<manager::FileWatch>(
+      Loop{cluster_.io_context(), cluster_.io_context().get_executor()}, serving_.directory,
+      [this](const std::filesystem::path& file) {
+        say_(narrator_.changed(file.lexically_relative(serving_.directory).string()));
+        (void)reload();
+      });
+  const auto started = files_->start();
+  if (started) return;
+  const bool too_many = started.error().code == boost::system::errc::no_space_on_device;
+  say_(narrator_.cannot_watch(started.error().message() +
+                              (too_many ? " (raise fs.inotify.max_user_watches)" : "")));
 }
 
 void Operator::watch_limits() {
@@ -172,16 +204,32 @@ Result<void> Operator::kill(std::size_t slot, const std::string& signal) {
     return make_error(Errc::InvalidArgument, "kill", '`' + signal + "` is no signal, as TERM is");
   const auto worker = serving_in(slot, "kill");
   if (!worker) return worker.error();
+  const pid_t pid = worker->process().pid();
+  if (pid <= 0) return make_error(Errc::InvalidArgument, "kill", "it could not be started");
+  if (sys::kill(pid, *number) != 0)
+    return errno_error("kill", std::generic_category().message(errno));
   say_(narrator_.signals(worker->id(), *number));
-  sys::kill(worker->process().pid(), *number);
   return {};
+}
+
+// A successor that hangs would be in the way of the next one.
+void Operator::end_if_not_ready(int worker) {
+  const ClusterStatus status = cluster_.status();
+  for (const WorkerStatus& each : status.workers) {
+    if (each.id != worker || each.kept || each.ready || each.pid <= 0) continue;
+    say_(narrator_.recycles_in_vain(worker, serving_.options.ready_within));
+    sys::kill(each.pid, SIGKILL);
+  }
 }
 
 Result<int> Operator::recycle(std::size_t slot) {
   const auto worker = serving_in(slot, "recycle");
   if (!worker) return worker.error();
-  const auto successor = cluster_.replace(*worker);
-  if (successor) return successor->id();
+  if (const auto successor = cluster_.replace(*worker)) {
+    const int id = successor->id();
+    cluster_.set_timeout(serving_.options.ready_within, [this, id] { end_if_not_ready(id); });
+    return id;
+  }
   return make_error(Errc::InvalidArgument, "recycle",
                     "the worker in slot " + std::to_string(slot) + " is being replaced already");
 }

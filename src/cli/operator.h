@@ -6,11 +6,14 @@
 
 #include <boost/asio/signal_set.hpp>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 
 #include "cli/hangup.h"
 #include "cli/options.h"
 #include "cli/report.h"
+#include "manager/file_watch.h"
 #include "manager/service_manager.h"
 
 namespace cohort::cli {
@@ -38,17 +41,23 @@ class Operator {
   const std::string& directory() const { return serving_.directory; }
   /// InvalidArgument: there cannot be so many.
   Result<void> scale(unsigned count);
+  /// So many more, or less; how many there are then.
+  Result<unsigned> scale_by(int change);
   /// Sends a signal to the worker that serves in a slot. InvalidArgument: nobody does.
   Result<void> kill(std::size_t slot, const std::string& signal);
   /// Replaces the worker in a slot, make-before-break. The id of its successor.
   Result<int> recycle(std::size_t slot);
 
-  /// From now on workers that are too large or too old are replaced.
-  void watch_limits();
+  /// From now on workers that are too large or too old are replaced, and files that change are a
+  /// reload, as the options say.
+  void watch();
 
  private:
   Result<Worker> serving_in(std::size_t slot, const char* what) const;
   void reached(const ProgramNow& now);
+  void end_if_not_ready(int worker);
+  void watch_limits();
+  void watch_files();
   void await_signal();
   void obey(int signal);
 
@@ -60,6 +69,7 @@ class Operator {
   const Say say_;
   const Hangup hangup_;
   std::optional<Timer> limits_timer_;
+  std::unique_ptr<manager::FileWatch> files_;
   boost::asio::signal_set signals_;
 };
 

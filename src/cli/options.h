@@ -22,6 +22,7 @@ inline constexpr int kExitTemporary = 111;    ///< Trying again may help.
 inline constexpr int kExitInterrupted = 130;  ///< By Ctrl-C, before it was over.
 
 inline constexpr unsigned kWorkersMax = 1024;
+inline constexpr std::chrono::seconds kGraceDefault{25};  ///< The library's.
 
 /// What `cohort run` was asked to do.
 struct RunOptions {
@@ -39,6 +40,7 @@ struct RunOptions {
   std::optional<unsigned> min_ready = {};  ///< So many workers have to serve. Nothing: 1.
   std::chrono::milliseconds lame_duck{0};  ///< Less than the grace time.
   bool preload = true;                     ///< Of Node workers.
+  bool watch = false;                      ///< Files that change are a reload.
   std::string name = {};  ///< Of the application, for the other verbs; empty: that of the program.
   std::string cwd = {};   ///< Of the workers; empty: this one.
   std::map<std::string, std::string> env = {};  ///< Added to what the workers inherit.
@@ -79,6 +81,7 @@ struct StartOptions {
   RunOptions run;                    ///< Without a program: applications of `run.config`.
   std::vector<std::string> words{};  ///< The same, for `cohort run`; without what comes here:
   std::vector<std::string> rest{};   ///< The program and its arguments, or names of applications.
+  bool of_run = false;               ///< Options that cohort.toml has for each application.
   std::string log{};                 ///< Where what they write goes; empty: its own place.
   bool wait = true;                  ///< Until they serve.
 };

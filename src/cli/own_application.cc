@@ -3,12 +3,15 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
 
+#include "manager/service_manager.h"
+
 namespace cohort::cli {
 namespace {
 
 constexpr std::size_t kLastWordsMax = 4096;
 
 SpawnOptions without_a_terminal() {
+  (void)manager::take_service_wishes();  // What runs here is no service of systemd.
   SpawnOptions options;
   options.argv0 = "cohort";
   options.stdio = {Stdio::Ignore, Stdio::Pipe, Stdio::Pipe};

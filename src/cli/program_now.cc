@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <string_view>
@@ -43,6 +44,12 @@ std::optional<Environment> environment_of(const RunOptions& options) {
   return all;
 }
 
+// A signal that is gone from cohort.toml counts no more.
+std::optional<int> stop_signal_of(const RunOptions& options) {
+  if (options.config.empty()) return options.stop_signal;
+  return options.stop_signal.value_or(SIGTERM);
+}
+
 }  // namespace
 
 std::variant<RunOptions, CannotRun> options_now(const RunOptions& options) {
@@ -71,7 +78,7 @@ std::variant<ProgramNow, CannotRun> program_now(const RunOptions& options) {
                                  .args = std::move(args),
                                  .spawn = {.cwd = here.string(), .env = environment_of(options)},
                                  .listen = options.listen,
-                                 .stop_signal = options.stop_signal,
+                                 .stop_signal = stop_signal_of(options),
                                  .preload = options.preload},
                     .directory = here.string(),
                     .options = options};

@@ -382,10 +382,31 @@ Report Narrator::scaled(unsigned count) {
           .fields = Value::object({{"workers", count}})};
 }
 
+Report Narrator::changed(const std::string& file) const {
+  return {
+      .event = "changed", .text = file + " has changed", .fields = Value::object({{"file", file}})};
+}
+
+Report Narrator::cannot_watch(const std::string& why) const {
+  return {.event = "notice",
+          .text = why + "; not every change is seen",
+          .tone = Tone::Bad,
+          .fields = Value::object({{"code", "cannot_watch"}})};
+}
+
 Report Narrator::recycles(int worker, const std::string& why) const {
   return {.event = "recycling",
           .text = "worker " + std::to_string(worker) + " is to be replaced: " + why,
           .fields = Value::object({{"worker", worker}, {"why", why}})};
+}
+
+Report Narrator::recycles_in_vain(int worker, std::chrono::milliseconds within) const {
+  return {.event = "notice",
+          .text = "worker " + std::to_string(worker) + " did not listen within " +
+                  std::to_string(std::chrono::duration_cast<std::chrono::seconds>(within).count()) +
+                  " s, and is ended; the one before it serves on",
+          .tone = Tone::Bad,
+          .fields = Value::object({{"code", "not_replaced"}, {"worker", worker}})};
 }
 
 Report Narrator::signals(int worker, int signal_number) const {

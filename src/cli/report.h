@@ -88,8 +88,14 @@ class Narrator {
   Report cannot_reload(const std::string& why) const;
   Report reloaded(const RolloutResult& result);
   Report scaled(unsigned count);
+  /// A file has changed; a reload follows.
+  Report changed(const std::string& file) const;
+  /// Not all files can be watched, and why.
+  Report cannot_watch(const std::string& why) const;
   /// A worker gets a successor, and why.
   Report recycles(int worker, const std::string& why) const;
+  /// The successor did not listen, and is ended.
+  Report recycles_in_vain(int worker, std::chrono::milliseconds within) const;
   /// Somebody sends a worker a signal through us.
   Report signals(int worker, int signal_number) const;
   /// One less was wanted, and there is only one.

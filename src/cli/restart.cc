@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <filesystem>
 #include <string>
 #include <system_error>
@@ -19,6 +20,7 @@ namespace {
 
 struct Start {
   std::vector<std::string> arguments, environment;
+  sigset_t blocked{};
 };
 
 Start& start() {
@@ -39,6 +41,7 @@ void remember_start() {
   const std::string words = read_file("/proc/self/cmdline").value_or("");
   for (std::size_t from = 0; from < words.size(); from = words.find('\0', from) + 1)
     start().arguments.emplace_back(words.c_str() + from);
+  ::sigprocmask(SIG_SETMASK, nullptr, &start().blocked);
   for (char** entry = ::environ; *entry != nullptr; ++entry)
     start().environment.emplace_back(*entry);
   (void)way_here();  // Known from now on.
@@ -56,12 +59,38 @@ Result<void> can_restart() {
   return {};
 }
 
-int start_again() {
+namespace {
+
+// Of several in cohort.toml it is this one. One that was given no name keeps what it got.
+std::vector<std::string> arguments_now(const RunOptions& application, const std::string& name) {
+  std::vector<std::string> arguments = start().arguments;
+  if (!application.config.empty())
+    return {arguments.front(), "run", "--config", application.config, "--only", name};
+  if (application.name.empty() && arguments.size() > 1)
+    arguments.insert(arguments.begin() + 2, {"--name", name});
+  return arguments;
+}
+
+// They are blocked while what workers have started is ended.
+bool end_was_asked_for() {
+  sigset_t pending;
+  ::sigpending(&pending);
+  return ::sigismember(&pending, SIGTERM) == 1 || ::sigismember(&pending, SIGINT) == 1;
+}
+
+}  // namespace
+
+int start_again(const RunOptions& application, const std::string& name) {
   std::error_code error;
+  if (end_was_asked_for()) return 0;
+  // One that comes now ends this process.
+  for (const int number : {SIGTERM, SIGINT}) ::signal(number, SIG_DFL);
+  ::sigprocmask(SIG_SETMASK, &start().blocked, nullptr);
   if (!way_here().empty()) std::filesystem::current_path(way_here(), error);
   const auto program = process::running_program();
   if (!program) return fail(kExitTemporary, "cannot start again: " + program.error().detail);
-  auto arguments = pointers(start().arguments), environment = pointers(start().environment);
+  auto words = arguments_now(application, name);
+  auto arguments = pointers(words), environment = pointers(start().environment);
   ::execve(program->c_str(), arguments.data(), environment.data());
   return fail(kExitTemporary,
               "cannot start again: " + *program + ": " + std::generic_category().message(errno));

@@ -132,6 +132,7 @@ class Runner {
   bool hurries_ = false;
   Clock::time_point stop_by_ = Clock::now();
   std::unique_ptr<manager::Control> control_;
+  std::string name_;                       ///< As which it ran.
   bool restarts_ = false;                  ///< Once it has ended.
   std::unique_ptr<manager::Admin> admin_;  ///< Asks control_.
   std::optional<int> verdict_;             ///< The exit code, once we know that it cannot work.
@@ -191,7 +192,7 @@ int Runner::run() {
                       narrator_, systemd_, [this](const Report& report) { say(report); }};
   by_signals.listen();
   if (!listen_for_verbs(by_signals) || !listen_for_probes()) return *verdict_;
-  by_signals.watch_limits();
+  by_signals.watch();
   say(narrator_.started(cluster_.policy(), ::getpid()));
   look_after(kFirstLook);
   // When the loop hears signals: a command that dies of one leaves behind what workers have
@@ -202,6 +203,7 @@ int Runner::run() {
       worker.on_error([this, worker](const Error& error) { on_error(worker, error); });
   });
   const int code = cluster_.run();
+  name_ = control_->name();
   admin_.reset();  // Nobody serves them any more.
   control_.reset();
   descendants_.end(code == 0 ? stop_by_ : Clock::now(), stop_wishes_,
@@ -212,7 +214,7 @@ int Runner::run() {
   say(narrator_.stopped());
   if (restarts_) {
     stderr_.finish();
-    return start_again();
+    return start_again(options_, name_);
   }
   return 0;
 }
@@ -229,7 +231,12 @@ bool Runner::listen_for_verbs(Operator& by) {
                            .since = std::chrono::system_clock::now()},
       manager::Actions{.reload = [&by](auto done) { return by.reload(std::move(done)); },
                        .scale = [&by](unsigned workers) { return by.scale(workers); },
-                       .stop = [this] { stop(); },
+                       .scale_by = [&by](int change) { return by.scale_by(change); },
+                       .stop =
+                           [this] {
+                             restarts_ = false;
+                             stop();
+                           },
                        .restart = [this] { return restart(); },
                        .kill = [&by](std::size_t slot,
                                      const std::string& signal) { return by.kill(slot, signal); },
@@ -255,6 +262,8 @@ void Runner::stop() {
 }
 
 Result<void> Runner::restart() {
+  if (stop_wishes_.any())
+    return make_error(Errc::InvalidArgument, "restart", "it is being stopped");
   if (const auto possible = can_restart(); !possible) return possible.error();
   // As it would be found then: else it would end for good.
   auto options = options_now(options_);
@@ -370,6 +379,7 @@ void Runner::on_exit(const Worker& worker, const Exit& exit) {
 
 void Runner::on_stopping(const Stopping& stopping) {
   stop_wishes_.is_one(Clock::now());
+  if (stopping.signal || stopping.at_once) restarts_ = false;
   if (next_look_) next_look_->cancel();
   if (stopping.at_once) {
     if (!verdict_ && !std::exchange(hurries_, true))

@@ -7,6 +7,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <list>
 #include <string>
 #include <utility>
@@ -16,6 +17,7 @@
 #include "cli/colour.h"
 #include "cli/config_file.h"
 #include "cli/fail.h"
+#include "cli/hangup.h"
 #include "cli/run.h"
 #include "cohort/child_process.h"
 
@@ -72,12 +74,13 @@ class Applications {
     PrefixedLines out, err;
   };
 
-  // Each in a session of its own: Ctrl-C is for this process, which passes it on once.
+  // Each in a process group of its own: Ctrl-C is for this process, which passes it on once.
   void start(const RunOptions& application, std::size_t index, std::size_t width) {
-    const bool colour = wants_colour(STDERR_FILENO);
-    std::string prefix = application.name + std::string(width - application.name.size(), ' ');
-    if (colour) prefix = kColours[index % std::size(kColours)] + prefix + "\x1b[0m";
-    prefix += colour ? " " : " | ";
+    const std::string name = application.name + std::string(width - application.name.size(), ' ');
+    const auto prefix = [&](int fd) {
+      return wants_colour(fd) ? kColours[index % std::size(kColours)] + name + "\x1b[0m "
+                              : name + " | ";
+    };
     One& one = ones_.emplace_back(
         One{spawn(io_, "/proc/self/exe",
                   {"run", "--config", application.config, "--only", application.name},
@@ -85,8 +88,8 @@ class Applications {
                    .stdio = {Stdio::Ignore, Stdio::Pipe, Stdio::Pipe},
                    .process_group = 0,
                    .parent_death_signal = SIGTERM}),
-            {stdout_, prefix},
-            {stderr_, prefix}});
+            {stdout_, prefix(STDOUT_FILENO)},
+            {stderr_, prefix(STDERR_FILENO)}});
     ++running_;
     one.process.stdout_().on_data([&one](std::string_view bytes) { one.out.take(bytes); });
     one.process.stderr_().on_data([&one](std::string_view bytes) { one.err.take(bytes); });
@@ -103,11 +106,20 @@ class Applications {
   void await_signal() {
     signals_.async_wait([this](boost::system::error_code error, int signal) {
       if (error) return;
-      for (const One& one : ones_) one.process.kill(signal);
+      tell(signal);
       await_signal();
     });
   }
 
+  // What a terminal that is gone means is seen here.
+  void tell(int signal) {
+    const auto means = hangup_.means();
+    if (signal == SIGHUP && means == Hangup::Means::Nothing) return;
+    if (signal == SIGHUP && means == Hangup::Means::TheEnd) signal = SIGTERM;
+    for (const One& one : ones_) one.process.kill(signal);
+  }
+
+  const Hangup hangup_;
   boost::asio::io_context io_;
   LineOutput stdout_{Loop{io_, io_.get_executor()}, STDOUT_FILENO, gap};
   LineOutput stderr_{Loop{io_, io_.get_executor()}, STDERR_FILENO, gap};
@@ -142,6 +154,11 @@ int run_all(const RunOptions& options) {
     return cli::run(std::get<RunOptions>(one));
   }
   if (all.size() == 1) return cli::run(all.front());
+  // It waits for one process that says it is ready.
+  if (std::getenv("NOTIFY_SOCKET") != nullptr)
+    return fail(kExitPermanent,
+                "a service of systemd with Type=notify is one application: cohort run --only " +
+                    all.front().name);
   return Applications{}.run(all);
 }
 

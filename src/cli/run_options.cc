@@ -7,6 +7,7 @@
 #include <charconv>
 #include <csignal>
 #include <filesystem>
+#include <utility>
 
 #include "manager/runtime_directory.h"
 #include "process/signals.h"
@@ -65,6 +66,8 @@ Options:
       --min-ready N       /readyz wants so many workers that serve. Default: 1.
       --name NAME         What the other verbs, as `cohort reload`, call it.
                           Default: server, of server.js.
+      --watch             Reloads when a file in the workers' directory changes:
+                          for development.
       --cwd DIR           Where the workers run. Default: here.
       --env NAME=VALUE    A variable of the workers. May be repeated.
       --config FILE       Instead of cohort.toml.
@@ -96,9 +99,6 @@ const std::string kTryRunHelp = "Try: cohort run --help";
 Answer run_usage_error(const std::string& what, const std::string& hint = kTryRunHelp) {
   return {kExitPermanent, "cohort: " + what + "\n" + hint + "\n"};
 }
-
-// Of the library.
-constexpr std::chrono::seconds kGraceDefault{25};
 
 using Problem = std::optional<std::string>;
 
@@ -272,6 +272,11 @@ constexpr RunOption kTable[] = {
        options.preload = false;
        return std::nullopt;
      }},
+    {"watch", "", Kind::Flag, true,
+     [](const std::string&, RunOptions& options) -> Problem {
+       options.watch = true;
+       return std::nullopt;
+     }},
     {"json", "", Kind::Flag, true,
      [](const std::string&, RunOptions& options) -> Problem {
        options.json = true;
@@ -306,12 +311,17 @@ std::optional<Answer> read_given(const RunOption& option, const RunWords::Given&
 
 // Without a program: of cohort.toml.
 std::optional<Answer> of_config_only(const RunWords& words) {
-  for (std::size_t i = 0; i < std::size(kTable); ++i)
-    if (kTable[i].in_config && !words.given[i].values.empty())
-      return run_usage_error(
-          "no program to run, and " + spelled(kTable[i]) + " is of no use without one",
-          "Say which: cohort run " + spelled(kTable[i]) + ' ' + words.given[i].values.back() +
-              " server.js; cohort.toml has options for each application");
+  for (std::size_t i = 0; i < std::size(kTable); ++i) {
+    const RunWords::Given& given = words.given[i];
+    const bool is_of_file =
+        kTable[i].name == std::string_view{"config"} || kTable[i].name == std::string_view{"only"};
+    if (is_of_file || (given.values.empty() && !given.flag)) continue;
+    return run_usage_error(
+        "no program to run, and " + spelled(kTable[i]) + " is of no use without one",
+        "Say which: cohort run " + spelled(kTable[i]) +
+            (given.flag ? "" : ' ' + given.values.back()) +
+            " server.js; cohort.toml has options for each application");
+  }
   return std::nullopt;
 }
 
@@ -358,7 +368,7 @@ std::variant<RunWords, Answer> read_words(const std::vector<std::string>& argume
   } catch (const CLI::ArgumentMismatch&) {
     return run_usage_error(arguments.back() + " needs a value");
   } catch (const CLI::ConversionError&) {
-    return run_usage_error("--json, --no-preload, --help and --version take no value");
+    return run_usage_error("--json, --watch, --no-preload, --help and --version take no value");
   } catch (const CLI::ParseError& error) {
     return run_usage_error(error.what());
   }
@@ -373,6 +383,19 @@ std::variant<RunWords, Answer> read_words(const std::vector<std::string>& argume
     return run_usage_error('`' + words.rest.front() + "` is not an option of cohort run");
   }
   return words;
+}
+
+std::string RunWords::take(std::string_view name) {
+  for (std::size_t i = 0; i < std::size(kTable); ++i)
+    if (kTable[i].name == name && !given[i].values.empty())
+      return std::exchange(given[i].values, {}).back();
+  return {};
+}
+
+bool RunWords::any_of_config() const {
+  for (std::size_t i = 0; i < std::size(kTable); ++i)
+    if (kTable[i].in_config && (given[i].flag || !given[i].values.empty())) return true;
+  return false;
 }
 
 std::variant<RunOptions, Answer> options_of(const RunWords& words) {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -46,6 +47,11 @@ struct RunWords {
   };
   std::vector<Given> given;       ///< Of each option of the table.
   std::vector<std::string> rest;  ///< The program and its arguments.
+
+  /// The last value that an option was given, which it then was not; empty: none.
+  std::string take(std::string_view name);
+  /// Any that is a key of cohort.toml.
+  bool any_of_config() const;
 };
 std::variant<RunWords, Answer> read_words(const std::vector<std::string>& arguments,
                                           std::span<RunWords::Extra> extras = {});

@@ -8,6 +8,7 @@
 #include <boost/asio/io_context.hpp>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -16,7 +17,6 @@
 #include <system_error>
 #include <utility>
 
-#include "base/read_file.h"
 #include "base/sys.h"
 #include "cli/config_file.h"
 #include "cli/control_client.h"
@@ -27,6 +27,7 @@
 #include "cli/serving.h"
 #include "cohort/child_process.h"
 #include "manager/runtime_directory.h"
+#include "manager/service_manager.h"
 
 namespace cohort::cli {
 namespace {
@@ -66,15 +67,29 @@ std::string log_directory() {
   return std::string{home != nullptr ? home : ""} + "/.local/state/cohort";
 }
 
+// What was added to a file since it had this size: the end of that.
+std::string end_of(const std::string& path, off_t before) {
+  constexpr off_t kMost = 64 * 1024;
+  const OwnFd file = sys::open(path.c_str(), O_RDONLY | O_NONBLOCK);
+  struct stat now{};
+  if (!file || ::fstat(file.get(), &now) != 0 || !S_ISREG(now.st_mode)) return {};
+  const off_t from = std::max(before, now.st_size - kMost);
+  std::string text(static_cast<std::size_t>(std::max<off_t>(now.st_size - from, 0)), '\0');
+  const ssize_t size = ::pread(file.get(), text.data(), text.size(), from);
+  text.resize(static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+  return text;
+}
+
 // One application, and the process that runs it.
 struct Launch {
   std::string name;
   std::vector<std::string> words;
-  std::chrono::milliseconds ready_within;
+  std::chrono::milliseconds ready_within, grace;
   std::string log{};
   off_t log_before = 0;
   std::optional<ChildProcess> process{};
   std::optional<Exit> exit{};
+  std::string failed{};  ///< There is no process, and why.
 };
 
 std::variant<std::vector<Launch>, ConfigProblem> launches_of_config(
@@ -84,8 +99,10 @@ std::variant<std::vector<Launch>, ConfigProblem> launches_of_config(
   std::vector<Launch> launches;
   for (const RunOptions& each : all)
     if (names.empty() || std::find(names.begin(), names.end(), each.name) != names.end())
-      launches.push_back(
-          {each.name, {"run", "--config", each.config, "--only", each.name}, each.ready_within});
+      launches.push_back({each.name,
+                          {"run", "--config", each.config, "--only", each.name},
+                          each.ready_within,
+                          each.grace.value_or(kGraceDefault)});
   for (const std::string& name : names) {
     const auto one = read_application(all.front().config, name);
     if (const auto* problem = std::get_if<ConfigProblem>(&one)) return *problem;
@@ -101,7 +118,10 @@ bool are_names(const std::vector<std::string>& words, const std::vector<RunOptio
 }
 
 Launch launch_of_program(const StartOptions& options) {
-  Launch launch{name_of(options.run), {"run"}, options.run.ready_within};
+  Launch launch{name_of(options.run),
+                {"run"},
+                options.run.ready_within,
+                options.run.grace.value_or(kGraceDefault)};
   // Else a second one would run, under another name.
   if (options.run.name.empty()) launch.words.insert(launch.words.end(), {"--name", launch.name});
   launch.words.insert(launch.words.end(), options.words.begin(), options.words.end());
@@ -111,9 +131,25 @@ Launch launch_of_program(const StartOptions& options) {
 std::variant<std::vector<Launch>, ConfigProblem> launches_of(const StartOptions& options) {
   auto read = read_config_file(options.run.config);
   const auto* all = std::get_if<std::vector<RunOptions>>(&read);
-  if (all != nullptr && are_names(options.rest, *all)) return launches_of_config(options, *all);
+  if (all != nullptr && are_names(options.rest, *all)) {
+    if (options.of_run)
+      return ConfigProblem{"applications of cohort.toml have their options there: start " +
+                           (options.rest.empty() ? "them" : options.rest.front()) +
+                           " without any of `cohort run`"};
+    return launches_of_config(options, *all);
+  }
+  const bool has_file = !options.run.config.empty() || ::access("cohort.toml", F_OK) == 0;
+  // Else a program that is called so would be taken for it.
+  const bool may_be_name = options.rest.size() == 1 && manager::is_name(options.rest.front()) &&
+                           ::access(options.rest.front().c_str(), F_OK) != 0;
+  if (all == nullptr && has_file && (options.rest.empty() || may_be_name))
+    return std::get<ConfigProblem>(std::move(read));
+  if (all != nullptr && !options.run.config.empty() && !options.rest.empty()) {
+    const auto one = read_application(options.run.config, options.rest.front());
+    if (const auto* problem = std::get_if<ConfigProblem>(&one)) return *problem;
+  }
   if (!options.run.program.empty()) return std::vector{launch_of_program(options)};
-  if (options.run.config.empty() && ::access("cohort.toml", F_OK) != 0)
+  if (!has_file)
     return ConfigProblem{
         "no program to start, and there is no cohort.toml here\n"
         "Say which: cohort start server.js"};
@@ -126,12 +162,18 @@ class Starter {
       : options_{options}, launches_{std::move(launches)} {}
 
   int run() {
+    // Who starts has said whether it serves; one that is started has systemd no more to speak to.
+    (void)manager::take_service_wishes();
+    if (const auto made = manager::make_directory(directory_); !made)
+      return fail(kExitPermanent, "no place for a control socket: " + made.error().message() +
+                                      "; another one: COHORT_RUNTIME_DIR=DIR cohort start ...");
     for (Launch& each : launches_)
       if (const auto code = begin(each)) return *code;
+    io_.poll();
     int code = 0;
     for (Launch& each : launches_) {
-      const int one = options_.wait ? wait(each) : 0;
-      if (!options_.wait)
+      const int one = options_.wait || !each.failed.empty() ? wait(each) : 0;
+      if (!options_.wait && one == 0)
         std::printf("%s is starting; log: %s\n", each.name.c_str(), each.log.c_str());
       if (code == 0) code = one;
     }
@@ -153,6 +195,7 @@ class Starter {
         io_, "/proc/self/exe", launch.words,
         {.argv0 = "cohort", .stdio = {Stdio::Ignore, log.get(), log.get()}, .detached = true});
     launch.process->on_exit([&launch](const Exit& exit) { launch.exit = exit; });
+    launch.process->on_error([&launch](const Error& why) { launch.failed = why.message(); });
     return std::nullopt;
   }
 
@@ -166,7 +209,7 @@ class Starter {
 
   int wait(Launch& launch) {
     const auto begun = Clock::now();
-    while (!launch.exit) {
+    while (!launch.exit && launch.failed.empty()) {
       io_.restart();
       io_.run_for(kPause);
       const auto now = status_of(launch);
@@ -187,12 +230,14 @@ class Starter {
   }
 
   int give_up(Launch& launch) {
-    (void)ask(directory_, launch.name, "POST", "/v1/stop");
-    for (int i = 0; !launch.exit && i < 2; ++i) {
+    // It has its grace time, and then some.
+    const auto until = Clock::now() + launch.grace + 5s;
+    launch.process->kill(SIGTERM);
+    while (!launch.exit && Clock::now() < until) {
       io_.restart();
-      io_.run_for(i == 0 ? 30s : 1s);
-      if (!launch.exit) launch.process->kill(SIGKILL);
+      io_.run_for(kPause);
     }
+    if (!launch.exit) launch.process->kill(SIGKILL);
     return fail(
         kExitTemporary,
         launch.name + " did not serve within " +
@@ -202,6 +247,8 @@ class Starter {
   }
 
   int did_not_start(const Launch& launch) const {
+    if (!launch.failed.empty())
+      return fail(kExitTemporary, launch.name + " did not start: " + launch.failed);
     const bool permanent = launch.exit->code() == kExitPermanent;
     return fail(permanent ? kExitPermanent : kExitTemporary,
                 launch.name + " did not start" + said(launch));
@@ -209,8 +256,7 @@ class Starter {
 
   // What it wrote, the end of it.
   static std::string said(const Launch& launch) {
-    std::string text = read_file(launch.log).value_or("");
-    text.erase(0, std::min(text.size(), static_cast<std::size_t>(launch.log_before)));
+    std::string text = end_of(launch.log, launch.log_before);
     while (text.ends_with('\n')) text.pop_back();
     auto from = text.size();
     for (auto lines = kLinesSaid; lines > 0 && from != std::string::npos; --lines)
@@ -238,11 +284,14 @@ std::variant<StartOptions, Answer> parse_start(const std::vector<std::string>& a
     return std::move(*answer);
   }
   auto& sorted = std::get<RunWords>(words);
+  const std::string config = sorted.take("config");
   auto options = options_of(sorted);
   if (auto* answer = std::get_if<Answer>(&options)) return std::move(*answer);
+  std::get<RunOptions>(options).config = config;
   return StartOptions{.run = std::get<RunOptions>(std::move(options)),
                       .words = arguments_of(sorted),
                       .rest = sorted.rest,
+                      .of_run = sorted.any_of_config(),
                       .log = extras[0].given.values.empty() ? "" : extras[0].given.values.back(),
                       .wait = !extras[1].given.flag};
 }

@@ -190,13 +190,15 @@ class Command {
   int scale() const {
     const auto before = status_now();
     if (!before) return ended_meanwhile();
-    std::int64_t workers = std::stol(options_.workers);
-    if (options_.workers.front() == '+' || options_.workers.front() == '-')
-      workers += (*before)["places"].int64_or(0);
-    if (workers < 1) return fail(kExitPermanent, "one worker has to stay; to end it: cohort stop");
-    const auto done = ask("POST", "/v1/scale", to_json(Value::object({{"workers", workers}})));
+    const bool is_change = options_.workers.front() == '+' || options_.workers.front() == '-';
+    const std::int64_t number = std::stol(options_.workers);
+    if (!is_change && number < 1)
+      return fail(kExitPermanent, "one worker has to stay; to end it: cohort stop");
+    const auto done = ask("POST", "/v1/scale",
+                          to_json(Value::object({{is_change ? "change" : "workers", number}})));
     if (!done) return ended_meanwhile();
     if (done->status != 202) return refused(*done);
+    const auto workers = done->body["workers"].int64_or(0);
     if (options_.wait)
       if (const auto code = wait_for_workers(workers, *before)) return *code;
     print(options_.json

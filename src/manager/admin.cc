@@ -38,6 +38,22 @@ void send(const http::Response& response, const Verdict& verdict) {
   send(response, verdict.status, "text/plain", verdict.text);
 }
 
+// Whoever reaches the port may read it: not the arguments of the program, nor what workers that
+// failed wrote to stderr.
+Value without_secrets(Value status) {
+  const std::string program{status["program"].string_or("")};
+  status["program"] = program.substr(0, program.find(' '));
+  Value rollouts = Value::array();
+  for (const Value& each : status["rollouts"].elements()) {
+    Value rollout = each;
+    const std::string text{each["text"].string_or("")};
+    rollout["text"] = text.substr(0, text.find('\n'));
+    rollouts.push_back(std::move(rollout));
+  }
+  status["rollouts"] = std::move(rollouts);
+  return status;
+}
+
 }  // namespace
 
 Admin::Admin(Cluster& cluster, std::size_t min_ready, std::function<Value()> status)
@@ -80,7 +96,7 @@ void Admin::answer(const http::Request& request, const http::Response& response)
   }
   if (path == "/livez") return send(response, {200, "ok"});
   if (path == "/readyz") return send(response, readiness(cluster_.status(), min_ready_));
-  send(response, 200, "application/json", to_json(status_()));
+  send(response, 200, "application/json", to_json(without_secrets(status_())));
 }
 
 }  // namespace cohort::manager

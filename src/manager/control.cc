@@ -236,9 +236,19 @@ void Control::reload(bool wait, const http::Response& response) {
 }
 
 void Control::scale(std::string_view body, const http::Response& response) {
+  constexpr std::int64_t kChangeMax = 1 << 20, kNone = kChangeMax + 1;
   const auto wanted = parse_json(body);
+  const auto change = wanted ? (*wanted)["change"].int64_or(kNone) : kNone;
+  if (change != kNone) {
+    const auto done =
+        actions_.scale_by(static_cast<int>(std::clamp(change, -kChangeMax, kChangeMax)));
+    if (!done) return refuse(response, 400, done.error().detail);
+    return send_json(response, 202, Value::object({{"workers", *done}}));
+  }
   const auto workers = wanted ? (*wanted)["workers"].int64_or(0) : 0;
-  if (workers < 1) return refuse(response, 400, "the body has to be {\"workers\": N}, N from 1 on");
+  if (workers < 1)
+    return refuse(response, 400,
+                  "the body has to be {\"workers\": N}, N from 1 on, or {\"change\": N}");
   const auto done = actions_.scale(static_cast<unsigned>(std::min<std::int64_t>(workers, 1 << 20)));
   if (!done) return refuse(response, 400, done.error().detail);
   send_json(response, 202, Value::object({{"workers", workers}}));

@@ -4,7 +4,7 @@
 //   GET  /v1/events?last=20     what happened, then what happens: Server-Sent Events
 //   GET  /v1/ends               how workers ended
 //   POST /v1/reload[?wait=0]    every worker anew
-//   POST /v1/scale {"workers":4}
+//   POST /v1/scale {"workers":4}, or {"change":-1}
 //   POST /v1/restart
 //   POST /v1/recycle {"slot":0}
 //   POST /v1/kill {"slot":0,"signal":"TERM"}
@@ -36,6 +36,8 @@ struct Actions {
   /// The number of the new generation; `done` is called once, later.
   std::function<Result<int>(std::function<void(const RolloutResult&)> done)> reload;
   std::function<Result<void>(unsigned workers)> scale;
+  /// So many more, or less. How many there are then.
+  std::function<Result<unsigned>(int change)> scale_by;
   std::function<void()> stop;
   std::function<Result<void>()> restart;
   std::function<Result<void>(std::size_t slot, const std::string& signal)> kill;
@@ -59,6 +61,8 @@ class Control {
 
   /// What `/v1/status` answers.
   Value status() const;
+  /// What the application is called.
+  const std::string& name() const { return application_.name; }
   /// For `events`; with a member `exit`, for `ends` too.
   void tell(Value event);
 

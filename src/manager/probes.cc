@@ -46,7 +46,9 @@ Verdict readiness(const ClusterStatus& status, std::size_t min_ready) {
   const auto serving = static_cast<std::size_t>(
       std::count_if(status.workers.begin(), status.workers.end(),
                     [&status](const auto& worker) { return serves(worker, status); }));
-  if (serving < min_ready) return {503, count_text(serving, status, min_ready)};
+  // More than there are to be can never serve.
+  const std::size_t wanted = std::min(min_ready, std::max<std::size_t>(status.places, 1));
+  if (serving < wanted) return {503, count_text(serving, status, wanted)};
   return {200, "ok"};
 }
 

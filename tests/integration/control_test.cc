@@ -268,6 +268,19 @@ TEST_F(Verbs, TheSocketSpeaksHttp) {
   EXPECT_TRUE(program->ends_on_interrupt());
 }
 
+TEST_F(Verbs, TwoThatScaleByOneAtTheSameMomentScaleByTwo) {
+  auto program = serve();
+  const std::vector<std::string> words{command(), "scale", "+1", "--no-wait"};
+  Program one{words, surroundings()}, other{words, surroundings()};
+  EXPECT_TRUE(one.exits_with(0) && other.exits_with(0));
+  EXPECT_TRUE(has(one.output() + other.output(), "is to have 3 workers"));
+  EXPECT_TRUE(has(one.output() + other.output(), "is to have 4 workers"));
+  EXPECT_TRUE(has(say("POST /v1/scale HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+                      "Content-Length: 14\r\n\r\n{\"change\":\"x\"}"),
+                  "400 Bad Request"));
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
 // What docs/control.openapi.json promises is there.
 TEST_F(Verbs, EachPathOfTheDescriptionIsAnswered) {
   auto program = serve();

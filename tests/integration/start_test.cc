@@ -166,7 +166,49 @@ TEST_F(Started, ARestartIsThatOfTheSameProcessWithAllThatIsNew) {
   EXPECT_EQ(refused.code, 111) << refused.text();
   EXPECT_TRUE(has(refused.err, "cohort.toml:1: ")) << refused.text();
   EXPECT_EQ(http_get(port).body, "one\n") << "it would not have come back";
+  ::kill(primary, SIGTERM);
+  EXPECT_TRUE(eventually("its end by TERM", [&] { return !is_alive(primary); }));
+}
+
+TEST_F(Started, AStopDuringARestartIsAStop) {
+  folder_.write("server.js", script("late").replace(0, 0, "process.on('SIGTERM', () => {});\n"));
+  ASSERT_EQ(start({"-w", "1", "--grace", "2", "server.js"}).code, 0);
+  const pid_t primary = pid_of("server");
+  EXPECT_EQ(verb({"restart", "--no-wait"}).code, 0);
+  EXPECT_EQ(verb({"stop"}).code, 0) << "it does not come back";
+  EXPECT_FALSE(is_alive(primary));
+}
+
+TEST_F(Started, ALinkThatPointsElsewhereIsFollowedToItsCohortToml) {
+  for (const char* release : {"1", "2"}) {
+    fs::create_directory(folder_.path() + '/' + release);
+    folder_.write(std::string{release} + "/server.js", script(release));
+    folder_.write(std::string{release} + "/cohort.toml",
+                  "[shop]\nprogram = 'server.js'\nworkers = 1\nprove = 0.2\n");
+  }
+  fs::create_directory_symlink("1", folder_.path() + "/current");
+  ASSERT_EQ(start({"--config", folder_.path() + "/current/cohort.toml"}).code, 0);
+  EXPECT_EQ(http_get(port).body, "1\n");
+  fs::remove(folder_.path() + "/current");
+  fs::create_directory_symlink("2", folder_.path() + "/current");
+  EXPECT_EQ(verb({"reload"}).code, 0);
+  EXPECT_EQ(http_get(port).body, "2\n");
   EXPECT_EQ(verb({"stop"}).code, 0);
+}
+
+TEST_F(Started, WhatItCannotDoIsSaidAndNothingIsStarted) {
+  write_config();
+  const Said options = start({"-w", "8", "shop"});
+  EXPECT_EQ(options.code, 100) << options.text();
+  EXPECT_TRUE(has(options.err, "have their options there")) << options.text();
+  folder_.write("cohort.toml", "[cat]\nprogram = 'server.js'\nworker = 1\n");
+  const Said broken = start({"cat"});
+  EXPECT_EQ(broken.code, 100) << broken.text();
+  EXPECT_TRUE(has(broken.err, "cohort.toml:3: [cat] has no `worker`")) << broken.text();
+  const Said unknown = start({"--config", "nowhere.toml", "cat"});
+  EXPECT_EQ(unknown.code, 100) << unknown.text();
+  EXPECT_TRUE(has(unknown.err, "nowhere.toml: No such file")) << unknown.text();
+  EXPECT_TRUE(!fs::exists(runtime_) || fs::is_empty(runtime_));
 }
 
 TEST_F(Started, OneWorkerIsRecycledAndNoRequestIsLost) {
@@ -209,6 +251,19 @@ TEST_F(Started, AWorkerThatGrowsTooLargeIsReplacedAndNoRequestIsLost) {
       << events;
   EXPECT_FALSE(has(events, "worker 1 is to be replaced")) << events;
   EXPECT_EQ(verb({"stop"}).code, 0);
+}
+
+TEST_F(Started, AFileThatChangesIsAReloadAndABadOneChangesNothing) {
+  folder_.write("server.js", script("one"));
+  auto program = run({"-w", "1", "--prove", "0.2", "--watch", "server.js"}, "listening on");
+  folder_.write("server.js", script("two"));
+  EXPECT_TRUE(program->wait_for_error("server.js has changed"));
+  EXPECT_TRUE(program->wait_for_error("reloaded: generation 2"));
+  EXPECT_EQ(http_get(port).body, "two\n");
+  folder_.write("server.js", "this is no program");
+  EXPECT_TRUE(program->wait_for_error("generation 3 .*given up|not reloaded.*|3 is undone"));
+  EXPECT_EQ(http_get(port).body, "two\n");
+  EXPECT_TRUE(program->ends_on_interrupt());
 }
 
 TEST_F(Started, AWorkerThatIsTooOldIsReplaced) {
@@ -287,6 +342,18 @@ TEST_F(RunAll, EndsWithTheFirstCodeThatIsNotZero) {
   EXPECT_FALSE(program.has_exited()) << "shop goes on";
   program.signal(SIGTERM);
   EXPECT_TRUE(program.exits_with(111));
+}
+
+TEST_F(RunAll, IgnoresAHangupUnderNohup) {
+  write_config("[api]\nprogram = 'server.js'\nworkers = 1\nenv = {TEST_PORT = " +
+               std::to_string(free_port()) + "}\n");
+  Program program{{"sh", "-c", "trap '' HUP; exec " + command() + " run"}, surroundings()};
+  EXPECT_TRUE(program.wait_for_error("shop . cohort: all 2 workers listen"));
+  EXPECT_TRUE(program.wait_for_error("api  . cohort: http"));
+  program.signal(SIGHUP);
+  EXPECT_TRUE(program.wait_for_error("shop . cohort: reloaded: generation 2"))
+      << "no terminal went";
+  EXPECT_TRUE(program.ends_on_interrupt());
 }
 
 TEST_F(RunAll, OneThatIsKilledLeavesNothing) {

@@ -60,7 +60,9 @@ require('net').createServer(() => {}).listen(0);
 
 TEST_P(NodeOptions, GiveEachWorkerADebuggerOfItsOwn) {
   constexpr const char* kServer = "require('net').createServer(() => {}).listen(0)";
-  const std::uint16_t port = free_port();
+  std::uint16_t port = 0;
+  do port = free_port();
+  while (free_port() != port + 1);  // the second worker's
   const std::string asked = "--inspect=127.0.0.1:" + std::to_string(port);
   const std::string first = "127.0.0.1:" + std::to_string(port);
   const std::string second = "127.0.0.1:" + std::to_string(port + 1);
