@@ -108,7 +108,7 @@ TEST_F(Doctor, SaysWhatTheEnvironmentTurnsOff) {
   EXPECT_EQ(code_, 0) << transcript();
   EXPECT_EQ(levels_["steering"], "note") << transcript();
   EXPECT_EQ(levels_["node"], "note") << transcript();
-  EXPECT_EQ(levels_["systemd"], "warning") << transcript();
+  EXPECT_EQ(levels_["systemd"], "ok") << transcript();
 }
 
 TEST_F(Doctor, TheCapabilitiesOfAUserNamespaceDoNotCount) {
