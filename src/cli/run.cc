@@ -98,8 +98,7 @@ class Runner {
   bool listen_for_probes();
   void say(const Report& report);
   void say(const Narrator::Reports& reports);
-  void say_end(const Report& report, const Worker& worker, const Exit& exit,
-               const std::optional<Life>& life);
+  void say_end(const Report& report, const Worker& worker, const Exit& exit, const Life* life);
   std::string line_of(const Report& report) const;
   void on_fork(const Worker& worker);
   void on_error(const Worker& worker, const Error& error);
@@ -305,7 +304,7 @@ void Runner::say(const Report& report) {
 
 // For people a line; for `cohort why` all that is known.
 void Runner::say_end(const Report& report, const Worker& worker, const Exit& exit,
-                     const std::optional<Life>& life) {
+                     const Life* life) {
   stderr_.write(line_of(report));
   Value event = to_value(report, now_text());
   // Where stderr is a file, our own lines are in it.
@@ -362,16 +361,14 @@ void Runner::give_up(int verdict) {
 }
 
 void Runner::on_exit(const Worker& worker, const Exit& exit) {
-  const auto life = lives_.find(worker.id());
-  const auto died = life == lives_.end() ? std::nullopt : std::optional{life->second};
-  const bool early =
-      life != lives_.end() && !life->second.listens && Clock::now() - life->second.since < kEarly;
-  lives_.erase(worker.id());
+  const auto died = lives_.extract(worker.id());
+  const Life* const life = died ? &died.mapped() : nullptr;
+  const bool early = life != nullptr && !life->listens && Clock::now() - life->since < kEarly;
   descendants_.look();
   const auto reports =
       narrator_.exited(worker.id(), exit, worker.exited_after_disconnect(), worker.load());
   if (!verdict_)
-    for (const Report& report : reports) say_end(report, worker, exit, died);
+    for (const Report& report : reports) say_end(report, worker, exit, life);
   if (!early || exit.success() || narrator_.ever_listened() || stop_wishes_.any()) return;
   judge_.died_early();
   look();
