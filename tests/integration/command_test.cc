@@ -447,6 +447,8 @@ TEST_F(Command, AHelperThatListensBeforeTheProgramDoesIsNoWrapper) {
   auto program = run({"-w", "1", "with_helper.js"});
   EXPECT_TRUE(program->wait_for_error(kListening));
   EXPECT_FALSE(program->has_exited());
+  EXPECT_TRUE(
+      program->ends_on_interrupt());  // and so does the helper, which has no mark of the test
 }
 
 TEST_F(Command, EventsMayBeJsonObjects) {
