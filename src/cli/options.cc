@@ -50,6 +50,14 @@ Answer usage_error(const std::string& what, const std::string& hint) {
 
 std::string in_quotes(const std::string& word) { return '`' + word + '`'; }
 
+using Parsed =
+    std::variant<RunOptions, StartOptions, VerbOptions, UnitOptions, VerifyOptions, Answer>;
+
+template <class Options>
+Parsed widened(std::variant<Options, Answer> parsed) {
+  return std::visit([](auto& one) -> Parsed { return std::move(one); }, parsed);
+}
+
 }  // namespace
 
 std::variant<RunOptions, StartOptions, VerbOptions, UnitOptions, VerifyOptions, Answer>
@@ -59,30 +67,11 @@ parse_command_line(const std::vector<std::string>& arguments) {
   }
   const std::string& command = arguments.front();
   const std::vector<std::string> rest{arguments.begin() + 1, arguments.end()};
-  if (command == "run") {
-    auto parsed = parse_run(rest);
-    if (auto* options = std::get_if<RunOptions>(&parsed)) return std::move(*options);
-    return std::get<Answer>(std::move(parsed));
-  }
-  if (command == "start") {
-    auto parsed = parse_start(rest);
-    if (auto* options = std::get_if<StartOptions>(&parsed)) return std::move(*options);
-    return std::get<Answer>(std::move(parsed));
-  }
-  if (command == "systemd") {
-    auto parsed = parse_unit(rest);
-    if (auto* options = std::get_if<UnitOptions>(&parsed)) return std::move(*options);
-    return std::get<Answer>(std::move(parsed));
-  }
-  if (command == "verify-reload") {
-    auto parsed = parse_verify(rest);
-    if (auto* options = std::get_if<VerifyOptions>(&parsed)) return std::move(*options);
-    return std::get<Answer>(std::move(parsed));
-  }
-  if (auto parsed = parse_verb(command, rest)) {
-    if (auto* options = std::get_if<VerbOptions>(&*parsed)) return std::move(*options);
-    return std::get<Answer>(std::move(*parsed));
-  }
+  if (command == "run") return widened(parse_run(rest));
+  if (command == "start") return widened(parse_start(rest));
+  if (command == "systemd") return widened(parse_unit(rest));
+  if (command == "verify-reload") return widened(parse_verify(rest));
+  if (auto parsed = parse_verb(command, rest)) return widened(*std::move(parsed));
   if (command == "--help" || command == "-h" || command == "help") return Answer{0, kHelp};
   if (command == "--version" || command == "-V") return Answer{0, kVersion};
   if (command.front() == '-') {

@@ -251,7 +251,7 @@ Problem read_only(const std::string& text, RunOptions& options) {
 
 using Kind = RunOption::Kind;
 
-// Those with the name of their member only.
+// In the order of the help.
 constexpr RunOption kTable[] = {
     {"workers", "-w", Kind::Once, true, read_workers},
     {"balance", "-b", Kind::Once, true, read_balance},

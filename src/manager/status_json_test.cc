@@ -3,6 +3,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
+#include <string>
+
 namespace cohort::manager {
 namespace {
 
@@ -64,6 +68,20 @@ TEST(StatusValue, HasStableNames) {
       R"("memory":4096,"accepted":9,"connections":2}],)"
       R"("ports":[{"address":"*:80","policy":"adaptive","waiting":3,"workers":[7]}],)"
       R"("forks":0,"exits":0,"deaths":1})");
+}
+
+TEST(OwnMemory, IsThePssOfAProcess) {
+  const auto root =
+      std::filesystem::temp_directory_path() / ("cohort-pss-" + std::to_string(::getpid()));
+  std::filesystem::create_directories(root / "7");
+  EXPECT_FALSE(own_memory_of(7, root)) << "there is no such process";
+  std::ofstream{root / "7/smaps_rollup"} << "55-7f ---p 00000000 00:00 0 [rollup]\n"
+                                            "Rss:                5000 kB\n"
+                                            "Pss:                1234 kB\n";
+  EXPECT_EQ(own_memory_of(7, root), 1234U * 1024);
+  std::ofstream{root / "7/smaps_rollup"} << "Rss: 5000 kB\n";
+  EXPECT_FALSE(own_memory_of(7, root));
+  std::filesystem::remove_all(root);
 }
 
 }  // namespace

@@ -7,26 +7,13 @@
 #include <string_view>
 #include <vector>
 
-#include "harness/client.h"
-#include "harness/places.h"
-#include "harness/program.h"
+#include "harness/verbs.h"
 
 namespace harness {
 namespace {
 
-bool has(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
-class VerifyReload : public testing::Test {
+class VerifyReload : public Verbs {
  protected:
-  ProgramOptions surroundings() const {
-    const std::string node = node26();
-    return {.env = {{"PATH", node.substr(0, node.rfind('/')) + ':' + ::getenv("PATH")},
-                    {"TEST_PORT", std::to_string(port)},
-                    {"COHORT_RUNTIME_DIR", folder_.path() + "/run"}},
-            .cwd = folder_.path()};
-  }
   // What `cohort verify-reload` says; its exit code is in front.
   std::string verify(std::vector<std::string> words) const {
     words.insert(words.begin(), {command(), "verify-reload"});
@@ -42,9 +29,6 @@ class VerifyReload : public testing::Test {
                              std::string{handler} +
                              ";\n}).listen(process.env.TEST_SOCKET ?? +process.env.TEST_PORT);\n");
   }
-
-  const TempDir folder_;
-  const std::uint16_t port = free_port();
 };
 
 TEST_F(VerifyReload, FindsWhatACarelessServerLoses) {
