@@ -8,9 +8,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
+#include "cohort/callback.h"
+#include "cohort/error.h"
 #include "cohort/settings.h"
 
 namespace cohort {
@@ -25,12 +28,21 @@ struct ReloadOptions {
   std::chrono::milliseconds ready_within = std::chrono::seconds{60};
   /// How long all of them have to serve without a failure, before the old ones are ended.
   std::chrono::milliseconds prove = std::chrono::seconds{5};
+  /// What has to be done before the first worker of the new generation starts, such as a migration:
+  ///
+  ///   .before = [&](cohort::Callback<void(cohort::Result<void>)> ready) { migrate(ready); }
+  ///
+  /// Called once, by `reload`. The workers go on when `ready` is called, then or later, on the
+  /// loop's executor; with an error they are not replaced, and it is RolledBack, with
+  /// the error's detail as the text. Another reload
+  /// supersedes this one meanwhile: its `ready` does nothing any more, but two may run at a time.
+  std::function<void(Callback<void(Result<void>)> ready)> before{};
 };
 
 struct RolloutResult {
   enum class Outcome : std::uint8_t {
     Reached,     ///< Every place has a worker of the new generation; the old ones are being ended.
-    RolledBack,  ///< One of the new workers failed: the old generation serves.
+    RolledBack,  ///< A new worker failed, or `before` did: the old generation serves.
     Superseded,  ///< Another reload was wanted meanwhile. What this one had replaced is undone.
     Stopped,     ///< The service ended meanwhile.
   };

@@ -65,6 +65,7 @@ struct ClusterStatus {
       Replacing,
       Proving,  ///< All are replaced, and have to serve for a while.
       Undoing,
+      Preparing,  ///< `ReloadOptions::before` is not ready; nobody is replaced yet.
     };
     int generation = 0;
     Phase phase = Phase::Replacing;

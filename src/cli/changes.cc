@@ -50,6 +50,10 @@ std::string megabytes(const std::optional<std::uint64_t>& size) {
   return size ? std::to_string(*size >> 20) + "M" : "default";
 }
 
+std::string quoted(const std::string& command) {
+  return command.empty() ? "nothing" : '`' + command + '`';
+}
+
 std::string yes_or_no(bool yes) { return yes ? "yes" : "no"; }
 
 }  // namespace
@@ -68,6 +72,7 @@ std::vector<std::string> changes(const RunOptions& was, const RunOptions& is) {
   compare("lame-duck", seconds(was.lame_duck), seconds(is.lame_duck));
   compare("ready-within", seconds(was.ready_within), seconds(is.ready_within));
   compare("prove", seconds(was.prove), seconds(is.prove));
+  compare("once", quoted(was.once), quoted(is.once));
   compare("watch", yes_or_no(was.watch), yes_or_no(is.watch));
   compare("preload", yes_or_no(was.preload), yes_or_no(is.preload));
   std::set<std::string> names;

@@ -9,6 +9,7 @@
 
 #include "base/sys.h"
 #include "cli/changes.h"
+#include "cli/preparation.h"
 #include "cli/program_now.h"
 #include "cohort/parallelism.h"
 #include "manager/recycle_rule.h"
@@ -42,11 +43,12 @@ std::optional<std::uint64_t> memory_of(pid_t pid, std::uint64_t limit) {
 
 }  // namespace
 
-Operator::Operator(Cluster& cluster, unsigned count, ProgramNow serving, Narrator& narrator,
-                   manager::ServiceManager& systemd, Say say)
+Operator::Operator(Cluster& cluster, unsigned count, ProgramNow serving, Preparation& preparation,
+                   Narrator& narrator, manager::ServiceManager& systemd, Say say)
     : cluster_{cluster},
       count_{count},
       serving_{std::move(serving)},
+      preparation_{preparation},
       narrator_{narrator},
       systemd_{systemd},
       say_{std::move(say)},
@@ -56,6 +58,16 @@ void Operator::listen() {
   boost::system::error_code ignored;
   for (const int signal : {SIGHUP, SIGQUIT, SIGTTIN, SIGTTOU}) signals_.add(signal, ignored);
   await_signal();
+}
+
+void Operator::begin(std::function<void(const std::string&, bool)> begun) {
+  begins_ = true;
+  if (!serving_.options.once.empty()) say_(narrator_.prepares(serving_.options.once));
+  preparation_.run(serving_, [this, begun](const Preparation::Outcome& outcome) {
+    begins_ = false;
+    if (outcome.problem.empty()) cluster_.keep(count_);
+    begun(outcome.problem, outcome.permanent);
+  });
 }
 
 void Operator::await_signal() {
@@ -97,7 +109,7 @@ Result<void> Operator::scale(unsigned count) {
                       "there can be 1 to " + std::to_string(kWorkersMax) + " workers");
   count_ = count;
   say_(narrator_.scaled(count));
-  cluster_.scale(count);
+  if (!begins_) cluster_.scale(count);
   return {};
 }
 
@@ -121,14 +133,23 @@ Result<int> Operator::reload(std::function<void(const RolloutResult&)> done) {
     over(narrator_.cannot_reload(why));
     return make_error(Errc::InvalidArgument, "reload", why);
   };
+  if (begins_) return refuse("it starts, and its --once command has not ended");
   const auto options = options_now(serving_.options);
   if (const auto* problem = std::get_if<CannotRun>(&options)) return refuse(problem->text);
   auto found = program_now(std::get<RunOptions>(options));
   if (const auto* problem = std::get_if<CannotRun>(&found)) return refuse(problem->text);
   const auto& now = std::get<ProgramNow>(found);
+  const auto before = [this, now](Callback<void(Result<void>)> ready) {
+    preparation_.run(now, [ready = std::function<void(Result<void>)>{std::move(ready)}](
+                              const Preparation::Outcome& outcome) {
+      if (outcome.problem.empty()) return ready({});
+      ready(make_error(Errc::InvalidArgument, "--once", outcome.problem));
+    });
+  };
   const int generation = cluster_.reload({.settings = now.settings,
                                           .ready_within = now.options.ready_within,
-                                          .prove = now.options.prove},
+                                          .prove = now.options.prove,
+                                          .before = before},
                                          [this, now, over, done](const RolloutResult& result) {
                                            if (result.outcome == RolloutResult::Outcome::Reached)
                                              reached(now);
@@ -136,6 +157,7 @@ Result<int> Operator::reload(std::function<void(const RolloutResult&)> done) {
                                            if (done) done(result);
                                          });
   say_(narrator_.reloading(generation, differences(serving_, now)));
+  if (!now.options.once.empty()) say_(narrator_.prepares(now.options.once));
   return generation;
 }
 

@@ -25,15 +25,20 @@ struct ProgramNow {
   RunOptions options;     ///< That this is from.
 };
 
+class Preparation;
+
 class Operator {
  public:
   using Say = std::function<void(const Report&)>;
 
-  /// `serving`: as the workers were started.
-  Operator(Cluster& cluster, unsigned count, ProgramNow serving, Narrator& narrator,
-           manager::ServiceManager& systemd, Say say);
+  /// `serving`: as the workers are started.
+  Operator(Cluster& cluster, unsigned count, ProgramNow serving, Preparation& preparation,
+           Narrator& narrator, manager::ServiceManager& systemd, Say say);
   /// From now on signals are heard.
   void listen();
+  /// The first workers, once what has to be done before them is done. `begun` is called once, now
+  /// or later: why there are none, and whether trying again would be in vain; or nothing.
+  void begin(std::function<void(const std::string& problem, bool permanent)> begun);
   /// With the program, its interpreter and its directory as they are now. The number of the
   /// generation; `done` is called once, later. An error: there is no such program any more.
   Result<int> reload(std::function<void(const RolloutResult&)> done = {});
@@ -63,7 +68,9 @@ class Operator {
 
   Cluster& cluster_;
   unsigned count_;
+  bool begins_ = false;
   ProgramNow serving_;
+  Preparation& preparation_;
   Narrator& narrator_;
   manager::ServiceManager& systemd_;
   const Say say_;

@@ -339,6 +339,12 @@ Report Narrator::reloading(int generation, const std::vector<std::string>& chang
   return {.event = "reloading", .text = std::move(text), .fields = std::move(fields)};
 }
 
+Report Narrator::prepares(const std::string& command) const {
+  return {.event = "prepares",
+          .text = "`" + command + "` runs first (--once)",
+          .fields = Value::object({{"command", command}})};
+}
+
 Report Narrator::cannot_reload(const std::string& why) const {
   return {
       .event = "error", .text = "not reloaded, and nothing is changed: " + why, .tone = Tone::Bad};

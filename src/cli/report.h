@@ -84,6 +84,8 @@ class Narrator {
   /// Nothing listens, though workers live. `online`: some worker speaks the channel.
   Report silent(bool online) const;
   /// Every worker is to be replaced. `changed`: what is different from before, in words.
+  /// A command runs first, which is told here.
+  Report prepares(const std::string& command) const;
   Report reloading(int generation, const std::vector<std::string>& changed);
   Report cannot_reload(const std::string& why) const;
   Report reloaded(const RolloutResult& result);

@@ -23,6 +23,7 @@
 #include "cli/descendants.h"
 #include "cli/names.h"
 #include "cli/operator.h"
+#include "cli/preparation.h"
 #include "cli/program_now.h"
 #include "cli/report.h"
 #include "cli/restart.h"
@@ -101,6 +102,7 @@ class Runner {
   void say_end(const Report& report, const Worker& worker, const Exit& exit, const Life* life);
   std::string line_of(const Report& report) const;
   void on_fork(const Worker& worker);
+  void on_begun(const std::string& problem, bool permanent);
   void on_error(const Worker& worker, const Error& error);
   void on_exit(const Worker& worker, const Exit& exit);
   void on_stopping(const Stopping& stopping);
@@ -119,6 +121,7 @@ class Runner {
   Cluster cluster_;
   manager::ServiceManager systemd_{cluster_, manager::take_service_wishes()};
   Narrator narrator_;
+  Preparation preparation_{cluster_};
   Descendants descendants_;
   LineOutput stderr_{Loop{cluster_.io_context(), cluster_.io_context().get_executor()},
                      STDERR_FILENO,
@@ -126,7 +129,7 @@ class Runner {
   WrapperJudge judge_;
   std::map<int, Life> lives_;
   std::optional<Timer> next_look_;
-  bool explained_silence_ = false;
+  bool explained_silence_ = false, explained_wrapper_ = false;
   StopWishes stop_wishes_;
   bool hurries_ = false;
   Clock::time_point stop_by_ = Clock::now();
@@ -187,19 +190,19 @@ int Runner::run() {
   if (options_.grace) cluster_.set_drain_timeout(*options_.grace);
   cluster_.set_lame_duck(options_.lame_duck);
   cluster_.setup_primary(program.settings);
-  Operator by_signals{cluster_,  count_,   program,
-                      narrator_, systemd_, [this](const Report& report) { say(report); }};
+  Operator by_signals{
+      cluster_, count_, program, preparation_, narrator_, systemd_, [this](const Report& report) {
+        say(report);
+      }};
   by_signals.listen();
   if (!listen_for_verbs(by_signals) || !listen_for_probes()) return *verdict_;
   by_signals.watch();
   say(narrator_.started(cluster_.policy(), ::getpid()));
-  look_after(kFirstLook);
   // When the loop hears signals: a command that dies of one leaves behind what workers have
   // started.
-  cluster_.set_timeout(std::chrono::milliseconds{0}, [this] {
-    cluster_.keep(count_);
-    for (const Worker& worker : cluster_.workers())
-      worker.on_error([this, worker](const Error& error) { on_error(worker, error); });
+  cluster_.set_timeout(std::chrono::milliseconds{0}, [this, &by_signals] {
+    by_signals.begin(
+        [this](const std::string& problem, bool permanent) { on_begun(problem, permanent); });
   });
   const int code = cluster_.run();
   name_ = control_->name();
@@ -327,6 +330,16 @@ void Runner::say(const Narrator::Reports& reports) {
   for (const Report& report : reports) say(report);
 }
 
+void Runner::on_begun(const std::string& problem, bool permanent) {
+  if (!problem.empty()) {
+    say(narrator_.cannot_run(problem + "; no worker is started"));
+    return give_up(permanent ? kExitPermanent : kExitTemporary);
+  }
+  look_after(kFirstLook);
+  for (const Worker& worker : cluster_.workers())
+    worker.on_error([this, worker](const Error& error) { on_error(worker, error); });
+}
+
 void Runner::on_fork(const Worker& worker) {
   if (worker.process().pid() == 0) return;  // Its error has been reported.
   std::optional<int> beside;
@@ -376,6 +389,7 @@ void Runner::on_exit(const Worker& worker, const Exit& exit) {
 
 void Runner::on_stopping(const Stopping& stopping) {
   stop_wishes_.is_one(Clock::now());
+  preparation_.end();
   if (stopping.signal || stopping.at_once) restarts_ = false;
   if (next_look_) next_look_->cancel();
   if (stopping.at_once) {
@@ -394,7 +408,8 @@ void Runner::on_stopping(const Stopping& stopping) {
 // That lives, or whose end the library has yet to tell.
 bool Runner::is_worker(pid_t pid) const {
   const auto workers = cluster_.workers();
-  return std::any_of(
+  return preparation_.runs(pid) ||
+         std::any_of(
              lives_.begin(), lives_.end(),
              [pid](const auto& life) { return life.second.worker.process().pid() == pid; }) ||
          std::any_of(workers.begin(), workers.end(),
@@ -420,8 +435,9 @@ void Runner::look() {
     // One worker has nobody to share with.
     if (count_ > 1) return refuse(*holder);
     std::error_code error;
-    if (!holder->is_worker && !std::exchange(explained_silence_, true))
+    if (!holder->is_worker && !std::exchange(explained_wrapper_, true))
       say(narrator_.wraps(*holder, std::filesystem::current_path(error)));
+    explained_silence_ = true;
   }
   const bool any_stays = std::any_of(lives_.begin(), lives_.end(), [](const auto& life) {
     return Clock::now() - life.second.since >= kSilentFor;

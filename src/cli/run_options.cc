@@ -58,6 +58,8 @@ Options:
       --prove SECONDS     After a reload: how long all new workers have to serve
                           without a failure, before the old ones end.
                           Default: 5.
+      --once COMMAND      Runs to its end before workers start, and before a
+                          reload: a migration. If it fails, they do not start.
       --max-memory SIZE   A worker that has more (512M, 2G) is replaced by a new
                           one, which serves before it ends.
       --max-age SECONDS   The same of a worker that has lived so long.
@@ -209,6 +211,12 @@ Problem read_max_age(const std::string& text, RunOptions& options) {
   return std::nullopt;
 }
 
+Problem read_once(const std::string& text, RunOptions& options) {
+  if (text.empty()) return "takes a command";
+  options.once = text;
+  return std::nullopt;
+}
+
 Problem read_stop_signal(const std::string& text, RunOptions& options) {
   const auto number = process::signal_number(text);
   if (!number || number == SIGKILL || number == SIGSTOP)
@@ -265,6 +273,7 @@ constexpr RunOption kTable[] = {
     {"stop-signal", "", Kind::Last, true, read_stop_signal},
     {"ready-within", "", Kind::Last, true, read_seconds<&RunOptions::ready_within>},
     {"prove", "", Kind::Last, true, read_seconds<&RunOptions::prove>},
+    {"once", "", Kind::Last, true, read_once},
     {"cwd", "", Kind::Last, true, read_cwd},
     {"env", "", Kind::List, true, read_env},
     {"no-preload", "", Kind::Flag, true,

@@ -208,12 +208,14 @@ class Starter {
   }
 
   int wait(Launch& launch) {
-    const auto begun = Clock::now();
+    auto begun = Clock::now();
     while (!launch.exit && launch.failed.empty()) {
       io_.restart();
       io_.run_for(kPause);
       const auto now = status_of(launch);
       if (now && serving(*now).all()) return serves(launch, *now);
+      // What --once does takes as long as it takes.
+      if (now && serving(*now).places == 0) begun = Clock::now();
       if (Clock::now() - begun > launch.ready_within) return give_up(launch);
     }
     return did_not_start(launch);

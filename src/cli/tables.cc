@@ -169,6 +169,7 @@ std::string progress_text(const Value& status) {
   const Value& rollout = status["rollout"];
   std::string text = "generation " + integer(rollout["generation"]) + ": ";
   if (rollout["phase"] == "undoing") return text + "being undone";
+  if (rollout["phase"] == "preparing") return text + "its --once command runs";
   text += integer(rollout["replaced"]) + " of " + integer(status["places"]) + " replaced";
   return rollout["phase"] == "proving" ? text + ", they have to prove themselves" : text;
 }

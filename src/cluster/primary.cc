@@ -175,18 +175,45 @@ int Primary::reload(const ReloadOptions& options, std::function<void(const Rollo
     return 0;
   }
   const int generation = ++counters_.generations;
-  settings_.plan(generation, options.settings);
   if (done) waiting_.reload.emplace(generation, std::move(done));
+  give_up_preparing(RolloutResult::Outcome::Superseded, "another reload was wanted");
+  if (!options.before) {
+    begin(generation, options);
+    return generation;
+  }
+  waiting_.prepares = generation;
+  options.before(callbacks_.wrap([this, generation, options](const Result<void>& prepared) {
+    if (waiting_.prepares != generation) return;
+    if (!prepared) {
+      const Error& error = prepared.error();
+      return give_up_preparing(RolloutResult::Outcome::RolledBack,
+                               error.detail.empty() ? error.message() : error.detail);
+    }
+    waiting_.prepares.reset();
+    begin(generation, options);
+  }));
+  return generation;
+}
+
+void Primary::begin(int generation, const ReloadOptions& options) {
+  settings_.plan(generation, options.settings);
   const unsigned batch = options.batch > 0 ? options.batch : available_parallelism();
   supervisor_.tell(event::Reload{{generation,
                                   {.canaries = std::max(1U, options.canaries),
                                    .batch = std::max(1U, batch),
                                    .ready_within = options.ready_within,
                                    .prove = options.prove}}});
-  return generation;
 }
 
-void Primary::terminate() { supervisor_.tell(event::Terminate{}); }
+void Primary::give_up_preparing(RolloutResult::Outcome outcome, const std::string& why) {
+  if (const auto generation = std::exchange(waiting_.prepares, {}))
+    conclude({.outcome = outcome, .generation = *generation, .text = why});
+}
+
+void Primary::terminate() {
+  give_up_preparing(RolloutResult::Outcome::Stopped, "the service ends");
+  supervisor_.tell(event::Terminate{});
+}
 
 bool Primary::keeps_ports() const {
   return !supervisor_.state().places.empty() &&
@@ -228,6 +255,9 @@ ClusterStatus Primary::status() const {
     status.rollout = {.generation = rollout->wish.generation,
                       .phase = static_cast<ClusterStatus::Rollout::Phase>(rollout->phase),
                       .replaced = places_of(supervisor, rollout->wish.generation)};
+  else if (waiting_.prepares)
+    status.rollout = {.generation = *waiting_.prepares,
+                      .phase = ClusterStatus::Rollout::Phase::Preparing};
   return status;
 }
 

@@ -76,6 +76,7 @@ class Primary final : private ForkedWorkerOwner {
     std::vector<std::function<void()>> disconnect;
     bool disconnects = false;                                         // all of them are being told
     std::map<int, std::function<void(const RolloutResult&)>> reload;  // by generation
+    std::optional<int> prepares;  // the generation that is not begun
   };
   struct Counters {
     int forks = 0;        // the last one's id
@@ -129,6 +130,9 @@ class Primary final : private ForkedWorkerOwner {
   void operator()(const action::RolloutOver& wanted);
   void operator()(const action::GiveUp& wanted);
   void operator()(const action::Finish& wanted);
+  void begin(int generation, const ReloadOptions& options);
+  void give_up_preparing(RolloutResult::Outcome outcome, const std::string& why);
+  void conclude(const RolloutResult& result);
   EndingRules ending_rules(TimePoint start) const;
   std::string why(const RolloutVerdict& verdict) const;
 

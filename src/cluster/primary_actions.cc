@@ -155,13 +155,16 @@ void Primary::operator()(const action::RolloutOver& wanted) {
     settings_.reached(verdict.generation);
   else
     settings_.dropped(verdict.generation);
-  RolloutResult result{.outcome = outcome_of(verdict.end),
-                       .generation = verdict.generation,
-                       .worker = verdict.worker,
-                       .text = why(verdict)};
-  auto waiting = waiting_.reload.extract(verdict.generation);
+  conclude({.outcome = outcome_of(verdict.end),
+            .generation = verdict.generation,
+            .worker = verdict.worker,
+            .text = why(verdict)});
+}
+
+void Primary::conclude(const RolloutResult& result) {
+  auto waiting = waiting_.reload.extract(result.generation);
   auto done = waiting.empty() ? nullptr : std::move(waiting.mapped());
-  loop_.post(callbacks_.wrap([this, done = std::move(done), result = std::move(result)] {
+  loop_.post(callbacks_.wrap([this, done = std::move(done), result] {
     events.rollout.emit(result);
     if (done) done(result);
   }));

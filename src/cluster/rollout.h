@@ -15,6 +15,7 @@ struct RolloutPlan {
   unsigned batch = 1;                                ///< Then so many at a time; at least 1.
   Duration ready_within = std::chrono::seconds{60};  ///< Of a worker's start.
   Duration prove = std::chrono::seconds{5};          ///< All of them, without a failure.
+  Duration park{0};  ///< Then whom they replaced is held for so long, and can have its place back.
 };
 
 struct RolloutWish {
@@ -30,6 +31,7 @@ enum class RolloutEnd : std::uint8_t {
   Unfit,       ///< One of its workers was found to be.
   Superseded,  ///< Another was wanted.
   Stopped,     ///< The service ended.
+  TakenBack,   ///< Somebody wanted the generation before; also after it was reached.
 };
 
 struct RolloutVerdict {
@@ -51,6 +53,13 @@ struct Rollout {
   RolloutVerdict verdict{};
   int failures = 0;                     ///< Of those that were started to undo it, in a row.
   std::optional<TimePoint> retry_at{};  ///< No other is started before.
+};
+
+/// Those that the last rollout has replaced: they are held, for a while.
+struct Parked {
+  int generation;
+  TimePoint until;
+  RolloutPlan plan;  ///< Of that rollout.
 };
 
 }  // namespace cohort::cluster

@@ -17,7 +17,7 @@ const char* to_string(ClusterStatus::Phase phase) {
 }
 
 const char* to_string(ClusterStatus::Rollout::Phase phase) {
-  constexpr const char* kNames[] = {"replacing", "proving", "undoing"};
+  constexpr const char* kNames[] = {"replacing", "proving", "undoing", "preparing"};
   return kNames[static_cast<std::size_t>(phase)];
 }
 

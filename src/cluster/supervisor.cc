@@ -171,6 +171,8 @@ struct Step : Moves {
 
   void operator()(const event::Reload& reload) { want_rollout(*this, reload.wish); }
 
+  void operator()(const event::Rollback&) { want_back(*this); }
+
   void operator()(const event::Unfit& unfit) { rollout_unfit(*this, unfit.worker); }
 
   void operator()(const event::Dry& dry) {

@@ -24,6 +24,9 @@
 // of them failed for a while, the held ones are retired. When one fails, or another rollout is
 // wanted, it is undone: who is held has its place again, and serves. supervisor_rollout.cc has it.
 //
+// The held ones can be *parked* when a rollout is reached: they stay for a while, and a `Rollback`
+// gives them their places again. Where one has died, another of their generation is started.
+//
 // A port that is closed resets what waits in its queue. So at the end nothing more arrives first,
 // and the workers go on until they have taken all that has; then they are asked to end.
 #pragma once
@@ -123,6 +126,7 @@ struct Supervisor {
   bool gave_up = false;
   int generation = 1;  ///< The last that a rollout reached.
   std::optional<Rollout> rollout;
+  std::optional<Parked> parked;  ///< While no rollout is under way.
 };
 
 namespace event {
@@ -169,6 +173,8 @@ struct Replace {
 struct Reload {
   RolloutWish wish;
 };
+struct Rollback {
+};  ///< The user wants the generation before: that of a rollout, or the parked one.
 struct Unfit {
   int worker;
 };  ///< It serves, but not as it should. Matters while its generation is rolled out.
@@ -183,8 +189,8 @@ struct TimePassed {};      ///< A wake-up that was asked for, or any other momen
 using SupervisorEvent =
     std::variant<event::Keep, event::Scale, event::Forked, event::Ready, event::Opened,
                  event::Closed, event::Ends, event::Idle, event::Exited, event::Vanished,
-                 event::Replace, event::Reload, event::Unfit, event::Dry, event::NothingArrives,
-                 event::Terminate, event::TimePassed>;
+                 event::Replace, event::Reload, event::Rollback, event::Unfit, event::Dry,
+                 event::NothingArrives, event::Terminate, event::TimePassed>;
 
 namespace action {
 struct Fork {
@@ -255,6 +261,9 @@ bool has_left(const Supervisor& state, int worker);
 bool is_retired(const Supervisor& state, int worker);
 /// Whether its successor has its place, for now.
 bool is_held(const Supervisor& state, int worker);
+/// Whether the generation before is there: a rollout is under way and not being undone, or some of
+/// the parked ones live.
+bool may_go_back(const Supervisor& state);
 /// How many places have a worker of that generation.
 std::size_t places_of(const Supervisor& state, int generation);
 /// Who is to have its place, and has not yet.

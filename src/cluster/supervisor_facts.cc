@@ -79,6 +79,13 @@ bool is_held(const Supervisor& state, int worker) {
   return found != state.live.end() && found->second.held;
 }
 
+bool may_go_back(const Supervisor& state) {
+  if (state.phase != Supervisor::Phase::Running) return false;
+  if (state.rollout) return state.rollout->phase != Rollout::Phase::Undoing;
+  return state.parked && std::any_of(state.live.begin(), state.live.end(),
+                                     [](const auto& entry) { return entry.second.held; });
+}
+
 std::size_t places_of(const Supervisor& state, int generation) {
   return static_cast<std::size_t>(
       std::count_if(state.places.begin(), state.places.end(), [&](const Supervisor::Place& place) {

@@ -79,11 +79,19 @@ void undo(Moves& moves, RolloutEnd why, std::optional<int> worker = {}) {
 }
 
 // Who is held still: its successor stays, or it ends by itself.
-void is_over(Moves& moves, RolloutVerdict verdict) {
+void let_go_all(Moves& moves) {
   for (const auto& [id, live] : std::map(moves.state.live))
     if (live.held) moves.let_go(id);
+}
+
+void is_over(Moves& moves, RolloutVerdict verdict) {
   moves.state.rollout.reset();
   moves.act(action::RolloutOver{verdict});
+}
+
+void unpark(Moves& moves) {
+  moves.state.parked.reset();
+  let_go_all(moves);
 }
 
 // True: it will have one of the new generation.
@@ -106,8 +114,11 @@ bool begin_at(Moves& moves, std::size_t at) {
 
 void reached(Moves& moves) {
   Supervisor& state = moves.state;
-  state.generation = state.rollout->wish.generation;
-  is_over(moves, {state.generation, RolloutEnd::Reached});
+  const auto [generation, plan] = state.rollout->wish;
+  state.parked = Parked{state.generation, moves.now + plan.park, plan};
+  if (plan.park <= Duration{0}) unpark(moves);
+  state.generation = generation;
+  is_over(moves, {generation, RolloutEnd::Reached});
 }
 
 void advance(Moves& moves) {
@@ -149,7 +160,10 @@ void undo_rest(Moves& moves) {
     if (place.succeeds || place.successor) ++under_way;
     any = any || place.succeeds || place.generation != state.generation;
   }
-  if (!any) return is_over(moves, rollout.verdict);
+  if (!any) {
+    let_go_all(moves);
+    return is_over(moves, rollout.verdict);
+  }
   if (rollout.retry_at && *rollout.retry_at > moves.now) return;
   rollout.retry_at.reset();
   for (std::size_t at = 0; at < state.places.size() && under_way < rollout.wish.plan.batch; ++at) {
@@ -175,11 +189,23 @@ void want_rollout(Moves& moves, const RolloutWish& wish) {
   Supervisor& state = moves.state;
   if (state.phase != Supervisor::Phase::Running)
     return moves.act(action::RolloutOver{{wish.generation, RolloutEnd::Stopped}});
+  if (state.parked) unpark(moves);
   if (state.rollout) {
     undo(moves, RolloutEnd::Superseded);
+    let_go_all(moves);
     is_over(moves, state.rollout->verdict);
   }
   state.rollout = Rollout{.wish = wish};
+}
+
+void want_back(Moves& moves) {
+  Supervisor& state = moves.state;
+  if (!may_go_back(state)) return;
+  if (const auto parked = std::exchange(state.parked, std::nullopt)) {
+    state.rollout = Rollout{.wish = {state.generation, parked->plan}};
+    state.generation = parked->generation;
+  }
+  undo(moves, RolloutEnd::TakenBack);
 }
 
 void rollout_lost(Moves& moves, int worker, const Supervisor::Live& live) {
@@ -200,6 +226,7 @@ void rollout_unfit(Moves& moves, int worker) {
 
 void stop_rollouts(Moves& moves) {
   Supervisor& state = moves.state;
+  state.parked.reset();
   if (const auto rollout = std::exchange(state.rollout, std::nullopt)) {
     const RolloutVerdict stopped{rollout->wish.generation, RolloutEnd::Stopped};
     moves.act(
@@ -210,6 +237,7 @@ void stop_rollouts(Moves& moves) {
 void roll(Moves& moves) {
   Supervisor& state = moves.state;
   if (state.phase != Supervisor::Phase::Running) return;
+  if (state.parked && state.parked->until <= moves.now) unpark(moves);
   end_unwanted_successors(moves);
   if (state.rollout && state.rollout->phase != RolloutPhase::Undoing) advance(moves);
   if (!state.rollout || state.rollout->phase != RolloutPhase::Undoing) return;
@@ -218,6 +246,7 @@ void roll(Moves& moves) {
 }
 
 std::optional<TimePoint> rolls_at(const Supervisor& state) {
+  if (state.parked) return state.parked->until;
   if (!state.rollout) return std::nullopt;
   const Rollout& rollout = *state.rollout;
   const bool undoing = rollout.phase == RolloutPhase::Undoing;

@@ -17,6 +17,8 @@ namespace cohort::cluster {
 
 /// The user wants it. One that is under way is undone, as far as that is done at once.
 void want_rollout(Moves& moves, const RolloutWish& wish);
+/// The user wants the generation before. Does nothing unless `may_go_back`.
+void want_back(Moves& moves);
 /// The worker has exited. It had a place, or was to have one.
 void rollout_lost(Moves& moves, int worker, const Supervisor::Live& live);
 void rollout_unfit(Moves& moves, int worker);

@@ -49,14 +49,15 @@ class Places {
   std::string reload(int generation, const RolloutPlan& plan = {}) {
     return feed(event::Reload{{generation, plan}});
   }
+  std::string rollback() { return feed(event::Rollback{}); }
   std::string is_unfit(int worker) { return feed(event::Unfit{worker}); }
   std::string terminate() { return feed(event::Terminate{}); }
   const Supervisor& state() const { return state_; }
 
  private:
   static const char* name(RolloutEnd end) {
-    static constexpr const char* kNames[] = {"reached", "died",       "not ready",
-                                             "unfit",   "superseded", "stopped"};
+    static constexpr const char* kNames[] = {"reached",    "died",    "not ready", "unfit",
+                                             "superseded", "stopped", "taken back"};
     return kNames[static_cast<int>(end)];
   }
   std::string feed(const SupervisorEvent& event) {

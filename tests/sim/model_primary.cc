@@ -131,7 +131,8 @@ void ModelPrimary::carry_out(const SupervisorAction& action) {
     log_("generation " + std::to_string(over->verdict.generation) + " is over");
     static constexpr const char* kEnds[] = {
         "rollout reached",       "rollout undone: died",       "rollout undone: not ready",
-        "rollout undone: unfit", "rollout undone: superseded", "rollout stopped"};
+        "rollout undone: unfit", "rollout undone: superseded", "rollout stopped",
+        "rollout taken back"};
     ++coverage_.counts[kEnds[static_cast<int>(over->verdict.end)]];
   } else if (const auto* look = std::get_if<action::LookWhetherDry>(&action)) {
     if (random_.chance(500)) tell(event::Dry{look->worker});

@@ -43,6 +43,7 @@ class ModelPrimary : private Kernel {
   void scale(unsigned count) { tell(event::Scale{count}); }
   void replace(int worker) { tell(event::Replace{worker}); }
   void reload(const RolloutPlan& plan) { tell(event::Reload{{++generations_, plan}}); }
+  void rollback() { tell(event::Rollback{}); }
   void unfit(int worker) { tell(event::Unfit{worker}); }
   void kill(int worker);
   void signal(int worker);

@@ -110,7 +110,13 @@ void Simulation::user_acts() {
     primary_->reload({.canaries = 1 + static_cast<unsigned>(random_.below(3)),
                       .batch = 1 + static_cast<unsigned>(random_.below(3)),
                       .ready_within = std::chrono::milliseconds{1 + random_.below(30000)},
-                      .prove = std::chrono::milliseconds{random_.below(8000)}});
+                      .prove = std::chrono::milliseconds{random_.below(8000)},
+                      .park = std::chrono::milliseconds{random_.below(2) * random_.below(40000)}});
+  }
+  if (random_.chance(climate_->reload)) {
+    log("rollback");
+    if (primary_->supervisor().parked) ++outcome_.coverage.counts["back to who was parked"];
+    primary_->rollback();
   }
   with_a_worker(climate_->reload, [this](int worker) {
     log("worker " + std::to_string(worker) + " is unfit");
@@ -218,6 +224,7 @@ void Simulation::settle() {
           "what began to end has ended");
   require(primary_->is_complete(), "every place has its worker again");
   require(!primary_->supervisor().rollout, "a rollout comes to its end");
+  require(!primary_->supervisor().parked, "nobody is parked for ever");
   for (int listener = 0; listener < kListeners; ++listener)
     require(!is_served(listener) || (!primary_->connections().any_waits(listener) &&
                                      !primary_->connections().any_unanswered(listener)),

@@ -93,6 +93,8 @@ void expect_every_kind_of_end(const Coverage& coverage) {
                            "rollout undone: died",
                            "rollout undone: not ready",
                            "rollout undone: unfit",
+                           "rollout taken back",
+                           "back to who was parked",
                            "rollout undone: superseded",
                            "rollout stopped",
                            "ended since its rollout is undone",

@@ -45,11 +45,14 @@ void SupervisorReferee::check(const Supervisor& after, const SupervisorEvent& ev
   for (std::size_t i = 0; i < places_.size() && running(); ++i)
     if (!places_[i].worker)
       forks_of_another_generation(places_[i], after.places[i].generation, now);
+  if (parked_ && parked_->until <= now) parked_.reset();
   watch_rollout(event, now);
   required(event, actions, now);
   same(after);
   wakes_up(after, event, now);
   rollout_before_ = rollout_;
+  parked_before_ = parked_;
+  wishes_before_ = wishes_;
   generation_before_ = generation_;
 }
 
@@ -59,7 +62,7 @@ void SupervisorReferee::happened(const SupervisorEvent& event, TimePoint now) {
   killed_.clear();
   for (auto* set : {&succeeded_, &surplus_, &displaced_}) set->clear();
   replaced_.reset();
-  must_be_undone_ = false;
+  must_be_undone_ = goes_back_ = false;
   if (const auto* keep = std::get_if<event::Keep>(&event); keep != nullptr && running()) {
     scaled(keep->count, now);
   } else if (const auto* scale = std::get_if<event::Scale>(&event); scale != nullptr && running()) {
@@ -70,6 +73,9 @@ void SupervisorReferee::happened(const SupervisorEvent& event, TimePoint now) {
     scaled(scale->count, now);
   } else if (std::holds_alternative<event::Reload>(event)) {
     ++wishes_;
+    if (running()) parked_.reset();
+  } else if (is<event::Rollback>(event)) {
+    wants_back();
   } else if (const auto* unfit = std::get_if<event::Unfit>(&event)) {
     unfit_.insert(unfit->worker);
     const auto live = live_.find(unfit->worker);
@@ -456,14 +462,17 @@ void SupervisorReferee::same(const Supervisor& state) const {
     if (running()) require(live.place == mine->second.place, "a worker has its place");
     require(live.generation == mine->second.generation, "a worker knows its generation");
     if (running()) require(live.held == mine->second.held, "who is held is known");
-    if (running()) require(!live.held || state.rollout, "nobody is held without a rollout");
+    if (running())
+      require(!live.held || state.rollout || state.parked, "nobody is held without a rollout");
   }
   if (!running()) return;
   require(state.phase == Supervisor::Phase::Running, "it runs until it is told to end");
   require(state.ever_ready == ready_, "readiness is noticed");
   require(state.generation == generation_, "the generation that serves is known");
-  require(wishes_ == static_cast<int>(over_.size()) + (state.rollout ? 1 : 0),
+  const bool is_new = state.rollout && !over_.contains(state.rollout->wish.generation);
+  require(wishes_ == static_cast<int>(over_.size()) + (is_new ? 1 : 0),
           "every rollout comes to one end");
+  require(state.parked.has_value() == parked_.has_value(), "it is known how long one is parked");
   require(state.places.size() == places_.size(), "there are as many places as were asked for");
   std::size_t placed = 0;
   for (const auto& [id, live] : state.live) placed += live.place ? 1 : 0;

@@ -80,6 +80,9 @@ class SupervisorReferee {
   void holds(int worker);
   void resumes(int worker, TimePoint now);
   void retires(int worker, TimePoint now);
+  bool may_end_held(TimePoint now) const;
+  void wants_back();
+  bool any_held() const;
   void drops_successor(int worker, TimePoint now);
   void is_over(const RolloutVerdict& verdict, const SupervisorEvent& event, TimePoint now);
   void watch_rollout(const SupervisorEvent& event, TimePoint now);
@@ -100,8 +103,10 @@ class SupervisorReferee {
   std::set<int> ended_, killed_, succeeded_, surplus_, displaced_;
   std::optional<Rollout> rollout_before_, rollout_;
   bool must_be_undone_ = false;
-  int wishes_ = 0;
-  std::set<int> over_, unfit_;  // generations; workers
+  std::optional<Parked> parked_before_, parked_;
+  bool goes_back_ = false;  // in the step that is checked
+  int wishes_ = 0, wishes_before_ = 0;
+  std::set<int> over_, wanted_back_, unfit_;  // generations; workers
   int generation_ = 1, generation_before_ = 1;
   std::optional<TimePoint> complete_since_;  // every place has one that serves, of the rollout
   std::optional<int> replaced_;

@@ -70,7 +70,7 @@ void SupervisorReferee::holds(int worker) {
 void SupervisorReferee::resumes(int worker, TimePoint now) {
   Live& live = live_.at(worker);
   require(live.held && live.left && !live.ends, "who is held has its place again");
-  require(is_active(rollout_before_), "when its rollout is undone");
+  require(is_active(rollout_before_) || goes_back_, "when its rollout is undone, or it was parked");
   const std::size_t at = *live.left;
   Place& place = places_[at];
   if (place.worker) {
@@ -98,15 +98,38 @@ void SupervisorReferee::retires(int worker, TimePoint now) {
   if (succeeded_.erase(worker) > 0)
     require(!live.held, "who is to be held is not retired");
   else if (live.held && live.left)
-    require(live.ends ||
-                (is_active(rollout_before_) && is_complete(rollout_before_->wish.generation, now)),
-            "who is held is retired when all have succeeded");
+    require(live.ends || may_end_held(now), "who is held is retired when all have succeeded");
   else
     require(displaced_.erase(worker) + surplus_.erase(worker) == 1, "who is retired has no place");
   live.held = false;
   live.closed.reset();
   live.retired = now;
   live.looks_at = now + std::min<Duration>(100ms, grace_ / 4);
+}
+
+// All have succeeded and nobody is to be parked, or was for long enough; a third generation comes.
+bool SupervisorReferee::may_end_held(TimePoint now) const {
+  if (parked_before_) return parked_before_->until <= now || wishes_ > wishes_before_;
+  if (!is_active(rollout_before_) || rollout_before_->wish.plan.park > Duration{0}) return false;
+  return is_complete(rollout_before_->wish.generation, now);
+}
+
+// A rollout that is under way is undone; so is one that was reached, while those before it are
+// parked.
+void SupervisorReferee::wants_back() {
+  if (!running()) return;
+  const bool is_reached = !rollout_before_ && parked_ && any_held();
+  goes_back_ = is_active(rollout_before_) || is_reached;
+  if (!goes_back_) return;
+  wanted_back_.insert(is_reached ? generation_ : rollout_before_->wish.generation);
+  if (!is_reached) return;
+  generation_ = parked_->generation;
+  parked_.reset();
+}
+
+bool SupervisorReferee::any_held() const {
+  return std::any_of(live_.begin(), live_.end(),
+                     [](const auto& entry) { return entry.second.held; });
 }
 
 void SupervisorReferee::drops_successor(int worker, TimePoint now) {
@@ -134,7 +157,9 @@ bool SupervisorReferee::is_complete(int generation, TimePoint now) const {
 
 void SupervisorReferee::is_over(const RolloutVerdict& verdict, const SupervisorEvent& event,
                                 TimePoint now) {
-  require(over_.insert(verdict.generation).second, "a rollout is over once");
+  const bool is_first = over_.insert(verdict.generation).second;
+  require(is_first || verdict.end != RolloutEnd::Reached, "a rollout is reached once");
+  require(is_first || wanted_back_.contains(verdict.generation), "a rollout is over once");
   switch (verdict.end) {
     case RolloutEnd::Reached: {
       require(is_complete(verdict.generation, now), "a rollout is reached with the last one");
@@ -145,6 +170,7 @@ void SupervisorReferee::is_over(const RolloutVerdict& verdict, const SupervisorE
       const auto& plan = (is_new ? *rollout_ : *rollout_before_).wish.plan;
       require(now - since >= plan.prove, "all have to prove themselves");
       require(!must_be_undone_, "no rollout is reached in which one fails");
+      if (plan.park > Duration{0}) parked_ = Parked{generation_, now + plan.park, plan};
       generation_ = verdict.generation;
       return;
     }
@@ -156,6 +182,9 @@ void SupervisorReferee::is_over(const RolloutVerdict& verdict, const SupervisorE
       require(!live_.contains(verdict.worker.value()), "who died is no more");
       break;
     case RolloutEnd::NotReady:
+      break;
+    case RolloutEnd::TakenBack:
+      require(wanted_back_.contains(verdict.generation), "somebody wanted it");
       break;
     case RolloutEnd::Unfit:
       require(unfit_.contains(verdict.worker.value()), "who was unfit is known");
