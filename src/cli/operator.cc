@@ -13,6 +13,7 @@
 #include "cohort/parallelism.h"
 #include "manager/recycle_rule.h"
 #include "manager/status_json.h"
+#include "process/identity.h"
 #include "process/signals.h"
 
 namespace cohort::cli {
@@ -125,7 +126,8 @@ Result<int> Operator::reload(std::function<void(const RolloutResult&)> done) {
   if (const auto* problem = std::get_if<CannotRun>(&options)) return refuse(problem->text);
   auto found = program_now(std::get<RunOptions>(options));
   if (const auto* problem = std::get_if<CannotRun>(&found)) return refuse(problem->text);
-  const auto& now = std::get<ProgramNow>(found);
+  auto& now = std::get<ProgramNow>(found);
+  process::give_back_identity(serving_.settings.spawn, now.settings.spawn);
   const int generation = cluster_.reload({.settings = now.settings,
                                           .ready_within = now.options.ready_within,
                                           .prove = now.options.prove},
