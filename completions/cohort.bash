@@ -29,7 +29,7 @@ _cohort() {
   fi
   for ((; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      -w | --workers | -b | --balance | --listen | --grace | --stop-signal | --ready-within | --prove | --name | --cwd | --env | --config | --only | --log | --admin | --min-ready | --lame-duck | --max-memory | --max-age) ((i++)) ;;
+      -w | --workers | -b | --balance | --listen | --grace | --stop-signal | --ready-within | --prove | --name | --cwd | --env | --env-only | --user | --group | --config | --only | --log | --admin | --min-ready | --lame-duck | --max-memory | --max-age) ((i++)) ;;
       --) ((i + 1 < COMP_CWORD)) && { compopt -o default; return; } ;;
       -*) ;;
       *) compopt -o default; return ;; # behind PROGRAM: its own arguments
@@ -38,13 +38,16 @@ _cohort() {
   case $previous in
     -w | --workers) mapfile -t COMPREPLY < <(compgen -W "auto $(seq -s ' ' 1 "$(nproc)")" -- "$current") ;;
     --listen | --admin | --config | --log) compopt -o default ;; # a port, an address, or a path
+    --user) mapfile -t COMPREPLY < <(compgen -u -- "$current") ;;
+    --group) mapfile -t COMPREPLY < <(compgen -g -- "$current") ;;
+    --env-only) mapfile -t COMPREPLY < <(compgen -e -- "$current") ;;
     --cwd) mapfile -t COMPREPLY < <(compgen -d -- "$current") ;;
     -b | --balance) mapfile -t COMPREPLY < <(compgen -W 'auto adaptive hash sticky round-robin shared' -- "$current") ;;
     *)
       if [[ $current == -* && ($previous != -- || ${COMP_WORDS[1]} == verify-reload) ]]; then
         [[ ${COMP_WORDS[1]} == systemd ]] && only='--user-unit'
         [[ ${COMP_WORDS[1]} == start ]] && only='--log --no-wait'
-        mapfile -t COMPREPLY < <(compgen -W "$only"' --workers --balance --listen --grace --stop-signal --ready-within --prove --max-memory --max-age --name --admin --min-ready --lame-duck --cwd --env --config --only --watch --no-preload --json --help --version --' -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "$only"' --workers --balance --listen --grace --stop-signal --ready-within --prove --max-memory --max-age --name --admin --min-ready --lame-duck --cwd --env --env-only --user --group --no-new-privs --config --only --watch --no-preload --json --help --version --' -- "$current")
       else
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -fc -- "$current" | sort -u)

@@ -239,9 +239,15 @@ struct SpawnOptions {
   std::variant<bool, std::string> shell{false};
   /// Leader of a session of its own, and lives on when this process ends.
   bool detached = false;
-  std::optional<uid_t> uid{};  ///< Setting it, or gid, drops the supplementary groups.
+  /// Node's `uid` and `gid`: the child's real, effective and saved ids. Default: this process's. By
+  /// name: `set_user`. Errors: EPERM without privilege (root, or CAP_SETUID and CAP_SETGID),
+  /// InvalidArgument for -1. Setting either drops the supplementary groups, as in Node; a child of
+  /// another uid than root has no capabilities.
+  std::optional<uid_t> uid{};
   std::optional<gid_t> gid{};
-  std::optional<std::vector<gid_t>> groups{};  ///< The supplementary groups.
+  /// The supplementary groups (setgroups(2)). Default: this process's, or none where `uid` or `gid`
+  /// is given. EPERM without CAP_SETGID.
+  std::optional<std::vector<gid_t>> groups{};
   /// Sends `kill_signal` after so long. 0: never.
   std::chrono::milliseconds timeout{0};
   int kill_signal = SIGTERM;
@@ -282,7 +288,10 @@ struct SpawnOptions {
   std::optional<int> nice{};  ///< Added to this process's.
   std::vector<ResourceLimit> limits{};
   std::vector<unsigned> cpus{};  ///< Those it may run on. Default: this process's.
-  bool no_new_privs = false;     ///< set-user-id programs give it no privilege (prctl(2)).
+  /// Neither set-user-id programs nor file capabilities give it, or what it starts, any privilege:
+  /// `sudo` and `ping` may fail. It cannot be undone. As NoNewPrivileges= of systemd; prctl(2),
+  /// PR_SET_NO_NEW_PRIVS. Default: as this process.
+  std::optional<bool> no_new_privs{};
   /// 0: a process group of its own: Ctrl-C does not reach it, and `timeout`, `max_buffer` and
   /// `stop` end all of the group (the programs of a pipeline). Else the group to join.
   std::optional<pid_t> process_group{};
@@ -299,6 +308,18 @@ struct SpawnOptions {
   /// where it was delegated to us and holds no process of its own.
   std::string cgroup_parent{};
 };
+
+/// Makes the options those of a user, a name or a number, as systemd's User= and Group= do: `uid`,
+/// `gid`, all `groups` of the user (initgroups(3)), and HOME, USER and LOGNAME in `add_env`.
+/// `group` is in the place of the user's own. What the process already is and may not set is left
+/// alone. Looks names up, which may block: call it once, before there is anything to serve. The
+/// options hold for every worker that is started with them; groups that change later are not seen.
+///
+/// Errors, whose detail is a sentence: InvalidArgument, there is no such user or group, or a number
+/// without a user and no `group`; EPERM, this process may not (root, or CAP_SETUID, CAP_SETGID and
+/// CAP_KILL, as a worker has to be signalled); what the directory service failed with.
+Result<void> set_user(SpawnOptions& options, const std::string& user,
+                      const std::string& group = {});
 
 /// A child process.
 class ChildProcess {

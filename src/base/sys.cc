@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include "base/sys_output.h"
@@ -347,6 +349,15 @@ int wait_child(idtype_t kind, id_t id, siginfo_t& info, int options) {
 
 int become_subreaper() {
   return call([] { return ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); });
+}
+
+bool has_capabilities(std::initializer_list<unsigned> wanted) {
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
+  if (call([&] { return ::syscall(SYS_capget, &header, sets.data()); }) == -1) return false;
+  return std::all_of(wanted.begin(), wanted.end(), [&](unsigned capability) {
+    return (sets[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability)) != 0;
+  });
 }
 
 int wait_signal(const sigset_t& signals, std::chrono::milliseconds timeout) {

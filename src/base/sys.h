@@ -20,6 +20,7 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 
 #include "cohort/fd.h"
@@ -130,6 +131,8 @@ int become_subreaper();
 /// Waits for one of the signals, which are blocked; 0 after the timeout.
 int wait_signal(const sigset_t& signals, std::chrono::milliseconds timeout);
 bool is_terminal(int fd);
+/// Whether all of these (CAP_...) are in this thread's effective set.
+bool has_capabilities(std::initializer_list<unsigned> wanted);
 
 // Changes of files.
 /// Non-blocking, close-on-exec.

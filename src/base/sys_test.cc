@@ -13,7 +13,9 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <cstring>
+#include <fstream>
 #include <functional>
 #include <string>
 #include <utility>
@@ -385,6 +387,17 @@ TEST(FailNth, OnlyTheNthCallFails) {
   EXPECT_TRUE(fail.fired());
   EXPECT_TRUE(any_fd());
   EXPECT_EQ(fail.calls(), 4);
+}
+
+TEST(Sys, HasTheCapabilitiesThatProcSays) {
+  std::ifstream lines{"/proc/thread-self/status"};
+  std::uint64_t effective = 0;
+  for (std::string line; std::getline(lines, line);)
+    if (line.starts_with("CapEff:")) effective = std::stoull(line.substr(7), nullptr, 16);
+  EXPECT_TRUE(sys::has_capabilities({}));
+  for (unsigned each = 0; each < 41; ++each)
+    EXPECT_EQ(sys::has_capabilities({each}), (effective >> each & 1) != 0) << each;
+  EXPECT_FALSE(sys::has_capabilities({0, 63})) << "all of them";
 }
 
 TEST(FailNth, TheInnermostCountsAndTheOuterOneGoesOnAfterwards) {

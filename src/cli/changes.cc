@@ -54,6 +54,15 @@ std::string quoted(const std::string& command) {
   return command.empty() ? "nothing" : '`' + command + '`';
 }
 
+std::string whose(const std::string& name) { return name.empty() ? "cohort's" : name; }
+
+std::string inherited(const std::optional<std::vector<std::string>>& names) {
+  if (!names) return "all";
+  std::string text;
+  for (const std::string& name : *names) text += (text.empty() ? "" : ",") + name;
+  return text.empty() ? "nothing" : text;
+}
+
 std::string yes_or_no(bool yes) { return yes ? "yes" : "no"; }
 
 }  // namespace
@@ -75,6 +84,10 @@ std::vector<std::string> changes(const RunOptions& was, const RunOptions& is) {
   compare("once", quoted(was.once), quoted(is.once));
   compare("watch", yes_or_no(was.watch), yes_or_no(is.watch));
   compare("preload", yes_or_no(was.preload), yes_or_no(is.preload));
+  compare("user", whose(was.user), whose(is.user));
+  compare("group", whose(was.group), whose(is.group));
+  compare("no-new-privs", yes_or_no(was.no_new_privs), yes_or_no(is.no_new_privs));
+  compare("env-only", inherited(was.env_only), inherited(is.env_only));
   std::set<std::string> names;
   for (const auto* env : {&was.env, &is.env})
     for (const auto& [name, value] : *env) names.insert(name);

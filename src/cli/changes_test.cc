@@ -30,6 +30,15 @@ TEST(Changes, NameWhatWasAndWhatIs) {
                    "preload yes -> no"}));
 }
 
+TEST(Changes, NameWhoseTheWorkersAre) {
+  EXPECT_EQ(changes({.user = "shop", .no_new_privs = true},
+                    {.env_only = std::vector<std::string>{"A", "B"}, .group = "33"}),
+            (Lines{"user shop -> cohort's", "group cohort's -> 33", "no-new-privs yes -> no",
+                   "env-only all -> A,B"}));
+  EXPECT_EQ(changes({.env_only = std::vector<std::string>{}}, {}),
+            Lines{"env-only nothing -> all"});
+}
+
 TEST(Changes, OfVariablesKeepTheirValuesSecret) {
   EXPECT_EQ(changes({.env = {{"A", "1"}, {"B", "2"}}}, {.env = {{"B", "3"}, {"C", "4"}}}),
             (Lines{"env A is gone", "env B has changed", "env C is new"}));

@@ -108,10 +108,20 @@ class Reader {
       if (*flag) (void)option->read({}, options);
       return;
     }
-    const bool is_list = option->kind == RunOption::Kind::List;
-    for (const std::string& text : is_list ? texts(key, node, what) : one_text(key, node, what))
+    for (const std::string& text : values(option->kind, key, node, what))
       if (const auto problem = option->read(text, options))
         fail(key.source(), what + ' ' + *problem + "; not `" + text + '`');
+  }
+
+  std::vector<std::string> values(RunOption::Kind kind, const toml::key& key,
+                                  const toml::node& node, const std::string& what) const {
+    if (kind == RunOption::Kind::List) return texts(key, node, what);
+    if (kind != RunOption::Kind::Names) return one_text(key, node, what);
+    // One value, though it may be empty: no names are not the same as none given.
+    std::string names;
+    for (const std::string& name : texts(key, node, what))
+      names += (names.empty() ? "" : ",") + name;
+    return {names};
   }
 
   std::vector<std::string> one_text(const toml::key& key, const toml::node& node,

@@ -47,6 +47,10 @@ prove = 2
 no-preload = true
 json = true
 env = {NODE_ENV = "production", PORT = 8000}
+env-only = ["PATH", "LANG"]
+user = "shop"
+group = 33
+no-new-privs = true
 )");
   ASSERT_EQ(all.size(), 1U);
   const RunOptions& shop = all[0];
@@ -62,6 +66,17 @@ env = {NODE_ENV = "production", PORT = 8000}
   EXPECT_TRUE(shop.json);
   EXPECT_EQ(shop.env.at("NODE_ENV"), "production");
   EXPECT_EQ(shop.env.at("PORT"), "8000");
+  EXPECT_EQ(shop.env_only, (std::vector<std::string>{"PATH", "LANG"}));
+  EXPECT_EQ(shop.user, "shop");
+  EXPECT_EQ(shop.group, "33");
+  EXPECT_TRUE(shop.no_new_privs);
+}
+
+TEST(ConfigFile, WithoutAnyNameWorkersInheritNothing) {
+  using Names = std::vector<std::string>;
+  EXPECT_FALSE(applications("[a]\nprogram = 'x'\n")[0].env_only);
+  EXPECT_EQ(applications("[a]\nprogram = 'x'\nenv-only = []\n")[0].env_only, Names{});
+  EXPECT_EQ(applications("[a]\nprogram = 'x'\nenv-only = 'A,B'\n")[0].env_only, (Names{"A", "B"}));
 }
 
 TEST(ConfigFile, WorkersRunInItsFolderOrFromThereOn) {
@@ -83,6 +98,10 @@ TEST(ConfigFile, WhatIsWrongIsNamedWithItsLine) {
        "cohort.toml:3: json of [shop] takes true or false"},
       {"[shop]\nprogram = 'x'\nenv = ['A']\n",
        "cohort.toml:3: env of [shop] takes NAME=VALUE; not `A`"},
+      {"[shop]\nprogram = 'x'\nenv-only = {A = '1'}\n",
+       "cohort.toml:3: env-only of [shop] takes names of variables, as PATH,LANG; not `A=1`"},
+      {"[shop]\nprogram = 'x'\nuser = ''\n",
+       "cohort.toml:3: user of [shop] takes a name or a number; not ``"},
       {"[shop]\nprogram = 7\n", "cohort.toml:2: program of [shop] takes a text"},
       {"\n[shop]\nworkers = 4\n", "cohort.toml:2: [shop] needs a program"},
       {"[shop]\nprogram = 'x'\nlisten = 80\nbalance = 'round-robin'\n",

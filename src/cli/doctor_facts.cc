@@ -2,7 +2,6 @@
 
 #include <linux/capability.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -77,15 +76,6 @@ void try_steering(DoctorFacts& facts) {
   if (facts.queues) facts.ebpf = group->steer_by_queues({net::kWholeShare, net::kWholeShare});
 }
 
-bool has_capabilities(std::initializer_list<unsigned> wanted) {
-  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
-  if (::syscall(SYS_capget, &header, sets.data()) == -1) return false;
-  return std::all_of(wanted.begin(), wanted.end(), [&](unsigned capability) {
-    return (sets[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability)) != 0;
-  });
-}
-
 // The first one has all ids of users: `0 0 4294967295`.
 bool in_user_namespace() {
   std::istringstream map{read_file("/proc/self/uid_map").value_or("")};
@@ -138,8 +128,8 @@ void find_limits(DoctorFacts& facts) {
   rlimit limit{};
   ::getrlimit(RLIMIT_NPROC, &limit);
   // The kernel does not count those of root, nor of whoever has one of these.
-  if (::getuid() != 0 && !has_capabilities({CAP_SYS_ADMIN}) &&
-      !has_capabilities({CAP_SYS_RESOURCE}))
+  if (::getuid() != 0 && !sys::has_capabilities({CAP_SYS_ADMIN}) &&
+      !sys::has_capabilities({CAP_SYS_RESOURCE}))
     facts.user_processes_max = finite(limit.rlim_cur);
   ::getrlimit(RLIMIT_NOFILE, &limit);
   facts.descriptors = finite(limit.rlim_cur);
@@ -203,7 +193,8 @@ DoctorFacts doctor_facts() {
   try_steering(facts);
   const char* ebpf = std::getenv("COHORT_EBPF");
   facts.ebpf_turned_off = ebpf != nullptr && std::string_view{ebpf} == "0";
-  facts.may_bpf = has_capabilities({CAP_BPF, CAP_PERFMON}) || has_capabilities({CAP_SYS_ADMIN});
+  facts.may_bpf =
+      sys::has_capabilities({CAP_BPF, CAP_PERFMON}) || sys::has_capabilities({CAP_SYS_ADMIN});
   facts.user_namespace = in_user_namespace();
   facts.btf = sys::access("/sys/kernel/btf/vmlinux", R_OK) == 0;
   find_limits(facts);

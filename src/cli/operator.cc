@@ -14,6 +14,7 @@
 #include "cohort/parallelism.h"
 #include "manager/recycle_rule.h"
 #include "manager/status_json.h"
+#include "process/identity.h"
 #include "process/signals.h"
 
 namespace cohort::cli {
@@ -138,7 +139,8 @@ Result<int> Operator::reload(std::function<void(const RolloutResult&)> done) {
   if (const auto* problem = std::get_if<CannotRun>(&options)) return refuse(problem->text);
   auto found = program_now(std::get<RunOptions>(options));
   if (const auto* problem = std::get_if<CannotRun>(&found)) return refuse(problem->text);
-  const auto& now = std::get<ProgramNow>(found);
+  auto& now = std::get<ProgramNow>(found);
+  process::give_back_identity(serving_.settings.spawn, now.settings.spawn);
   const auto before = [this, now](Callback<void(Result<void>)> ready) {
     preparation_.run(now, [ready = std::function<void(Result<void>)>{std::move(ready)}](
                               const Preparation::Outcome& outcome) {

@@ -45,9 +45,14 @@ struct RunOptions {
   std::string name = {};  ///< Of the application, for the other verbs; empty: that of the program.
   std::string cwd = {};   ///< Of the workers; empty: this one.
   std::map<std::string, std::string> env = {};  ///< Added to what the workers inherit.
-  std::string config = {};   ///< Where the application comes from, if it was not given as words.
-  std::string only = {};     ///< Of the applications in there, this one.
-  std::string program = {};  ///< Empty: those of `config`.
+  /// What the workers inherit of this process's variables; nothing: all of them.
+  std::optional<std::vector<std::string>> env_only = {};
+  std::string user = {};      ///< Of the workers, name or number; empty: this process's.
+  std::string group = {};     ///< Of the workers; empty: the user's.
+  bool no_new_privs = false;  ///< Of the workers.
+  std::string config = {};    ///< Where the application comes from, if it was not given as words.
+  std::string only = {};      ///< Of the applications in there, this one.
+  std::string program = {};   ///< Empty: those of `config`.
   std::vector<std::string> args = {};
 };
 

@@ -183,6 +183,37 @@ TEST(CommandLine, WorkersHaveADirectoryAndVariables) {
     expect_usage_error({"run", "--env", wrong, "p"}, "--env takes NAME=VALUE");
 }
 
+TEST(CommandLine, WorkersHaveAUserAndItsPrivileges) {
+  const RunOptions options =
+      run_options({"run", "--user", "shop", "--group=33", "--no-new-privs", "p", "--user", "root"});
+  EXPECT_EQ(options.user, "shop");
+  EXPECT_EQ(options.group, "33");
+  EXPECT_TRUE(options.no_new_privs);
+  EXPECT_EQ(options.args, (Arguments{"--user", "root"}));
+  const RunOptions plain = run_options({"run", "p"});
+  EXPECT_EQ(plain.user + plain.group, "");
+  EXPECT_FALSE(plain.no_new_privs);
+  EXPECT_FALSE(plain.env_only);
+  for (const char* option : {"--user", "--group"})
+    for (const char* wrong : {"", "a:b"})
+      expect_usage_error({"run", option, wrong, "p"}, std::string{option} + " takes a name or a");
+  expect_usage_error({"run", "--no-new-privs=maybe", "p"},
+                     "--json, --watch, --no-preload, --no-new");
+}
+
+TEST(CommandLine, WorkersInheritTheseVariablesAlone) {
+  const auto names = [](Arguments words) {
+    words.insert(words.begin(), "run");
+    words.emplace_back("p");
+    return run_options(words).env_only;
+  };
+  EXPECT_EQ(names({"--env-only", "PATH,LANG", "--env-only", "TZ"}),
+            (Arguments{"PATH", "LANG", "TZ"}));
+  EXPECT_EQ(names({"--env-only", ""}), Arguments{}) << "none at all";
+  for (const char* wrong : {",", "A,", ",A", "A,,B", "A=1", "A B"})
+    expect_usage_error({"run", "--env-only", wrong, "p"}, "--env-only takes names of variables");
+}
+
 TEST(CommandLine, ProbesAreAnsweredWhereItSays) {
   const RunOptions options = run_options({"run", "--admin", "8081", "--min-ready=2", "--grace",
                                           "30", "--lame-duck", "27.5", "p", "--admin", "1"});
@@ -230,7 +261,8 @@ TEST(CommandLine, HelpIsAnAnswerOnStdout) {
 TEST(CommandLine, TheHelpOfRunNamesEveryOptionAndFitsATerminal) {
   const std::string help = answer({"run", "--help"}).text;
   for (const char* word : {"-w, --workers", "-b, --balance", "--json", "-h, --help", "round-robin",
-                           "shared", "auto", "Examples:", "PROGRAM", "100", "111"}) {
+                           "shared", "auto", "Examples:", "PROGRAM", "100", "111", "--user NAME",
+                           "--group NAME", "--no-new-privs", "--env-only A,B"}) {
     EXPECT_NE(help.find(word), std::string::npos) << word;
   }
   for (std::size_t from = 0; from < help.size();) {

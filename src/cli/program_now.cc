@@ -11,6 +11,8 @@
 #include <utility>
 
 #include "cli/config_file.h"
+#include "process/child_channel.h"
+#include "process/identity.h"
 
 namespace cohort::cli {
 
@@ -29,19 +31,38 @@ const fs::path& way_here() {
 
 namespace {
 
-// This process's, and those of the application. As a whole, so that one that is gone from
-// cohort.toml is gone from the next generation.
-std::optional<Environment> environment_of(const RunOptions& options) {
-  if (options.env.empty() && options.config.empty()) return std::nullopt;
+bool is_inherited(const RunOptions& options, std::string_view name) {
+  const auto& only = options.env_only;
+  return !only || std::find(only->begin(), only->end(), name) != only->end();
+}
+
+// This process's, those of the user, and those of the application: the last one counts. As a whole,
+// so that one that is gone from cohort.toml is gone from the next generation.
+std::optional<Environment> environment_of(const RunOptions& options, const Environment& users) {
+  if (options.env.empty() && options.config.empty() && !options.env_only && users.empty())
+    return std::nullopt;
   Environment all;
-  for (char** entry = ::environ; *entry != nullptr; ++entry) {
-    const std::string_view variable = *entry;
-    const auto equals = std::min(variable.find('='), variable.size());
-    all.emplace_back(variable.substr(0, equals),
-                     variable.substr(std::min(equals + 1, variable.size())));
+  for (const std::string& entry : process::inherited_variables(::environ)) {
+    const std::string name = entry.substr(0, entry.find('='));
+    if (is_inherited(options, name)) all.emplace_back(name, entry.substr(name.size() + 1));
   }
+  all.insert(all.end(), users.begin(), users.end());
   all.insert(all.end(), options.env.begin(), options.env.end());
   return all;
+}
+
+// Whose the workers are, and what they may; one that is not given any more counts no more.
+Result<void> add_privileges(const RunOptions& options, SpawnOptions& spawn) {
+  if (options.no_new_privs || !options.config.empty()) spawn.no_new_privs = options.no_new_privs;
+  Environment users;
+  if (!options.user.empty() || !options.group.empty()) {
+    const auto who = process::identity_of(options.user, options.group);
+    if (!who) return who.error();
+    if (const auto taken = process::take_identity(*who, spawn); !taken) return taken.error();
+    users = who->variables;
+  }
+  spawn.env = environment_of(options, users);
+  return {};
 }
 
 // A signal that is gone from cohort.toml counts no more.
@@ -74,9 +95,12 @@ std::variant<ProgramNow, CannotRun> program_now(const RunOptions& options) {
   const auto& program = std::get<process::Program>(found);
   std::vector<std::string> args = program.leading_args;
   args.insert(args.end(), options.args.begin(), options.args.end());
+  SpawnOptions spawn{.cwd = here.string()};
+  if (const auto added = add_privileges(options, spawn); !added)
+    return CannotRun{added.error().detail};
   return ProgramNow{.settings = {.exec = program.file,
                                  .args = std::move(args),
-                                 .spawn = {.cwd = here.string(), .env = environment_of(options)},
+                                 .spawn = std::move(spawn),
                                  .listen = options.listen,
                                  .stop_signal = stop_signal_of(options),
                                  .preload = options.preload},

@@ -72,6 +72,12 @@ Options:
                           for development.
       --cwd DIR           Where the workers run. Default: here.
       --env NAME=VALUE    A variable of the workers. May be repeated.
+      --env-only A,B      The workers inherit these variables and no others: not
+                          even PATH and HOME, unless they are named.
+      --user NAME|UID     The workers run as this user, with its groups and its
+                          HOME. cohort stays root, and opens the ports.
+      --group NAME|GID    The group of the workers, if not the user's own.
+      --no-new-privs      Nothing gives the workers more rights: no sudo.
       --config FILE       Instead of cohort.toml.
       --only NAME         Of the applications in cohort.toml, this one.
       --no-preload        Nothing is loaded into Node workers. Busy keep-alive
@@ -245,6 +251,28 @@ Problem read_env(const std::string& text, RunOptions& options) {
   return std::nullopt;
 }
 
+// Empty: they inherit none.
+Problem read_env_only(const std::string& text, RunOptions& options) {
+  auto& names = options.env_only ? *options.env_only : options.env_only.emplace();
+  for (std::size_t from = 0; !text.empty() && from <= text.size();) {
+    const std::size_t end = std::min(text.find(',', from), text.size());
+    const std::string name = text.substr(from, end - from);
+    if (name.empty() || name.find_first_of(std::string_view{"= \t\0", 4}) != std::string::npos)
+      return "takes names of variables, as PATH,LANG";
+    names.push_back(name);
+    from = end + 1;
+  }
+  return std::nullopt;
+}
+
+template <auto Member>
+Problem read_identity(const std::string& text, RunOptions& options) {
+  if (text.empty() || text.find_first_of(std::string_view{":\n\0", 3}) != std::string::npos)
+    return "takes a name or a number";
+  options.*Member = text;
+  return std::nullopt;
+}
+
 Problem read_config(const std::string& text, RunOptions& options) {
   if (text.empty()) return "takes a file";
   options.config = text;
@@ -276,6 +304,14 @@ constexpr RunOption kTable[] = {
     {"once", "", Kind::Last, true, read_once},
     {"cwd", "", Kind::Last, true, read_cwd},
     {"env", "", Kind::List, true, read_env},
+    {"env-only", "", Kind::Names, true, read_env_only},
+    {"user", "", Kind::Last, true, read_identity<&RunOptions::user>},
+    {"group", "", Kind::Last, true, read_identity<&RunOptions::group>},
+    {"no-new-privs", "", Kind::Flag, true,
+     [](const std::string&, RunOptions& options) -> Problem {
+       options.no_new_privs = true;
+       return std::nullopt;
+     }},
     {"no-preload", "", Kind::Flag, true,
      [](const std::string&, RunOptions& options) -> Problem {
        options.preload = false;
@@ -377,7 +413,8 @@ std::variant<RunWords, Answer> read_words(const std::vector<std::string>& argume
   } catch (const CLI::ArgumentMismatch&) {
     return run_usage_error(arguments.back() + " needs a value");
   } catch (const CLI::ConversionError&) {
-    return run_usage_error("--json, --watch, --no-preload, --help and --version take no value");
+    return run_usage_error(
+        "--json, --watch, --no-preload, --no-new-privs, --help and --version take no value");
   } catch (const CLI::ParseError& error) {
     return run_usage_error(error.what());
   }

@@ -17,9 +17,10 @@ inline constexpr const char* kVersion = "cohort " COHORT_VERSION "\n";
 struct RunOption {
   enum class Kind : std::uint8_t {
     Flag,
-    Once,  ///< Twice is an error.
-    Last,  ///< The last one counts.
-    List,  ///< All count.
+    Once,   ///< Twice is an error.
+    Last,   ///< The last one counts.
+    List,   ///< All count.
+    Names,  ///< All count, each with commas between. In cohort.toml a list, which may be empty.
   };
   const char* name;    ///< `workers`: of `--workers 4` and of `workers = 4`.
   const char* letter;  ///< `-w`, or empty.

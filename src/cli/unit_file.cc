@@ -106,7 +106,9 @@ std::string end_settings(const RunOptions& options) {
 
 // The control socket is where `cohort ls` of the same user looks; root's is /run/cohort anyway. The
 // directory stays when one service stops: others of the user are in it.
-std::string user_settings(const UnitPlace& place) {
+std::string user_settings(const RunOptions& options, const UnitPlace& place) {
+  if (place.uid == 0 && !options.user.empty())
+    return "# Root opens the ports; the workers are of the user of --user.\n";
   if (place.uid == 0)
     return "# A user of its own is better than root: cohort systemd, as that user.\n";
   const std::string directory = "cohort-" + std::to_string(place.uid);
@@ -171,7 +173,7 @@ std::string unit_text(const UnitOptions& options, const std::string& name, const
       command_settings(options, place) + end_settings(options.run) +
       setting("LimitNOFILE", "65536") + setting("NoNewPrivileges", "yes");
   if (of_system && !uses_tmp(options, place)) text += setting("PrivateTmp", "yes");
-  if (of_system) text += setting("ProtectSystem", "full") + user_settings(place);
+  if (of_system) text += setting("ProtectSystem", "full") + user_settings(options.run, place);
   return text + "\n[Install]\n" +
          setting("WantedBy", of_system ? "multi-user.target" : "default.target");
 }

@@ -111,6 +111,11 @@ TEST(UnitFile, HasTheControlSocketWhereTheUserLooksForIt) {
   const std::string of_root = unit({"server.js"}, root);
   EXPECT_EQ(of_root.find("RuntimeDirectory"), std::string::npos) << "/run/cohort is there anyway";
   EXPECT_EQ(of_root.find("User="), std::string::npos);
+  EXPECT_TRUE(has_line(of_root,
+                       "# A user of its own is better than root: cohort systemd, as that "
+                       "user."));
+  EXPECT_TRUE(has_line(unit({"--user", "shop", "server.js"}, root),
+                       "# Root opens the ports; the workers are of the user of --user."));
 }
 
 TEST(UnitFile, HidesNoTmpThatTheProgramUses) {

@@ -68,7 +68,8 @@ TEST(Merged, TakesEveryOptionOfAChild) {
   EXPECT_EQ(spawn.nice, 1);
   EXPECT_EQ(spawn.limits.size(), 1u);
   EXPECT_EQ(spawn.cpus.size(), 1u);
-  EXPECT_TRUE(spawn.no_new_privs);
+  EXPECT_EQ(spawn.no_new_privs, true);
+  EXPECT_EQ(merged(all, {.spawn = {.no_new_privs = false}}).spawn.no_new_privs, false);
   EXPECT_EQ(spawn.memory_max, 1u);
   EXPECT_EQ(spawn.cpu_max, 0.5);
   EXPECT_EQ(spawn.processes_max, 9u);

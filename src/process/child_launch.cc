@@ -192,7 +192,7 @@ void add_identity(const SpawnOptions& options, SpawnRequest& request) {
   request.umask = options.umask;
   request.nice = options.nice;
   request.cpus = options.cpus;
-  request.no_new_privs = options.no_new_privs;
+  request.no_new_privs = options.no_new_privs.value_or(false);
   for (const ResourceLimit& limit : options.limits)
     request.limits.push_back({limit.resource, {limit.soft, limit.hard}});
   request.new_session = options.detached;

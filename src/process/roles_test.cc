@@ -1,6 +1,8 @@
 // The test program, and what it does when a test starts it as a child.
 #include <fcntl.h>
+#include <grp.h>
 #include <gtest/gtest.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
@@ -23,6 +25,7 @@
 #include "cohort/child_process.h"
 #include "leak_check.h"
 #include "process/helpers_test.h"
+#include "process/identity.h"
 #include "process/program.h"
 
 namespace cohort::process {
@@ -193,6 +196,50 @@ int spawn_from_nobody(const Args&) {
   return 0;
 }
 
+// Which identities a process without privilege may give its children.
+int take_identities(const Args&) {
+  if (::setgroups(0, nullptr) == -1 || ::setgid(kNobody) == -1 || ::setuid(kNobody) == -1) return 1;
+  const auto try_it = [](const char* what, const Identity& who) {
+    SpawnOptions options;
+    const auto taken = take_identity(who, options);
+    const bool none = !options.uid && !options.gid && !options.groups;
+    std::cout << what << ": "
+              << (!taken ? taken.error().detail
+                  : none ? "left as they are"
+                         : "taken")
+              << '\n';
+  };
+  try_it("root", {.uid = 0, .gid = 0});
+  try_it("group 0", {.gid = 0});
+  try_it("nobody", {.uid = kNobody, .gid = kNobody, .groups = {kNobody}});
+  return 0;
+}
+
+// A service whose capabilities are handed down, as AmbientCapabilities= of systemd has it: what its
+// child has of them as nobody.
+int spawn_with_ambient_capabilities(const Args&) {
+  constexpr uid_t kAnother = kNobody - 1;
+  constexpr unsigned kMask = CAP_TO_MASK(CAP_SETUID) | CAP_TO_MASK(CAP_SETGID);
+  ::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
+  if (::setresgid(kAnother, kAnother, kAnother) == -1 ||
+      ::setresuid(kAnother, kAnother, kAnother) == -1)
+    return 1;
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3]{};
+  sets[0] = {.effective = kMask, .permitted = kMask, .inheritable = kMask};
+  if (::syscall(SYS_capset, &header, sets) == -1) return 2;
+  for (const unsigned each : {CAP_SETUID, CAP_SETGID})
+    if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, each, 0, 0) == -1) return 3;
+  SpawnRequest request =
+      program_request("grep", {"-E", "^(Uid|CapPrm|CapAmb):", "/proc/self/status"});
+  request.fds = {-1, 1, 2};
+  const auto same = spawn(request);
+  if (!same || !wait_exit(*same).success()) return 4;
+  request.uid = request.gid = kNobody;
+  const auto child = spawn(request);
+  return child && wait_exit(*child).success() ? 0 : 5;
+}
+
 // Runs a copy of this program that removes itself and then says what runs. DIRECTORY
 int run_a_removed_program(const Args& args) {
   const std::string copy = args.at(0) + "/copy";
@@ -221,6 +268,8 @@ std::optional<int> run_role(int argc, char** argv) {
       {"storm", spawn_in_a_storm},
       {"without_close_range", spawn_without_close_range},
       {"nobody", spawn_from_nobody},
+      {"identity", take_identities},
+      {"ambient", spawn_with_ambient_capabilities},
       {"removed_program", run_a_removed_program},
       {"remove_self", remove_self},
   };

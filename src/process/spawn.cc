@@ -73,6 +73,10 @@ std::optional<Error> check(const SpawnRequest& request) {
   };
   if (request.file.empty()) return invalid("the name of the program is empty");
   if (request.argv.empty()) return invalid("argv is empty");
+  // To setresuid(2) it means: as it is.
+  constexpr auto kNoId = static_cast<uid_t>(-1);
+  if (request.uid == kNoId || request.gid == kNoId)
+    return invalid("-1 is the id of no user and of no group");
   if (has_nul(request.file) || has_nul(request.cwd.value_or("")) ||
       std::any_of(request.argv.begin(), request.argv.end(), has_nul) ||
       std::any_of(request.env.begin(), request.env.end(), has_nul))
@@ -299,16 +303,24 @@ std::string exec_hint(const SpawnRequest& request, const std::vector<std::string
     if (sys::access(path.c_str(), F_OK) == -1) continue;
     if (errno_value == ENOENT)
       return path + " exists, but what interprets it does not: its #! line, or its dynamic loader";
-    return path + " may not be executed";
+    if (!request.uid) return path + " may not be executed";
+    return "user " + std::to_string(*request.uid) + " may not execute " + path +
+           ", or not search a directory on the way to it";
   }
   return errno_value == EACCES ? "a directory on the way to it may not be searched" : "";
+}
+
+std::string identity_hint(int errno_value) {
+  if (errno_value == EPERM) return "changing it needs root, or CAP_SETUID and CAP_SETGID";
+  if (errno_value == EINVAL)
+    return "no such id in this user namespace: see /proc/self/uid_map and gid_map";
+  return limit_hint(errno_value);
 }
 
 Error failure(const SpawnRequest& request, const std::vector<std::string>& files,
               const ChildPlan& plan) {
   const int number = plan.failed_errno;
   const std::string op = op_of(request);
-  constexpr const char* kPrivilege = "changing it needs root, or CAP_SETUID and CAP_SETGID";
   switch (plan.failed_step) {
     case SpawnStep::Session:
       return system_error(number, op + ": session");
@@ -333,11 +345,13 @@ Error failure(const SpawnRequest& request, const std::vector<std::string>& files
     case SpawnStep::Directory:
       return system_error(number, op + ": working directory " + *request.cwd);
     case SpawnStep::Groups:
-      return system_error(number, op + ": supplementary groups", kPrivilege);
+      return system_error(number, op + ": supplementary groups", identity_hint(number));
     case SpawnStep::Group:
-      return system_error(number, op + ": group " + std::to_string(*request.gid), kPrivilege);
+      return system_error(number, op + ": group " + std::to_string(*request.gid),
+                          identity_hint(number));
     case SpawnStep::User:
-      return system_error(number, op + ": user " + std::to_string(*request.uid), kPrivilege);
+      return system_error(number, op + ": user " + std::to_string(*request.uid),
+                          identity_hint(number));
     case SpawnStep::Exec:
     case SpawnStep::None:
       break;

@@ -35,7 +35,9 @@ struct SpawnRequest {
   std::string pid_variable;
   /// The working directory; by default the parent's.
   std::optional<std::string> cwd;
-  /// Identity; each drops the supplementary groups too. Needs root, or the ids one already has.
+  /// Identity: real, effective and saved. Each drops the supplementary groups too, and another uid
+  /// than root all capabilities. Needs root, or the ids one already has. InvalidArgument: -1, which
+  /// is no id.
   std::optional<uid_t> uid;
   std::optional<gid_t> gid;
   /// The supplementary groups. Needs root.

@@ -128,14 +128,24 @@ COHORT_IN_CHILD bool set_limits(ChildPlan& plan) {
   return true;
 }
 
+// Of root the kernel takes the capabilities itself. Another user that may change ids by an ambient
+// one (AmbientCapabilities= of systemd) would hand it down: the child could change back.
+COHORT_IN_CHILD bool change_user(const ChildPlan& plan) {
+  if (plan.uid == nullptr) return true;
+  const bool another = ::syscall(SYS_geteuid) != static_cast<long>(*plan.uid);
+  if (::syscall(SYS_setresuid, *plan.uid, *plan.uid, *plan.uid) == -1) return false;
+  if (another) ::syscall(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  return true;
+}
+
 COHORT_IN_CHILD bool change_ids(ChildPlan& plan) {
   if (plan.set_groups && ::syscall(SYS_setgroups, plan.group_count, plan.groups) == -1 &&
       plan.set_groups_must_succeed)
     return fail(plan, SpawnStep::Groups);
-  if (plan.gid != nullptr && ::syscall(SYS_setgid, *plan.gid) == -1)
+  // All three ids: what a saved one leaves is a way back.
+  if (plan.gid != nullptr && ::syscall(SYS_setresgid, *plan.gid, *plan.gid, *plan.gid) == -1)
     return fail(plan, SpawnStep::Group);
-  if (plan.uid != nullptr && ::syscall(SYS_setuid, *plan.uid) == -1)
-    return fail(plan, SpawnStep::User);
+  if (!change_user(plan)) return fail(plan, SpawnStep::User);
   if (plan.no_new_privs && ::syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
     return fail(plan, SpawnStep::NoNewPrivs);
   return true;

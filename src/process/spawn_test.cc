@@ -368,6 +368,50 @@ TEST(SpawnIdentity, ChangedInTheChildLeavesTheParentDumpable) {
   EXPECT_EQ(::prctl(PR_GET_DUMPABLE), 1);
 }
 
+TEST(SpawnIdentity, LeavesNoIdAndNoCapabilityToGoBackTo) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root may change the user";
+  SpawnRequest request =
+      program_request("grep", {"-E", "^(Uid|Gid|CapPrm|CapAmb):", "/proc/self/status"});
+  request.uid = kNobody;
+  request.gid = kNobody;
+  const std::string none = "0000000000000000\n", four = "\t65534\t65534\t65534\t65534\n";
+  EXPECT_EQ(run(request).text,
+            "Uid:" + four + "Gid:" + four + "CapPrm:\t" + none + "CapAmb:\t" + none);
+}
+
+// Setuid and setgid are the bits 7 and 6.
+TEST(SpawnIdentity, OfAnotherUserHasNoAmbientCapabilities) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root may hand capabilities down";
+  const std::string both = "00000000000000c0\n", none = "0000000000000000\n";
+  EXPECT_EQ(run(role_request("ambient")).text,
+            "Uid:\t65533\t65533\t65533\t65533\nCapPrm:\t" + both + "CapAmb:\t" + both +
+                "Uid:\t65534\t65534\t65534\t65534\nCapPrm:\t" + none + "CapAmb:\t" + none);
+}
+
+// setresuid(2) takes -1 for "as it is": the child would be root, and nobody would know.
+TEST(SpawnIdentity, OfNobodyAtAllIsRefused) {
+  SpawnRequest request = program_request("true");
+  request.uid = static_cast<uid_t>(-1);
+  EXPECT_EQ(message(request),
+            "spawn true: invalid argument (-1 is the id of no user and of no group)");
+  request.uid.reset();
+  request.gid = static_cast<gid_t>(-1);
+  EXPECT_EQ(message(request),
+            "spawn true: invalid argument (-1 is the id of no user and of no group)");
+}
+
+TEST(SpawnIdentity, ThatMayNotExecuteTheProgramIsNamed) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root may change the user";
+  const TemporaryDirectory directory;
+  SpawnRequest request = program_request(directory.write("program", "#!/bin/sh\n", 0700));
+  EXPECT_EQ(message(request), "spawned");
+  request.uid = kNobody;
+  EXPECT_EQ(message(request), "spawn " + request.file +
+                                  ": permission denied (user 65534 may not "
+                                  "execute " +
+                                  request.file + ", or not search a directory on the way to it)");
+}
+
 TEST(SpawnIdentity, WithoutPrivilegeIsRefusedWhatIsNotItsOwn) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root to become nobody";
   EXPECT_EQ(

@@ -35,8 +35,8 @@ TEST_F(VerifyReload, FindsWhatACarelessServerLoses) {
   const std::string said = verify({"--reloads", "2", "--", "-w", "2", "--prove", "0.2",
                                    source("tests/integration/scripts/lossy.js")});
   EXPECT_EQ(said.substr(0, 4), "111 ") << said;
-  EXPECT_TRUE(has(said, "reset after 0 bytes of the answer")) << said;
-  EXPECT_TRUE(has(said, ", during reload 1\n")) << said;
+  EXPECT_TRUE(has(said, " after 0 bytes of the answer")) << said;
+  EXPECT_TRUE(has(said, ", during reload ")) << said;
   EXPECT_TRUE(has(said, "\nlost ")) << said;
 }
 
