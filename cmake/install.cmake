@@ -1,4 +1,4 @@
-# `cmake --install`: the library, its headers, the command, cohortConfig.cmake and cohort.pc.
+# `cmake --install`: the library, its headers, cohortConfig.cmake and cohort.pc. The command: apps/cohort.
 include(CMakePackageConfigHelpers)
 
 set(COHORT_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/cohort)

@@ -42,6 +42,7 @@ struct RunOptions {
   std::chrono::milliseconds lame_duck{0};  ///< Less than the grace time.
   bool preload = true;                     ///< Of Node workers.
   bool watch = false;                      ///< Files that change are a reload.
+  bool dry_run = false;                    ///< Print the plan, as JSON if `json`, and do nothing.
   std::string name = {};  ///< Of the application, for the other verbs; empty: that of the program.
   std::string cwd = {};   ///< Of the workers; empty: this one.
   std::map<std::string, std::string> env = {};  ///< Added to what the workers inherit.

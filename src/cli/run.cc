@@ -23,6 +23,7 @@
 #include "cli/descendants.h"
 #include "cli/names.h"
 #include "cli/operator.h"
+#include "cli/plan.h"
 #include "cli/preparation.h"
 #include "cli/program_now.h"
 #include "cli/report.h"
@@ -472,6 +473,7 @@ void Runner::refuse(const PortHolder& holder) {
 }  // namespace
 
 int run(const RunOptions& options) {
+  if (options.dry_run) return dry_run(options);
   if (options.program.empty()) return run_all(options);
   remember_start();
   // This is a primary, also when a Node program started it with a channel.

@@ -15,7 +15,6 @@
 
 #include "base/line_output.h"
 #include "cli/colour.h"
-#include "cli/config_file.h"
 #include "cli/fail.h"
 #include "cli/hangup.h"
 #include "cli/run.h"
@@ -137,22 +136,25 @@ class Applications {
 
 }  // namespace
 
-int run_all(const RunOptions& options) {
+std::variant<std::vector<RunOptions>, ConfigProblem> configured(const RunOptions& options) {
   auto read = read_config_file(options.config);
-  if (const auto* problem = std::get_if<ConfigProblem>(&read)) {
-    if (!options.config.empty() || ::access("cohort.toml", F_OK) == 0)
-      return fail(kExitPermanent, problem->text);
-    return fail(kExitPermanent,
-                "no program to run, and there is no cohort.toml here\n"
-                "Say which: cohort run server.js");
+  if (std::holds_alternative<ConfigProblem>(read)) {
+    if (!options.config.empty() || ::access("cohort.toml", F_OK) == 0) return read;
+    return ConfigProblem{
+        "no program to run, and there is no cohort.toml here\n"
+        "Say which: cohort run server.js"};
   }
-  auto& all = std::get<std::vector<RunOptions>>(read);
-  if (!options.only.empty()) {
-    const auto one = read_application(all.front().config, options.only);
-    if (const auto* problem = std::get_if<ConfigProblem>(&one))
-      return fail(kExitPermanent, problem->text);
-    return cli::run(std::get<RunOptions>(one));
-  }
+  if (options.only.empty()) return read;
+  auto one = read_application(std::get<std::vector<RunOptions>>(read).front().config, options.only);
+  if (auto* problem = std::get_if<ConfigProblem>(&one)) return std::move(*problem);
+  return std::vector{std::get<RunOptions>(std::move(one))};
+}
+
+int run_all(const RunOptions& options) {
+  const auto read = configured(options);
+  if (const auto* problem = std::get_if<ConfigProblem>(&read))
+    return fail(kExitPermanent, problem->text);
+  const auto& all = std::get<std::vector<RunOptions>>(read);
   if (all.size() == 1) return cli::run(all.front());
   // It waits for one process that says it is ready.
   if (std::getenv("NOTIFY_SOCKET") != nullptr)

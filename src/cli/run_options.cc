@@ -26,8 +26,8 @@ PROGRAM is passed to it as it is. Without PROGRAM: every application of
 cohort.toml (docs/cohort-toml.md).
 
 Options:
-  -w, --workers N|auto    How many workers. auto, the default, is one for each
-                          CPU that this process may use.
+  -w, --workers N|auto    How many workers. Default: auto, one for each CPU.
+                          Only CPUs count that this process may use.
   -b, --balance POLICY    How connections come to the workers:
                           auto         adaptive for TCP, round-robin for Unix
                                        sockets (the default)
@@ -42,34 +42,35 @@ Options:
                                        worker (Node's rr)
                           shared       the workers accept from one socket
                                        (Node's none)
-      --listen ADDRESS    For a program in any language that takes its listening
-                          sockets as systemd gives them (LISTEN_FDS): each
-                          worker starts with one on 8000, HOST:8000,
+      --listen ADDRESS    Each worker starts with a socket that listens there.
+                          For a program in any language that takes its sockets
+                          as systemd gives them (LISTEN_FDS): 8000, HOST:8000,
                           [::1]:8000 or /run/a.sock. May be repeated: they are
                           descriptors 3, 4... Not with round-robin.
-      --grace SECONDS     How long a stop may take; who is left then is killed.
-                          Default: 25. Docker's own patience is 10.
-      --lame-duck SECONDS How long a stop first goes on serving, so that clients
-                          can go elsewhere. A part of the grace time.
-      --stop-signal NAME  How the workers are asked to end: TERM (the default);
-                          INT for programs written for pm2.
-      --ready-within SECONDS  After a reload: a worker that does not listen so
-                          long after its start has failed. Default: 60.
-      --prove SECONDS     After a reload: how long all new workers have to serve
-                          without a failure, before the old ones end.
-                          Default: 5.
-      --once COMMAND      Runs to its end before workers start, and before a
-                          reload: a migration. If it fails, they do not start.
-      --max-memory SIZE   A worker that has more (512M, 2G) is replaced by a new
-                          one, which serves before it ends.
+      --grace SECONDS     How long a stop may take. Default: 25. Who is left
+                          then is killed. Docker's own patience is 10.
+      --lame-duck SECONDS How long a stop first goes on serving. Meanwhile
+                          clients can go elsewhere. A part of the grace time.
+      --stop-signal NAME  How the workers are asked to end. Default: TERM. INT
+                          is for programs written for pm2.
+      --ready-within SECONDS
+                          How long a worker may take to listen. Default: 60.
+                          After a reload: one that takes longer has failed.
+      --prove SECONDS     How long a reload is on trial. Default: 5. So long all
+                          new workers have to serve without a failure, before
+                          the old ones end.
+      --once COMMAND      Runs before workers start, and before each reload. A
+                          migration: if it fails, they do not start.
+      --max-memory SIZE   Replaces a worker that has more: 512M, 2G. Its
+                          successor serves before it ends.
       --max-age SECONDS   The same of a worker that has lived so long.
-      --admin ADDRESS     Answers probes in HTTP: /livez, /readyz, /status.
-                          8081 is on every interface; 127.0.0.1:8081 is not.
-      --min-ready N       /readyz wants so many workers that serve. Default: 1.
+      --admin ADDRESS     Answers probes in HTTP: /livez, /readyz, /status. 8081
+                          is on every interface; 127.0.0.1:8081 is not.
+      --min-ready N       /readyz wants so many that serve. Default: 1.
       --name NAME         What the other verbs, as `cohort reload`, call it.
                           Default: server, of server.js.
-      --watch             Reloads when a file in the workers' directory changes:
-                          for development.
+      --watch             Reloads when a file in the workers' directory changes.
+                          For development.
       --cwd DIR           Where the workers run. Default: here.
       --env NAME=VALUE    A variable of the workers. May be repeated.
       --env-only A,B      The workers inherit these variables and no others: not
@@ -82,6 +83,8 @@ Options:
       --only NAME         Of the applications in cohort.toml, this one.
       --no-preload        Nothing is loaded into Node workers. Busy keep-alive
                           connections are then cut at the end of the grace time.
+      --dry-run           Prints what would be run, and how, and runs nothing.
+                          With --json as JSON. No port is opened.
       --json              Events on stderr as JSON objects, one on each line.
   -h, --help              This text.
   -V, --version           The version of cohort.
@@ -327,6 +330,11 @@ constexpr RunOption kTable[] = {
        options.json = true;
        return std::nullopt;
      }},
+    {"dry-run", "", Kind::Flag, false,
+     [](const std::string&, RunOptions& options) -> Problem {
+       options.dry_run = true;
+       return std::nullopt;
+     }},
     {"name", "", Kind::Last, false, read_name},
     {"config", "", Kind::Last, false, read_config},
     {"only", "", Kind::Last, false, read_only},
@@ -354,12 +362,21 @@ std::optional<Answer> read_given(const RunOption& option, const RunWords::Given&
   return std::nullopt;
 }
 
+// --json, where it says how a plan is printed: cohort.toml has it for the events.
+bool is_of_plan(const RunWords& words, const RunOption& option) {
+  if (option.name != std::string_view{"json"}) return false;
+  for (std::size_t i = 0; i < std::size(kTable); ++i)
+    if (kTable[i].name == std::string_view{"dry-run"}) return words.given[i].flag;
+  return false;
+}
+
 // Without a program: of cohort.toml.
 std::optional<Answer> of_config_only(const RunWords& words) {
   for (std::size_t i = 0; i < std::size(kTable); ++i) {
     const RunWords::Given& given = words.given[i];
+    const std::string_view name = kTable[i].name;
     const bool is_of_file =
-        kTable[i].name == std::string_view{"config"} || kTable[i].name == std::string_view{"only"};
+        name == "config" || name == "only" || name == "dry-run" || is_of_plan(words, kTable[i]);
     if (is_of_file || (given.values.empty() && !given.flag)) continue;
     return run_usage_error(
         "no program to run, and " + spelled(kTable[i]) + " is of no use without one",
@@ -414,7 +431,8 @@ std::variant<RunWords, Answer> read_words(const std::vector<std::string>& argume
     return run_usage_error(arguments.back() + " needs a value");
   } catch (const CLI::ConversionError&) {
     return run_usage_error(
-        "--json, --watch, --no-preload, --no-new-privs, --help and --version take no value");
+        "--json, --watch, --no-preload, --no-new-privs, --dry-run, --help and --version take no "
+        "value");
   } catch (const CLI::ParseError& error) {
     return run_usage_error(error.what());
   }
@@ -440,7 +458,9 @@ std::string RunWords::take(std::string_view name) {
 
 bool RunWords::any_of_config() const {
   for (std::size_t i = 0; i < std::size(kTable); ++i)
-    if (kTable[i].in_config && (given[i].flag || !given[i].values.empty())) return true;
+    if (kTable[i].in_config && !is_of_plan(*this, kTable[i]) &&
+        (given[i].flag || !given[i].values.empty()))
+      return true;
   return false;
 }
 

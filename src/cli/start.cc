@@ -22,6 +22,7 @@
 #include "cli/control_client.h"
 #include "cli/fail.h"
 #include "cli/names.h"
+#include "cli/plan.h"
 #include "cli/report.h"
 #include "cli/run_options.h"
 #include "cli/serving.h"
@@ -52,8 +53,8 @@ Options:
                           NAME.log in $XDG_STATE_HOME/cohort, of root in
                           /var/log/cohort, else in ~/.local/state/cohort.
       --no-wait           Return at once.
-      and those of `cohort run` (cohort run --help)
   -h, --help              This text.
+      and those of `cohort run` (cohort run --help)
 
 Exit codes: 0 it serves, 100 the command line or PROGRAM is wrong, or the name
 is taken, 111 it does not serve.
@@ -65,6 +66,10 @@ std::string log_directory() {
   if (::geteuid() == 0) return "/var/log/cohort";
   const char* home = std::getenv("HOME");
   return std::string{home != nullptr ? home : ""} + "/.local/state/cohort";
+}
+
+std::string log_of(const StartOptions& options, const std::string& name) {
+  return options.log.empty() ? log_directory() + '/' + name + ".log" : options.log;
 }
 
 // What was added to a file since it had this size: the end of that.
@@ -84,7 +89,7 @@ std::string end_of(const std::string& path, off_t before) {
 struct Launch {
   std::string name;
   std::vector<std::string> words;
-  std::chrono::milliseconds ready_within, grace;
+  RunOptions run;
   std::string log{};
   off_t log_before = 0;
   std::optional<ChildProcess> process{};
@@ -99,10 +104,7 @@ std::variant<std::vector<Launch>, ConfigProblem> launches_of_config(
   std::vector<Launch> launches;
   for (const RunOptions& each : all)
     if (names.empty() || std::find(names.begin(), names.end(), each.name) != names.end())
-      launches.push_back({each.name,
-                          {"run", "--config", each.config, "--only", each.name},
-                          each.ready_within,
-                          each.grace.value_or(kGraceDefault)});
+      launches.push_back({each.name, {"run", "--config", each.config, "--only", each.name}, each});
   for (const std::string& name : names) {
     const auto one = read_application(all.front().config, name);
     if (const auto* problem = std::get_if<ConfigProblem>(&one)) return *problem;
@@ -118,10 +120,8 @@ bool are_names(const std::vector<std::string>& words, const std::vector<RunOptio
 }
 
 Launch launch_of_program(const StartOptions& options) {
-  Launch launch{name_of(options.run),
-                {"run"},
-                options.run.ready_within,
-                options.run.grace.value_or(kGraceDefault)};
+  Launch launch{name_of(options.run), {"run"}, options.run};
+  launch.run.config.clear();  // It is none of those in there.
   // Else a second one would run, under another name.
   if (options.run.name.empty()) launch.words.insert(launch.words.end(), {"--name", launch.name});
   launch.words.insert(launch.words.end(), options.words.begin(), options.words.end());
@@ -182,7 +182,7 @@ class Starter {
 
  private:
   std::optional<int> begin(Launch& launch) {
-    launch.log = options_.log.empty() ? log_directory() + '/' + launch.name + ".log" : options_.log;
+    launch.log = log_of(options_, launch.name);
     std::error_code error;
     if (options_.log.empty()) fs::create_directories(log_directory(), error);
     const OwnFd log = sys::open(launch.log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0640);
@@ -216,7 +216,7 @@ class Starter {
       if (now && serving(*now).all()) return serves(launch, *now);
       // What --once does takes as long as it takes.
       if (now && serving(*now).places == 0) begun = Clock::now();
-      if (Clock::now() - begun > launch.ready_within) return give_up(launch);
+      if (Clock::now() - begun > launch.run.ready_within) return give_up(launch);
     }
     return did_not_start(launch);
   }
@@ -233,7 +233,7 @@ class Starter {
 
   int give_up(Launch& launch) {
     // It has its grace time, and then some.
-    const auto until = Clock::now() + launch.grace + 5s;
+    const auto until = Clock::now() + launch.run.grace.value_or(kGraceDefault) + 5s;
     launch.process->kill(SIGTERM);
     while (!launch.exit && Clock::now() < until) {
       io_.restart();
@@ -244,7 +244,7 @@ class Starter {
         kExitTemporary,
         launch.name + " did not serve within " +
             std::to_string(
-                std::chrono::duration_cast<std::chrono::seconds>(launch.ready_within).count()) +
+                std::chrono::duration_cast<std::chrono::seconds>(launch.run.ready_within).count()) +
             " s (--ready-within), and is stopped" + said(launch));
   }
 
@@ -302,6 +302,12 @@ int start(const StartOptions& options) {
   auto launches = launches_of(options);
   if (const auto* problem = std::get_if<ConfigProblem>(&launches))
     return fail(kExitPermanent, problem->text);
+  if (options.run.dry_run) {
+    std::vector<Planned> all;
+    for (const Launch& each : std::get<std::vector<Launch>>(launches))
+      all.push_back({each.run, each.name, log_of(options, each.name)});
+    return print_plans(all, options.run.json);
+  }
   return Starter{options, std::get<std::vector<Launch>>(std::move(launches))}.run();
 }
 

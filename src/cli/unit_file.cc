@@ -24,11 +24,13 @@ constexpr const char* kSystemdHelp =
        cohort systemd [--user-unit] --only NAME
 
 Prints the unit file of a service of systemd that runs, in this directory:
-cohort run [OPTION...] PROGRAM [ARG...]. cohort run --help has the OPTIONs.
-With --only: an application of cohort.toml.
+cohort run [OPTION...] PROGRAM [ARG...]. With --only: an application of
+cohort.toml.
 
+Options:
       --user-unit         For `systemctl --user`. It is the first word.
   -h, --help              This text.
+      and those of `cohort run` (cohort run --help)
 
 systemd is told when all workers serve, of reloads and of the stop; and it
 starts the service again when the primary hangs.
@@ -136,6 +138,10 @@ std::variant<UnitOptions, Answer> parse_unit(std::vector<std::string> words) {
     return answer->code == 0 && answer->text.starts_with("Usage") ? Answer{0, kSystemdHelp}
                                                                   : std::move(*answer);
   auto& run = std::get<RunOptions>(parsed);
+  if (run.dry_run)
+    return Answer{kExitPermanent,
+                  "cohort: --dry-run is for `cohort run` and `cohort start`: cohort systemd only "
+                  "prints\nTry: cohort systemd --help\n"};
   if (run.program.empty() && run.only.empty())
     return Answer{kExitPermanent,
                   "cohort: no program to run\nSay which: cohort systemd server.js, or cohort "

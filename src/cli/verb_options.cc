@@ -18,13 +18,27 @@ struct Row {
   const char* name;
   Verb verb;
   const char* help;
+  const char* options = "";  ///< Its own; those of all come behind them.
 };
+
+constexpr const char* kOptionsOfAll =
+    R"(      --json              The answer as JSON.
+  -h, --help              This text.
+)";
+
+constexpr const char* kNoWait = "      --no-wait           Return at once.\n";
 
 constexpr const char* kCommon =
     R"(
 NAME is what `cohort ls` shows; it may be left out where only one runs.
 Exit codes: 0 done, 100 the command line is wrong or there is no such
 application, 111 it did not work out.
+)";
+
+constexpr const char* kCommonOfDoctor =
+    R"(
+Exit codes: 0 there is no problem, 100 the command line is wrong, 111 there is
+a problem.
 )";
 
 constexpr Row kVerbs[] = {
@@ -38,42 +52,54 @@ Shows an application: its workers, its ports, a reload that is under way.
 )"},
     {"events", Verb::Events, R"(Usage: cohort events [NAME] [-f] [-n 20] [--json]
 
-Shows what has happened to an application. -f goes on as it happens.
+Shows what has happened to an application.
+)",
+     R"(  -f, --follow            Go on as it happens.
+  -n, --last N            The last so many. Default: 20.
 )"},
     {"why", Verb::Why, R"(Usage: cohort why [NAME] [--slot N] [-n 20] [--json]
 
 Shows how the last workers of an application ended, and what they wrote to
 stderr before that.
+)",
+     R"(      --slot N            Only those in this slot.
+  -n, --last N            The last so many. Default: 20.
 )"},
     {"reload", Verb::Reload, R"(Usage: cohort reload [NAME] [--no-wait] [--json]
 
 Replaces every worker of an application by a new one, as SIGHUP does. Waits for
 the verdict: 0 the new ones serve; 111 one of them failed, and the old ones
 serve on. Ctrl-C stops the waiting, not the reload.
-)"},
+)",
+     kNoWait},
     {"scale", Verb::Scale, R"(Usage: cohort scale [NAME] N|+N|-N [--no-wait] [--json]
 
 Changes how many workers an application has. Waits until they serve, and those
 that are too many have ended.
-)"},
+)",
+     kNoWait},
     {"restart", Verb::Restart, R"(Usage: cohort restart [NAME] [--no-wait] [--json]
 
 Stops an application and starts it again, as it was started, in the same
 process. For what a reload cannot change: its ports, its policy, cohort itself.
 Meanwhile nobody is served; `cohort reload` is without that.
-)"},
+)",
+     kNoWait},
     {"recycle", Verb::Recycle, R"(Usage: cohort recycle [NAME] SLOT [--no-wait] [--json]
 
 Replaces one worker by a new one, and loses no request.
-)"},
+)",
+     kNoWait},
     {"kill", Verb::Kill, R"(Usage: cohort kill [NAME] SLOT [--signal TERM] [--json]
 
 Sends a signal to one worker. If it ends of that, it is replaced.
-)"},
+)",
+     "      --signal NAME       Which one. Default: TERM.\n"},
     {"stop", Verb::Stop, R"(Usage: cohort stop [NAME] [--no-wait] [--json]
 
 Stops an application: requests that are being served finish. Waits for its end.
-)"},
+)",
+     kNoWait},
     {"doctor", Verb::Doctor, R"(Usage: cohort doctor [--json]
 
 Checks what this kernel, container and user allow, and says what to do. Run it
@@ -84,11 +110,13 @@ application, and changes none.
   note     cohort works; this could be better
   warning  something will be missed
   problem  cohort cannot run properly
-
-Exit codes: 0 there is no problem, 100 the command line is wrong, 111 there is
-a problem.
 )"},
 };
+
+std::string help_of(const Row& row) {
+  return std::string{row.help} + "\nOptions:\n" + row.options + kOptionsOfAll +
+         (row.verb == Verb::Doctor ? kCommonOfDoctor : kCommon);
+}
 
 Answer usage_error(const std::string& what, const Row& row) {
   return {kExitPermanent,
@@ -140,7 +168,7 @@ std::variant<VerbOptions, Answer> parse(const Row& row, std::vector<std::string>
   } catch (const CLI::ParseError& error) {
     return usage_error(error.what(), row);
   }
-  if (help) return Answer{0, std::string{row.help} + (row.verb == Verb::Doctor ? "" : kCommon)};
+  if (help) return Answer{0, help_of(row)};
   if (is_of_slot) {
     const auto number = names.empty() ? std::nullopt : slot_from(names.back());
     if (!number) return usage_error("which slot? `cohort status` shows them: 0, 1...", row);

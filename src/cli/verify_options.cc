@@ -34,6 +34,7 @@ Options:
       --url URL        http://HOST:PORT or unix:/PATH. Default: where it serves.
       --expect CODE    The only status that is good. Default: any 2xx or 3xx.
       --json           The report as one JSON object.
+  -h, --help           This text.
 
 Exit codes: 0 nothing was lost, 100 the command line is wrong or there is no
 such application, 111 a request was lost or a reload failed, 130 Ctrl-C.
@@ -97,6 +98,7 @@ std::variant<VerifyOptions, Answer> parse_verify(const std::vector<std::string>&
   options.run.front() = "run";
   auto run = parse_command_line(options.run);
   if (auto* answer = std::get_if<Answer>(&run)) return std::move(*answer);
+  if (std::get<RunOptions>(run).dry_run) return wrong("--dry-run behind -- would start nothing");
   if (std::get<RunOptions>(run).program.empty()) return wrong("no program to run behind --");
   return options;
 }

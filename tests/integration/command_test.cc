@@ -543,16 +543,41 @@ TEST(CommandLineOfCohort, MistakesEndWith100AndHelpWith0) {
   EXPECT_EQ(help.errors(), "");
 }
 
+TEST_F(Command, ADryRunSaysWhatWouldRunAndStartsNothing) {
+  const std::string port = std::to_string(free_port());
+  folder_.write("server.js", kServer);
+  auto plan = run({"--dry-run", "-w", "3", "--listen", port, "--env", "KEY=secret", "server.js"});
+  EXPECT_TRUE(plan->exits_with(0)) << plan->transcript();
+  EXPECT_EQ(plan->errors(), "");
+  for (const std::string& part :
+       {std::string{"server\n"}, std::string{"workers      3, as asked\n"},
+        "node " + folder_.path() + "/server.js", "listen       *:" + port,
+        std::string{"variables    KEY\n"}, std::string{"server.sock\n"}})
+    EXPECT_NE(plan->output().find(part), std::string::npos) << part << '\n' << plan->output();
+  EXPECT_EQ(plan->output().find("secret"), std::string::npos);
+  EXPECT_TRUE(plan->leaves_no_process());
+
+  auto missing = run({"--dry-run", "nothing.js"});
+  EXPECT_TRUE(missing->exits_with(100)) << missing->transcript();
+
+  folder_.write("cohort.toml", "[shop]\nprogram = 'server.js'\n[mail]\nprogram = 'server.js'\n");
+  auto all = run({"--dry-run", "--json"});
+  EXPECT_TRUE(all->exits_with(0)) << all->transcript();
+  EXPECT_TRUE(std::regex_search(
+      all->output(), std::regex{R"re(^\{"applications":\[\{"name":"shop",.*\{"name":"mail",)re"}))
+      << all->output();
+}
+
 TEST(Completion, KnowsTheOptionsAndLeavesTheProgramsOwnAlone) {
   const std::string script = R"(
     compopt() { :; }
-    source "$1"; shift
+    source <("$1" completion bash); shift
     COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
     _cohort
     echo "=${COMPREPLY[*]}"
   )";
   const auto complete = [&](std::vector<std::string> words) {
-    words.insert(words.begin(), {"bash", "-c", script, "bash", source("completions/cohort.bash")});
+    words.insert(words.begin(), {"bash", "-c", script, "bash", command()});
     Program bash{words};
     EXPECT_TRUE(bash.exits_with(0));
     return bash.output();
@@ -575,6 +600,12 @@ TEST(Completion, KnowsTheOptionsAndLeavesTheProgramsOwnAlone) {
   EXPECT_EQ(complete({"cohort", "systemd", "--j"}), "=--json\n");
   EXPECT_EQ(complete({"cohort", "systemd", "--user-u"}), "=--user-unit\n");
   EXPECT_EQ(complete({"cohort", "run", "-w", "2", "x.js", "--j"}), "=\n");
+  EXPECT_EQ(complete({"cohort", "run", "--", "--j"}), "=\n");
+  EXPECT_EQ(complete({"cohort", "start", "--l"}), "=--log --listen --lame-duck\n");
+  EXPECT_EQ(complete({"cohort", "start", "--grace", ""}), "=\n");
+  EXPECT_EQ(complete({"cohort", "kill", "--si"}), "=--signal\n");
+  EXPECT_EQ(complete({"cohort", "completion", ""}), "=bash zsh fish --help\n");
+  EXPECT_EQ(complete({"cohort", "help", "verif"}), "=verify-reload\n");
 }
 
 }  // namespace

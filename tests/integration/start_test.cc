@@ -56,6 +56,18 @@ class Started : public Verbs {
   std::vector<std::unique_ptr<Program>> starts_;
 };
 
+TEST_F(Started, ADryRunSaysWhatWouldRunAndStartsNothing) {
+  write_config("[mail]\nprogram = 'server.js'\n");
+  const Said one = start({"--dry-run", "shop"});
+  EXPECT_EQ(one.code, 0) << one.text();
+  EXPECT_TRUE(has(one.out, "shop\n  from         ")) << one.text();
+  EXPECT_TRUE(has(one.out, "  log          " + log_of("shop"))) << one.text();
+  EXPECT_FALSE(has(one.out, "mail\n"));
+  const Said all = start({"--dry-run", "--json"});
+  EXPECT_TRUE(has(all.out, R"("name":"shop")") && has(all.out, R"("name":"mail")")) << all.text();
+  EXPECT_TRUE(has(verb({"status"}).text(), "no application")) << "nothing runs";
+}
+
 TEST_F(Started, AProgramServesWhenItReturnsAndGoesOnWithoutIt) {
   folder_.write("server.js", script("hello world"));
   const Said said = start({"-w", "2", "server.js"});

@@ -18,6 +18,10 @@ case $way in
   install)
     rm -rf "$prefix"
     "$CMAKE" --install "$COHORT_BUILD" --prefix "$prefix"
+    for file in man/man1/cohort.1 man/man1/cohort-run.1 man/man1/cohort-verify-reload.1 man/man5/cohort.toml.5 \
+      bash-completion/completions/cohort zsh/site-functions/_cohort fish/vendor_completions.d/cohort.fish; do
+      [[ -s $prefix/share/$file ]] || { echo "share/$file is not installed" >&2; exit 1; }
+    done
     # Moving the tree must not matter: neither file may name the place where it was built or installed.
     if grep -rnE "$COHORT_BUILD|$COHORT_SOURCE|$prefix" "$prefix/lib"*/cmake "$prefix/lib"*/pkgconfig; then
       echo "an installed file names a folder of this machine" >&2

@@ -1,0 +1,22 @@
+# What the command says of itself, as files to install: cmake -DCOHORT=build/cohort -DTO=FOLDER -P command_pages.cmake
+function(say file)
+  execute_process(COMMAND ${COHORT} ${ARGN} OUTPUT_VARIABLE text COMMAND_ERROR_IS_FATAL ANY)
+  file(WRITE ${TO}/${file} "${text}")
+endfunction()
+
+file(REMOVE_RECURSE ${TO})
+say(bash-completion/completions/cohort completion bash)
+say(zsh/site-functions/_cohort completion zsh)
+say(fish/vendor_completions.d/cohort.fish completion fish)
+
+say(man/man1/cohort.1 help --man)
+say(man/man5/cohort.toml.5 help cohort.toml --man)
+# A page for each command in the list of commands. (A line of it may hold a semicolon, so only the names are matched.)
+execute_process(COMMAND ${COHORT} --help OUTPUT_VARIABLE help COMMAND_ERROR_IS_FATAL ANY)
+string(REGEX REPLACE "^.*\nCommands:\n" "\n" help "${help}")
+string(REGEX REPLACE "\n\n.*$" "\n" help "${help}")
+string(REGEX MATCHALL "\n  [a-z-]+ " names "${help}")
+foreach(name IN LISTS names)
+  string(STRIP "${name}" name)
+  say(man/man1/cohort-${name}.1 help ${name} --man)
+endforeach()
