@@ -3,12 +3,20 @@ _cohort() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} only= i
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W 'run start ls status events why reload scale recycle restart kill stop doctor systemd verify-reload --help --version' -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W 'run start ls status events why reload scale recycle restart kill stop doctor systemd import verify-reload --help --version' -- "$current")
     return
   fi
   case ${COMP_WORDS[1]} in
     status | events | why | reload | scale | recycle | restart | kill | stop)
       mapfile -t COMPREPLY < <(compgen -W "$(cohort ls 2>/dev/null | awk 'NR > 1 { print $1 }') --json --help" -- "$current")
+      return
+      ;;
+    import)
+      if [[ $current == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W '--output --force --env --help' -- "$current")
+      elif [[ $previous != --env ]]; then
+        compopt -o default # FILE, here and behind --output
+      fi
       return
       ;;
     ls | doctor)

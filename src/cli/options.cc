@@ -1,5 +1,6 @@
 #include "cli/options.h"
 
+#include "cli/import.h"
 #include "cli/run_options.h"
 #include "cli/start.h"
 #include "cli/unit_file.h"
@@ -15,6 +16,7 @@ constexpr const char* kHelp =
        cohort ls|status|reload|scale|stop|events|why... [NAME] [OPTION...]
        cohort systemd [OPTION...] PROGRAM [ARG...]
        cohort verify-reload [OPTION...] [NAME | -- PROGRAM [ARG...]]
+       cohort import [OPTION...] [FILE]
        cohort doctor [--json]
        cohort --help | --version
 
@@ -36,6 +38,7 @@ Commands:
   why      Show how its workers ended
   doctor   Check what this machine, container and user allow
   systemd  Print a unit file: a service that runs PROGRAM so
+  import   Make a cohort.toml of a pm2 ecosystem file or a Procfile
 
   verify-reload  Reload it under load, and count the requests that are lost
 
@@ -50,8 +53,8 @@ Answer usage_error(const std::string& what, const std::string& hint) {
 
 std::string in_quotes(const std::string& word) { return '`' + word + '`'; }
 
-using Parsed =
-    std::variant<RunOptions, StartOptions, VerbOptions, UnitOptions, VerifyOptions, Answer>;
+using Parsed = std::variant<RunOptions, StartOptions, VerbOptions, UnitOptions, VerifyOptions,
+                            ImportOptions, Answer>;
 
 template <class Options>
 Parsed widened(std::variant<Options, Answer> parsed) {
@@ -60,7 +63,8 @@ Parsed widened(std::variant<Options, Answer> parsed) {
 
 }  // namespace
 
-std::variant<RunOptions, StartOptions, VerbOptions, UnitOptions, VerifyOptions, Answer>
+std::variant<RunOptions, StartOptions, VerbOptions, UnitOptions, VerifyOptions, ImportOptions,
+             Answer>
 parse_command_line(const std::vector<std::string>& arguments) {
   if (arguments.empty()) {
     return usage_error("no command", "Try: cohort run server.js, or cohort --help");
@@ -70,6 +74,7 @@ parse_command_line(const std::vector<std::string>& arguments) {
   if (command == "run") return widened(parse_run(rest));
   if (command == "start") return widened(parse_start(rest));
   if (command == "systemd") return widened(parse_unit(rest));
+  if (command == "import") return widened(parse_import(rest));
   if (command == "verify-reload") return widened(parse_verify(rest));
   if (auto parsed = parse_verb(command, rest)) return widened(*std::move(parsed));
   if (command == "--help" || command == "-h" || command == "help") return Answer{0, kHelp};
