@@ -4,6 +4,7 @@
 
 #include "cli/completion.h"
 #include "cli/help_page.h"
+#include "cli/import.h"
 #include "cli/manual.h"
 #include "cli/run_options.h"
 #include "cli/start.h"
@@ -38,6 +39,7 @@ Commands:
   why            Show how its workers ended
   doctor         Check what this machine, container and user allow
   systemd        Print a unit file: a service that runs PROGRAM so
+  import         Make a cohort.toml of a pm2 ecosystem file or a Procfile
   verify-reload  Reload it under load, and count the requests that are lost
   help           Show all of a command's help, as text or as a man page
   completion     Print what completes these words in bash, zsh or fish
@@ -80,8 +82,8 @@ Answer usage_error(const std::string& what, const std::string& hint) {
 
 std::string in_quotes(const std::string& word) { return '`' + word + '`'; }
 
-using Parsed =
-    std::variant<RunOptions, StartOptions, VerbOptions, UnitOptions, VerifyOptions, Answer>;
+using Parsed = std::variant<RunOptions, StartOptions, VerbOptions, UnitOptions, VerifyOptions,
+                            ImportOptions, Answer>;
 
 template <class Options>
 Parsed widened(std::variant<Options, Answer> parsed) {
@@ -98,6 +100,7 @@ std::optional<Parsed> parse_command(const std::string& command,
   if (command == "run") return widened(parse_run(rest));
   if (command == "start") return widened(parse_start(rest));
   if (command == "systemd") return widened(parse_unit(rest));
+  if (command == "import") return widened(parse_import(rest));
   if (command == "verify-reload") return widened(parse_verify(rest));
   if (auto parsed = parse_verb(command, rest)) return widened(*std::move(parsed));
   if (command == "help") return parse_help_words(rest);
@@ -162,7 +165,8 @@ Parsed parse_completion(const std::vector<std::string>& words) {
 
 }  // namespace
 
-std::variant<RunOptions, StartOptions, VerbOptions, UnitOptions, VerifyOptions, Answer>
+std::variant<RunOptions, StartOptions, VerbOptions, UnitOptions, VerifyOptions, ImportOptions,
+             Answer>
 parse_command_line(const std::vector<std::string>& arguments) {
   if (arguments.empty()) {
     return usage_error("no command", "Try: cohort run server.js, or cohort --help");

@@ -112,6 +112,14 @@ struct VerifyOptions {
   bool json = false;
 };
 
+/// What `cohort import` was asked to do.
+struct ImportOptions {
+  std::string file = {};    ///< Empty: the one that this folder has.
+  std::string env = {};     ///< `production`, of env_production.
+  std::string output = {};  ///< Empty: stdout.
+  bool force = false;       ///< Replaces a file that is there.
+};
+
 /// Something to say instead of running: on stdout if `code` is 0 (help, version), else on stderr.
 struct Answer {
   int code = 0;
@@ -119,7 +127,8 @@ struct Answer {
 };
 
 /// `arguments` without the name of the command.
-std::variant<RunOptions, StartOptions, VerbOptions, UnitOptions, VerifyOptions, Answer>
+std::variant<RunOptions, StartOptions, VerbOptions, UnitOptions, VerifyOptions, ImportOptions,
+             Answer>
 parse_command_line(const std::vector<std::string>& arguments);
 
 }  // namespace cohort::cli

@@ -587,6 +587,8 @@ TEST(Completion, KnowsTheOptionsAndLeavesTheProgramsOwnAlone) {
   EXPECT_EQ(complete({"cohort", "reload", "--j"}), "=--json\n");
   EXPECT_EQ(complete({"cohort", "doc"}), "=doctor\n");
   EXPECT_EQ(complete({"cohort", "doctor", ""}), "=--json --help\n");
+  EXPECT_EQ(complete({"cohort", "im"}), "=import\n");
+  EXPECT_EQ(complete({"cohort", "import", "--f"}), "=--force\n");
   EXPECT_EQ(complete({"cohort", "v"}), "=verify-reload\n");
   EXPECT_EQ(complete({"cohort", "verify-reload", "--re"}), "=--reloads\n");
   EXPECT_EQ(complete({"cohort", "verify-reload", "--json", "--", "--pro"}), "=--prove\n");
