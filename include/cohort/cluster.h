@@ -161,6 +161,14 @@ class Cluster {
   /// 0, and `done` with Stopped: in a worker.
   int reload(const ReloadOptions& options = {}, Callback<void(const RolloutResult&)> done = {});
 
+  /// Back to the generation before: of a reload that is under way, or, once it was reached, while
+  /// its workers are parked (`ReloadOptions::park`). Those get the new connections at once; where
+  /// one has died, another of its generation is started first. The newer ones are ended. The number
+  /// of that generation. `on_rollout` tells when every place has it, as RolledBack.
+  ///
+  /// InvalidArgument: there is none; in a worker.
+  Result<int> rollback();
+
   /// How connections come to the workers: `cluster.set_policy(Policy::Sticky)`. Before the first
   /// `setup_primary`, `fork` or `keep`; later it changes nothing, and a notice says so. By itself:
   /// Auto, unless NODE_CLUSTER_SCHED_POLICY names another (`rr` and `none` as in Node).

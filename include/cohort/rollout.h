@@ -28,6 +28,11 @@ struct ReloadOptions {
   std::chrono::milliseconds ready_within = std::chrono::seconds{60};
   /// How long all of them have to serve without a failure, before the old ones are ended.
   std::chrono::milliseconds prove = std::chrono::seconds{5};
+  /// How long whom they replaced stays then, for `Cluster::rollback`: alive, but without new
+  /// connections. Connections that it has it goes on serving. Takes the memory of both. A reload
+  /// meanwhile ends them. Not where they would go on working: on Unix sockets, under Shared, and in
+  /// programs without a port.
+  std::chrono::milliseconds park{0};
   /// What has to be done before the first worker of the new generation starts, such as a migration:
   ///
   ///   .before = [&](cohort::Callback<void(cohort::Result<void>)> ready) { migrate(ready); }
@@ -41,8 +46,10 @@ struct ReloadOptions {
 
 struct RolloutResult {
   enum class Outcome : std::uint8_t {
-    Reached,     ///< Every place has a worker of the new generation; the old ones are being ended.
-    RolledBack,  ///< A new worker failed, or `before` did: the old generation serves.
+    Reached,  ///< Every place has a worker of the new generation; the old ones are being ended.
+    /// A new worker failed, or `before` did, or `Cluster::rollback` was called: the old generation
+    /// serves. In the last case also after it was Reached.
+    RolledBack,
     Superseded,  ///< Another reload was wanted meanwhile. What this one had replaced is undone.
     Stopped,     ///< The service ended meanwhile.
   };

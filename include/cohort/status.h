@@ -77,6 +77,12 @@ struct ClusterStatus {
   std::size_t places = 0;        ///< As `Cluster::keep` was told.
   int generation = 1;            ///< That serves, or did before the reload.
   std::optional<Rollout> rollout{};
+  /// The generation before, whose workers stay for a while: `ReloadOptions::park`. They are `held`.
+  struct Parked {
+    int generation = 0;
+    std::chrono::milliseconds left{0};  ///< So long.
+  };
+  std::optional<Parked> parked{};
   std::vector<WorkerStatus> workers{};  ///< Every process that lives, by id.
   std::vector<PortStatus> ports{};      ///< By address.
   std::uint64_t forks = 0;              ///< Workers that were started, or could not be, ever.

@@ -81,6 +81,7 @@ std::vector<std::string> changes(const RunOptions& was, const RunOptions& is) {
   compare("lame-duck", seconds(was.lame_duck), seconds(is.lame_duck));
   compare("ready-within", seconds(was.ready_within), seconds(is.ready_within));
   compare("prove", seconds(was.prove), seconds(is.prove));
+  compare("park", seconds(was.park), seconds(is.park));
   compare("once", quoted(was.once), quoted(is.once));
   compare("watch", yes_or_no(was.watch), yes_or_no(is.watch));
   compare("preload", yes_or_no(was.preload), yes_or_no(is.preload));

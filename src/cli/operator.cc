@@ -57,6 +57,9 @@ Operator::Operator(Cluster& cluster, unsigned count, ProgramNow serving, Prepara
 
 void Operator::listen() {
   boost::system::error_code ignored;
+  cluster_.on_rollout([this](const RolloutResult& result) {
+    if (result.outcome != RolloutResult::Outcome::Reached) went_back();
+  });
   for (const int signal : {SIGHUP, SIGQUIT, SIGTTIN, SIGTTOU}) signals_.add(signal, ignored);
   await_signal();
 }
@@ -151,6 +154,7 @@ Result<int> Operator::reload(std::function<void(const RolloutResult&)> done) {
   const int generation = cluster_.reload({.settings = now.settings,
                                           .ready_within = now.options.ready_within,
                                           .prove = now.options.prove,
+                                          .park = now.options.park,
                                           .before = before},
                                          [this, now, over, done](const RolloutResult& result) {
                                            if (result.outcome == RolloutResult::Outcome::Reached)
@@ -165,7 +169,29 @@ Result<int> Operator::reload(std::function<void(const RolloutResult&)> done) {
 
 // What is not of a worker's start counts from now on.
 void Operator::reached(const ProgramNow& now) {
-  const RunOptions before = std::exchange(serving_, now).options;
+  before_ = std::exchange(serving_, now);
+  counts_from_now_on(before_->options);
+}
+
+Result<int> Operator::rollback() {
+  const bool is_parked = cluster_.status().parked.has_value();
+  const auto generation = cluster_.rollback();
+  if (!generation) return generation;
+  goes_back_ = is_parked;
+  say_(narrator_.rolls_back(*generation));
+  return generation;
+}
+
+// Its own reload has told that it was reached: this comes after.
+void Operator::went_back() {
+  if (!std::exchange(goes_back_, false) || !before_) return;
+  const RunOptions newer = std::exchange(serving_, *std::exchange(before_, {})).options;
+  say_(narrator_.rolled_back(cluster_.status().generation));
+  counts_from_now_on(newer);
+}
+
+void Operator::counts_from_now_on(const RunOptions& before) {
+  const ProgramNow& now = serving_;
   if (now.options.grace != before.grace)
     cluster_.set_drain_timeout(now.options.grace.value_or(kGraceDefault));
   cluster_.set_lame_duck(now.options.lame_duck);

@@ -42,6 +42,8 @@ class Operator {
   /// With the program, its interpreter and its directory as they are now. The number of the
   /// generation; `done` is called once, later. An error: there is no such program any more.
   Result<int> reload(std::function<void(const RolloutResult&)> done = {});
+  /// To the generation before, while its workers are there. Its number.
+  Result<int> rollback();
   /// Where the workers run that serve.
   const std::string& directory() const { return serving_.directory; }
   /// InvalidArgument: there cannot be so many.
@@ -60,6 +62,8 @@ class Operator {
  private:
   Result<Worker> serving_in(std::size_t slot, const char* what) const;
   void reached(const ProgramNow& now);
+  void counts_from_now_on(const RunOptions& before);
+  void went_back();
   void end_if_not_ready(int worker);
   void watch_limits();
   void watch_files();
@@ -70,6 +74,8 @@ class Operator {
   unsigned count_;
   bool begins_ = false;
   ProgramNow serving_;
+  std::optional<ProgramNow> before_{};  ///< Who may be wanted back.
+  bool goes_back_ = false;
   Preparation& preparation_;
   Narrator& narrator_;
   manager::ServiceManager& systemd_;

@@ -30,6 +30,7 @@ Commands:
   ls             List what runs
   status         Show one of them: its workers, its ports
   reload         Replace its workers by new ones, and lose no request
+  rollback       Back to the workers before the last reload
   scale          Change how many workers it has
   recycle        Replace one worker
   restart        Stop it and start it again

@@ -36,6 +36,7 @@ struct RunOptions {
   std::optional<std::chrono::milliseconds> max_age = {};  ///< Of a worker.
   std::chrono::milliseconds ready_within = ReloadOptions{}.ready_within;
   std::chrono::milliseconds prove = ReloadOptions{}.prove;
+  std::chrono::milliseconds park{0};  ///< Of whom a reload has replaced.
   std::string once = {};  ///< A shell's command, before workers of a new generation start.
   std::optional<Address> admin = {};       ///< For probes.
   std::optional<unsigned> min_ready = {};  ///< So many workers have to serve. Nothing: 1.
@@ -66,6 +67,7 @@ struct VerbOptions {
     Why,
     Doctor,
     Reload,
+    Rollback,
     Scale,
     Restart,
     Recycle,

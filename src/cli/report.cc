@@ -381,6 +381,20 @@ Report Narrator::reloaded(const RolloutResult& result) {
   return report;
 }
 
+Report Narrator::rolls_back(int generation) const {
+  return {.event = "rolling_back",
+          .text = "rolling back to generation " + std::to_string(generation),
+          .fields = Value::object({{"generation", generation}})};
+}
+
+Report Narrator::rolled_back(int generation) const {
+  return {.event = "rolled_back",
+          .text = "rolled back: generation " + std::to_string(generation) +
+                  " serves; the workers after it end",
+          .tone = Tone::Good,
+          .fields = Value::object({{"generation", generation}})};
+}
+
 Report Narrator::scaled(unsigned count) {
   count_ = count;
   return {.event = "scaled",

@@ -89,6 +89,8 @@ class Narrator {
   Report reloading(int generation, const std::vector<std::string>& changed);
   Report cannot_reload(const std::string& why) const;
   Report reloaded(const RolloutResult& result);
+  Report rolls_back(int generation) const;
+  Report rolled_back(int generation) const;
   Report scaled(unsigned count);
   /// A file has changed; a reload follows.
   Report changed(const std::string& file) const;

@@ -59,6 +59,8 @@ Options:
       --prove SECONDS     How long a reload is on trial. Default: 5. So long all
                           new workers have to serve without a failure, before
                           the old ones end.
+      --park SECONDS      How long the old workers stay after a reload, for
+                          `cohort rollback`. Default: 0.
       --once COMMAND      Runs before workers start, and before each reload. A
                           migration: if it fails, they do not start.
       --max-memory SIZE   Replaces a worker that has more: 512M, 2G. Its
@@ -176,10 +178,11 @@ Problem read_seconds(const std::string& text, RunOptions& options) {
   return std::nullopt;
 }
 
-Problem read_lame_duck(const std::string& text, RunOptions& options) {
+template <auto Member>
+Problem read_seconds_or_none(const std::string& text, RunOptions& options) {
   const auto time = text == "0" ? std::optional{std::chrono::milliseconds{0}} : seconds_from(text);
   if (!time) return "takes seconds, 0 or from 0.1 on";
-  options.lame_duck = *time;
+  options.*Member = *time;
   return std::nullopt;
 }
 
@@ -296,7 +299,7 @@ constexpr RunOption kTable[] = {
     {"balance", "-b", Kind::Once, true, read_balance},
     {"listen", "", Kind::List, true, read_listen},
     {"grace", "", Kind::Last, true, read_seconds<&RunOptions::grace>},
-    {"lame-duck", "", Kind::Last, true, read_lame_duck},
+    {"lame-duck", "", Kind::Last, true, read_seconds_or_none<&RunOptions::lame_duck>},
     {"admin", "", Kind::Last, true, read_admin},
     {"min-ready", "", Kind::Last, true, read_min_ready},
     {"max-memory", "", Kind::Last, true, read_max_memory},
@@ -304,6 +307,7 @@ constexpr RunOption kTable[] = {
     {"stop-signal", "", Kind::Last, true, read_stop_signal},
     {"ready-within", "", Kind::Last, true, read_seconds<&RunOptions::ready_within>},
     {"prove", "", Kind::Last, true, read_seconds<&RunOptions::prove>},
+    {"park", "", Kind::Last, true, read_seconds_or_none<&RunOptions::park>},
     {"once", "", Kind::Last, true, read_once},
     {"cwd", "", Kind::Last, true, read_cwd},
     {"env", "", Kind::List, true, read_env},

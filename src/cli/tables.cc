@@ -122,6 +122,9 @@ std::string status_text(const Value& status) {
   if (!(status["phase"] == "running")) text += ", " + string(status["phase"]);
   text += '\n';
   if (status["rollout"].is_object()) text += "reload   " + progress_text(status) + '\n';
+  if (const Value& parked = status["parked"]; parked.is_object())
+    text += "parked   generation " + integer(parked["generation"]) + ", for " +
+            duration_text(parked["left"].number_or(0)) + " more (cohort rollback)\n";
   text += "program  " + string(status["program"]) + " in " + string(status["directory"]) +
           " (primary: pid " + integer(status["pid"]) + ", cohort " + string(status["version"]) +
           ")\n";

@@ -43,6 +43,8 @@ class Command {
         return why();
       case Verb::Reload:
         return reload();
+      case Verb::Rollback:
+        return rollback();
       case Verb::Scale:
         return scale();
       case Verb::Restart:
@@ -174,6 +176,26 @@ class Command {
       print(name_ + " is reloaded: " + text + '\n');
     }
     return reached ? 0 : kExitTemporary;
+  }
+
+  int rollback() const {
+    const auto asked = ask("POST", "/v1/rollback");
+    if (!asked) return ended_meanwhile();
+    if (asked->status != 202) return refused(*asked);
+    const auto generation = asked->body["generation"].int64_or(0);
+    Progress progress;
+    for (; options_.wait; wait_a_moment()) {
+      const auto now = status_now();
+      if (!now) return ended_meanwhile();
+      if ((*now)["generation"] != Value(generation))
+        return fail(kExitTemporary, name_ + " was reloaded meanwhile");
+      if (!(*now)["rollout"].is_object()) break;
+      progress.show(name_ + ": " + progress_text(*now));
+    }
+    print(options_.json ? to_json(asked->body) + '\n'
+                        : name_ + (options_.wait ? " is rolled back" : " is being rolled back") +
+                              ": generation " + std::to_string(generation) + '\n');
+    return 0;
   }
 
   std::optional<Value> wait_for_verdict(std::int64_t generation) const {

@@ -238,6 +238,7 @@ void Cluster::scale(unsigned count) {
 int Cluster::reload(const ReloadOptions& options, Callback<void(const RolloutResult&)> done) {
   return impl_->primary.reload(options, std::move(done));
 }
+Result<int> Cluster::rollback() { return impl_->primary.rollback(); }
 std::optional<Worker> Cluster::replace(const Worker& worker) {
   return is_primary() ? impl_->primary.replace(worker) : std::nullopt;
 }

@@ -16,6 +16,8 @@
 
 namespace cohort::cluster {
 
+using std::chrono_literals::operator""ms;
+
 Primary::Primary(const Loop& loop, std::shared_ptr<ipc::Calls> calls, bool may_fork,
                  std::function<void(int)> finish)
     : loop_{loop},
@@ -195,6 +197,29 @@ int Primary::reload(const ReloadOptions& options, std::function<void(const Rollo
   return generation;
 }
 
+Result<int> Primary::rollback() {
+  const Supervisor& state = supervisor_.state();
+  const bool is_parked = !state.rollout && state.parked;
+  const int to = is_parked ? state.parked->generation : state.generation;
+  if (!waiting_.prepares && !may_go_back(state))
+    return make_error(Errc::InvalidArgument, "rollback",
+                      "no generation before this one is parked, and no reload is under way");
+  const bool prepares = waiting_.prepares.has_value();
+  give_up_preparing(RolloutResult::Outcome::RolledBack,
+                    "generation " + std::to_string(to) + " was wanted back");
+  if (!prepares) supervisor_.tell(event::Rollback{});
+  return to;
+}
+
+// Whom nothing keeps from working: who accepts from a socket that others have, too, and who has
+// none.
+bool Primary::can_park() const {
+  const auto ports = listeners_ ? listeners_->status() : std::vector<PortStatus>{};
+  return !ports.empty() && std::none_of(ports.begin(), ports.end(), [](const PortStatus& port) {
+    return port.policy == Policy::Shared;
+  });
+}
+
 void Primary::begin(int generation, const ReloadOptions& options) {
   settings_.plan(generation, options.settings);
   const unsigned batch = options.batch > 0 ? options.batch : available_parallelism();
@@ -202,7 +227,8 @@ void Primary::begin(int generation, const ReloadOptions& options) {
                                   {.canaries = std::max(1U, options.canaries),
                                    .batch = std::max(1U, batch),
                                    .ready_within = options.ready_within,
-                                   .prove = options.prove}}});
+                                   .prove = options.prove,
+                                   .park = can_park() ? options.park : 0ms}}});
 }
 
 void Primary::give_up_preparing(RolloutResult::Outcome outcome, const std::string& why) {
@@ -251,6 +277,10 @@ ClusterStatus Primary::status() const {
     status.workers.push_back(std::move(worker));
   }
   if (listeners_) status.ports = listeners_->status();
+  if (const auto& parked = supervisor.parked)
+    status.parked = {.generation = parked->generation,
+                     .left = std::chrono::duration_cast<std::chrono::milliseconds>(
+                         parked->until - std::chrono::steady_clock::now())};
   if (const auto& rollout = supervisor.rollout)
     status.rollout = {.generation = rollout->wish.generation,
                       .phase = static_cast<ClusterStatus::Rollout::Phase>(rollout->phase),

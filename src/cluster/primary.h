@@ -39,6 +39,7 @@ class Primary final : private ForkedWorkerOwner {
   void scale(unsigned count);
   std::optional<Worker> replace(const Worker& worker);
   int reload(const ReloadOptions& options, std::function<void(const RolloutResult&)> done);
+  Result<int> rollback();
   void set_policy(ChosenPolicy chosen) { settings_.choose(std::move(chosen)); }
   Policy policy() const { return settings_.policy().policy; }
   void set_weights(SlotBook::Weights weights);
@@ -131,6 +132,7 @@ class Primary final : private ForkedWorkerOwner {
   void operator()(const action::GiveUp& wanted);
   void operator()(const action::Finish& wanted);
   void begin(int generation, const ReloadOptions& options);
+  bool can_park() const;
   void give_up_preparing(RolloutResult::Outcome outcome, const std::string& why);
   void conclude(const RolloutResult& result);
   EndingRules ending_rules(TimePoint start) const;

@@ -21,6 +21,7 @@ RolloutResult::Outcome outcome_of(RolloutEnd end) {
     case RolloutEnd::Died:
     case RolloutEnd::NotReady:
     case RolloutEnd::Unfit:
+    case RolloutEnd::TakenBack:
       break;
   }
   return RolledBack;
@@ -154,7 +155,7 @@ void Primary::operator()(const action::RolloutOver& wanted) {
   if (verdict.end == RolloutEnd::Reached)
     settings_.reached(verdict.generation);
   else
-    settings_.dropped(verdict.generation);
+    settings_.go_back(supervisor_.state().generation, verdict.generation);
   conclude({.outcome = outcome_of(verdict.end),
             .generation = verdict.generation,
             .worker = verdict.worker,
@@ -183,6 +184,8 @@ std::string Primary::why(const RolloutVerdict& verdict) const {
       return "another reload was wanted";
     case RolloutEnd::Stopped:
       return "the service ends";
+    case RolloutEnd::TakenBack:
+      return "generation " + std::to_string(supervisor_.state().generation) + " was wanted back";
     case RolloutEnd::Died:
       break;
   }

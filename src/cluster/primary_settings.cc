@@ -48,8 +48,18 @@ void PrimarySettings::plan(int generation, const Settings& changes) {
 }
 
 void PrimarySettings::reached(int generation) {
-  settings_ = of(generation);
-  dropped(generation);
+  Settings before = std::exchange(settings_, Settings{of(generation)});
+  const auto is_older = [generation](const auto& each) { return each.first <= generation; };
+  std::erase_if(planned_, is_older);
+  planned_.emplace(std::exchange(serves_, generation), std::move(before));
+}
+
+void PrimarySettings::go_back(int to, int dropped) {
+  planned_.erase(dropped);
+  if (to == serves_) return;
+  settings_ = of(to);
+  planned_.erase(to);
+  serves_ = to;
 }
 
 void PrimarySettings::choose(ChosenPolicy policy) {

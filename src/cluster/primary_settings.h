@@ -23,7 +23,7 @@ class PrimarySettings {
   void plan(int generation, const Settings& changes);
   /// ... it was: all start so; or it was not.
   void reached(int generation);
-  void dropped(int generation) { planned_.erase(generation); }
+  void go_back(int to, int dropped);
   const ChosenPolicy& policy() const { return policy_; }
 
   /// Adds to the settings. The first time decides the policy: true then.
@@ -35,7 +35,8 @@ class PrimarySettings {
   const Loop loop_;
   const bool may_fork_;
   Settings settings_;
-  std::map<int, Settings> planned_;  // by generation
+  int serves_ = 1;                   // whose settings those are
+  std::map<int, Settings> planned_;  // by generation; and the one before, which may be wanted back
   ChosenPolicy policy_;
   bool chosen_ = false;  // not by the environment
   bool decided_ = false;

@@ -149,6 +149,12 @@ void Control::answer(const http::Request& request, http::Response& response) {
          send_json(response, 200, Value::object({{"ends", std::move(ends)}}));
        }},
       {"/v1/reload", "POST", [&] { reload(parameter(query, "wait") != "0", response); }},
+      {"/v1/rollback", "POST",
+       [&] {
+         const auto generation = actions_.rollback();
+         if (!generation) return refuse(response, 409, generation.error().detail);
+         send_json(response, 202, Value::object({{"generation", *generation}}));
+       }},
       {"/v1/scale", "POST", [&] { scale(request.body(), response); }},
       {"/v1/restart", "POST",
        [&] {

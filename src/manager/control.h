@@ -4,6 +4,7 @@
 //   GET  /v1/events?last=20     what happened, then what happens: Server-Sent Events
 //   GET  /v1/ends               how workers ended
 //   POST /v1/reload[?wait=0]    every worker anew
+//   POST /v1/rollback           the workers before the last reload
 //   POST /v1/scale {"workers":4}, or {"change":-1}
 //   POST /v1/restart
 //   POST /v1/recycle {"slot":0}
@@ -35,6 +36,8 @@ namespace cohort::manager {
 struct Actions {
   /// The number of the new generation; `done` is called once, later.
   std::function<Result<int>(std::function<void(const RolloutResult&)> done)> reload;
+  /// The number of the generation before, which is to serve again.
+  std::function<Result<int>()> rollback;
   std::function<Result<void>(unsigned workers)> scale;
   /// So many more, or less. How many there are then.
   std::function<Result<unsigned>(int change)> scale_by;

@@ -125,6 +125,7 @@ Value status_value(const Application& application, const std::string& directory,
        {"places", status.places},
        {"generation", status.generation},
        {"rollout", nullptr},
+       {"parked", nullptr},
        {"rollouts", Value::array()},
        {"workers", Value::array()},
        {"ports", Value::array()},
@@ -135,6 +136,9 @@ Value status_value(const Application& application, const std::string& directory,
     value["rollout"] = Value::object({{"generation", status.rollout->generation},
                                       {"phase", to_string(status.rollout->phase)},
                                       {"replaced", status.rollout->replaced}});
+  if (status.parked)
+    value["parked"] = Value::object(
+        {{"generation", status.parked->generation}, {"left", seconds(status.parked->left)}});
   for (const RolloutResult& result : rollouts) value["rollouts"].push_back(to_value(result));
   for (const WorkerStatus& worker : status.workers)
     value["workers"].push_back(worker_value(worker, status, usage(worker.pid)));

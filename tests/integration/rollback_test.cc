@@ -1,0 +1,128 @@
+// `cohort rollback`: the workers before the last reload are parked, and serve again at once.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "harness/load.h"
+#include "harness/verbs.h"
+
+namespace harness {
+namespace {
+
+class Rollback : public Verbs {
+ protected:
+  std::unique_ptr<Program> start(const std::vector<std::string>& more = {}) {
+    folder_.write("server.js", script("one"));
+    std::vector<std::string> options{"-w", "2", "--prove", "0.2"};
+    options.insert(options.end(), more.begin(), more.end());
+    options.emplace_back("server.js");
+    return run(options);
+  }
+  void reload_to(const std::string& answer) {
+    folder_.write("server.js", script(answer));
+    const Said said = verb({"reload"});
+    EXPECT_EQ(said.code, 0) << said.text();
+    EXPECT_EQ(http_get(port).body, answer + "\n");
+  }
+  void expect_only(const std::string& answer) const {
+    for (int i = 0; i < 20; ++i) EXPECT_EQ(http_get(port).body, answer + "\n");
+  }
+};
+
+TEST_F(Rollback, IsAFlipToTheWorkersBefore) {
+  auto program = start({"--park", "600"});
+  const auto before = children_of(program->pid());
+  reload_to("two");
+  EXPECT_EQ(children_of(program->pid()).size(), 4U) << program->transcript();
+  const Said parked = verb({"status"});
+  EXPECT_TRUE(has(parked.out, "parked   generation 1, for ")) << parked.text();
+  EXPECT_TRUE(has(parked.out, "2 of 2 workers listen, generation 2")) << parked.text();
+  EXPECT_TRUE(has(verb({"status", "--json"}).out, R"("parked":{"generation":1,"left":)"));
+  const Said said = verb({"rollback"});
+  EXPECT_EQ(said.code, 0) << said.text();
+  EXPECT_EQ(said.out, "server is rolled back: generation 1\n");
+  expect_only("one");
+  EXPECT_TRUE(
+      program->wait_for_error("rolled back: generation 1 serves; the workers after it end"));
+  EXPECT_TRUE(program->wait_until("the newer ones to end", [&] {
+    return children_of(program->pid()) == before;
+  })) << program->transcript();
+  const Said again = verb({"rollback"});
+  EXPECT_EQ(again.code, 111);
+  EXPECT_EQ(again.err,
+            "cohort: no generation before this one is parked, and no reload is under way\n");
+  reload_to("three");
+  EXPECT_TRUE(has(verb({"status"}).out, "generation 3"));
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(Rollback, LosesNoRequest) {
+  auto program = start({"--park", "600"});
+  reload_to("one");
+  LoadGenerator load{LoadOptions{.port = port, .body = "one\n"}};
+  EXPECT_EQ(verb({"rollback"}).code, 0);
+  expect_only("one");
+  const LoadReport report = load.stop();
+  EXPECT_GT(report.ok, 10) << report.text();
+  EXPECT_EQ(report.failed, 0) << report.text();
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(Rollback, WhereOneHasDiedAnotherIsStarted) {
+  auto program = start({"--park", "600"});
+  const auto before = children_of(program->pid());
+  reload_to("two");
+  kill(before.front(), SIGKILL);
+  EXPECT_TRUE(program->wait_for_error("died"));
+  folder_.write("server.js", script("one"));
+  EXPECT_EQ(verb({"rollback"}).code, 0);
+  expect_only("one");
+  EXPECT_TRUE(has(verb({"status"}).out, "2 of 2 workers listen, generation 1"));
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(Rollback, WithoutParkThereIsNoWayBack) {
+  auto program = start();
+  reload_to("two");
+  EXPECT_EQ(verb({"rollback"}).code, 111);
+  expect_only("two");
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(Rollback, OfAReloadThatIsUnderWayGivesItUp) {
+  auto program = start();
+  folder_.write("server.js", "setTimeout(() => {}, 1e9);\n");
+  EXPECT_EQ(verb({"reload", "--no-wait"}).code, 0);
+  const Said said = verb({"rollback"});
+  EXPECT_EQ(said.out, "server is rolled back: generation 1\n") << said.text();
+  EXPECT_TRUE(program->wait_for_error("not reloaded: generation 1 was wanted back"));
+  expect_only("one");
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+// Both would accept from the one socket.
+TEST_F(Rollback, NobodyIsParkedUnderShared) {
+  auto program = start({"--park", "600", "-b", "shared"});
+  folder_.write("server.js", script("two"));
+  EXPECT_EQ(verb({"reload"}).code, 0);
+  EXPECT_EQ(verb({"rollback"}).code, 111);
+  EXPECT_TRUE(program->wait_until("the old ones to end",
+                                  [&] { return children_of(program->pid()).size() == 2; }));
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(Rollback, WhoIsParkedEndsInTime) {
+  auto program = start({"--park", "1"});
+  reload_to("two");
+  EXPECT_TRUE(program->wait_until("the old ones to end",
+                                  [&] { return children_of(program->pid()).size() == 2; }));
+  EXPECT_FALSE(has(verb({"status"}).out, "parked"));
+  expect_only("two");
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+}  // namespace
+}  // namespace harness
