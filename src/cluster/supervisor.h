@@ -24,6 +24,12 @@
 // of them failed for a while, the held ones are retired. When one fails, or another rollout is
 // wanted, it is undone: who is held has its place again, and serves. supervisor_rollout.cc has it.
 //
+// A worker that exits by itself with kPermanent says that another like it would end so too: its
+// place is *closed*. None of the generation that serves is started there; the next rollout starts
+// one of its own, and opens the place when it is reached. Of a worker of a rollout that code is the
+// rollout's failure, and closes nothing. When all places are closed, the service ends. Where there
+// are to be fewer places, the closed ones go first. supervisor_closing.cc has it.
+//
 // A port that is closed resets what waits in its queue. So at the end nothing more arrives first,
 // and the workers go on until they have taken all that has; then they are asked to end.
 #pragma once
@@ -46,6 +52,8 @@ inline constexpr Duration kBackoffMax = std::chrono::seconds{10};
 inline constexpr Duration kHealthyAfter = std::chrono::seconds{10};
 /// Deaths without any worker ever ready after which the cluster gives up.
 inline constexpr int kTriesMax = 5;
+/// The exit code of a worker that says that it is of no use to start it again.
+inline constexpr int kPermanent = 100;
 
 /// How long after it closed a server it is known whether a worker of a place leaves (see above), or
 /// closed that one for good.
@@ -87,6 +95,9 @@ struct Supervisor {
     int generation = 1;              ///< Of who has it, or is forked for it next.
     /// Who had it, and used ports that the next one may ask for; oldest first.
     std::vector<int> predecessors{};
+    /// By whom: none of the generation that serves is started for it. While a rollout goes on, it
+    /// may have one of another.
+    std::optional<int> closed{};
   };
   struct Closed {
     TimePoint at;
@@ -121,7 +132,9 @@ struct Supervisor {
   std::optional<TimePoint> deadline;  ///< Of the drain.
   std::optional<Arrivals> arrivals;   ///< While it lets them in.
   bool gave_up = false;
-  int generation = 1;  ///< The last that a rollout reached.
+  bool all_closed = false;  ///< So that it ends.
+  bool told = false;        ///< Somebody has asked for the end.
+  int generation = 1;       ///< The last that a rollout reached.
   std::optional<Rollout> rollout;
 };
 
@@ -157,6 +170,7 @@ struct Idle {
 struct Exited {
   int worker;
   bool leaves_some = false;  ///< Processes of its group live on: `Vanished` follows.
+  bool permanent = false;    ///< With kPermanent, and nobody had told it to end.
 };  ///< It is gone, or could not be started.
 struct Vanished {
   int worker;
@@ -236,8 +250,13 @@ struct RolloutOver {
   RolloutVerdict verdict;
 };
 struct GiveUp {};  ///< No worker was ever ready: say why. `Finish` follows.
+struct Close {
+  int worker;
+};  ///< The place of this one, which has exited, is closed: say so.
+struct AllClosed {};  ///< Every place is: say why. The service ends, as if somebody asked.
 struct Finish {
   bool gave_up;
+  bool all_closed = false;
 };  ///< Stop the loop.
 }  // namespace action
 
@@ -245,7 +264,8 @@ using SupervisorAction =
     std::variant<action::Fork, action::Release, action::Retire, action::Hold, action::Resume,
                  action::LookWhetherDry, action::End, action::Kill, action::StopArrivals,
                  action::LookForArrivals, action::DisconnectAll, action::KillAll,
-                 action::RolloutOver, action::GiveUp, action::Finish>;
+                 action::RolloutOver, action::GiveUp, action::Close, action::AllClosed,
+                 action::Finish>;
 
 std::vector<SupervisorAction> step(Supervisor& state, const SupervisorEvent& event, TimePoint now);
 
@@ -255,6 +275,8 @@ bool has_left(const Supervisor& state, int worker);
 bool is_retired(const Supervisor& state, int worker);
 /// Whether its successor has its place, for now.
 bool is_held(const Supervisor& state, int worker);
+/// Whether nobody has it, and none of the generation that serves is started for it.
+bool is_closed(const Supervisor& state, const Supervisor::Place& place);
 /// How many places have a worker of that generation.
 std::size_t places_of(const Supervisor& state, int generation);
 /// Who is to have its place, and has not yet.

@@ -81,7 +81,7 @@ void SupervisorReferee::resumes(int worker, TimePoint now) {
     bequeath(at, *place.worker, other);
     displaced_.insert(*place.worker);
   }
-  place.worker = worker;
+  has_place(at, worker, live);
   live.place = at;
   live.left.reset();
   live.held = false;
@@ -101,7 +101,7 @@ void SupervisorReferee::retires(int worker, TimePoint now) {
     require(live.ends ||
                 (is_active(rollout_before_) && is_complete(rollout_before_->wish.generation, now)),
             "who is held is retired when all have succeeded");
-  else
+  else if (!is_retired_from_closed(worker))
     require(displaced_.erase(worker) + surplus_.erase(worker) == 1, "who is retired has no place");
   live.held = false;
   live.closed.reset();
@@ -146,6 +146,7 @@ void SupervisorReferee::is_over(const RolloutVerdict& verdict, const SupervisorE
       require(now - since >= plan.prove, "all have to prove themselves");
       require(!must_be_undone_, "no rollout is reached in which one fails");
       generation_ = verdict.generation;
+      for (Place& place : places_) place.closed = false;
       return;
     }
     case RolloutEnd::Superseded:
@@ -162,7 +163,8 @@ void SupervisorReferee::is_over(const RolloutVerdict& verdict, const SupervisorE
   }
   if (!running() || std::holds_alternative<event::Reload>(event)) return;
   for (const Place& place : places_)
-    require(!place.worker || live_.at(*place.worker).generation == generation_,
+    require(!place.worker || live_.at(*place.worker).generation == generation_ ||
+                (place.closed && live_.at(*place.worker).generation != verdict.generation),
             "nobody of a rollout that is undone has a place");
 }
 
