@@ -118,6 +118,10 @@ class Cluster {
   /// through one of 1 MiB: nothing of it is lost, and a slow reader slows them down. Does nothing
   /// in a worker.
   ///
+  /// One that exits with 100 by itself says that it is of no use to start it again: nobody is, in
+  /// its place, until the next `reload` (which starts one there, and fails if that exits so). When
+  /// no other place is left the service ends, and `run()` returns 100. `status().closed` has them.
+  ///
   /// A worker that ends on purpose is replaced as soon as it accepts no more. When its channel is
   /// closed and nobody is connected to its ports, it is ended as at the end of the service
   /// (docs/signals.md), whatever keeps it alive, and killed after the drain timeout. When more than
@@ -140,7 +144,8 @@ class Cluster {
   /// Nothing, and nothing is done: in a worker, for one that `keep` does not keep or that ends,
   /// while a successor of it starts, and while the one that it replaced still accepts connections.
   std::optional<Worker> replace(const Worker& worker);
-  /// `keep`, but the workers of places that are no more get no new connections, finish what they
+  /// `keep`, but the workers of places that are no more (those first whose worker exited with 100,
+  /// so that nobody is in them) get no new connections, finish what they
   /// serve, and are ended, as after `replace`.
   void scale(unsigned count);
   /// Replaces every worker that `keep` keeps by one of a new generation, and returns its number;

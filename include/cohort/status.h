@@ -49,6 +49,13 @@ struct PortStatus {
   std::size_t waiting = 0;
 };
 
+/// A place of `Cluster::keep` whose worker has exited with 100: none is started for it, until the
+/// next reload.
+struct ClosedPlace {
+  std::size_t slot = 0;  ///< That the next one would have.
+  int worker = 0;        ///< Who exited so, by id.
+};
+
 struct ClusterStatus {
   enum class Phase : std::uint8_t {
     Running,
@@ -85,6 +92,7 @@ struct ClusterStatus {
   std::optional<Parked> parked{};
   std::vector<WorkerStatus> workers{};  ///< Every process that lives, by id.
   std::vector<PortStatus> ports{};      ///< By address.
+  std::vector<ClosedPlace> closed{};    ///< Of the places; by slot.
   std::uint64_t forks = 0;              ///< Workers that were started, or could not be, ever.
   std::uint64_t exits = 0;              ///< Of these, those that have ended...
   std::uint64_t deaths = 0;             ///< ...but not on purpose.

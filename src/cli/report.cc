@@ -497,10 +497,13 @@ Report Narrator::notice(const Notice& notice) {
     if (leaves != lives_.end()) leaves->second.replaced = true;
     if (successor != lives_.end()) successor->second.replaces = id("worker");
   }
+  if (notice.code == "closed")
+    std::erase(unreplaced_, static_cast<int>(notice.fields["worker"].int64_or(0)));
   const bool is_news = notice.code == "leaves" || notice.code == "debuggers";
   Report report{.event = "notice", .text = notice.text, .tone = is_news ? Tone::Plain : Tone::Bad};
   for (const auto& [name, value] : notice.fields.members()) report.fields[name] = value;
   report.fields["code"] = notice.code;
+  if (notice.code == "closed") report.text += "; `cohort reload` starts it again";
   for (const Value& line : std::as_const(notice.fields)["lines"].elements())
     report.lines.emplace_back(line.string_or(""));
   return report;

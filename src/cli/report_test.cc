@@ -364,6 +364,19 @@ TEST(Narrator, ANoticeIsAnAlarmUnlessAllGoesAsItShould) {
   EXPECT_EQ(narrator.notice({"debuggers", "x", Value::object()}).tone, Tone::Plain);
 }
 
+TEST(Narrator, WhosePlaceIsClosedIsNotReplacedByTheNextOneThatIsStarted) {
+  Narrator narrator = running(2);
+  narrator.exited(1, Exit::exited(100), false);
+  const Report closed =
+      narrator.notice({"closed", "worker 1 is not started again", {{"worker", 1}}});
+  EXPECT_EQ(closed.text, "worker 1 is not started again; `cohort reload` starts it again");
+  EXPECT_EQ(closed.tone, Tone::Bad);
+  narrator.exited(2, Exit::exited(1), false);
+  narrator.forked(3, 103);
+  EXPECT_EQ(texts(narrator.listening(3, kAddress)),
+            Texts{"worker 3 (pid 103) listens in place of worker 2"});
+}
+
 TEST(Line, HasTheNameOfTheCommandInFront) {
   EXPECT_EQ(to_line({.event = "stop", .text = "stopped"}, false), "cohort: stopped\n");
 }

@@ -212,8 +212,10 @@ int Runner::run() {
   descendants_.end(code == 0 ? stop_by_ : Clock::now(), stop_wishes_,
                    [this](const auto& processes) { say(narrator_.left_behind(processes)); });
   if (verdict_) return *verdict_;
-  if (code >= 128) return code;          // A second signal.
-  if (code != 0) return kExitTemporary;  // The library has said why.
+  if (code >= 128) return code;  // A second signal.
+  // The library has said why.
+  if (code == kExitPermanent) return code;  // As every worker did.
+  if (code != 0) return kExitTemporary;
   say(narrator_.stopped());
   if (restarts_) {
     stderr_.finish();

@@ -103,8 +103,11 @@ SIGHUP reloads: new workers first; the old ones end when those have served for
 5 s, or serve on if one of those fails. SIGTTIN and SIGTTOU: one worker more, or
 less.
 
+A worker that exits with 100 by itself is not started again before a reload.
+
 Exit codes: 0 stopped when asked to, 100 the command line or PROGRAM is wrong,
-111 the workers never got ready, 128+N stopped at once by signal N.
+or every worker exited with 100, 111 the workers never got ready, 128+N stopped
+at once by signal N.
 )";
 
 const std::string kTryRunHelp = "Try: cohort run --help";

@@ -222,8 +222,11 @@ class Starter {
   }
 
   static int serves(const Launch& launch, const Value& now) {
-    std::string text = launch.name + " serves: " + std::to_string(now["places"].int64_or(0)) +
-                       (now["places"] == Value(1) ? " worker" : " workers");
+    const auto [places, serve, others, closed] = serving(now);
+    std::string text =
+        launch.name + " serves: " + std::to_string(serve) + (serve == 1 ? " worker" : " workers");
+    if (closed > 0)
+      text += " of " + std::to_string(places) + " (the others ended with exit code 100)";
     for (const Value& port : now["ports"].elements())
       text += ", " + std::string{port["address"].string_or("")};
     text += " (pid " + std::to_string(now["pid"].int64_or(0)) + "); log: " + launch.log + '\n';

@@ -139,6 +139,9 @@ std::string status_text(const Value& status) {
                     duration_text(worker["uptime"].number_or(0)),
                     duration_text(worker["cpu_time"].number_or(0)),
                     memory_text(worker["memory"].number_or(0))});
+  for (const Value& place : status["closed"].elements())
+    rows.push_back(
+        {integer(place["slot"]), integer(place["worker"]), "-", "closed", "-", "-", "-", "-"});
   std::sort(rows.begin() + 1, rows.end(), [](const auto& a, const auto& b) {
     return std::pair{std::stol(a[0]), std::stol(a[1])} <
            std::pair{std::stol(b[0]), std::stol(b[1])};
@@ -151,7 +154,13 @@ std::string event_text(const Value& event) {
   return time_text(event) + ' ' + string(event["message"]) + '\n' + lines_text(event["lines"]);
 }
 
-std::string end_text(const Value& event) {
+bool is_closed_by(const Value& status, const Value& worker) {
+  const auto closed = status["closed"].elements();
+  return std::any_of(closed.begin(), closed.end(),
+                     [&](const Value& place) { return place["worker"] == worker; });
+}
+
+std::string end_text(const Value& event, bool closed) {
   std::string text = string(event["time"]) + ' ' + string(event["message"]) + '\n';
   const Value& exit = event["exit"];
   text += "  slot " + integer(event["slot"]) + ", generation " + integer(event["generation"]) +
@@ -163,6 +172,7 @@ std::string end_text(const Value& event) {
   if (exit["peakMemory"].is_number())
     text += ", peak memory " + memory_text(exit["peakMemory"].number_or(0));
   text += '\n';
+  if (closed) text += "  its place is closed: `cohort reload` starts it again\n";
   const std::string last_words = lines_text(exit["stderr"]);
   if (!last_words.empty()) text += "  the last lines on stderr:\n" + last_words;
   return text;

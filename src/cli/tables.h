@@ -22,8 +22,10 @@ std::string ls_text(const std::vector<Value>& applications);
 std::string status_text(const Value& status);
 /// `22:14:03 worker 3 died: ...`, and what it wrote to stderr below.
 std::string event_text(const Value& event);
-/// How a worker ended, with all that is known.
-std::string end_text(const Value& event);
+/// How a worker ended, with all that is known. `closed`: none is started in its place.
+std::string end_text(const Value& event, bool closed = false);
+/// Whether a place is closed since that worker exited, by an application's status.
+bool is_closed_by(const Value& status, const Value& worker);
 /// Of a reload that is under way: `generation 3: 2 of 4 replaced`.
 std::string progress_text(const Value& status);
 

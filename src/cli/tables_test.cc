@@ -53,6 +53,28 @@ TEST(Tables, StatusHasEveryWorkerBySlot) {
             "1     13      713  listening  3           1.2s    0.5s    45 MB\n");
 }
 
+TEST(Tables, StatusHasThePlacesThatAreClosed) {
+  EXPECT_EQ(status_text(json(R"({"name":"shop","program":"server.js","directory":"/srv",
+    "version":"0.1.0","pid":69,"uptime":192,"phase":"running","places":2,"generation":2,
+    "closed":[{"slot":0,"worker":4}],"ports":[],
+    "workers":[{"id":7,"pid":707,"slot":1,"generation":2,"state":"listening","uptime":3.5}]})")),
+            "shop: 1 of 2 workers listen, generation 2, up 3m 12s\n"
+            "program  server.js in /srv (primary: pid 69, cohort 0.1.0)\n"
+            "\n"
+            "SLOT  WORKER  PID  STATE      GENERATION  UPTIME  CPU   MEMORY\n"
+            "0     4       -    closed     -           -       -     -\n"
+            "1     7       707  listening  2           3.5s    0.0s  0.0 kB\n");
+}
+
+TEST(Tables, AnEndThatClosedItsPlaceSaysSo) {
+  const Value status = json(R"({"closed":[{"slot":0,"worker":4}]})");
+  EXPECT_TRUE(is_closed_by(status, Value(4)));
+  EXPECT_FALSE(is_closed_by(status, Value(5)));
+  EXPECT_FALSE(is_closed_by(Value::object(), Value(4)));
+  EXPECT_NE(end_text(json(R"({"worker":4})"), true).find("`cohort reload` starts it again"),
+            std::string::npos);
+}
+
 TEST(Tables, AnEndSaysAllThatIsKnown) {
   EXPECT_EQ(end_text(json(R"({"time":"2026-11-29T22:14:03.123Z","event":"died",
     "message":"worker 3 (pid 70) died: killed by SIGSEGV","slot":1,"generation":2,"uptime":192,

@@ -147,7 +147,8 @@ class Command {
       return 0;
     }
     if (ends.empty()) print("No worker has ended.\n");
-    for (const Value& end : ends) print(end_text(end));
+    const auto now = status_now();
+    for (const Value& end : ends) print(end_text(end, now && is_closed_by(*now, end["worker"])));
     return 0;
   }
 
@@ -238,10 +239,10 @@ class Command {
       if (!now) return ended_meanwhile();
       if ((*now)["deaths"].int64_or(0) - before["deaths"].int64_or(0) > kDeathsMax)
         return fail(kExitTemporary, "workers of " + name_ + " die; see: cohort why " + name_);
-      const auto [places, serve, others] = serving(*now);
+      const auto [places, serve, others, closed] = serving(*now);
       if (places != wanted)
         return fail(kExitTemporary, "somebody else has changed how many workers there are");
-      if (serve == wanted && others == 0) return std::nullopt;
+      if (serve == wanted - closed && others == 0) return std::nullopt;
       progress.show(name_ + ": " + std::to_string(serve) + " of " + std::to_string(wanted) +
                     " workers serve");
     }

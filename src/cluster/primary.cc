@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <set>
 #include <sstream>
 
 #include "base/sys.h"
@@ -15,6 +14,21 @@
 #include "process/spawn.h"
 
 namespace cohort::cluster {
+namespace {
+
+std::size_t first_free(const std::set<std::size_t>& taken, std::optional<std::size_t> wanted) {
+  if (wanted && !taken.contains(*wanted)) return *wanted;
+  std::size_t slot = 0;
+  while (taken.contains(slot)) ++slot;
+  return slot;
+}
+
+// Somebody who told it to end did not ask whether it may be started again.
+bool is_permanent(const ForkedWorker& worker, const Exit& exit) {
+  return exit.signal() == 0 && exit.code() == kPermanent && !worker.exited_after_disconnect();
+}
+
+}  // namespace
 
 using std::chrono_literals::operator""ms;
 
@@ -88,18 +102,34 @@ std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
   return worker;
 }
 
-// One that no living process has, but for those that left their place and use no port, or are
-// retired: the wanted one, else the first.
-std::size_t Primary::free_slot(std::optional<std::size_t> wanted) const {
+// Those of living processes, but for who left its place and uses no port, or is retired.
+std::set<std::size_t> Primary::taken_slots() const {
   std::set<std::size_t> taken;
   for (const auto& [id, entry] : workers_)
     if (!entry.worker->is_dead() && !has_left(supervisor_.state(), id) &&
         !is_retired(supervisor_.state(), id))
       taken.insert(entry.worker->slot());
-  if (wanted && !taken.contains(*wanted)) return *wanted;
-  std::size_t slot = 0;
-  while (taken.contains(slot)) ++slot;
-  return slot;
+  return taken;
+}
+
+// The wanted one, else the first.
+std::size_t Primary::free_slot(std::optional<std::size_t> wanted) const {
+  return first_free(taken_slots(), wanted);
+}
+
+std::vector<ClosedPlace> Primary::closed_places() const {
+  std::vector<ClosedPlace> closed;
+  auto taken = taken_slots();
+  const auto& places = supervisor_.state().places;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    if (!is_closed(supervisor_.state(), places[i])) continue;
+    const std::size_t slot = first_free(taken, i);
+    taken.insert(slot);
+    closed.push_back({slot, *places[i].closed});
+  }
+  std::sort(closed.begin(), closed.end(),
+            [](const ClosedPlace& a, const ClosedPlace& b) { return a.slot < b.slot; });
+  return closed;
 }
 
 Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool keep_stderr) {
@@ -265,6 +295,7 @@ ClusterStatus Primary::status() const {
                        .policy = policy(),
                        .places = supervisor.places.size(),
                        .generation = supervisor.generation,
+                       .closed = closed_places(),
                        .forks = static_cast<std::uint64_t>(counters_.forks),
                        .exits = counters_.exits,
                        .deaths = counters_.deaths};
@@ -317,13 +348,15 @@ void Primary::worker_idle(ForkedWorker& worker) { supervisor_.tell(event::Idle{w
 void Primary::worker_exited(ForkedWorker& worker, const Exit& exit) {
   std::ostringstream how;  // What it used says nothing about why.
   how << "pid " << worker.pid() << ' ' << exit.with_usage({}, {}, 0);
-  last_death_ = LastDeath{worker.id(), how.str(), worker.last_stderr_lines()};
+  last_death_ = LastDeath{worker.id(), worker.describe(), worker.slot(), how.str(),
+                          worker.last_stderr_lines()};
   events.exit.emit(Worker{worker.shared_from_this()}, exit);
-  gone(worker, worker.take_left_group());
+  gone(worker, worker.take_left_group(), is_permanent(worker, exit));
 }
 
 void Primary::worker_failed_to_start(ForkedWorker& worker) {
-  last_death_ = LastDeath{worker.id(), "the program could not be started", {}};
+  last_death_ = LastDeath{
+      worker.id(), worker.describe(), worker.slot(), "the program could not be started", {}};
   gone(worker);
 }
 
@@ -355,7 +388,7 @@ void Primary::retire_ports(int worker, bool succeeded) {
 
 void Primary::worker_ends(ForkedWorker& worker) { supervisor_.tell(event::Ends{worker.id()}); }
 
-void Primary::gone(ForkedWorker& worker, std::optional<process::LeftGroup> left) {
+void Primary::gone(ForkedWorker& worker, std::optional<process::LeftGroup> left, bool permanent) {
   const int id = worker.id();
   ++counters_.exits;
   if (!worker.exited_after_disconnect()) ++counters_.deaths;
@@ -369,7 +402,7 @@ void Primary::gone(ForkedWorker& worker, std::optional<process::LeftGroup> left)
       supervisor_.tell(event::Vanished{id});
     });
   }
-  supervisor_.tell(event::Exited{id, left_.contains(id)});
+  supervisor_.tell(event::Exited{id, left_.contains(id), permanent});
   all_gone();
 }
 

@@ -8,10 +8,12 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/callback_scope.h"
+#include "base/notices.h"
 #include "cluster/forked_worker.h"
 #include "cluster/listeners.h"
 #include "cluster/node_workers.h"
@@ -69,6 +71,8 @@ class Primary final : private ForkedWorkerOwner {
   // How the last worker with a place ended, for the reason of giving up.
   struct LastDeath {
     int worker;
+    std::string who;
+    std::size_t slot;
     std::string how;
     std::vector<std::string> stderr_lines;
   };
@@ -106,10 +110,13 @@ class Primary final : private ForkedWorkerOwner {
   std::shared_ptr<ForkedWorker> fork_worker(const Environment& env,
                                             std::optional<std::size_t> place, std::size_t slot,
                                             int generation);
+  std::set<std::size_t> taken_slots() const;
   std::size_t free_slot(std::optional<std::size_t> wanted = {}) const;
+  std::vector<ClosedPlace> closed_places() const;
   void retire_ports(int worker, bool succeeded);
   Result<void> start(ForkedWorker& worker, const Environment& env, bool keep_stderr);
-  void gone(ForkedWorker& worker, std::optional<process::LeftGroup> left = {});
+  void gone(ForkedWorker& worker, std::optional<process::LeftGroup> left = {},
+            bool permanent = false);
   void all_gone();
   void open_listeners();
   void release_ports();
@@ -130,11 +137,14 @@ class Primary final : private ForkedWorkerOwner {
   void operator()(const action::KillAll& wanted);
   void operator()(const action::RolloutOver& wanted);
   void operator()(const action::GiveUp& wanted);
+  void operator()(const action::Close& wanted);
+  void operator()(const action::AllClosed& wanted);
   void operator()(const action::Finish& wanted);
   void begin(int generation, const ReloadOptions& options);
   bool can_park() const;
   void give_up_preparing(RolloutResult::Outcome outcome, const std::string& why);
   void conclude(const RolloutResult& result);
+  void say_with_last_death(Remark reason);
   EndingRules ending_rules(TimePoint start) const;
   std::string why(const RolloutVerdict& verdict) const;
 

@@ -67,7 +67,8 @@ void Primary::operator()(const action::KillAll&) {
 
 void Primary::operator()(const action::Finish& wanted) {
   release_ports();
-  loop_.post(callbacks_.wrap([this, code = wanted.gave_up ? 1 : 0] { finish_(code); }));
+  const int code = wanted.gave_up ? 1 : wanted.all_closed ? kPermanent : 0;
+  loop_.post(callbacks_.wrap([this, code] { finish_(code); }));
 }
 
 void Primary::operator()(const action::Fork& wanted) {
@@ -136,9 +137,30 @@ EndingRules Primary::ending_rules(TimePoint start) const {
 }
 
 void Primary::operator()(const action::GiveUp&) {
-  Remark reason{"gave_up",
-                "no worker was ever ready after " + std::to_string(kTriesMax) + " tries; giving up",
-                {{"tries", std::int64_t{kTriesMax}}}};
+  say_with_last_death(
+      {"gave_up",
+       "no worker was ever ready after " + std::to_string(kTriesMax) + " tries; giving up",
+       {{"tries", std::int64_t{kTriesMax}}}});
+}
+
+void Primary::operator()(const action::Close& wanted) {
+  if (!last_death_ || last_death_->worker != wanted.worker) return;
+  say(loop_,
+      {"closed",
+       last_death_->who + " in slot " + std::to_string(last_death_->slot) +
+           " ended with exit code " + std::to_string(kPermanent) + ": it is not started again",
+       {{"worker", std::int64_t{wanted.worker}},
+        {"slot", static_cast<std::int64_t>(last_death_->slot)}}});
+}
+
+void Primary::operator()(const action::AllClosed&) {
+  say_with_last_death({"all_closed",
+                       "every worker ended with exit code " + std::to_string(kPermanent) +
+                           ", so none is started again, and the service ends",
+                       {}});
+}
+
+void Primary::say_with_last_death(Remark reason) {
   if (last_death_) {
     reason.text += "; the last one: " + last_death_->how;
     reason.fields.emplace_back("last", last_death_->how);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "cluster/supervisor_closing.h"
 #include "cluster/supervisor_facts.h"
 #include "cluster/supervisor_moves.h"
 #include "cluster/supervisor_rollout.h"
@@ -16,6 +17,7 @@ using Phase = Supervisor::Phase;
 struct Step : Moves {
   void operator()(const event::Keep& keep) {
     if (state.phase != Phase::Running) return;
+    closed_go_first(state, keep.count);
     for (auto& [id, live] : state.live)
       if (live.place && *live.place >= keep.count) live.place.reset();
     resize(keep.count);
@@ -23,6 +25,7 @@ struct Step : Moves {
 
   void operator()(const event::Scale& scale) {
     if (state.phase != Phase::Running) return;
+    closed_go_first(state, scale.count);
     for (std::size_t i = scale.count; i < state.places.size(); ++i)
       if (const auto worker = std::exchange(state.places[i].worker, std::nullopt))
         retire(*worker, false);
@@ -71,8 +74,7 @@ struct Step : Moves {
       end(worker, action::End::Why::Surplus);
     }
     if (place.worker) return;
-    place.worker = worker;
-    place.generation = live.generation;
+    have(at, worker, live);
     place.due.reset();
     live.place = at;
   }
@@ -94,6 +96,7 @@ struct Step : Moves {
     if (exited.leaves_some) state.left.insert(exited.worker);
     const auto to_have = place_to_have(state, exited.worker);
     if (to_have) state.places[*to_have].successor.reset();
+    if (exited.permanent) close_place(state, exited.worker, live);
     if (live.place) vacate(*live.place, exited.worker, live);
     if (live.left) remember(*live.left, exited.worker, live);
     if (to_have || live.place) rollout_lost(*this, exited.worker, live);
@@ -128,8 +131,7 @@ struct Step : Moves {
       successor.left = std::exchange(successor.place, std::nullopt);
       end(*place.worker, TwoInAPlace);
     }
-    place.worker = worker;
-    place.generation = live.generation;
+    have(at, worker, live);
     place.due.reset();
     live.place = std::exchange(live.left, std::nullopt);
   }
@@ -195,24 +197,44 @@ struct Step : Moves {
     switch (state.phase) {
       case Phase::Running:
         stop_rollouts(*this);
-        state.deadline = now + state.drain_timeout;
-        if (state.live.empty()) {
-          state.phase = Phase::Draining;
-          finish_if_empty();
-          break;
-        }
-        state.phase = Phase::LettingIn;
-        state.arrivals = {now + std::min(kArrivalsMin, state.drain_timeout / 4),
-                          now + std::min(kArrivalsMax, state.drain_timeout / 2)};
-        act(action::StopArrivals{});
+        state.told = true;
+        begin_end();
         break;
       case Phase::LettingIn:
       case Phase::Draining:
-        kill_all();
+        if (std::exchange(state.told, true)) kill_all();
         break;
       case Phase::Killing:
       case Phase::Over:
         break;
+    }
+  }
+
+  void begin_end() {
+    state.deadline = now + state.drain_timeout;
+    if (state.live.empty()) {
+      state.phase = Phase::Draining;
+      return finish_if_empty();
+    }
+    state.phase = Phase::LettingIn;
+    state.arrivals = {now + std::min(kArrivalsMin, state.drain_timeout / 4),
+                      now + std::min(kArrivalsMax, state.drain_timeout / 2)};
+    act(action::StopArrivals{});
+  }
+
+  // Nobody is left to start. While a rollout goes on, it fills them.
+  void end_if_all_closed(const SupervisorEvent& event) {
+    if (state.phase != Phase::Running || state.rollout) return;
+    if (all_closed(state)) {
+      state.all_closed = true;
+      act(action::AllClosed{});
+      return begin_end();
+    }
+    const auto* exited = std::get_if<event::Exited>(&event);
+    for (auto& place : state.places) {
+      if (!is_closed(state, place)) continue;
+      release_predecessors(place);
+      if (exited != nullptr && place.closed == exited->worker) act(action::Close{exited->worker});
     }
   }
 
@@ -247,7 +269,7 @@ struct Step : Moves {
     state.phase = Phase::Over;
     state.deadline.reset();
     state.arrivals.reset();
-    act(action::Finish{state.gave_up});
+    act(action::Finish{state.gave_up, state.all_closed});
   }
 
   // Time.
@@ -312,6 +334,7 @@ std::vector<SupervisorAction> step(Supervisor& state, const SupervisorEvent& eve
   std::visit(step, event);
   step.note_health();  // before the rollout, which waits for it
   roll(step);
+  step.end_if_all_closed(event);
   // Whatever happened: what is due by now. But not within the forks of the step before.
   const bool forks = std::holds_alternative<event::Forked>(event);
   if (!forks && !std::holds_alternative<event::Ready>(event)) step.fork_due();

@@ -27,6 +27,12 @@
 // The held ones can be *parked* when a rollout is reached: they stay for a while, and a `Rollback`
 // gives them their places again. Where one has died, another of their generation is started.
 //
+// A worker that exits by itself with kPermanent says that another like it would end so too: its
+// place is *closed*. None of the generation that serves is started there; the next rollout starts
+// one of its own, and opens the place when it is reached. Of a worker of a rollout that code is the
+// rollout's failure, and closes nothing. When all places are closed, the service ends. Where there
+// are to be fewer places, the closed ones go first. supervisor_closing.cc has it.
+//
 // A port that is closed resets what waits in its queue. So at the end nothing more arrives first,
 // and the workers go on until they have taken all that has; then they are asked to end.
 #pragma once
@@ -49,6 +55,8 @@ inline constexpr Duration kBackoffMax = std::chrono::seconds{10};
 inline constexpr Duration kHealthyAfter = std::chrono::seconds{10};
 /// Deaths without any worker ever ready after which the cluster gives up.
 inline constexpr int kTriesMax = 5;
+/// The exit code of a worker that says that it is of no use to start it again.
+inline constexpr int kPermanent = 100;
 
 /// How long after it closed a server it is known whether a worker of a place leaves (see above), or
 /// closed that one for good.
@@ -90,6 +98,9 @@ struct Supervisor {
     int generation = 1;              ///< Of who has it, or is forked for it next.
     /// Who had it, and used ports that the next one may ask for; oldest first.
     std::vector<int> predecessors{};
+    /// By whom: none of the generation that serves is started for it. While a rollout goes on, it
+    /// may have one of another.
+    std::optional<int> closed{};
   };
   struct Closed {
     TimePoint at;
@@ -124,7 +135,9 @@ struct Supervisor {
   std::optional<TimePoint> deadline;  ///< Of the drain.
   std::optional<Arrivals> arrivals;   ///< While it lets them in.
   bool gave_up = false;
-  int generation = 1;  ///< The last that a rollout reached.
+  bool all_closed = false;  ///< So that it ends.
+  bool told = false;        ///< Somebody has asked for the end.
+  int generation = 1;       ///< The last that a rollout reached.
   std::optional<Rollout> rollout;
   std::optional<Parked> parked;  ///< While no rollout is under way.
 };
@@ -161,6 +174,7 @@ struct Idle {
 struct Exited {
   int worker;
   bool leaves_some = false;  ///< Processes of its group live on: `Vanished` follows.
+  bool permanent = false;    ///< With kPermanent, and nobody had told it to end.
 };  ///< It is gone, or could not be started.
 struct Vanished {
   int worker;
@@ -242,8 +256,13 @@ struct RolloutOver {
   RolloutVerdict verdict;
 };
 struct GiveUp {};  ///< No worker was ever ready: say why. `Finish` follows.
+struct Close {
+  int worker;
+};  ///< The place of this one, which has exited, is closed: say so.
+struct AllClosed {};  ///< Every place is: say why. The service ends, as if somebody asked.
 struct Finish {
   bool gave_up;
+  bool all_closed = false;
 };  ///< Stop the loop.
 }  // namespace action
 
@@ -251,7 +270,8 @@ using SupervisorAction =
     std::variant<action::Fork, action::Release, action::Retire, action::Hold, action::Resume,
                  action::LookWhetherDry, action::End, action::Kill, action::StopArrivals,
                  action::LookForArrivals, action::DisconnectAll, action::KillAll,
-                 action::RolloutOver, action::GiveUp, action::Finish>;
+                 action::RolloutOver, action::GiveUp, action::Close, action::AllClosed,
+                 action::Finish>;
 
 std::vector<SupervisorAction> step(Supervisor& state, const SupervisorEvent& event, TimePoint now);
 
@@ -264,6 +284,8 @@ bool is_held(const Supervisor& state, int worker);
 /// Whether the generation before is there: a rollout is under way and not being undone, or some of
 /// the parked ones live.
 bool may_go_back(const Supervisor& state);
+/// Whether nobody has it, and none of the generation that serves is started for it.
+bool is_closed(const Supervisor& state, const Supervisor::Place& place);
 /// How many places have a worker of that generation.
 std::size_t places_of(const Supervisor& state, int generation);
 /// Who is to have its place, and has not yet.

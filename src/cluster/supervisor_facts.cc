@@ -29,6 +29,11 @@ std::optional<TimePoint> healthy_at(const Supervisor& state) {
   return first;
 }
 
+bool is_closed(const Supervisor& state, const Supervisor::Place& place) {
+  return place.closed && !place.worker && !place.due && !place.succeeds &&
+         place.generation == state.generation;
+}
+
 std::vector<int> leavers(const Supervisor& state, std::size_t place) {
   std::vector<int> ids;
   for (const auto& [id, live] : state.live)

@@ -41,11 +41,18 @@ void Moves::end_if_idle(int worker, const Supervisor::Live& live) {
 
 // Places.
 
+void Moves::have(std::size_t at, int worker, const Supervisor::Live& live) {
+  auto& place = state.places[at];
+  place.worker = worker;
+  place.generation = live.generation;
+  if (live.generation == state.generation) place.closed.reset();
+}
+
 void Moves::vacate(std::size_t at, int worker, const Supervisor::Live& live) {
   auto& place = state.places[at];
   const bool healthy = now - live.since >= kHealthyAfter;
   if (healthy) state.ever_ready = true;
-  if (!state.ever_ready) ++state.tries;
+  if (!state.ever_ready && place.closed != worker) ++state.tries;
   place.worker.reset();
   place.generation = rolls_out(state, live) ? live.generation : state.generation;
   // Whoever served, and left, did not fail.
@@ -53,7 +60,7 @@ void Moves::vacate(std::size_t at, int worker, const Supervisor::Live& live) {
   remember(at, worker, live);
   if (place.successor)
     take_over(at);
-  else
+  else if (!is_closed(state, place))
     place.due = now + backoff(place.failures);
 }
 
@@ -67,8 +74,7 @@ void Moves::take_over(std::size_t at) {
   auto& place = state.places[at];
   const int worker = *std::exchange(place.successor, std::nullopt);
   auto& live = known(state.live, worker);
-  place.worker = worker;
-  place.generation = live.generation;
+  have(at, worker, live);
   live.place = at;
   if (live.ready) state.ever_ready = true;
   if (state.phase == Phase::Running) decide(worker, live);
@@ -100,13 +106,13 @@ void Moves::take_back(std::size_t at, int worker) {
   live.left.reset();
   live.place = at;
   act(action::Resume{worker});
-  if (const auto other = std::exchange(place.worker, worker)) {
+  if (const auto other = place.worker) {
     auto& others = known(state.live, *other);
     others.left = at;
     remember(at, *other, others);
     retire(*other, true);
   }
-  place.generation = live.generation;
+  have(at, worker, live);
   place.due.reset();
   std::erase(place.predecessors, worker);
   if (const auto known_at = knows_its_ports_at(state, place); known_at && *known_at <= now)

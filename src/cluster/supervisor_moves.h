@@ -24,7 +24,9 @@ struct Moves {
   /// One that left. One that never used a port may do anything else.
   void end_if_idle(int worker, const Supervisor::Live& live);
 
-  /// It has the place no more: its successor has, or one will be forked.
+  /// It has the place from now on.
+  void have(std::size_t at, int worker, const Supervisor::Live& live);
+  /// It has the place no more: its successor has, or one will be forked, unless it is closed.
   void vacate(std::size_t at, int worker, const Supervisor::Live& live);
   /// A successor is forked beside the worker of the place.
   void succeed(std::size_t at);

@@ -68,6 +68,21 @@ std::optional<int> held_of(const Supervisor& state, std::size_t at) {
   return std::nullopt;
 }
 
+// As before the rollout: closed, if it was, or if the one that had it closed it meanwhile.
+void close_again(Moves& moves, std::size_t at) {
+  Supervisor& state = moves.state;
+  auto& place = state.places[at];
+  if (!place.worker && place.due) place.generation = state.generation;
+  if (!place.closed) return;
+  if (!place.worker) return place.due.reset();
+  if (place.succeeds || !is_of(state, place.worker, state.rollout->wish.generation)) return;
+  if (place.successor) drop_successor(moves, place);
+  const int worker = *std::exchange(place.worker, std::nullopt);
+  known(state.live, worker).left = at;
+  place.generation = state.generation;
+  moves.retire(worker, false);
+}
+
 void undo(Moves& moves, RolloutEnd why, std::optional<int> worker = {}) {
   Supervisor& state = moves.state;
   Rollout& rollout = *state.rollout;
@@ -76,6 +91,7 @@ void undo(Moves& moves, RolloutEnd why, std::optional<int> worker = {}) {
   rollout.verdict = {rollout.wish.generation, why, worker};
   for (std::size_t at = 0; at < state.places.size(); ++at)
     if (const auto held = held_of(state, at)) moves.take_back(at, *held);
+  for (std::size_t at = 0; at < state.places.size(); ++at) close_again(moves, at);
 }
 
 // Who is held still: its successor stays, or it ends by itself.
@@ -105,7 +121,7 @@ bool begin_at(Moves& moves, std::size_t at) {
     moves.succeed(at);
     return true;
   }
-  if (!place.due) return false;  // one is being forked
+  if (!place.due && !is_closed(state, place)) return false;  // one is being forked
   place.generation = generation;
   place.due = moves.now;
   place.failures = 0;
@@ -118,6 +134,7 @@ void reached(Moves& moves) {
   state.parked = Parked{state.generation, moves.now + plan.park, plan};
   if (plan.park <= Duration{0}) unpark(moves);
   state.generation = generation;
+  for (auto& place : state.places) place.closed.reset();
   is_over(moves, {generation, RolloutEnd::Reached});
 }
 
@@ -151,14 +168,17 @@ void undo_rest(Moves& moves) {
   Rollout& rollout = *state.rollout;
   std::size_t under_way = 0;
   bool any = false;
-  for (auto& place : state.places) {
-    if (!place.worker && place.due) place.generation = state.generation;
+  for (std::size_t at = 0; at < state.places.size(); ++at) {
+    auto& place = state.places[at];
+    close_again(moves, at);
     if (is_late(state, place.successor, moves.now)) {
       drop_successor(moves, place);
       rollout.retry_at = moves.now + backoff(++rollout.failures);
     }
     if (place.succeeds || place.successor) ++under_way;
-    any = any || place.succeeds || place.generation != state.generation;
+    // One that serves in a closed place came back to it: it stays.
+    const bool may_stay = place.closed && place.worker;
+    any = any || place.succeeds || (!may_stay && place.generation != state.generation);
   }
   if (!any) {
     let_go_all(moves);
@@ -168,6 +188,7 @@ void undo_rest(Moves& moves) {
   rollout.retry_at.reset();
   for (std::size_t at = 0; at < state.places.size() && under_way < rollout.wish.plan.batch; ++at) {
     const auto& worker = state.places[at].worker;
+    if (state.places[at].closed) continue;
     if (!worker || is_of(state, worker, state.generation) || !may_be_replaced(state, *worker))
       continue;
     moves.succeed(at);

@@ -48,6 +48,8 @@ std::string text(const std::vector<SupervisorAction>& actions) {
     std::string operator()(const action::DisconnectAll&) const { return "disconnect-all"; }
     std::string operator()(const action::KillAll&) const { return "kill-all"; }
     std::string operator()(const action::GiveUp&) const { return "give-up"; }
+    std::string operator()(const action::Close&) const { return "close"; }
+    std::string operator()(const action::AllClosed&) const { return "all-closed"; }
     std::string operator()(const action::Finish& finish) const {
       return finish.gave_up ? "finish, having given up" : "finish";
     }
@@ -134,6 +136,7 @@ running  | ends 1      | running  |
 running  | exited 1    | running  |
 running  | exited 7    | running  |
 running  | leaves 1    | running  |
+running  | fails 1     | over     | all-closed, finish
 running  | vanished 7  | running  |
 running  | replace 1   | running  | fork 0
 running  | reload 2    | running  | fork 0
@@ -154,6 +157,7 @@ letting  | ends 1      | letting  |
 letting  | exited 1    | over     | finish
 letting  | exited 7    | letting  |
 letting  | leaves 1    | letting  |
+letting  | fails 1     | over     | finish
 letting  | vanished 7  | letting  |
 letting  | replace 1   | letting  |
 letting  | reload 2    | letting  | rollout-over
@@ -174,6 +178,7 @@ draining | ends 1      | draining |
 draining | exited 1    | over     | finish
 draining | exited 7    | draining |
 draining | leaves 1    | draining |
+draining | fails 1     | over     | finish
 draining | vanished 7  | draining |
 draining | replace 1   | draining |
 draining | reload 2    | draining | rollout-over
@@ -194,6 +199,7 @@ killing  | ends 1      | killing  |
 killing  | exited 1    | over     | finish
 killing  | exited 7    | killing  |
 killing  | leaves 1    | killing  | kill-all
+killing  | fails 1     | over     | finish
 killing  | vanished 7  | killing  |
 killing  | replace 1   | killing  |
 killing  | reload 2    | killing  | rollout-over
@@ -214,6 +220,7 @@ over     | ends 1      | over     |
 over     | exited 1    | over     |
 over     | exited 7    | over     |
 over     | leaves 1    | over     |
+over     | fails 1     | over     |
 over     | vanished 7  | over     |
 over     | replace 1   | over     |
 over     | reload 2    | over     | rollout-over
@@ -238,6 +245,7 @@ TEST(Supervisor, EveryPhaseTakesEveryEvent) {
                                                          {"exited 1", event::Exited{1}},
                                                          {"exited 7", event::Exited{7}},
                                                          {"leaves 1", event::Exited{1, true}},
+                                                         {"fails 1", event::Exited{1, false, true}},
                                                          {"vanished 7", event::Vanished{7}},
                                                          {"replace 1", event::Replace{1}},
                                                          {"dry 1", event::Dry{1}},
@@ -248,9 +256,9 @@ TEST(Supervisor, EveryPhaseTakesEveryEvent) {
   for (const Phase phase :
        {Phase::Running, Phase::LettingIn, Phase::Draining, Phase::Killing, Phase::Over}) {
     for (const std::string name :
-         {"keep 3", "keep 0", "scale 0", "forked 9", "ready 1", "opened 1", "closed 1", "ends 1",
-          "exited 1", "exited 7", "leaves 1", "vanished 7", "replace 1", "reload 2", "unfit 1",
-          "dry 1", "nothing", "terminate", "time passed"}) {
+         {"keep 3",   "keep 0",   "scale 0",  "forked 9", "ready 1",   "opened 1",   "closed 1",
+          "ends 1",   "exited 1", "exited 7", "leaves 1", "fails 1",   "vanished 7", "replace 1",
+          "reload 2", "unfit 1",  "dry 1",    "nothing",  "terminate", "time passed"}) {
       Cluster cluster = in_phase(phase);
       ASSERT_EQ(cluster.state.phase, phase);
       const std::string actions = cluster.feed(events.at(name));

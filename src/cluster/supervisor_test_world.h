@@ -33,6 +33,7 @@ class Places {
   std::string ends(int worker) { return feed(event::Ends{worker}); }
   std::string is_idle(int worker) { return feed(event::Idle{worker}); }
   std::string exits(int worker) { return feed(event::Exited{worker}); }
+  std::string exits_for_good(int worker) { return feed(event::Exited{worker, false, true}); }
   std::string pass(Duration time) {
     now_ += time;
     return feed(event::TimePassed{});
@@ -87,6 +88,13 @@ class Places {
         done += "end " + std::to_string(end->worker);
       } else if (const auto* kill = std::get_if<action::Kill>(&action)) {
         done += "kill " + std::to_string(kill->worker);
+      } else if (const auto* close = std::get_if<action::Close>(&action)) {
+        done += "closed by " + std::to_string(close->worker);
+      } else if (std::holds_alternative<action::AllClosed>(action)) {
+        done += "all closed";
+      } else if (const auto* finish = std::get_if<action::Finish>(&action);
+                 finish != nullptr && finish->all_closed) {
+        done += "finish, all closed";
       } else {
         done += "end all";
       }

@@ -38,6 +38,10 @@ bool serves(const WorkerStatus& worker, const ClusterStatus& status) {
          says_nothing(worker, program_says_nothing(status) ? kSilent : kSilentForLong);
 }
 
+std::size_t open_places(const ClusterStatus& status) {
+  return status.places - std::min(status.places, status.closed.size());
+}
+
 Verdict readiness(const ClusterStatus& status, std::size_t min_ready) {
   using Phase = ClusterStatus::Phase;
   if (status.phase == Phase::LameDuck)
@@ -47,7 +51,7 @@ Verdict readiness(const ClusterStatus& status, std::size_t min_ready) {
       std::count_if(status.workers.begin(), status.workers.end(),
                     [&status](const auto& worker) { return serves(worker, status); }));
   // More than there are to be can never serve.
-  const std::size_t wanted = std::min(min_ready, std::max<std::size_t>(status.places, 1));
+  const std::size_t wanted = std::min(min_ready, std::max<std::size_t>(open_places(status), 1));
   if (serving < wanted) return {503, count_text(serving, status, wanted)};
   return {200, "ok"};
 }

@@ -15,11 +15,14 @@ namespace cohort::manager {
 /// known (another one has lived so long, and no port is open) 1 s is enough.
 bool serves(const WorkerStatus& worker, const ClusterStatus& status);
 
+/// How many places are not closed: they have a worker, or will have.
+std::size_t open_places(const ClusterStatus& status);
+
 struct Verdict {
   int status = 200;  ///< Of HTTP.
   std::string text;
 };
-/// Ready: so many workers serve, and the service does not end.
+/// Ready: so many workers serve, or as many as there are open places, and the service does not end.
 Verdict readiness(const ClusterStatus& status, std::size_t min_ready);
 
 }  // namespace cohort::manager

@@ -63,6 +63,16 @@ TEST(Readiness, NeedsSoManyWorkersThatServe) {
   EXPECT_EQ(readiness(status, 1).text, "0 of 2 workers serve, and --min-ready is 1");
 }
 
+TEST(Readiness, DoesNotWaitForPlacesThatAreClosed) {
+  ClusterStatus status = cluster_of({worker(State::Listening), worker(State::Online)});
+  status.places = 3;
+  status.closed.push_back({.slot = 2, .worker = 3});
+  EXPECT_EQ(readiness(status, 3).status, 503);
+  EXPECT_EQ(readiness(status, 3).text, "1 of 3 workers serve, and --min-ready is 2");
+  status.workers.back().state = State::Listening;
+  EXPECT_EQ(readiness(status, 3).status, 200);
+}
+
 TEST(Readiness, FailsFromTheWishToEndOn) {
   ClusterStatus status = cluster_of({worker(State::Listening)});
   for (const Phase phase :

@@ -11,10 +11,10 @@ constexpr std::uint64_t kMegabyte = 1024 * 1024;
 
 std::string megabytes(std::uint64_t bytes) { return std::to_string(bytes / kMegabyte) + " MB"; }
 
-// Every place has a worker that serves, and nobody else is there.
+// Every open place has a worker that serves, and nobody else is there.
 bool is_calm(const ClusterStatus& status) {
   return status.phase == ClusterStatus::Phase::Running && !status.rollout &&
-         status.workers.size() == status.places &&
+         status.workers.size() == open_places(status) &&
          std::all_of(status.workers.begin(), status.workers.end(),
                      [&](const WorkerStatus& worker) { return serves(worker, status); });
 }

@@ -5,6 +5,7 @@
 
 #include "base/notices.h"
 #include "cluster/supervisor.h"
+#include "manager/probes.h"
 
 namespace cohort::manager {
 namespace {
@@ -45,7 +46,8 @@ std::optional<ServiceMessage> ServiceMessages::look(const ClusterStatus& status,
   wants_look_ = false;
   if (state_ == State::Reloading) return std::nullopt;  // The verdict tells.
   const std::size_t serve = serving(status);
-  const bool complete = status.places > 0 && serve >= status.places;
+  const std::size_t open = open_places(status);
+  const bool complete = open > 0 && serve >= open;
   std::string text = serve_text(serve, status.places);
   if (state_ == State::Starting && complete) {
     state_ = State::Serving;

@@ -60,6 +60,13 @@ TEST_F(ServiceTold, IsNotReadyWithoutAnyPlace) {
   EXPECT_EQ(look(ClusterStatus{}).find("READY"), std::string::npos);
 }
 
+TEST_F(ServiceTold, IsReadyWithoutThePlacesThatAreClosed) {
+  ClusterStatus status = status_of(2, {State::Listening});
+  status.closed.push_back({.slot = 1, .worker = 2});
+  EXPECT_EQ(look(status), "! READY=1\nMAINPID=7\nSTATUS=1 of 2 workers serve");
+  EXPECT_FALSE(messages_.wants_look());
+}
+
 TEST_F(ServiceTold, OneWorkerServesInTheSingular) {
   EXPECT_EQ(look(all_serve(1)), "! READY=1\nMAINPID=7\nSTATUS=1 worker serves");
   EXPECT_EQ(look(status_of(1, {})), "STATUS=0 of 1 worker serves");

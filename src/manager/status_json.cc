@@ -128,6 +128,7 @@ Value status_value(const Application& application, const std::string& directory,
        {"parked", nullptr},
        {"rollouts", Value::array()},
        {"workers", Value::array()},
+       {"closed", Value::array()},
        {"ports", Value::array()},
        {"forks", status.forks},
        {"exits", status.exits},
@@ -142,6 +143,8 @@ Value status_value(const Application& application, const std::string& directory,
   for (const RolloutResult& result : rollouts) value["rollouts"].push_back(to_value(result));
   for (const WorkerStatus& worker : status.workers)
     value["workers"].push_back(worker_value(worker, status, usage(worker.pid)));
+  for (const ClosedPlace& place : status.closed)
+    value["closed"].push_back(Value::object({{"slot", place.slot}, {"worker", place.worker}}));
   for (const PortStatus& port : status.ports) value["ports"].push_back(port_value(port));
   return value;
 }

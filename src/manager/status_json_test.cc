@@ -45,6 +45,7 @@ TEST(StatusValue, HasStableNames) {
                             .load = WorkerLoad{.accepted = 9, .connections = 2}});
   status.ports.push_back(
       {.address = Address{"", 80}, .policy = Policy::Adaptive, .workers = {7}, .waiting = 3});
+  status.closed.push_back({.slot = 0, .worker = 6});
   status.deaths = 1;
   const Application application{.name = "shop",
                                 .program = "server.js",
@@ -66,6 +67,7 @@ TEST(StatusValue, HasStableNames) {
       R"("workers":[{"id":7,"pid":70,"slot":1,"generation":2,"state":"listening",)"
       R"("kept":true,"held":true,"serves":false,"uptime":1.5,"addresses":["*:80"],"cpu_time":0.07,)"
       R"("memory":4096,"accepted":9,"connections":2}],)"
+      R"("closed":[{"slot":0,"worker":6}],)"
       R"("ports":[{"address":"*:80","policy":"adaptive","waiting":3,"workers":[7]}],)"
       R"("forks":0,"exits":0,"deaths":1})");
 }

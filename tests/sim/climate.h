@@ -44,6 +44,7 @@ struct Climate {
     only_accepts = pick(random, 0, 100, 300);
     kept_alive = pick(random, 0, 200, 600);
     leave = pick(random, 0, 5, 200);
+    permanent = pick(random, 0, 30, 500);
     for (unsigned* chance : {&keep, &fork, &disconnect, &kill}) *chance = pick(random, 0, 10, 80);
     terminate = pick(random, 1, 2, 10);
     reload = pick(random, 0, 2, 20);
@@ -52,7 +53,7 @@ struct Climate {
     limit = random.chance(500) ? 1 + random.below(3) : 1000;
     credits = random.chance(500) ? 1 : 1 + static_cast<unsigned>(random.below(8));
     for (std::size_t i = 1; i < ports.size(); ++i) ports[i] = with_slots(random);
-    if (random.chance(100)) calm(random);
+    if (random.chance(200)) calm(random);
     if (random.chance(300)) drain_timeout = std::chrono::milliseconds{1 + random.below(2000)};
   }
 
@@ -61,7 +62,7 @@ struct Climate {
     spawn_fails = exits_at_once = never_listens = fork_on_exit = 0;
     crash = garbage = drop_channel = hang = block = keep = fork = disconnect = kill = terminate =
         reload = 0;
-    leave = close_server = lingers = 0;
+    leave = close_server = lingers = permanent = 0;
     if (random.chance(500))
       close_server = 50;
     else
@@ -72,7 +73,7 @@ struct Climate {
   /// Nothing goes wrong any more, and workers take every connection.
   void clear_up() {
     spawn_fails = exits_at_once = never_listens = is_slow = is_silent = fork_on_exit = leaves_some =
-        lingers = 0;
+        lingers = permanent = 0;
     crash = garbage = drop_channel = hang = block = leave = close_server = 0;
     limit = 1000;
   }
@@ -85,6 +86,7 @@ struct Climate {
   unsigned only_accepts, kept_alive;
   // Of what a process does.
   unsigned crash, garbage, drop_channel, hang, block, leave, close_server;
+  unsigned permanent;  ///< Of an exit by itself: that it is for good.
   // Of a step.
   unsigned keep, fork, disconnect, kill, terminate, reload, connect, long_naps;
   // Of an exit.

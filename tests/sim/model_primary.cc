@@ -171,6 +171,12 @@ void ModelPrimary::carry_out(const SupervisorAction& action) {
   } else if (std::holds_alternative<action::GiveUp>(action)) {
     log_("give up");
     ++coverage_.counts["gave up"];
+  } else if (const auto* close = std::get_if<action::Close>(&action)) {
+    log_("a place is closed by worker " + std::to_string(close->worker));
+    ++coverage_.counts["closed a place"];
+  } else if (std::holds_alternative<action::AllClosed>(action)) {
+    log_("all places are closed");
+    ++coverage_.counts["closed all"];
   } else {
     log_("finish");
     ++coverage_.counts["finished"];
@@ -289,11 +295,13 @@ void ModelPrimary::gone(ModelWorker& worker) {
   worker.ending.reset();
   worker.idle_look.reset();
   const bool leaves_some = worker.process && random_.chance(climate_.leaves_some);
+  const bool permanent =
+      worker.process && worker.process->is_permanent() && !worker.referee.on_purpose();
   worker.process.reset();
   // Some heed TERM, the others are killed when the grace is over.
   if (leaves_some)
     left_[worker.id] = now + (random_.chance(500) ? climate_.drain_timeout : kHeedsTermWithin);
-  tell(event::Exited{worker.id, leaves_some});
+  tell(event::Exited{worker.id, leaves_some, permanent});
 }
 
 void ModelPrimary::forget_some_dead() {
@@ -351,8 +359,9 @@ VirtualProcess* ModelPrimary::process(int worker) {
 
 bool ModelPrimary::is_complete() const {
   const auto& places = supervisor().places;
-  return std::all_of(places.begin(), places.end(),
-                     [](const auto& place) { return place.worker.has_value(); });
+  return std::all_of(places.begin(), places.end(), [this](const auto& place) {
+    return place.worker.has_value() || is_closed(supervisor(), place);
+  });
 }
 
 bool ModelPrimary::all_dead() const {

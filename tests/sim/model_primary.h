@@ -74,7 +74,7 @@ class ModelPrimary : private Kernel {
   /// From now on whoever is well ends in time, and what arrived at these listeners is served.
   void expect_good_end(const std::vector<int>& listeners);
   bool finished() const { return supervisor_referee_.finished(); }
-  /// Every place has its worker.
+  /// Every place has its worker, or is closed.
   bool is_complete() const;
   bool all_dead() const;
 

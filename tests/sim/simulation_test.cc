@@ -69,6 +69,8 @@ void expect_every_event_in_every_phase(const Coverage& coverage) {
 void expect_every_kind_of_end(const Coverage& coverage) {
   const auto& counts = coverage.counts;
   for (const char* what : {"gave up",
+                           "closed a place",
+                           "closed all",
                            "killed all",
                            "let in",
                            "settled",

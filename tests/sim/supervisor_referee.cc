@@ -1,6 +1,7 @@
 #include "sim/supervisor_referee.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "cluster/supervisor_rollout.h"
 
@@ -37,7 +38,8 @@ void SupervisorReferee::check(const Supervisor& after, const SupervisorEvent& ev
     require(!next_wakeup(after), "nothing wakes up a cluster that is over");
     return;
   }
-  if (is<event::Terminate>(event) && ++terminates_ == 1) drain_ends_ = now + after.drain_timeout;
+  if (is<event::Terminate>(event) && !std::exchange(untold_, false) && ++terminates_ == 1)
+    drain_ends_ = now + after.drain_timeout;
   grace_ = after.drain_timeout;
   rollout_ = after.rollout;
   happened(event, now);
@@ -62,10 +64,14 @@ void SupervisorReferee::happened(const SupervisorEvent& event, TimePoint now) {
   killed_.clear();
   for (auto* set : {&succeeded_, &surplus_, &displaced_}) set->clear();
   replaced_.reset();
+  closer_.reset();
+  to_be_said_.reset();
   must_be_undone_ = goes_back_ = false;
   if (const auto* keep = std::get_if<event::Keep>(&event); keep != nullptr && running()) {
+    closed_go_first(keep->count);
     scaled(keep->count, now);
   } else if (const auto* scale = std::get_if<event::Scale>(&event); scale != nullptr && running()) {
+    closed_go_first(scale->count);
     for (std::size_t i = scale->count; i < places_.size(); ++i) {
       if (places_[i].worker) surplus_.insert(*places_[i].worker);
       if (places_[i].successor) must_end(*places_[i].successor, now);
@@ -91,7 +97,7 @@ void SupervisorReferee::happened(const SupervisorEvent& event, TimePoint now) {
     if (live != live_.end() && live->second.retired && running()) must_end(dry->worker, now);
   } else if (const auto* gone = std::get_if<event::Exited>(&event)) {
     if (gone->leaves_some && live_.contains(gone->worker)) left_.insert(gone->worker);
-    exited(gone->worker, now);
+    exited(*gone, now);
   } else if (const auto* vanished = std::get_if<event::Vanished>(&event)) {
     left_.erase(vanished->worker);
   }
@@ -108,7 +114,7 @@ void SupervisorReferee::forked(const event::Forked& event, TimePoint now) {
   Place& place = places_[*event.place];
   if (!place.worker) {
     live.place = event.place;
-    place.worker = event.worker;
+    has_place(*event.place, event.worker, live);
   } else if (place.succession_asked) {
     place.successor = event.worker;
   } else {
@@ -162,8 +168,8 @@ void SupervisorReferee::inherits(std::size_t at, TimePoint now) {
   Place& place = places_[at];
   const int heir = *place.successor;
   place.successor.reset();
-  place.worker = heir;
   Live& live = live_.at(heir);
+  has_place(at, heir, live);
   live.place = at;
   if (live.ready) ready_ = true;
   consider(heir, live, now);
@@ -179,7 +185,7 @@ std::optional<TimePoint> SupervisorReferee::takes_over_at(const Place& place) co
 void SupervisorReferee::crowds_thin(TimePoint now) {
   for (std::size_t i = 0; i < places_.size(); ++i) {
     if (places_[i].worker || places_[i].fork_asked || places_[i].not_before > now) continue;
-    if (is_crowded(i)) continue;
+    if (is_crowded(i) || is_closed(places_[i])) continue;
     std::optional<int> oldest;
     int untold = 0;
     for (const auto& [id, live] : live_) {
@@ -207,7 +213,8 @@ void SupervisorReferee::notice_health(TimePoint now) {
   }
 }
 
-void SupervisorReferee::exited(int worker, TimePoint now) {
+void SupervisorReferee::exited(const event::Exited& event, TimePoint now) {
+  const int worker = event.worker;
   const auto found = live_.find(worker);
   if (found == live_.end()) return;
   const Live live = found->second;
@@ -219,6 +226,7 @@ void SupervisorReferee::exited(int worker, TimePoint now) {
     had_place = true;
   }
   if (running() && had_place && !live.asked && rolled_out(live)) must_be_undone_ = true;
+  if (running() && event.permanent) closes(worker, live);
   if (live.place) vacated(*live.place, worker, live, now);
   if (live.left) bequeath(*live.left, worker, live);
 }
@@ -288,7 +296,7 @@ void SupervisorReferee::came_back(int worker, Live& live, TimePoint now) {
     live_.at(*place.worker).place.reset();
     must_end(*place.worker, now);
   }
-  place.worker = worker;
+  has_place(*live.left, worker, live);
   live.place = live.left;
   live.left.reset();
 }
@@ -330,7 +338,7 @@ void SupervisorReferee::vacated(std::size_t at, int worker, const Live& live, Ti
   bequeath(at, worker, live);
   const bool healthy = now - live.since >= 10s;
   ready_ = ready_ || healthy;
-  if (!ready_) ++deaths_;
+  if (!ready_ && closer_ != worker) ++deaths_;
   place.worker.reset();
   place.generation = rolled_out(live) ? live.generation : generation_;
   place.deaths = healthy || (live.left && live.ready) ? 1 : place.deaths + 1;
@@ -356,9 +364,11 @@ void SupervisorReferee::allowed(const SupervisorAction& action, const Supervisor
     require(!place.fork_asked, "a fork is for a vacant place");
     forks_of_another_generation(place, fork->generation, now);
     require(place.not_before <= now, "a fork waits for the back-off");
+    require(!is_closed(place), "a closed place gets a worker by a rollout only");
     require(!is_crowded(fork->place), "a fork waits while sixteen who left live");
     place.fork_asked = true;
   } else if (const auto* release = std::get_if<action::Release>(&action)) {
+    if (is_released_by_closed(release->worker)) return;
     const auto known = released_.find(release->worker);
     require(known != released_.end(), "a port is released once that is known");
     released_.erase(known);
@@ -381,7 +391,7 @@ void SupervisorReferee::allowed(const SupervisorAction& action, const Supervisor
   } else if (const auto* kill = std::get_if<action::Kill>(&action)) {
     require(killed_.erase(kill->worker) == 1, "who was told to end is killed when it is time");
   } else if (std::holds_alternative<action::StopArrivals>(action)) {
-    require(!live_.empty() && terminates_ == 1 && is<event::Terminate>(event),
+    require(!live_.empty() && terminates_ == 1 && (is<event::Terminate>(event) || untold_),
             "nothing arrives any more when the end begins");
     letting_in_ = true;
     looks_at_ = now + std::min<Duration>(100ms, grace_ / 4);
@@ -409,8 +419,14 @@ void SupervisorReferee::allowed(const SupervisorAction& action, const Supervisor
     require(running(), "only a cluster that runs gives up, and once");
     require(hopeless() && !any_placed() && !places_.empty(), "giving up is justified");
     gave_up_ = true;
+  } else if (const auto* close = std::get_if<action::Close>(&action)) {
+    is_said_to_be_closed(close->worker);
+  } else if (std::holds_alternative<action::AllClosed>(action)) {
+    ends_by_itself(now);
   } else {
-    require(std::get<action::Finish>(action).gave_up == gave_up_, "the end says how it came");
+    const auto& finish = std::get<action::Finish>(action);
+    require(finish.gave_up == gave_up_ && finish.all_closed == all_closed_,
+            "the end says how it came");
     require(!anybody(), "the end waits for every worker, and for what they left");
     require(!running(), "the end has a reason");
     require(!finished_, "there is one end");
@@ -421,7 +437,8 @@ void SupervisorReferee::allowed(const SupervisorAction& action, const Supervisor
 void SupervisorReferee::required(const SupervisorEvent& event, const Actions& actions,
                                  TimePoint now) {
   if (!running()) require(finished_ == !anybody(), "the end comes with the last one's");
-  if (is<event::Terminate>(event) && terminates_ == 1 && !gave_up_ && !live_.empty())
+  const bool begins = is<event::Terminate>(event) && terminates_ == 1 && !all_closed_;
+  if ((begins || contains<action::AllClosed>(actions)) && !gave_up_ && !live_.empty())
     require(contains<action::StopArrivals>(actions), "the first Terminate stops what arrives");
   // If there are any; what others left may live on.
   const bool let_in =
@@ -441,14 +458,15 @@ void SupervisorReferee::required(const SupervisorEvent& event, const Actions& ac
   require(surplus_.empty(), "whose place is no more is retired");
   require(displaced_.empty(), "whose place another has again is retired");
   require(!replaced_, "who may be replaced is");
+  watch_closed();
   if (is<event::Ready>(event) || is<event::Forked>(event) || !running()) return;
   require(!(hopeless() && !any_placed() && !places_.empty()),
           "five deaths and nobody left: give up");
   if (hopeless()) return;
   for (std::size_t i = 0; i < places_.size(); ++i)
-    require(
-        places_[i].worker || places_[i].fork_asked || places_[i].not_before > now || is_crowded(i),
-        "what is due is forked");
+    require(places_[i].worker || places_[i].fork_asked || places_[i].not_before > now ||
+                is_crowded(i) || is_closed(places_[i]),
+            "what is due is forked");
   for (const auto& [id, live] : live_)
     require(!(live.place && live.ends && !live.accepts), "who ends and serves nothing has left");
 }
@@ -480,6 +498,7 @@ void SupervisorReferee::same(const Supervisor& state) const {
   for (std::size_t i = 0; i < places_.size(); ++i) {
     require(state.places[i].worker == places_[i].worker, "a place has its worker");
     require(state.places[i].successor == places_[i].successor, "and its successor");
+    require(state.places[i].closed.has_value() == places_[i].closed, "a place is closed or open");
   }
 }
 
@@ -496,7 +515,7 @@ void SupervisorReferee::wakes_up(const Supervisor& state, const SupervisorEvent&
   }
   std::optional<TimePoint> due;
   for (std::size_t i = 0; i < places_.size(); ++i)
-    if (!places_[i].worker && !places_[i].fork_asked && !is_crowded(i) &&
+    if (!places_[i].worker && !places_[i].fork_asked && !is_crowded(i) && !is_closed(places_[i]) &&
         (!due || places_[i].not_before < *due))
       due = places_[i].not_before;
   for (const auto& [id, live] : live_)

@@ -32,6 +32,7 @@ class SupervisorReferee {
     bool succession_asked = false;
     std::optional<int> successor{};  // until it has the place
     int generation = 1;              // of who is forked for it while it is vacant
+    bool closed = false;             // for the generation that serves
   };
   struct Live {
     std::optional<std::size_t> place;
@@ -54,9 +55,20 @@ class SupervisorReferee {
   };
 
   void happened(const SupervisorEvent& event, TimePoint now);
-  void exited(int worker, TimePoint now);
+  void exited(const event::Exited& event, TimePoint now);
   void ports_changed(const SupervisorEvent& event, TimePoint now);
   void consider(int worker, Live& live, TimePoint now);
+  // Of places that are closed.
+  void closes(int worker, const Live& live);
+  bool is_closed(const Place& place) const;
+  bool all_closed() const;
+  void closed_go_first(std::size_t count);
+  void has_place(std::size_t at, int worker, const Live& live);
+  bool is_retired_from_closed(int worker);
+  bool is_released_by_closed(int worker);
+  void is_said_to_be_closed(int worker);
+  void ends_by_itself(TimePoint now);
+  void watch_closed() const;
   void vacated(std::size_t place, int worker, const Live& live, TimePoint now);
   void came_back(int worker, Live& live, TimePoint now);
   void must_end(int worker, TimePoint now);
@@ -117,6 +129,11 @@ class SupervisorReferee {
   int deaths_ = 0;  // of workers with a place, while none had been ready
   int terminates_ = 0;
   bool gave_up_ = false;
+  bool all_closed_ = false;
+  bool untold_ = false;  // it ends by itself, and nobody has asked for it
+  // In this step: who closed a place, and which, if that is to be said.
+  std::optional<int> closer_;
+  std::optional<std::size_t> to_be_said_;
   bool killing_ = false;
   bool finished_ = false;
   TimePoint drain_ends_{};

@@ -81,7 +81,7 @@ void SupervisorReferee::resumes(int worker, TimePoint now) {
     bequeath(at, *place.worker, other);
     displaced_.insert(*place.worker);
   }
-  place.worker = worker;
+  has_place(at, worker, live);
   live.place = at;
   live.left.reset();
   live.held = false;
@@ -99,7 +99,7 @@ void SupervisorReferee::retires(int worker, TimePoint now) {
     require(!live.held, "who is to be held is not retired");
   else if (live.held && live.left)
     require(live.ends || may_end_held(now), "who is held is retired when all have succeeded");
-  else
+  else if (!is_retired_from_closed(worker))
     require(displaced_.erase(worker) + surplus_.erase(worker) == 1, "who is retired has no place");
   live.held = false;
   live.closed.reset();
@@ -172,6 +172,7 @@ void SupervisorReferee::is_over(const RolloutVerdict& verdict, const SupervisorE
       require(!must_be_undone_, "no rollout is reached in which one fails");
       if (plan.park > Duration{0}) parked_ = Parked{generation_, now + plan.park, plan};
       generation_ = verdict.generation;
+      for (Place& place : places_) place.closed = false;
       return;
     }
     case RolloutEnd::Superseded:
@@ -191,7 +192,8 @@ void SupervisorReferee::is_over(const RolloutVerdict& verdict, const SupervisorE
   }
   if (!running() || std::holds_alternative<event::Reload>(event)) return;
   for (const Place& place : places_)
-    require(!place.worker || live_.at(*place.worker).generation == generation_,
+    require(!place.worker || live_.at(*place.worker).generation == generation_ ||
+                (place.closed && live_.at(*place.worker).generation != verdict.generation),
             "nobody of a rollout that is undone has a place");
 }
 

@@ -40,6 +40,11 @@ void VirtualProcess::die() {
   serving_.clear();
 }
 
+void VirtualProcess::exit_by_itself() {
+  permanent_ = random_.chance(climate_.permanent);
+  die();
+}
+
 void VirtualProcess::hang(bool hung) {
   if (hung_ && !hung) blocked_until_ = kernel_.time();
   hung_ = hung;
@@ -70,7 +75,7 @@ std::optional<TimePoint> VirtualProcess::wakes_at() const {
 bool VirtualProcess::act() {
   if (!alive_ || is_blocked()) return false;
   if (exits_at_once_) {
-    die();
+    exit_by_itself();
     return true;
   }
   if (signals_ > 0) {
@@ -110,14 +115,14 @@ bool VirtualProcess::live_on() {
   }
   if (read_request() || finish_connection()) return true;
   if (!serving_.empty() || (kept_alive_ && wish_ != Wish::Handler)) return false;
-  die();
+  exit_by_itself();
   return true;
 }
 
 bool VirtualProcess::misbehave() {
   if (lingers_ && wish_ != Wish::None) return false;  // for long
   if (random_.chance(climate_.crash)) {
-    die();
+    exit_by_itself();
   } else if (random_.chance(climate_.garbage)) {
     send({FromWorker::Kind::Garbage});
   } else if (random_.chance(climate_.drop_channel)) {

@@ -73,6 +73,8 @@ class VirtualProcess {
   /// Its end of the channel.
   bool channel_open() const { return alive_ && channel_open_; }
   void die();
+  /// It has exited by itself, and said that another like it would, too.
+  bool is_permanent() const { return permanent_; }
   /// Nothing but SIGKILL moves it from here on; `false` brings it back.
   void hang(bool hung);
   void block(TimePoint until) { blocked_until_ = std::max(blocked_until_, until); }
@@ -102,6 +104,7 @@ class VirtualProcess {
   std::deque<FromWorker> sent;
 
  private:
+  void exit_by_itself();
   enum class Wish { None, Asked, OwnWill, Abrupt, Handler };
 
   struct Served {
@@ -146,6 +149,7 @@ class VirtualProcess {
   const bool has_handler_;   // for TERM
   const bool minds_disconnect_;
   bool alive_ = true;
+  bool permanent_ = false;
   bool channel_open_ = true;
   bool hung_ = false;
   TimePoint blocked_until_{};
