@@ -60,6 +60,17 @@ TEST(SupervisorParking, WhereOneHasDiedAnotherOfItsGenerationIsStarted) {
   EXPECT_EQ(worker_of(places, 0), 5);
 }
 
+// By exit code 100: that was of the newer generation.
+TEST(SupervisorParking, APlaceThatWasClosedMeanwhileIsOpenAgain) {
+  Places places = parking();
+  places.exits(1);
+  EXPECT_EQ(places.exits_for_good(3), "release what 1 closed, release what 3 closed, closed by 3");
+  EXPECT_EQ(places.rollback(), "resume 2, retire 4, 2 taken back, fork 5");
+  EXPECT_FALSE(places.state().places[0].closed);
+  places.serves(5);
+  EXPECT_EQ(places.state().places[0].generation, 1);
+}
+
 TEST(SupervisorParking, WhereAllHaveDiedThereIsNoWayBack) {
   Places places = parking();
   places.exits(1), places.exits(2);

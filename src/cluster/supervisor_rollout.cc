@@ -83,6 +83,14 @@ void close_again(Moves& moves, std::size_t at) {
   moves.retire(worker, false);
 }
 
+// What one of another generation has closed.
+void reopen(Supervisor& state, TimePoint now) {
+  for (auto& place : state.places) {
+    if (is_closed(state, place)) place.due = now;
+    place.closed.reset();
+  }
+}
+
 void undo(Moves& moves, RolloutEnd why, std::optional<int> worker = {}) {
   Supervisor& state = moves.state;
   Rollout& rollout = *state.rollout;
@@ -224,6 +232,7 @@ void want_back(Moves& moves) {
   if (!may_go_back(state)) return;
   if (const auto parked = std::exchange(state.parked, std::nullopt)) {
     state.rollout = Rollout{.wish = {state.generation, parked->plan}};
+    reopen(state, moves.now);
     state.generation = parked->generation;
   }
   undo(moves, RolloutEnd::TakenBack);

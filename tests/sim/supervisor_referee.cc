@@ -81,7 +81,7 @@ void SupervisorReferee::happened(const SupervisorEvent& event, TimePoint now) {
     ++wishes_;
     if (running()) parked_.reset();
   } else if (is<event::Rollback>(event)) {
-    wants_back();
+    wants_back(now);
   } else if (const auto* unfit = std::get_if<event::Unfit>(&event)) {
     unfit_.insert(unfit->worker);
     const auto live = live_.find(unfit->worker);

@@ -93,7 +93,7 @@ class SupervisorReferee {
   void resumes(int worker, TimePoint now);
   void retires(int worker, TimePoint now);
   bool may_end_held(TimePoint now) const;
-  void wants_back();
+  void wants_back(TimePoint now);
   bool any_held() const;
   void drops_successor(int worker, TimePoint now);
   void is_over(const RolloutVerdict& verdict, const SupervisorEvent& event, TimePoint now);

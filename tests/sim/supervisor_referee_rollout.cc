@@ -116,13 +116,17 @@ bool SupervisorReferee::may_end_held(TimePoint now) const {
 
 // A rollout that is under way is undone; so is one that was reached, while those before it are
 // parked.
-void SupervisorReferee::wants_back() {
+void SupervisorReferee::wants_back(TimePoint now) {
   if (!running()) return;
   const bool is_reached = !rollout_before_ && parked_ && any_held();
   goes_back_ = is_active(rollout_before_) || is_reached;
   if (!goes_back_) return;
   wanted_back_.insert(is_reached ? generation_ : rollout_before_->wish.generation);
   if (!is_reached) return;
+  for (Place& place : places_) {
+    if (is_closed(place)) place.not_before = now;
+    place.closed = false;
+  }
   generation_ = parked_->generation;
   parked_.reset();
 }
