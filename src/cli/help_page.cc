@@ -191,7 +191,7 @@ HelpPage parse_help(std::string_view text) {
   constexpr std::string_view kUsage = "Usage: ";
   HelpPage page;
   for (HelpPage::Lines& block : blocks_in(text)) {
-    const std::string_view first = block.front();
+    const std::string first = block.front();
     if (first.starts_with(kUsage)) {
       for (const std::string& line : block) page.usage.push_back(line.substr(kUsage.size()));
     } else if (first == "Options:") {

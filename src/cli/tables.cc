@@ -30,7 +30,7 @@ std::size_t count_of_serving(const Value& status) {
   const auto workers = status["workers"].elements();
   return static_cast<std::size_t>(std::count_if(
       workers.begin(), workers.end(),
-      [](const Value& worker) { return listens(worker) && !worker["held"].bool_or(false); }));
+      [](const Value& worker) { return listens(worker) && worker["kept"].bool_or(false); }));
 }
 
 std::string places_text(const Value& status) {

@@ -62,7 +62,7 @@ TEST(StatusValue, HasStableNames) {
                            [](pid_t pid) { return Usage{std::chrono::milliseconds{pid}, 4096}; })),
       R"({"name":"shop","program":"server.js","directory":"/srv","version":"0.1.0","pid":69,"started":10,)"
       R"("uptime":2.5,"phase":"running","policy":"adaptive","places":2,"generation":2,)"
-      R"("rollout":{"generation":3,"phase":"replacing","replaced":1},)"
+      R"("rollout":{"generation":3,"phase":"replacing","replaced":1},"parked":null,)"
       R"("rollouts":[{"generation":2,"outcome":"rolled-back","text":"died","worker":5}],)"
       R"("workers":[{"id":7,"pid":70,"slot":1,"generation":2,"state":"listening",)"
       R"("kept":true,"held":true,"serves":false,"uptime":1.5,"addresses":["*:80"],"cpu_time":0.07,)"

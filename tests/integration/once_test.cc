@@ -40,7 +40,7 @@ TEST_F(Once, EndsBeforeAnyWorkerStarts) {
       "server.js",
       script("hello world", "if (!require('fs').existsSync('migrated')) process.exit(3);\n"));
   auto program = run(words("sleep 0.5; touch migrated"));
-  EXPECT_TRUE(program->wait_for_error("`sleep 0.5; touch migrated` runs first (--once)"));
+  EXPECT_TRUE(program->wait_for_error("`sleep 0.5; touch migrated` runs first \\(--once\\)"));
   EXPECT_EQ(program->errors().find("died"), std::string::npos) << program->transcript();
   EXPECT_TRUE(program->ends_on_interrupt());
 }
