@@ -15,10 +15,11 @@ Prints a cohort.toml that runs what FILE describes: a pm2 ecosystem file
 in this folder. What has no counterpart is named with the reason, in the result
 and on stderr; nothing is left out in silence.
 
-  -o, --output FILE   Writes it there, if that is not there yet.
-      --force         Replaces what is there.
-      --env NAME      Takes env_NAME too, as pm2 start --env NAME does.
-  -h, --help          This text.
+Options:
+  -o, --output FILE       Writes it there, if that is not there yet.
+      --force             Replaces what is there.
+      --env NAME          Takes env_NAME too, as pm2 start --env NAME does.
+  -h, --help              This text.
 
 A file in JavaScript is run by the `node` of PATH.
 

@@ -10,7 +10,6 @@
 #include "cluster/launch.h"
 #include "cluster/node_launch.h"
 #include "cluster/private_socket.h"
-#include "cohort/parallelism.h"
 #include "process/spawn.h"
 
 namespace cohort::cluster {
@@ -29,8 +28,6 @@ bool is_permanent(const ForkedWorker& worker, const Exit& exit) {
 }
 
 }  // namespace
-
-using std::chrono_literals::operator""ms;
 
 Primary::Primary(const Loop& loop, std::shared_ptr<ipc::Calls> calls, bool may_fork,
                  std::function<void(int)> finish)
@@ -197,73 +194,6 @@ std::optional<Worker> Primary::replace(const Worker& worker) {
   const auto successor = successor_of(supervisor_.state(), worker.id());
   const auto found = workers_.find(successor.value_or(0));
   return found == workers_.end() ? std::nullopt : std::optional{Worker{found->second.worker}};
-}
-
-int Primary::reload(const ReloadOptions& options, std::function<void(const RolloutResult&)> done) {
-  if (!may_fork_) {
-    const RolloutResult nothing{.outcome = RolloutResult::Outcome::Stopped,
-                                .text = "a worker has no workers"};
-    if (done) loop_.post([done = std::move(done), nothing] { done(nothing); });
-    return 0;
-  }
-  const int generation = ++counters_.generations;
-  if (done) waiting_.reload.emplace(generation, std::move(done));
-  give_up_preparing(RolloutResult::Outcome::Superseded, "another reload was wanted");
-  if (!options.before) {
-    begin(generation, options);
-    return generation;
-  }
-  waiting_.prepares = generation;
-  options.before(callbacks_.wrap([this, generation, options](const Result<void>& prepared) {
-    if (waiting_.prepares != generation) return;
-    if (!prepared) {
-      const Error& error = prepared.error();
-      return give_up_preparing(RolloutResult::Outcome::RolledBack,
-                               error.detail.empty() ? error.message() : error.detail);
-    }
-    waiting_.prepares.reset();
-    begin(generation, options);
-  }));
-  return generation;
-}
-
-Result<int> Primary::rollback() {
-  const Supervisor& state = supervisor_.state();
-  const bool is_parked = !state.rollout && state.parked;
-  const int to = is_parked ? state.parked->generation : state.generation;
-  if (!waiting_.prepares && !may_go_back(state))
-    return make_error(Errc::InvalidArgument, "rollback",
-                      "no generation before this one is parked, and no reload is under way");
-  const bool prepares = waiting_.prepares.has_value();
-  give_up_preparing(RolloutResult::Outcome::RolledBack,
-                    "generation " + std::to_string(to) + " was wanted back");
-  if (!prepares) supervisor_.tell(event::Rollback{});
-  return to;
-}
-
-// Whom nothing keeps from working: who accepts from a socket that others have, too, and who has
-// none.
-bool Primary::can_park() const {
-  const auto ports = listeners_ ? listeners_->status() : std::vector<PortStatus>{};
-  return !ports.empty() && std::none_of(ports.begin(), ports.end(), [](const PortStatus& port) {
-    return port.policy == Policy::Shared;
-  });
-}
-
-void Primary::begin(int generation, const ReloadOptions& options) {
-  settings_.plan(generation, options.settings);
-  const unsigned batch = options.batch > 0 ? options.batch : available_parallelism();
-  supervisor_.tell(event::Reload{{generation,
-                                  {.canaries = std::max(1U, options.canaries),
-                                   .batch = std::max(1U, batch),
-                                   .ready_within = options.ready_within,
-                                   .prove = options.prove,
-                                   .park = can_park() ? options.park : 0ms}}});
-}
-
-void Primary::give_up_preparing(RolloutResult::Outcome outcome, const std::string& why) {
-  if (const auto generation = std::exchange(waiting_.prepares, {}))
-    conclude({.outcome = outcome, .generation = *generation, .text = why});
 }
 
 void Primary::terminate() {

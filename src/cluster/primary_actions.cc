@@ -7,27 +7,6 @@
 #include "cluster/primary.h"
 
 namespace cohort::cluster {
-namespace {
-
-RolloutResult::Outcome outcome_of(RolloutEnd end) {
-  using enum RolloutResult::Outcome;
-  switch (end) {
-    case RolloutEnd::Reached:
-      return Reached;
-    case RolloutEnd::Superseded:
-      return Superseded;
-    case RolloutEnd::Stopped:
-      return Stopped;
-    case RolloutEnd::Died:
-    case RolloutEnd::NotReady:
-    case RolloutEnd::Unfit:
-    case RolloutEnd::TakenBack:
-      break;
-  }
-  return RolledBack;
-}
-
-}  // namespace
 
 void Primary::carry_out(const SupervisorAction& action) {
   std::visit([this](const auto& wanted) { (*this)(wanted); }, action);
@@ -170,51 +149,6 @@ void Primary::say_with_last_death(Remark reason) {
     }
   }
   say(loop_, std::move(reason));
-}
-
-void Primary::operator()(const action::RolloutOver& wanted) {
-  const RolloutVerdict& verdict = wanted.verdict;
-  if (verdict.end == RolloutEnd::Reached)
-    settings_.reached(verdict.generation);
-  else
-    settings_.go_back(supervisor_.state().generation, verdict.generation);
-  conclude({.outcome = outcome_of(verdict.end),
-            .generation = verdict.generation,
-            .worker = verdict.worker,
-            .text = why(verdict)});
-}
-
-void Primary::conclude(const RolloutResult& result) {
-  auto waiting = waiting_.reload.extract(result.generation);
-  auto done = waiting.empty() ? nullptr : std::move(waiting.mapped());
-  loop_.post(callbacks_.wrap([this, done = std::move(done), result] {
-    events.rollout.emit(result);
-    if (done) done(result);
-  }));
-}
-
-std::string Primary::why(const RolloutVerdict& verdict) const {
-  const std::string worker = "worker " + std::to_string(verdict.worker.value_or(0));
-  switch (verdict.end) {
-    case RolloutEnd::Reached:
-      return "every worker is of it";
-    case RolloutEnd::NotReady:
-      return worker + " did not listen in time";
-    case RolloutEnd::Unfit:
-      return worker + " failed its check";
-    case RolloutEnd::Superseded:
-      return "another reload was wanted";
-    case RolloutEnd::Stopped:
-      return "the service ends";
-    case RolloutEnd::TakenBack:
-      return "generation " + std::to_string(supervisor_.state().generation) + " was wanted back";
-    case RolloutEnd::Died:
-      break;
-  }
-  if (!last_death_ || last_death_->worker != verdict.worker) return worker + " died";
-  std::string text = worker + ": " + last_death_->how;
-  for (const std::string& line : last_death_->stderr_lines) text += "\n" + line;
-  return text;
 }
 
 }  // namespace cohort::cluster

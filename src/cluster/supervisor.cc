@@ -197,12 +197,12 @@ struct Step : Moves {
     switch (state.phase) {
       case Phase::Running:
         stop_rollouts(*this);
-        state.told = true;
+        state.reasons.told = true;
         begin_end();
         break;
       case Phase::LettingIn:
       case Phase::Draining:
-        if (std::exchange(state.told, true)) kill_all();
+        if (std::exchange(state.reasons.told, true)) kill_all();
         break;
       case Phase::Killing:
       case Phase::Over:
@@ -226,7 +226,7 @@ struct Step : Moves {
   void end_if_all_closed(const SupervisorEvent& event) {
     if (state.phase != Phase::Running || state.rollout) return;
     if (all_closed(state)) {
-      state.all_closed = true;
+      state.reasons.all_closed = true;
       act(action::AllClosed{});
       return begin_end();
     }
@@ -269,7 +269,7 @@ struct Step : Moves {
     state.phase = Phase::Over;
     state.deadline.reset();
     state.arrivals.reset();
-    act(action::Finish{state.gave_up, state.all_closed});
+    act(action::Finish{state.reasons.gave_up, state.reasons.all_closed});
   }
 
   // Time.
@@ -306,7 +306,7 @@ struct Step : Moves {
       // One that still starts may yet be ready.
       if (healthy_at(state) || state.places.empty()) return;
       stop_rollouts(*this);
-      state.gave_up = true;
+      state.reasons.gave_up = true;
       act(action::GiveUp{});
       return kill_all();
     }

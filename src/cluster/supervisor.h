@@ -102,6 +102,12 @@ struct Supervisor {
     /// may have one of another.
     std::optional<int> closed{};
   };
+  /// Why it ends.
+  struct Reasons {
+    bool gave_up = false;     ///< No worker was ever ready.
+    bool all_closed = false;  ///< Every place is.
+    bool told = false;        ///< Somebody has asked for the end.
+  };
   struct Closed {
     TimePoint at;
     bool tried;  ///< It had it for less than kLeavesAfter.
@@ -134,10 +140,8 @@ struct Supervisor {
   Duration drain_timeout = std::chrono::seconds{25};
   std::optional<TimePoint> deadline;  ///< Of the drain.
   std::optional<Arrivals> arrivals;   ///< While it lets them in.
-  bool gave_up = false;
-  bool all_closed = false;  ///< So that it ends.
-  bool told = false;        ///< Somebody has asked for the end.
-  int generation = 1;       ///< The last that a rollout reached.
+  Reasons reasons;
+  int generation = 1;  ///< The last that a rollout reached.
   std::optional<Rollout> rollout;
   std::optional<Parked> parked;  ///< While no rollout is under way.
 };
