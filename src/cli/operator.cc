@@ -159,7 +159,7 @@ Result<int> Operator::reload(std::function<void(const RolloutResult&)> done) {
                                          [this, now, over, done](const RolloutResult& result) {
                                            if (result.outcome == RolloutResult::Outcome::Reached)
                                              reached(now);
-                                           over(narrator_.reloaded(result));
+                                           over(narrator_.reloaded(result, parked_for()));
                                            if (done) done(result);
                                          });
   say_(narrator_.reloading(generation, differences(serving_, now)));
@@ -180,6 +180,11 @@ Result<int> Operator::rollback() {
   goes_back_ = is_parked;
   say_(narrator_.rolls_back(*generation));
   return generation;
+}
+
+std::chrono::milliseconds Operator::parked_for() const {
+  const auto parked = cluster_.status().parked;
+  return parked ? parked->left : std::chrono::milliseconds{0};
 }
 
 // Its own reload has told that it was reached: this comes after.

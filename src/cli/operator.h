@@ -64,6 +64,7 @@ class Operator {
   void reached(const ProgramNow& now);
   void counts_from_now_on(const RunOptions& before);
   void went_back();
+  std::chrono::milliseconds parked_for() const;
   void end_if_not_ready(int worker);
   void watch_limits();
   void watch_files();

@@ -40,6 +40,12 @@ std::string stop_signal_name(const RunOptions& options) {
   return process::signal_name(options.stop_signal.value_or(SIGTERM));
 }
 
+std::string inherited_names(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text.empty() ? "no variables" : text;
+}
+
 std::string names_of_env(const RunOptions& options) {
   std::string names;
   for (const auto& [name, value] : options.env) names += (names.empty() ? "" : ", ") + name;
@@ -124,7 +130,15 @@ std::string plan_text(const Plan& plan) {
                               : ", " + plan_time(options.lame_duck) + " of it serving on"));
   lines.add("stop signal", stop_signal_name(options));
   lines.add("reload", "listens within " + plan_time(options.ready_within) + ", proves itself for " +
-                          plan_time(options.prove));
+                          plan_time(options.prove) +
+                          (options.park.count() == 0
+                               ? ""
+                               : ", then the old workers stay for " + plan_time(options.park)));
+  if (!options.once.empty()) lines.add("first", options.once);
+  if (!options.user.empty()) lines.add("user", options.user);
+  if (!options.group.empty()) lines.add("group", options.group);
+  if (options.no_new_privs) lines.add("privileges", "none are gained (no-new-privs)");
+  if (options.env_only) lines.add("inherits", inherited_names(*options.env_only));
   if (options.max_memory) lines.add("max memory", std::to_string(*options.max_memory) + " bytes");
   if (options.max_age) lines.add("max age", plan_time(*options.max_age));
   if (options.admin)
@@ -167,6 +181,10 @@ Value plan_value(const Plan& plan) {
        {"stop_signal", stop_signal_name(options)},
        {"ready_within", plan_seconds(options.ready_within)},
        {"prove", plan_seconds(options.prove)},
+       {"park", plan_seconds(options.park)},
+       {"once", or_null(!options.once.empty(), options.once)},
+       {"user", or_null(!options.user.empty(), options.user)},
+       {"group", or_null(!options.group.empty(), options.group)},
        {"max_memory", or_null(options.max_memory.has_value(), options.max_memory.value_or(0))},
        {"max_age", or_null(options.max_age.has_value(),
                            plan_seconds(options.max_age.value_or(std::chrono::milliseconds{0})))},

@@ -350,7 +350,7 @@ Report Narrator::cannot_reload(const std::string& why) const {
       .event = "error", .text = "not reloaded, and nothing is changed: " + why, .tone = Tone::Bad};
 }
 
-Report Narrator::reloaded(const RolloutResult& result) {
+Report Narrator::reloaded(const RolloutResult& result, std::chrono::milliseconds parked) {
   using enum RolloutResult::Outcome;
   if (result.outcome != Reached)
     for (auto& [id, life] : lives_) life.replaced = false;
@@ -367,7 +367,8 @@ Report Narrator::reloaded(const RolloutResult& result) {
   report.fields["why"] = first;
   switch (result.outcome) {
     case Reached:
-      report.text = "reloaded: " + generation + " serves; the workers before it end";
+      report.text = "reloaded: " + generation + " serves; the workers before it " +
+                    (parked.count() > 0 ? "stay, for `cohort rollback`" : "end");
       report.tone = Tone::Good;
       break;
     case RolledBack:

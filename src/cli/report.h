@@ -88,7 +88,8 @@ class Narrator {
   Report prepares(const std::string& command) const;
   Report reloading(int generation, const std::vector<std::string>& changed);
   Report cannot_reload(const std::string& why) const;
-  Report reloaded(const RolloutResult& result);
+  /// `parked`: those before it stay for so long.
+  Report reloaded(const RolloutResult& result, std::chrono::milliseconds parked = {});
   Report rolls_back(int generation) const;
   Report rolled_back(int generation) const;
   Report scaled(unsigned count);

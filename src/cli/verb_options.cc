@@ -68,17 +68,10 @@ stderr before that.
     {"rollback", Verb::Rollback, R"(Usage: cohort rollback [NAME] [--no-wait] [--json]
 
 Goes back to the workers before the last reload, at once: they are there for the
-time that `cohort run --park SECONDS` gives them. Of a reload that is under way,
-it is given up.
-
-Options:
-      --no-wait  Does not wait until all of them serve.
-      --json     As JSON.
-  -h, --help     This text.
-
-Exit codes: 0 the generation before serves, 111 it does not, 100 no such
-application.
-)"},
+time that `cohort run --park SECONDS` gives them. A reload that is under way is
+given up.
+)",
+     kNoWait},
     {"reload", Verb::Reload, R"(Usage: cohort reload [NAME] [--no-wait] [--json]
 
 Replaces every worker of an application by a new one, as SIGHUP does. Waits for

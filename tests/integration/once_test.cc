@@ -85,10 +85,14 @@ TEST_F(Once, AReloadBeginsWhenItHasSucceeded) {
 
 // A migration is never cut short, and two never run at a time.
 TEST_F(Once, ReloadsThatOverlapRunItOneAfterTheOther) {
-  auto program = start("mkdir here || touch overlapped; echo >>runs; sleep 0.5; rmdir here",
-                       "all 2 workers listen");
+  const std::string once =
+      "mkdir here || touch overlapped; echo >>runs; "
+      "while test -e busy; do sleep 0.05; done; rmdir here";
+  auto program = start(once, "all 2 workers listen");
+  make("busy");
   for (int i = 0; i < 4; ++i) EXPECT_EQ(verb({"reload", "--no-wait"}).code, 0);
   EXPECT_TRUE(has(phase(), R"("phase":"preparing")")) << phase();
+  fs::remove(folder_.path() + "/busy");
   EXPECT_TRUE(program->wait_for_error("reloaded: generation 5 serves")) << program->transcript();
   EXPECT_FALSE(there_is("overlapped"));
   // The start's, the first's, and the last's: those between were superseded.

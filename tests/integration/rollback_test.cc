@@ -36,6 +36,7 @@ TEST_F(Rollback, IsAFlipToTheWorkersBefore) {
   auto program = start({"--park", "600"});
   const auto before = children_of(program->pid());
   reload_to("two");
+  EXPECT_TRUE(program->wait_for_error("the workers before it stay, for `cohort rollback`"));
   EXPECT_EQ(children_of(program->pid()).size(), 4U) << program->transcript();
   const Said parked = verb({"status"});
   EXPECT_TRUE(has(parked.out, "parked   generation 1, for ")) << parked.text();

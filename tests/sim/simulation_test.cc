@@ -5,7 +5,7 @@
 namespace cohort::cluster::sim {
 namespace {
 
-constexpr int kSeeds = 80;
+constexpr int kSeeds = 150;
 constexpr int kSteps = 10000;
 
 Coverage coverage_of_many_seeds() {
