@@ -39,8 +39,8 @@ struct ReloadOptions {
   ///
   /// Called once, by `reload`. The workers go on when `ready` is called, then or later, on the
   /// loop's executor; with an error they are not replaced, and it is RolledBack, with
-  /// the error's detail as the text. Another reload
-  /// supersedes this one meanwhile: its `ready` does nothing any more, but two may run at a time.
+  /// the error's detail as the text. Another reload supersedes this one meanwhile: its `ready` does
+  /// nothing any more, but two may run at a time.
   std::function<void(Callback<void(Result<void>)> ready)> before{};
 };
 

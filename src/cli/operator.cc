@@ -174,7 +174,8 @@ void Operator::reached(const ProgramNow& now) {
 }
 
 Result<int> Operator::rollback() {
-  const bool is_parked = cluster_.status().parked.has_value();
+  const ClusterStatus status = cluster_.status();
+  const bool is_parked = status.parked && !status.rollout;
   const auto generation = cluster_.rollback();
   if (!generation) return generation;
   goes_back_ = is_parked;

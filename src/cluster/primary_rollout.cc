@@ -44,7 +44,8 @@ int Primary::reload(const ReloadOptions& options, std::function<void(const Rollo
   const int generation = ++counters_.generations;
   if (done) waiting_.reload.emplace(generation, std::move(done));
   give_up_preparing(RolloutResult::Outcome::Superseded, "another reload was wanted");
-  if (!options.before) {
+  // At the end nothing is to be done first: the supervisor refuses.
+  if (!options.before || supervisor_.state().phase != Supervisor::Phase::Running) {
     begin(generation, options);
     return generation;
   }
@@ -64,12 +65,13 @@ int Primary::reload(const ReloadOptions& options, std::function<void(const Rollo
 
 Result<int> Primary::rollback() {
   const Supervisor& state = supervisor_.state();
-  const bool is_parked = !state.rollout && state.parked;
+  // One that is prepared has replaced nobody: it is given up, and who serves stays.
+  const bool prepares = waiting_.prepares.has_value();
+  const bool is_parked = !prepares && !state.rollout && state.parked;
   const int to = is_parked ? state.parked->generation : state.generation;
-  if (!waiting_.prepares && !may_go_back(state))
+  if (!prepares && !may_go_back(state))
     return make_error(Errc::InvalidArgument, "rollback",
                       "no generation before this one is parked, and no reload is under way");
-  const bool prepares = waiting_.prepares.has_value();
   give_up_preparing(RolloutResult::Outcome::RolledBack,
                     "generation " + std::to_string(to) + " was wanted back");
   if (!prepares) supervisor_.tell(event::Rollback{});

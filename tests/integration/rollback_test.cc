@@ -104,6 +104,21 @@ TEST_F(Rollback, OfAReloadThatIsUnderWayGivesItUp) {
   EXPECT_TRUE(program->ends_on_interrupt());
 }
 
+// It has replaced nobody: who serves stays, and so do those who are parked.
+TEST_F(Rollback, OfAReloadThatIsPreparedGivesThatUp) {
+  auto program = start({"--park", "600", "--once", "while test -e busy; do sleep 0.05; done"});
+  reload_to("two");
+  folder_.write("busy", "");
+  EXPECT_EQ(verb({"reload", "--no-wait"}).code, 0);
+  const Said given_up = verb({"rollback"});
+  EXPECT_EQ(given_up.out, "server is rolled back: generation 2\n") << given_up.text();
+  expect_only("two");
+  const Said back = verb({"rollback"});
+  EXPECT_EQ(back.out, "server is rolled back: generation 1\n") << back.text();
+  expect_only("one");
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
 // Both would accept from the one socket.
 TEST_F(Rollback, NobodyIsParkedUnderShared) {
   auto program = start({"--park", "600", "-b", "shared"});
