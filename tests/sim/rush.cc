@@ -12,7 +12,7 @@ namespace {
 constexpr auto kLong = 900ms;
 constexpr auto kKnown = 150ms;
 constexpr auto kWarm = 1050ms;  // who was there before gets its whole share
-constexpr int kEnough = 60;     // connections, so that chance makes no difference
+constexpr int kEnough = 60;     // connections, or rounds: so that chance makes no difference
 
 }  // namespace
 
@@ -73,8 +73,8 @@ void Rush::connect(int listener) {
   };
   any_blocked = std::any_of(takers.begin(), takers.end(), is_blocked);
   if (!any_blocked || !any_works) return;
-  ++blocked_[listener].came;
-  if (is_blocked(*got)) ++blocked_[listener].got;
+  blocked_[listener].came.some_came_in(rounds_);
+  if (is_blocked(*got)) blocked_[listener].got.some_came_in(rounds_);
 }
 
 void Rush::watch() {
@@ -109,7 +109,7 @@ void Rush::watch(int listener) {
           "no connection waits for long while another worker takes some");
   if (!port.has_slots || port.to_shortest) return;
   const Blocked& blocked = blocked_[listener];
-  require(blocked.came < kEnough || blocked.got * 4 < blocked.came,
+  require(blocked.came.count < kEnough || blocked.got.count * 4 < blocked.came.count,
           "connections are steered around who is blocked");
   const int enough = kEnough / 3 * static_cast<int>(primary_.ports().takers(listener).size());
   for (const auto& [where, worker] : at_work_)

@@ -31,9 +31,15 @@ class Rush {
     int came = 0;  // since then, to the listener
     int got = 0;
   };
+  // In how many rounds some came: in the one in which a blocked worker is tried again, many may.
+  struct Rounds {
+    void some_came_in(int round) { count += std::exchange(last, round) != round; }
+    int count = 0;
+    int last = -1;
+  };
   struct Blocked {
-    int came = 0;  // while one is blocked, and another at work, for a while
-    int got = 0;
+    Rounds came{};  // while one is blocked, and another at work, for a while
+    Rounds got{};
   };
 
   bool takes(int listener, int worker) const;
