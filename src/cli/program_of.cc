@@ -140,8 +140,14 @@ std::string interpreter_for(const fs::path& script) {
   if (end == ".rb") return "ruby";
   if (end == ".pl") return "perl";
   if (end == ".php") return "php";
-  if (end == ".sh") return "sh";
-  return end.empty() ? "node" : "";
+  return end == ".sh" ? "sh" : "";
+}
+
+Outcome run_interpreter(const std::string& name, const fs::path& script) {
+  if (const auto interpreter = in_path(name)) return Program{*interpreter, {script}};
+  return CannotRun{script.string() + " runs under " + name +
+                   ", which is not in PATH: install it, or name another: " +
+                   typed({"INTERPRETER", script.filename()})};
 }
 
 Outcome run_file(const fs::path& file, const std::string& name) {
@@ -155,6 +161,11 @@ Outcome run_file(const fs::path& file, const std::string& name) {
   if (language == Language::JavaScript) return run_node(file);
   if (language != Language::None && (!executable || interpreter.empty()))
     return run_typescript(file, language);
+  const bool is_script = interpreter.empty() && !text.starts_with(
+                                                    "\x7f"
+                                                    "ELF");
+  const std::string with = interpreter_for(file);
+  if (is_script && !with.empty()) return run_interpreter(with, file);
   if (executable) return Program{file, {}};
   if (!interpreter.empty() && is_executable(interpreter.front())) {
     interpreter.push_back(file);
@@ -163,10 +174,8 @@ Outcome run_file(const fs::path& file, const std::string& name) {
     return Program{program, std::move(interpreter)};
   }
   std::string advice = "chmod +x " + shell_word(name);
-  const std::string with = interpreter_for(file);
-  if (!with.empty() && !text.starts_with("\x7f"
-                                         "ELF"))
-    advice = (with == "node" ? "if it is a script of Node: " : "") + typed({with, name});
+  if (is_script && file.extension().empty())
+    advice = "if it is a script of Node: " + typed({"node", name});
   return CannotRun{file.string() + " is not executable; " + advice};
 }
 

@@ -190,12 +190,29 @@ TEST_F(ProgramOf, AScriptThatMayNotRunRunsUnderTheInterpreterThatItNames) {
   EXPECT_EQ(program("serve"), (Program{"/bin/sh", {"-e", script}}));
 }
 
+TEST_F(ProgramOf, AScriptRunsUnderTheInterpreterThatItsNameMeans) {
+  const std::string python = write("here/app.py", "import os");
+  EXPECT_EQ(problem("app.py"), python +
+                                   " runs under python3, which is not in PATH: install it, or name "
+                                   "another: cohort run INTERPRETER app.py");
+  install("python3", kShell);
+  const Program expected{(root_ / "bin/python3").string(), {python}};
+  EXPECT_EQ(program("app.py"), expected);
+  write("here/app.py", "import os", true);
+  EXPECT_EQ(program("./app.py"), expected);
+  write("here/app.py", "#!/bin/sh\n", true);
+  EXPECT_EQ(program("app.py"), (Program{python, {}}));
+  const std::string frozen = write("here/frozen.py",
+                                   "\x7f"
+                                   "ELF",
+                                   true);
+  EXPECT_EQ(program("frozen.py"), (Program{frozen, {}}));
+}
+
 TEST_F(ProgramOf, AFileThatCannotRunNamesWhatToType) {
   EXPECT_EQ(problem("./" + fs::path{write("here/server", "console.log(1)")}.filename().string()),
             (root_ / "here/server").string() +
                 " is not executable; if it is a script of Node: cohort run node ./server");
-  const std::string python = write("here/app.py", "import os");
-  EXPECT_EQ(problem("app.py"), python + " is not executable; cohort run python3 app.py");
   const std::string elf = write("here/a.out",
                                 "\x7f"
                                 "ELF");
