@@ -6,6 +6,7 @@
 #include "cohort/address.h"
 #include "cohort/call.h"
 #include "cohort/callback.h"
+#include "cohort/check.h"
 #include "cohort/child_process.h"
 #include "cohort/cluster.h"
 #include "cohort/error.h"

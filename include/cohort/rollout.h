@@ -29,9 +29,9 @@ struct ReloadOptions {
   /// How long all of them have to serve without a failure, before the old ones are ended.
   std::chrono::milliseconds prove = std::chrono::seconds{5};
   /// How long whom they replaced stays then, for `Cluster::rollback`: alive, but without new
-  /// connections. Connections that it has it goes on serving. Takes the memory of both. A reload
-  /// meanwhile ends them. Not where they would go on working: on Unix sockets, under Shared, and in
-  /// programs without a port.
+  /// connections. HTTP connections that it has end with the next answer; others it goes on serving.
+  /// Takes the memory of both. A reload meanwhile ends them. Not where they would go on working: on
+  /// Unix sockets, under Shared, and in programs without a port.
   std::chrono::milliseconds park{0};
   /// What has to be done before the first worker of the new generation starts, such as a migration:
   ///

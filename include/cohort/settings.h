@@ -1,6 +1,7 @@
 // How workers are started.
 #pragma once
 
+#include <functional>
 #include <initializer_list>
 #include <optional>
 #include <string>
@@ -8,9 +9,17 @@
 #include <vector>
 
 #include "cohort/address.h"
+#include "cohort/callback.h"
 #include "cohort/child_process.h"
+#include "cohort/error.h"
 
 namespace cohort {
+
+class Worker;
+
+/// Asks a worker whether it is well; `done` is called once, now or later: with nothing, or with
+/// why it is not. `http_check` (cohort/check.h) is one.
+using Check = std::function<void(const Worker& worker, Callback<void(Result<void>)> done)>;
 
 /// The arguments of a program: none given, or a list, which may be empty.
 class Arguments {
@@ -61,6 +70,16 @@ struct Settings {
   /// Whether workers that run under Node load a file of this library first (NODE_OPTIONS), which
   /// tells what they handle, and answers `Connection: close` at the end. Default: true.
   std::optional<bool> preload{};
+  /// Asked of each worker when it first listens. Until it is well it does not count as ready: a
+  /// worker that it replaces serves on, and a reload fails if it takes longer than `ready_within`.
+  ///
+  ///   cluster.setup_primary({.check = cohort::http_check("/healthz")});
+  ///
+  /// Until then it gets no connections either, while others can take them; under Shared it takes
+  /// some all the same. Of a worker that is not well, it is asked again half a second later, and a
+  /// notice says why. No answer within 5 s is one, too. Called on the loop's executor. An empty
+  /// function: there is none any more.
+  std::optional<Check> check{};
 };
 
 }  // namespace cohort

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "cohort/address.h"
@@ -22,6 +23,7 @@ struct WorkerStatus {
   enum class State : std::uint8_t {
     Spawned,       ///< Nothing was heard of it yet.
     Online,        ///< It said so.
+    Checking,      ///< One of its servers does, and its check has not found it well yet.
     Listening,     ///< At least one of its servers does.
     Ending,        ///< It ends on purpose: it finishes what it serves.
     Disconnected,  ///< Its channel is closed; the process lives.
@@ -34,9 +36,11 @@ struct WorkerStatus {
   bool kept = false;   ///< It fills a place of `Cluster::keep`.
   bool held = false;   ///< Its successor has its place, until the reload has worked.
   State state = State::Spawned;
-  bool ready = false;  ///< It has listened; one that was given its sockets: it has lived for 1 s.
+  /// It has listened, and passed its check; one that was given its sockets: it has lived for 1 s.
+  bool ready = false;
   std::chrono::milliseconds age{0};  ///< Since it was started.
   std::vector<Address> addresses{};  ///< Where it said that it listens.
+  std::string check{};               ///< While it is Checking: why it was not well.
   std::optional<WorkerLoad> load{};  ///< As `Worker::load`.
 };
 

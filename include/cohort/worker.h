@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <csignal>
 #include <cstddef>
@@ -28,6 +29,7 @@
 #include "cohort/child_process.h"
 #include "cohort/error.h"
 #include "cohort/exit.h"
+#include "cohort/fd.h"
 #include "cohort/handle.h"
 #include "cohort/value.h"
 
@@ -86,6 +88,8 @@ class Worker {
   /// cohort cluster forked. Programs that do not use this library have it in COHORT_SLOT.
   std::optional<std::size_t> slot() const;
   Process process() const;
+  /// The cluster's: where handlers run.
+  boost::asio::any_io_executor get_executor() const;
 
   /// Sends a message to the other side, where `on_message` receives it. Never blocks. Messages
   /// arrive in the order in which the calls return, whatever their threads, and before the `exit`
@@ -150,6 +154,21 @@ class Worker {
   /// what was `in_flight` was lost with it, and so was what it had not yet read from its other
   /// connections.
   std::optional<WorkerLoad> load() const;
+  /// In the primary: asks for a sign of life. `turned` is called once, later, when the worker's
+  /// loop has turned; never, if the worker ends before. It answers by itself: a program of Node, or
+  /// of this library, needs no code for it.
+  ///
+  /// ChannelClosed: it does not speak the channel (any more). InvalidArgument: in the worker.
+  /// EMFILE if this process has no descriptors for it.
+  Result<void> ping(Callback<void()> turned) const;
+  /// In the primary: a connection to this worker and no other, as a client's. The caller has the
+  /// client's end, which does not block. To the port where it listened first, whether it gets
+  /// connections from others or not. It is handed to it; or, where a program accepts by itself
+  /// (`Settings::listen`), the kernel leads it there.
+  ///
+  /// InvalidArgument: it serves no connections, or only some that others accept, too (Shared, Unix
+  /// sockets, of a program that accepts by itself); in the worker. Else what the system says.
+  Result<OwnFd> open_connection() const;
   /// The last lines that it wrote to stderr, oldest first, at most 20: to be asked in its `exit`
   /// event. In the primary, of a worker that `Cluster::keep` keeps; none where stderr is a terminal
   /// or a socket, which show them.

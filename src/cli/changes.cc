@@ -54,6 +54,8 @@ std::string quoted(const std::string& command) {
   return command.empty() ? "nothing" : '`' + command + '`';
 }
 
+std::string path(const std::string& check) { return check.empty() ? "nothing" : check; }
+
 std::string whose(const std::string& name) { return name.empty() ? "cohort's" : name; }
 
 std::string inherited(const std::optional<std::vector<std::string>>& names) {
@@ -80,6 +82,7 @@ std::vector<std::string> changes(const RunOptions& was, const RunOptions& is) {
   compare("stop-signal", signal(was.stop_signal), signal(is.stop_signal));
   compare("lame-duck", seconds(was.lame_duck), seconds(is.lame_duck));
   compare("ready-within", seconds(was.ready_within), seconds(is.ready_within));
+  compare("check", path(was.check), path(is.check));
   compare("prove", seconds(was.prove), seconds(is.prove));
   compare("park", seconds(was.park), seconds(is.park));
   compare("once", quoted(was.once), quoted(is.once));
@@ -105,6 +108,7 @@ std::vector<std::string> changes(const RunOptions& was, const RunOptions& is) {
   compare("balance", policy(was.policy), policy(is.policy), kLater);
   compare("max-memory", megabytes(was.max_memory), megabytes(is.max_memory));
   compare("max-age", seconds(was.max_age), seconds(is.max_age));
+  compare("kill-hung", seconds(was.kill_hung), seconds(is.kill_hung));
   compare("admin", addresses(of(was.admin)), addresses(of(is.admin)), kLater);
   compare("min-ready", std::to_string(was.min_ready.value_or(1)),
           std::to_string(is.min_ready.value_or(1)), kLater);

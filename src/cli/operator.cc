@@ -11,6 +11,7 @@
 #include "cli/changes.h"
 #include "cli/preparation.h"
 #include "cli/program_now.h"
+#include "cli/stack_dump.h"
 #include "cohort/parallelism.h"
 #include "manager/recycle_rule.h"
 #include "manager/status_json.h"
@@ -208,6 +209,7 @@ void Operator::counts_from_now_on(const RunOptions& before) {
 
 void Operator::watch() {
   watch_limits();
+  watch_hangs();
   watch_files();
 }
 
@@ -241,6 +243,65 @@ void Operator::watch_limits() {
         say_(narrator_.recycles(choice->worker, choice->why));
         (void)recycle(choice->slot);
       });
+}
+
+void Operator::watch_hangs() {
+  if (hangs_timer_) hangs_timer_->cancel();
+  if (!serving_.options.kill_hung) return;
+  const auto rule = std::make_shared<manager::HangRule>(*serving_.options.kill_hung);
+  hangs_timer_ = cluster_.set_interval(rule->period(), [this, rule] { look_for_hangs(rule); });
+}
+
+// Only those that have listened: one that starts may take its time. Nobody who was told to end, or
+// gave up its channel.
+void Operator::look_for_hangs(const std::shared_ptr<manager::HangRule>& rule) {
+  std::map<int, Worker> all;
+  for (const WorkerStatus& each : cluster_.status().workers)
+    if (each.ready || each.state == WorkerStatus::State::Checking)
+      if (auto worker = worker_called(each.id)) all.emplace(each.id, *std::move(worker));
+  const auto evidence = [&all](int id) {
+    const auto found = all.find(id);
+    return found == all.end() ? std::nullopt
+                              : manager::loop_evidence_of(found->second.process().pid());
+  };
+  for (const auto& verdict : rule->look(std::chrono::steady_clock::now(), evidence)) {
+    if (verdict.is_to_blame())
+      end_hung(rule, verdict);
+    else
+      say_(narrator_.hangs(verdict, {}));
+  }
+  for (const auto& [id, worker] : all) {
+    const auto now = rule->is_asked(id) ? std::nullopt : evidence(id);
+    if (!now) continue;
+    const auto asked = worker.ping([weak = std::weak_ptr{rule}, id = id] {
+      if (const auto alive = weak.lock()) alive->forget(id);
+    });
+    if (asked)
+      rule->asked(id, *now, std::chrono::steady_clock::now());
+    else if (!std::exchange(told_who_cannot_be_asked_, true))
+      say_(narrator_.cannot_be_asked(id, asked.error().detail));
+  }
+}
+
+// It may have answered, or been told to end, while its stacks were read.
+void Operator::end_hung(const std::shared_ptr<manager::HangRule>& rule,
+                        const manager::HangRule::Verdict& verdict) {
+  const auto worker = worker_called(verdict.worker);
+  if (!worker) return;
+  dump_stacks(cluster_, worker->process().pid(),
+              [this, rule, verdict](const std::vector<std::string>& stacks) {
+                const auto hangs = worker_called(verdict.worker);
+                if (!hangs || !rule->is_asked(verdict.worker)) return;
+                say_(narrator_.hangs(verdict, stacks));
+                hangs->kill(SIGKILL);
+              });
+}
+
+// Of those that were not told to end, and can be asked.
+std::optional<Worker> Operator::worker_called(int id) const {
+  for (Worker& worker : cluster_.workers())
+    if (worker.id() == id && worker.is_connected()) return std::move(worker);
+  return std::nullopt;
 }
 
 Result<Worker> Operator::serving_in(std::size_t slot, const char* what) const {

@@ -14,6 +14,7 @@
 #include "cli/options.h"
 #include "cli/report.h"
 #include "manager/file_watch.h"
+#include "manager/hang_rule.h"
 #include "manager/service_manager.h"
 
 namespace cohort::cli {
@@ -67,6 +68,11 @@ class Operator {
   std::chrono::milliseconds parked_for() const;
   void end_if_not_ready(int worker);
   void watch_limits();
+  void watch_hangs();
+  void look_for_hangs(const std::shared_ptr<manager::HangRule>& rule);
+  void end_hung(const std::shared_ptr<manager::HangRule>& rule,
+                const manager::HangRule::Verdict& verdict);
+  std::optional<Worker> worker_called(int id) const;
   void watch_files();
   void await_signal();
   void obey(int signal);
@@ -83,6 +89,8 @@ class Operator {
   const Say say_;
   const Hangup hangup_;
   std::optional<Timer> limits_timer_;
+  std::optional<Timer> hangs_timer_;
+  bool told_who_cannot_be_asked_ = false;
   std::unique_ptr<manager::FileWatch> files_;
   boost::asio::signal_set signals_;
 };

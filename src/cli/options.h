@@ -34,7 +34,10 @@ struct RunOptions {
   std::optional<int> stop_signal = {};
   std::optional<std::uint64_t> max_memory = {};           ///< Of a worker, in bytes.
   std::optional<std::chrono::milliseconds> max_age = {};  ///< Of a worker.
+  /// A worker that gives no sign of life for so long is killed.
+  std::optional<std::chrono::milliseconds> kill_hung = {};
   std::chrono::milliseconds ready_within = ReloadOptions{}.ready_within;
+  std::string check = {};  ///< A path of HTTP; empty: none.
   std::chrono::milliseconds prove = ReloadOptions{}.prove;
   std::chrono::milliseconds park{0};  ///< Of whom a reload has replaced.
   std::string once = {};  ///< A shell's command, before workers of a new generation start.

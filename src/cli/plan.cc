@@ -134,6 +134,7 @@ std::string plan_text(const Plan& plan) {
                           (options.park.count() == 0
                                ? ""
                                : ", then the old workers stay for " + plan_time(options.park)));
+  if (!options.check.empty()) lines.add("check", "GET " + options.check);
   if (!options.once.empty()) lines.add("first", options.once);
   if (!options.user.empty()) lines.add("user", options.user);
   if (!options.group.empty()) lines.add("group", options.group);
@@ -141,6 +142,7 @@ std::string plan_text(const Plan& plan) {
   if (options.env_only) lines.add("inherits", inherited_names(*options.env_only));
   if (options.max_memory) lines.add("max memory", std::to_string(*options.max_memory) + " bytes");
   if (options.max_age) lines.add("max age", plan_time(*options.max_age));
+  if (options.kill_hung) lines.add("hung", "killed after " + plan_time(*options.kill_hung));
   if (options.admin)
     lines.add("probes", to_string(*options.admin) + ", ready with " +
                             std::to_string(options.min_ready.value_or(1)));
@@ -180,6 +182,7 @@ Value plan_value(const Plan& plan) {
        {"lame_duck", plan_seconds(options.lame_duck)},
        {"stop_signal", stop_signal_name(options)},
        {"ready_within", plan_seconds(options.ready_within)},
+       {"check", or_null(!options.check.empty(), options.check)},
        {"prove", plan_seconds(options.prove)},
        {"park", plan_seconds(options.park)},
        {"once", or_null(!options.once.empty(), options.once)},
@@ -188,6 +191,8 @@ Value plan_value(const Plan& plan) {
        {"max_memory", or_null(options.max_memory.has_value(), options.max_memory.value_or(0))},
        {"max_age", or_null(options.max_age.has_value(),
                            plan_seconds(options.max_age.value_or(std::chrono::milliseconds{0})))},
+       {"kill_hung", or_null(options.kill_hung.has_value(), plan_seconds(options.kill_hung.value_or(
+                                                                std::chrono::milliseconds{0})))},
        {"admin", or_null(options.admin.has_value(),
                          options.admin ? to_string(*options.admin) : std::string{})},
        {"min_ready", options.min_ready.value_or(1)},

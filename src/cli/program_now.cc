@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "cli/config_file.h"
+#include "cohort/check.h"
 #include "process/child_channel.h"
 #include "process/identity.h"
 
@@ -65,6 +66,12 @@ Result<void> add_privileges(const RunOptions& options, SpawnOptions& spawn) {
   return {};
 }
 
+// One that is gone from cohort.toml counts no more.
+std::optional<Check> check_of(const RunOptions& options) {
+  if (options.check.empty()) return options.config.empty() ? std::nullopt : std::optional{Check{}};
+  return http_check(options.check);
+}
+
 // A signal that is gone from cohort.toml counts no more.
 std::optional<int> stop_signal_of(const RunOptions& options) {
   if (options.config.empty()) return options.stop_signal;
@@ -103,7 +110,8 @@ std::variant<ProgramNow, CannotRun> program_now(const RunOptions& options) {
                                  .spawn = std::move(spawn),
                                  .listen = options.listen,
                                  .stop_signal = stop_signal_of(options),
-                                 .preload = options.preload},
+                                 .preload = options.preload,
+                                 .check = check_of(options)},
                     .directory = here.string(),
                     .options = options};
 }

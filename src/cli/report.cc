@@ -1,7 +1,9 @@
 #include "cli/report.h"
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
+#include <iomanip>
 #include <sstream>
 
 #include "base/command_line.h"
@@ -419,6 +421,31 @@ Report Narrator::recycles(int worker, const std::string& why) const {
   return {.event = "recycling",
           .text = "worker " + std::to_string(worker) + " is to be replaced: " + why,
           .fields = Value::object({{"worker", worker}, {"why", why}})};
+}
+
+Report Narrator::hangs(const manager::HangRule::Verdict& verdict,
+                       const std::vector<std::string>& stacks) const {
+  constexpr const char* kKinds[] = {"computes", "waits", "starved", "on-disk", "stopped"};
+  const double seconds = std::chrono::duration<double>(verdict.time).count();
+  std::ostringstream text;
+  text << "worker " << verdict.worker << " hangs: its loop has not turned for " << std::fixed
+       << std::setprecision(1) << seconds << " s; " << manager::hang_text(verdict)
+       << (verdict.is_to_blame() ? "; it is killed" : "; it is left alone");
+  if (!stacks.empty()) text << ". Its stacks:";
+  return {.event = "hangs",
+          .text = text.str(),
+          .tone = Tone::Bad,
+          .fields = Value::object({{"worker", verdict.worker},
+                                   {"why", kKinds[static_cast<std::size_t>(verdict.kind)]},
+                                   {"seconds", seconds},
+                                   {"killed", verdict.is_to_blame()}}),
+          .lines = stacks};
+}
+
+Report Narrator::cannot_be_asked(int worker, const std::string& why) const {
+  return {.event = "notice",
+          .text = "whether worker " + std::to_string(worker) + " hangs is not known: " + why,
+          .fields = Value::object({{"code", "cannot_be_asked"}, {"worker", worker}})};
 }
 
 Report Narrator::recycles_in_vain(int worker, std::chrono::milliseconds within) const {

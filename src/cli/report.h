@@ -24,6 +24,7 @@
 #include "cohort/rollout.h"
 #include "cohort/value.h"
 #include "cohort/worker.h"
+#include "manager/hang_rule.h"
 
 namespace cohort::cli {
 
@@ -99,6 +100,11 @@ class Narrator {
   Report cannot_watch(const std::string& why) const;
   /// A worker gets a successor, and why.
   Report recycles(int worker, const std::string& why) const;
+  /// A worker gives no sign of life; if that is its fault, it is killed. `stacks`: where it is.
+  Report hangs(const manager::HangRule::Verdict& verdict,
+               const std::vector<std::string>& stacks) const;
+  /// Whether it hangs, and why not.
+  Report cannot_be_asked(int worker, const std::string& why) const;
   /// The successor did not listen, and is ended.
   Report recycles_in_vain(int worker, std::chrono::milliseconds within) const;
   /// Somebody sends a worker a signal through us.

@@ -56,6 +56,9 @@ Options:
       --ready-within SECONDS
                           How long a worker may take to listen. Default: 60.
                           After a reload: one that takes longer has failed.
+      --check PATH        A worker is asked in HTTP before it counts: /healthz.
+                          It gets no connections, and a reload waits, until it
+                          answers 2xx or 3xx.
       --prove SECONDS     How long a reload is on trial. Default: 5. So long all
                           new workers have to serve without a failure, before
                           the old ones end.
@@ -66,6 +69,8 @@ Options:
       --max-memory SIZE   Replaces a worker that has more: 512M, 2G. Its
                           successor serves before it ends.
       --max-age SECONDS   The same of a worker that has lived so long.
+      --kill-hung SECONDS Kills a worker that hangs for so long. Its loop does
+                          not turn, though it has a CPU.
       --admin ADDRESS     Answers probes in HTTP: /livez, /readyz, /status. 8081
                           is on every interface; 127.0.0.1:8081 is not.
       --min-ready N       /readyz wants so many that serve. Default: 1.
@@ -232,6 +237,14 @@ Problem read_once(const std::string& text, RunOptions& options) {
   return std::nullopt;
 }
 
+Problem read_check(const std::string& text, RunOptions& options) {
+  const auto is_plain = [](char c) { return c > ' ' && c != '\x7f'; };
+  if (!text.starts_with('/') || !std::all_of(text.begin(), text.end(), is_plain))
+    return "takes a path, as /healthz";
+  options.check = text;
+  return std::nullopt;
+}
+
 Problem read_stop_signal(const std::string& text, RunOptions& options) {
   const auto number = process::signal_number(text);
   if (!number || number == SIGKILL || number == SIGSTOP)
@@ -307,8 +320,10 @@ constexpr RunOption kTable[] = {
     {"min-ready", "", Kind::Last, true, read_min_ready},
     {"max-memory", "", Kind::Last, true, read_max_memory},
     {"max-age", "", Kind::Last, true, read_max_age},
+    {"kill-hung", "", Kind::Last, true, read_seconds<&RunOptions::kill_hung>},
     {"stop-signal", "", Kind::Last, true, read_stop_signal},
     {"ready-within", "", Kind::Last, true, read_seconds<&RunOptions::ready_within>},
+    {"check", "", Kind::Last, true, read_check},
     {"prove", "", Kind::Last, true, read_seconds<&RunOptions::prove>},
     {"park", "", Kind::Last, true, read_seconds_or_none<&RunOptions::park>},
     {"once", "", Kind::Last, true, read_once},
@@ -406,6 +421,14 @@ std::optional<Answer> contradiction(const RunOptions& options) {
     return run_usage_error(
         "--lame-duck is a part of the time of --grace (25 by default), so it has to be less",
         "Raise that: cohort run --grace ...");
+  const bool of_one_socket = options.policy == Policy::Shared ||
+                             std::any_of(options.listen.begin(), options.listen.end(),
+                                         [](const Address& address) { return address.is_unix(); });
+  if (!options.listen.empty() && of_one_socket && !options.check.empty())
+    return run_usage_error(
+        "--check asks one worker, and under --listen with -b shared, or on a Unix socket, they "
+        "accept from one socket",
+        "Use another policy, and a port: cohort run -b adaptive --listen 8000 --check ...");
   if (options.listen.empty() || options.policy != Policy::RoundRobin) return std::nullopt;
   return run_usage_error(
       "--listen is for programs that need not have a channel to cohort, and round-robin hands "

@@ -139,6 +139,11 @@ std::string status_text(const Value& status) {
                     duration_text(worker["uptime"].number_or(0)),
                     duration_text(worker["cpu_time"].number_or(0)),
                     memory_text(worker["memory"].number_or(0))});
+  std::string checks;
+  for (const Value& worker : status["workers"].elements())
+    if (const std::string why = string(worker["check"]); !why.empty())
+      checks += "check    worker " + integer(worker["id"]) + " fails it: " + why + '\n';
+  text += checks;
   for (const Value& place : status["closed"].elements())
     rows.push_back(
         {integer(place["slot"]), integer(place["worker"]), "-", "closed", "-", "-", "-", "-"});

@@ -9,6 +9,7 @@
 
 #include "base/notices.h"
 #include "base/sys.h"
+#include "cluster/private_socket.h"
 #include "process/proc_view.h"
 
 namespace cohort::cluster {
@@ -97,6 +98,20 @@ void ForkedWorker::listens_by_itself() {
 }
 
 bool ForkedWorker::speaks() const { return peer_->has_spoken() && !gave_up_channel_; }
+
+Result<void> ForkedWorker::ping(std::function<void()> turned) {
+  if (!speaks() || !peer_->connected())
+    return make_error(Errc::ChannelClosed, describe(), "it does not speak the channel");
+  if (!hand_offs_.ping(std::move(turned))) return errno_error("ask " + describe());
+  return {};
+}
+
+Result<OwnFd> ForkedWorker::open_connection() {
+  if (is_dead()) return make_error(Errc::ChannelClosed, describe(), "it has exited");
+  std::vector<Address> addresses = serving_.addresses();
+  std::erase_if(addresses, [this](const Address& each) { return is_private(each, pid()); });
+  return owner_.listeners().connect(*this, addresses);
+}
 
 void ForkedWorker::abandon() {
   end_events();

@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <tuple>
 #include <variant>
 #include <vector>
 
@@ -81,6 +82,9 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::P
   void failed_to_start(Error error);
   /// The service ends: as docs/signals.md has it. Once.
   void end(const EndingRules& rules);
+  /// Its clients are to go elsewhere: it closes each connection after the answer under way, and
+  /// idle ones; or it keeps them again.
+  void rest(bool on);
   /// To its process group: a wrapper, and what it started. As `kill`, else.
   bool kill_group(int signal_number);
   /// What it left of its group, once it has exited; once.
@@ -104,6 +108,8 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::P
   void exit_process(int) override {}
   const ChildStream& stdio(std::size_t index) const override { return streams_.handle(index); }
   std::optional<WorkerLoad> load() const override { return loads_.sum(); }
+  Result<void> ping(std::function<void()> turned) override;
+  Result<OwnFd> open_connection() override;
 
   // HandoffPeer
   unsigned credits() const override { return hand_offs_.credits(); }
@@ -111,7 +117,8 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::P
   void hand_off(const std::string& key, std::span<const Offer> connections) override {
     hand_offs_.hand_off(key, connections);
   }
-  void probe() override { hand_offs_.probe(); }
+  bool hand_own(const std::string& key, int fd) override { return hand_offs_.hand_own(key, fd); }
+  void probe() override { std::ignore = hand_offs_.probe(); }
 
   WorkerState state() const { return state_; }
   /// But for what its owner knows.

@@ -34,6 +34,14 @@ void ForkedWorker::send_disconnect() {
   peer_->hurry();
 }
 
+void ForkedWorker::rest(bool on) {
+  if (!speaks()) return;
+  Value message = cluster::cluster_message("rest");
+  message["on"] = on;
+  message["quiet"] = kQuietMs;
+  send_cluster(std::move(message));
+}
+
 // The end of the service.
 
 void ForkedWorker::end(const EndingRules& rules) {

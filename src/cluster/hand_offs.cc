@@ -54,15 +54,31 @@ void HandOffs::send(const HandOff& hand_off, std::vector<int> fds) {
   loop_.post(callbacks_.wrap([this, seq] { answer(seq, 0); }));
 }
 
+// Without numbers: the port knows nothing of it.
+bool HandOffs::hand_own(const std::string& key, int fd) {
+  const auto is_own = [](const HandOff& hand_off) { return hand_off.connections.empty(); };
+  if (std::any_of(unanswered_.begin(), unanswered_.end(), is_own)) return false;
+  send(unanswered_.emplace_back(HandOff{user_.next_seq(), key, {}}), {fd});
+  return true;
+}
+
 // A hand-off for a port that nobody has is refused as soon as the worker's loop turns, and needs no
 // help from it. It comes with a socket, which the worker closes: other kinds would harm Node's.
-void HandOffs::probe() {
+bool HandOffs::probe() {
   const auto is_probe = [](const HandOff& hand_off) { return hand_off.key == kProbe; };
-  if (std::any_of(unanswered_.begin(), unanswered_.end(), is_probe)) return;  // it answers that one
+  // It answers that one.
+  if (std::any_of(unanswered_.begin(), unanswered_.end(), is_probe)) return true;
   OwnFd ends[2];
-  if (sys::socketpair(AF_UNIX, SOCK_STREAM, true, ends) == -1) return;
+  if (sys::socketpair(AF_UNIX, SOCK_STREAM, true, ends) == -1) return false;
   const HandoffPeer::Offer offer{0, ends[0].get()};
   hand_off(kProbe, {&offer, 1});
+  return true;
+}
+
+bool HandOffs::ping(std::function<void()> turned) {
+  if (!probe()) return false;
+  pings_.push_back(std::move(turned));
+  return true;
 }
 
 void HandOffs::answer(std::int64_t seq, std::size_t accepted) {
@@ -72,9 +88,11 @@ void HandOffs::answer(std::int64_t seq, std::size_t accepted) {
   const HandOff done = std::move(*found);
   unanswered_.erase(found);
   if (accepted > 0) one_at_a_time_ = false;
-  if (done.key == kProbe)
-    user_.turned();
-  else
+  if (done.key == kProbe) {
+    for (const auto& turned : std::exchange(pings_, {})) turned();
+    return user_.turned();
+  }
+  if (!done.connections.empty())
     user_.answered(done.key, done.connections, std::min(accepted, done.connections.size()));
 }
 

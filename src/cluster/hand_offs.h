@@ -37,13 +37,20 @@ class HandOffs {
   /// As HandoffPeer.
   unsigned credits() const;
   void hand_off(const std::string& key, std::span<const HandoffPeer::Offer> connections);
-  void probe();
+  bool hand_own(const std::string& key, int fd);
+  /// False: there are no descriptors for it.
+  bool probe();
+  /// As Worker::ping. False: as `probe`.
+  bool ping(std::function<void()> turned);
 
   /// The worker's answer. Nothing if it answers what it was not asked.
   void answer(std::int64_t seq, std::size_t accepted);
   bool all_answered() const { return unanswered_.empty(); }
   /// Nobody answers any more.
-  void forget() { unanswered_.clear(); }
+  void forget() {
+    unanswered_.clear();
+    pings_.clear();
+  }
 
  private:
   struct HandOff {
@@ -57,8 +64,9 @@ class HandOffs {
   const Loop loop_;
   ipc::Peer& peer_;
   const User user_;
-  std::deque<HandOff> unanswered_;  // oldest first
-  bool one_at_a_time_ = false;      // it had no descriptors for several connections
+  std::deque<HandOff> unanswered_;            // oldest first
+  std::vector<std::function<void()>> pings_;  // that the next answer to a probe is for
+  bool one_at_a_time_ = false;                // it had no descriptors for several connections
   CallbackScope callbacks_;
 };
 

@@ -29,6 +29,9 @@ class HandoffPeer {
   /// Offers connections, no more than it has credits. `Listeners::answer` follows once for all of
   /// them, or the worker's end. The caller keeps their descriptors.
   virtual void hand_off(const std::string& key, std::span<const Offer> connections) = 0;
+  /// A connection of this process's own, which nobody waits to hear of. False: it has not taken
+  /// the one before.
+  virtual bool hand_own(const std::string& key, int fd) = 0;
   /// Asks for a sign of life: `Listeners::turns` follows, when its loop turns.
   virtual void probe() = 0;
 

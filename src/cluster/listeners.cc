@@ -106,7 +106,7 @@ void Listeners::visit_one(const std::string& key, Visit visit) {
 
 // What workers ask for.
 
-void Listeners::query(HandoffPeer& worker, const QueryServer& query) {
+void Listeners::query(HandoffPeer& worker, const QueryServer& query, bool held) {
   if (ends_) return;  // as one that comes when its worker was told to end
   // Node's `listen({fd: 3})`, of a descriptor that the worker was started with.
   if (const Port* const lent = find_lent(worker.id(), query.fd.value_or(-1))) {
@@ -127,7 +127,7 @@ void Listeners::query(HandoffPeer& worker, const QueryServer& query) {
     if (!opened) return refuse(worker, query, opened.error());
     port = *opened;
   }
-  const auto fd = port->join(worker, query.accepts_only);
+  const auto fd = port->join(worker, query.accepts_only, held);
   if (!fd) return refuse(worker, query, fd.error());
   Value reply = cluster_message();
   port->complete(reply, worker.id());
@@ -136,7 +136,7 @@ void Listeners::query(HandoffPeer& worker, const QueryServer& query) {
 }
 
 Result<Listeners::Lent> Listeners::lend(HandoffPeer& worker, std::size_t index,
-                                        const Address& address) {
+                                        const Address& address, bool held) {
   if (address.is_datagram()) return net::no_connections(address);
   if (ends_) return system_error(ECANCELED, "listen " + to_string(address), "the service ends");
   const std::string key = lent_key(index) + to_string(address);
@@ -146,10 +146,22 @@ Result<Listeners::Lent> Listeners::lend(HandoffPeer& worker, std::size_t index,
     if (!opened) return net::with_holder(opened.error(), address);
     port = &add(*std::move(opened));
   }
-  const auto fd = port->join(worker, true);
+  if (held && port->policy() == Policy::Shared)
+    return make_error(Errc::InvalidArgument, "listen " + to_string(address),
+                      "the workers accept from one socket there, so none of them can be checked "
+                      "before it gets connections");
+  const auto fd = port->join(worker, true, held);
   if (!fd) return fd.error();
   const auto local = net::local_address(*fd);
   return Lent{*fd, local ? *local : address};
+}
+
+Result<OwnFd> Listeners::connect(HandoffPeer& worker, std::span<const Address> addresses) {
+  for (const Address& address : addresses)
+    for (const auto& [key, port] : ports_)
+      if (port->users().contains(worker.id()) && port->listens_at(address))
+        return port->connect(worker);
+  return make_error(Errc::InvalidArgument, "connect to a worker", "it has no port for connections");
 }
 
 void Listeners::refuse(HandoffPeer& worker, const QueryServer& query, const Error& error) {

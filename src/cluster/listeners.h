@@ -28,14 +28,18 @@ class Listeners {
 
   Listeners(const Loop& loop, ChosenPolicy policy, Decided decided);
 
-  void query(HandoffPeer& worker, const QueryServer& query);
+  /// `held`: it gets no connections until it is resumed.
+  void query(HandoffPeer& worker, const QueryServer& query, bool held = false);
   /// A listening descriptor that the worker is started with, its `index`-th: no message brings it,
   /// and nothing is handed to the worker. The listeners keep it.
   struct Lent {
     int fd;
     Address address;  ///< Where it listens.
   };
-  Result<Lent> lend(HandoffPeer& worker, std::size_t index, const Address& address);
+  Result<Lent> lend(HandoffPeer& worker, std::size_t index, const Address& address,
+                    bool held = false);
+  /// As Worker::open_connection: to the first of these addresses that is a port of the worker's.
+  Result<OwnFd> connect(HandoffPeer& worker, std::span<const Address> addresses);
   /// Of every port's slots, from now on.
   void set_weights(SlotBook::Weights weights);
   /// The worker closed its server. `release`: the port is closed if nobody else uses it; else it

@@ -75,6 +75,7 @@ void OwnWorker::cluster_message(ipc::Incoming& incoming) {
   const Value& message = std::as_const(incoming.value);
   const Value& act = message["act"];
   if (act == "newconn") return host_->new_connections(incoming);
+  if (act == "rest") return host_->rest(message["on"].bool_or(false));
   if (act == "disconnect") {
     if (message["takesBack"].bool_or(false)) host_->give_back_idle();
     return step(OwnEvent::AskedByPrimary);

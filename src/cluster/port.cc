@@ -3,10 +3,13 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
+#include "base/assert.h"
 #include "base/sys.h"
 #include "net/bind.h"
+#include "net/connected_pair.h"
 #include "net/sockaddr.h"
 
 namespace cohort::cluster {
@@ -35,9 +38,9 @@ Port::Port(const Loop& loop, Asked asked, net::SocketFile file)
 
 // Who uses it.
 
-Result<int> Port::join(HandoffPeer& worker, bool only_accepts) {
-  if (const auto entered = enter(worker, only_accepts); !entered) return entered.error();
-  book_.join(worker.id(), {&worker, only_accepts});
+Result<int> Port::join(HandoffPeer& worker, bool only_accepts, bool held) {
+  if (const auto entered = enter(worker, only_accepts, held); !entered) return entered.error();
+  book_.join(worker.id(), {&worker, only_accepts, held});
   return socket_of(worker.id());
 }
 
@@ -61,6 +64,27 @@ void Port::retire(int worker, bool for_good) {
 void Port::lose(int worker) {
   held_.lose(worker, book_.lose(worker));
   pump();
+}
+
+bool Port::listens_at(const Address& address) const {
+  const Address& asked = asked_.address;
+  if (asked.is_datagram() || address.is_datagram() || asked.is_unix() != address.is_unix())
+    return false;
+  if (asked.is_unix()) return asked.path() == address.path();
+  return bound_to(sockets().front(), asked).port() == address.port();
+}
+
+Result<OwnFd> Port::connect(HandoffPeer& worker) {
+  if (known(users().all(), worker.id()).only_accepts) return connect_to_queue_of(worker.id());
+  auto pair = net::connected_pair(asked_.address.is_unix());
+  if (!pair) return pair.error();
+  if (worker.hand_own(asked_.key, pair->server.get())) return std::move(pair->client);
+  return system_error(EAGAIN, "connect to a worker", "it has not taken the connection before");
+}
+
+Result<OwnFd> Port::connect_to_queue_of(int /*worker*/) {
+  return make_error(Errc::InvalidArgument, "connect to a worker",
+                    "it accepts by itself, from a socket that others have, too");
 }
 
 bool Port::is_in_the_way_of(const Address& wanted) const {

@@ -54,8 +54,8 @@ class Port {
   bool may_close() const { return book_.may_close(); }
 
   /// The worker is a user. What it accepts from, which the port keeps; -1 if the primary does.
-  /// `only_accepts`: it is handed nothing.
-  Result<int> join(HandoffPeer& worker, bool only_accepts);
+  /// `only_accepts`: it is handed nothing. `held`: it gets no connections, until it is resumed.
+  Result<int> join(HandoffPeer& worker, bool only_accepts, bool held);
   /// The same of a worker that joined.
   virtual int socket_of(int worker) const = 0;
   virtual Policy policy() const = 0;
@@ -79,6 +79,11 @@ class Port {
   bool close_if_unused() { return book_.close_if_unused(); }
   /// Whether the address cannot be bound because of this port.
   bool is_in_the_way_of(const Address& address) const;
+
+  /// Whether this is where a server of connections says that it listens: the same port, or path.
+  bool listens_at(const Address& address) const;
+  /// A connection to this user alone: the client's end. As Worker::open_connection.
+  Result<OwnFd> connect(HandoffPeer& worker);
 
   /// As Listeners::answer, has_room and take_back.
   virtual void answer(int worker, std::span<const ConnectionId> connections, std::size_t accepted);
@@ -110,10 +115,14 @@ class Port {
 
  private:
   /// A worker is about to be a user.
-  virtual Result<void> enter(HandoffPeer& /*worker*/, bool /*only_accepts*/) { return {}; }
+  virtual Result<void> enter(HandoffPeer& /*worker*/, bool /*only_accepts*/, bool /*held*/) {
+    return {};
+  }
   /// All that are bound to the address, one at least.
   virtual std::vector<int> sockets() const = 0;
   virtual bool any_arrived() const;
+  /// To one that accepts by itself.
+  virtual Result<OwnFd> connect_to_queue_of(int worker);
   /// `room`: more connections could be handed off at once.
   virtual void await_arrivals(bool /*room*/) {}
 

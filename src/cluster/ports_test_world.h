@@ -39,6 +39,11 @@ class Peer final : public HandoffPeer {
     for (const Offer& offer : connections) handed.push_back(offer.connection);
     batches.push_back(connections.size());
   }
+  bool hand_own(const std::string& port_key, int fd) override {
+    key = port_key;
+    own = sys::duplicate(fd);
+    return true;
+  }
   void probe() override {
     ++probes;
     if (turns) turns();
@@ -46,6 +51,7 @@ class Peer final : public HandoffPeer {
 
   Value answer;
   OwnFd socket;
+  OwnFd own;  // handed by hand_own
   std::string key;
   std::vector<ConnectionId> handed;
   std::vector<std::size_t> batches;

@@ -25,6 +25,8 @@ function start(cluster) {
   const secure = new WeakMap();  // of a TLS server: raw socket -> what the program sees
   const sessions = new Set();  // of HTTP/2
   let draining = false;
+  let closes = false;  // answers are looked at
+  let resting;  // the timer, while it does
 
   function tell(message) {
     if (process.connected) send.call(process, { cmd: 'NODE_CLUSTER', ...message }, () => {});
@@ -80,10 +82,23 @@ function start(cluster) {
   };
 
   process.on('internalMessage', (message) => {
-    if (message.cmd !== 'NODE_CLUSTER' || message.act !== 'drain' || draining) return;
+    if (message.cmd !== 'NODE_CLUSTER' || draining) return;
+    if (message.act === 'rest') rest(message);
+    if (message.act !== 'drain') return;
+    rest({ on: false });
     draining = true;
     drain(message);
   });
+
+  // Others serve meanwhile: clients are to go there, and may come back. What is no HTTP stays.
+  function rest({ on, quiet }) {
+    clearInterval(resting);
+    resting = undefined;
+    if (!on) return;
+    answerWithClose();
+    const idle = new WeakMap();
+    resting = setInterval(() => serve(idle, quiet, false), often(quiet)).unref();
+  }
 
   // `quiet`: for so many milliseconds a connection without a request is left open for one that is on its way.
   // `goodbye`: nobody else says goodbye to WebSocket clients.
@@ -91,7 +106,7 @@ function start(cluster) {
     // The channel keeps a worker alive; the program alone would end when its servers have closed.
     process.channel?.unref();
     answerWithClose();
-    const idle = new Map();  // HTTP connections: since when nothing came, and how much had
+    const idle = new WeakMap();  // HTTP connections: since when nothing came, and how much had
     let last = '';
     const look = () => {
       const now = JSON.stringify(serve(idle, quiet, goodbye));
@@ -99,8 +114,12 @@ function start(cluster) {
       last = now;
       tell({ act: 'serving', ...JSON.parse(now) });
     };
-    setInterval(look, Math.min(50, Math.max(10, quiet / 4))).unref();
+    setInterval(look, often(quiet)).unref();
     look();
+  }
+
+  function often(quiet) {
+    return Math.min(50, Math.max(10, quiet / 4));
   }
 
   // `requests`: HTTP that will end by itself. `connections`: all, of every server.
@@ -162,14 +181,15 @@ function start(cluster) {
     return symbol && object[symbol];
   }
 
-  // Each answer from now on says that it is the last one of its connection. Where heads are made: writeHead, which
-  // frameworks replace, comes before.
+  // Each answer says that it is the last one of its connection, while this ends or rests. Where heads are made:
+  // writeHead, which frameworks replace, comes before.
   function answerWithClose() {
-    if (!process.moduleLoadList.includes('NativeModule http')) return;
+    if (closes || !process.moduleLoadList.includes('NativeModule http')) return;
+    closes = true;
     const { OutgoingMessage, ServerResponse } = require('http');
     const store = OutgoingMessage.prototype._storeHeader;
     OutgoingMessage.prototype._storeHeader = function (...head) {
-      const answers = this instanceof ServerResponse;
+      const answers = this instanceof ServerResponse && (draining || resting !== undefined);
       if (answers) this.shouldKeepAlive = false;
       store.apply(this, head);
       // The program asked for keep-alive itself.

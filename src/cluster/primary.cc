@@ -37,6 +37,10 @@ Primary::Primary(const Loop& loop, std::shared_ptr<ipc::Calls> calls, bool may_f
       finish_{std::move(finish)},
       settings_{loop, may_fork},
       supervisor_{loop, [this](const SupervisorAction& action) { carry_out(action); }},
+      checks_{loop,
+              {.well = [this](const Worker& worker, bool now) { is_well(worker, now); },
+               .not_well = [this](const Worker& worker,
+                                  const std::string& why) { is_not_well(worker, why); }}},
       node_{loop} {}
 
 Primary::~Primary() {
@@ -57,7 +61,7 @@ void Primary::open_listeners() {
         [this, address, policy, why] { events.policy.emit(address, policy, why); }));
   };
   listeners_ = std::make_unique<Listeners>(loop_, settings_.policy(), decided);
-  listeners_->set_weights(weights_);
+  listeners_->set_weights(settings_.weights());
 }
 
 void Primary::release_ports() {
@@ -65,8 +69,8 @@ void Primary::release_ports() {
 }
 
 void Primary::set_weights(SlotBook::Weights weights) {
-  weights_ = std::move(weights);
-  if (listeners_) listeners_->set_weights(weights_);
+  settings_.set_weights(std::move(weights));
+  if (listeners_) listeners_->set_weights(settings_.weights());
 }
 
 void Primary::set_drain_timeout(std::chrono::milliseconds timeout) {
@@ -87,6 +91,8 @@ std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
       std::make_shared<ForkedWorker>(loop_, calls_, static_cast<ForkedWorkerOwner&>(*this),
                                      ++counters_.forks, Seat{slot, generation});
   workers_.emplace(worker->id(), Entry{worker});
+  if (const auto& check = settings_.of(generation).check; check && *check)
+    checks_.expect(worker->id(), *check);
   const auto started = start(*worker, env, place.has_value());
   if (!started) {
     listeners_->lose(worker->id());
@@ -135,7 +141,8 @@ Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool k
   std::vector<int> listening;
   std::vector<Address> addresses;
   for (const Address& address : settings.listen) {
-    const auto lent = listeners_->lend(worker, listening.size(), address);
+    const auto lent =
+        listeners_->lend(worker, listening.size(), address, checks_.is_awaited(worker.id()));
     if (!lent) return lent.error();
     addresses.push_back(lent->address);
     listening.push_back(lent->fd);
@@ -235,6 +242,10 @@ ClusterStatus Primary::status() const {
     worker.kept = live != supervisor.live.end() && live->second.place.has_value();
     worker.held = is_held(supervisor, id);
     worker.ready = live != supervisor.live.end() && live->second.ready;
+    if (worker.state == WorkerStatus::State::Listening && checks_.is_awaited(id)) {
+      worker.state = WorkerStatus::State::Checking;
+      worker.check = checks_.why_not(id);
+    }
     status.workers.push_back(std::move(worker));
   }
   if (listeners_) status.ports = listeners_->status();
@@ -259,7 +270,11 @@ void Primary::worker_online(ForkedWorker& worker) {
 }
 
 void Primary::worker_listening(ForkedWorker& worker, const Address& address) {
-  if (!is_private(address, worker.pid())) supervisor_.tell(event::Ready{worker.id()});
+  const bool counts = !is_private(address, worker.pid());
+  if (counts && checks_.is_awaited(worker.id()))
+    checks_.begin(Worker{worker.shared_from_this()});
+  else if (counts)
+    supervisor_.tell(event::Ready{worker.id()});
   events.listening.emit(Worker{worker.shared_from_this()}, address);
 }
 
@@ -300,10 +315,9 @@ void Primary::worker_asks(ForkedWorker& worker, const QueryServer& query) {
   // One that comes back: its successor has its slot.
   const bool held = is_held(supervisor_.state(), worker.id());
   if (has_left(supervisor_.state(), worker.id()) && !retired && !held) worker.set_slot(free_slot());
-  listeners_->query(worker, query);
+  listeners_->query(worker, query, held || checks_.is_awaited(worker.id()));
   if (listeners_->uses_any(worker.id())) supervisor_.tell(event::Opened{worker.id()});
   if (retired) retire_ports(worker.id(), true);
-  if (held) listeners_->hold(worker.id());
 }
 
 void Primary::worker_closed(ForkedWorker& worker) {
@@ -312,17 +326,41 @@ void Primary::worker_closed(ForkedWorker& worker) {
 
 // What waits for it it still takes.
 void Primary::retire_ports(int worker, bool succeeded) {
+  checks_.gone(worker);
   listeners_->retire(worker, !succeeded || !keeps_ports());
   supervisor_.tell(event::Closed{worker, listeners_->uses_any(worker)});
 }
 
-void Primary::worker_ends(ForkedWorker& worker) { supervisor_.tell(event::Ends{worker.id()}); }
+void Primary::is_well(const Worker& worker, bool now) {
+  const auto found = workers_.find(worker.id());
+  if (found == workers_.end()) return;
+  if (now)
+    say(loop_, {"check_passed",
+                found->second.worker->describe() + " passes its check now",
+                {{"worker", std::int64_t{worker.id()}}}});
+  if (!is_held(supervisor_.state(), worker.id())) listeners_->resume(*found->second.worker);
+  supervisor_.tell(event::Ready{worker.id()});
+}
+
+void Primary::is_not_well(const Worker& worker, const std::string& why) {
+  say(loop_,
+      {"check_failed",
+       "worker " + std::to_string(worker.id()) + " (pid " + std::to_string(worker.process().pid()) +
+           ") listens, but fails its check: " + why + "; it is asked until it passes",
+       {{"worker", std::int64_t{worker.id()}}, {"why", why}}});
+}
+
+void Primary::worker_ends(ForkedWorker& worker) {
+  checks_.gone(worker.id());
+  supervisor_.tell(event::Ends{worker.id()});
+}
 
 void Primary::gone(ForkedWorker& worker, std::optional<process::LeftGroup> left, bool permanent) {
   const int id = worker.id();
   ++counters_.exits;
   if (!worker.exited_after_disconnect()) ++counters_.deaths;
   workers_.erase(id);
+  checks_.gone(id);
   node_.gone(id);
   if (left) {
     const auto grace =

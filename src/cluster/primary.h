@@ -19,6 +19,7 @@
 #include "cluster/node_workers.h"
 #include "cluster/primary_settings.h"
 #include "cluster/supervisor_loop.h"
+#include "cluster/worker_checks.h"
 #include "cohort/cluster.h"
 #include "process/spawn.h"
 
@@ -114,6 +115,8 @@ class Primary final : private ForkedWorkerOwner {
   std::size_t free_slot(std::optional<std::size_t> wanted = {}) const;
   std::vector<ClosedPlace> closed_places() const;
   void retire_ports(int worker, bool succeeded);
+  void is_well(const Worker& worker, bool now);
+  void is_not_well(const Worker& worker, const std::string& why);
   Result<void> start(ForkedWorker& worker, const Environment& env, bool keep_stderr);
   void gone(ForkedWorker& worker, std::optional<process::LeftGroup> left = {},
             bool permanent = false);
@@ -128,6 +131,7 @@ class Primary final : private ForkedWorkerOwner {
   void operator()(const action::Retire& wanted);
   void operator()(const action::Hold& wanted);
   void operator()(const action::Resume& wanted);
+  void operator()(const action::Rest& wanted);
   void operator()(const action::LookWhetherDry& wanted);
   void operator()(const action::End& wanted);
   void operator()(const action::Kill& wanted);
@@ -153,7 +157,6 @@ class Primary final : private ForkedWorkerOwner {
   const bool may_fork_;
   const std::function<void(int)> finish_;
   PrimarySettings settings_;
-  SlotBook::Weights weights_;
   std::unique_ptr<Listeners> listeners_;   // before the workers, which use it
   std::map<int, Entry> workers_;           // every process that lives, by id
   std::map<int, process::GroupEnd> left_;  // of those that have exited, by id
@@ -161,6 +164,7 @@ class Primary final : private ForkedWorkerOwner {
   SupervisorLoop supervisor_;
   Waiting waiting_;
   std::optional<LastDeath> last_death_;
+  WorkerChecks checks_;
   NodeWorkers node_;
   CallbackScope callbacks_;
 };

@@ -23,8 +23,15 @@ void Primary::operator()(const action::Retire& wanted) {
 void Primary::operator()(const action::Hold& wanted) { listeners_->hold(wanted.worker); }
 
 void Primary::operator()(const action::Resume& wanted) {
+  const auto found = workers_.find(wanted.worker);
+  if (found == workers_.end()) return;
+  found->second.worker->rest(false);
+  if (!checks_.is_awaited(wanted.worker)) listeners_->resume(*found->second.worker);
+}
+
+void Primary::operator()(const action::Rest& wanted) {
   if (const auto found = workers_.find(wanted.worker); found != workers_.end())
-    listeners_->resume(*found->second.worker);
+    found->second.worker->rest(true);
 }
 
 void Primary::operator()(const action::LookWhetherDry& wanted) {

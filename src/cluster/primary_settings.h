@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <utility>
 
 #include "base/loop.h"
 #include "cluster/listeners.h"
@@ -25,6 +26,8 @@ class PrimarySettings {
   void reached(int generation);
   void go_back(int to, int dropped);
   const ChosenPolicy& policy() const { return policy_; }
+  const SlotBook::Weights& weights() const { return weights_; }
+  void set_weights(SlotBook::Weights weights) { weights_ = std::move(weights); }
 
   /// Adds to the settings. The first time decides the policy: true then.
   bool setup(const Settings& changes);
@@ -38,6 +41,7 @@ class PrimarySettings {
   int serves_ = 1;                   // whose settings those are
   std::map<int, Settings> planned_;  // by generation; and the one before, which may be wanted back
   ChosenPolicy policy_;
+  SlotBook::Weights weights_;
   bool chosen_ = false;  // not by the environment
   bool decided_ = false;
 };

@@ -60,12 +60,13 @@ SlotPort::SlotPort(const Loop& loop, Asked asked, SlotSteering steering, Choice 
 
 // Who is where.
 
-Result<void> SlotPort::enter(HandoffPeer& worker, bool only_accepts) {
+Result<void> SlotPort::enter(HandoffPeer& worker, bool only_accepts, bool held) {
   const std::size_t queue = book_.fill(worker.slot(), worker.id(), Clock::now(), only_accepts);
   if (auto grown = steering_.grow(book_.size()); !grown) {
     book_.vacate(worker.id(), false);
     return grown;
   }
+  book_.hold(worker.id(), held);
   if (asked().lent) sys::set_nonblocking(steering_.group().fd(queue), false);
   workers_changed();
   return {};
@@ -157,6 +158,10 @@ bool SlotPort::any_arrived() const {
   for (std::size_t queue = 0; queue < steering_.group().size(); ++queue)
     if (steering_.group().waiting(queue) > 0) return true;
   return false;
+}
+
+Result<OwnFd> SlotPort::connect_to_queue_of(int worker) {
+  return steering_.connect(queue_of(worker));
 }
 
 bool SlotPort::any_waiting(int worker) const {

@@ -57,9 +57,10 @@ class SlotPort final : public Port {
   bool any_waiting(int worker) const override;
 
  private:
-  Result<void> enter(HandoffPeer& worker, bool only_accepts) override;
+  Result<void> enter(HandoffPeer& worker, bool only_accepts, bool held) override;
   std::vector<int> sockets() const override;
   bool any_arrived() const override;
+  Result<OwnFd> connect_to_queue_of(int worker) override;
 
   std::size_t queue_of(int user) const;
   void vacate(int worker, bool successor_expected);

@@ -44,6 +44,9 @@ class SlotSteering {
   /// The kernel is told how many each has open.
   void tell_open(const SlotBook& book);
 
+  /// As SlotGroup::connect.
+  Result<OwnFd> connect(std::size_t queue) { return group_.connect(queue); }
+
   /// Queues that could not listen again after `migrate` try to.
   void reopen() { group_.reopen(); }
   /// Whether the kernel moves what waits in a queue.

@@ -6,7 +6,8 @@
 namespace cohort {
 
 const char* to_string(WorkerStatus::State state) {
-  constexpr const char* kNames[] = {"spawned", "online", "listening", "ending", "disconnected"};
+  constexpr const char* kNames[] = {"spawned",   "online", "checking",
+                                    "listening", "ending", "disconnected"};
   return kNames[static_cast<std::size_t>(state)];
 }
 

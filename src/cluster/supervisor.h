@@ -232,6 +232,10 @@ struct Hold {
 struct Resume {
   int worker;
 };
+/// It is parked: clients of connections that it has are to go elsewhere, until `Resume`.
+struct Rest {
+  int worker;
+};
 struct LookWhetherDry {
   int worker;
 };  ///< `Dry` follows if nothing waits for it.
@@ -272,10 +276,10 @@ struct Finish {
 
 using SupervisorAction =
     std::variant<action::Fork, action::Release, action::Retire, action::Hold, action::Resume,
-                 action::LookWhetherDry, action::End, action::Kill, action::StopArrivals,
-                 action::LookForArrivals, action::DisconnectAll, action::KillAll,
-                 action::RolloutOver, action::GiveUp, action::Close, action::AllClosed,
-                 action::Finish>;
+                 action::Rest, action::LookWhetherDry, action::End, action::Kill,
+                 action::StopArrivals, action::LookForArrivals, action::DisconnectAll,
+                 action::KillAll, action::RolloutOver, action::GiveUp, action::Close,
+                 action::AllClosed, action::Finish>;
 
 std::vector<SupervisorAction> step(Supervisor& state, const SupervisorEvent& event, TimePoint now);
 

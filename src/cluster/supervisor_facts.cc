@@ -66,7 +66,8 @@ std::optional<std::size_t> place_to_have(const Supervisor& state, int worker) {
 std::optional<TimePoint> takes_over_at(const Supervisor& state, const Supervisor::Place& place) {
   if (!place.successor || known(state.live, *place.worker).used_ports) return std::nullopt;
   const auto& successor = known(state.live, *place.successor);
-  return successor.ends ? std::nullopt : std::optional{successor.since + kHealthyAfter};
+  if (successor.ends || successor.used_ports) return std::nullopt;
+  return successor.since + kHealthyAfter;
 }
 
 std::optional<TimePoint> looks_whether_dry_at(const Supervisor::Live& live) {

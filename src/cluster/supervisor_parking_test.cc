@@ -17,7 +17,7 @@ Places parking() {
   Places places{2};
   places.reload(2, kParks);
   places.serves(3), places.serves(4);
-  EXPECT_EQ(places.pass(5s), "2 reached");
+  EXPECT_EQ(places.pass(5s), "rest 1, rest 2, 2 reached");
   return places;
 }
 

@@ -28,7 +28,8 @@ bool is_under_way(const Supervisor& state, const Supervisor::Place& place) {
 
 // A program that never used a port is up when it has lived.
 std::optional<TimePoint> up_at(const Supervisor::Place& place, const Supervisor::Live& live) {
-  return place.predecessors.empty() ? std::optional{live.since + kHealthyAfter} : std::nullopt;
+  const bool never = place.predecessors.empty() && !live.used_ports;
+  return never ? std::optional{live.since + kHealthyAfter} : std::nullopt;
 }
 
 void note_who_is_up(Supervisor& state, TimePoint now) {
@@ -141,6 +142,8 @@ void reached(Moves& moves) {
   const auto [generation, plan] = state.rollout->wish;
   state.parked = Parked{state.generation, moves.now + plan.park, plan};
   if (plan.park <= Duration{0}) unpark(moves);
+  for (const auto& [id, live] : state.live)
+    if (live.held) moves.act(action::Rest{id});
   state.generation = generation;
   for (auto& place : state.places) place.closed.reset();
   is_over(moves, {generation, RolloutEnd::Reached});

@@ -30,6 +30,9 @@ std::string text(const std::vector<SupervisorAction>& actions) {
     std::string operator()(const action::Hold& hold) const {
       return "hold " + std::to_string(hold.worker);
     }
+    std::string operator()(const action::Rest& rest) const {
+      return "rest " + std::to_string(rest.worker);
+    }
     std::string operator()(const action::Resume& resume) const {
       return "resume " + std::to_string(resume.worker);
     }

@@ -77,6 +77,8 @@ class Places {
         done += "retire " + std::to_string(retire->worker);
       } else if (const auto* hold = std::get_if<action::Hold>(&action)) {
         done += "hold " + std::to_string(hold->worker);
+      } else if (const auto* rest = std::get_if<action::Rest>(&action)) {
+        done += "rest " + std::to_string(rest->worker);
       } else if (const auto* resume = std::get_if<action::Resume>(&action)) {
         done += "resume " + std::to_string(resume->worker);
       } else if (const auto* over = std::get_if<action::RolloutOver>(&action)) {

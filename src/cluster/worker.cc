@@ -20,7 +20,18 @@ void WorkerImpl::end_events() {
   peer_->end_events();
 }
 
+Result<void> WorkerImpl::ping(std::function<void()> /*turned*/) {
+  return make_error(Errc::InvalidArgument, "ping", "only a primary asks its workers");
+}
+
+Result<OwnFd> WorkerImpl::open_connection() {
+  return make_error(Errc::InvalidArgument, "open_connection",
+                    "only a primary has connections to a worker of its own");
+}
+
 std::optional<WorkerLoad> Worker::load() const { return impl_->load(); }
+Result<void> Worker::ping(Callback<void()> turned) const { return impl_->ping(std::move(turned)); }
+Result<OwnFd> Worker::open_connection() const { return impl_->open_connection(); }
 std::vector<std::string> Worker::last_stderr_lines() const { return impl_->last_stderr_lines(); }
 
 pid_t Process::pid() const { return impl_->pid(); }
@@ -38,6 +49,7 @@ const ChildStream& Process::stdio(std::size_t index) const { return impl_->stdio
 int Worker::id() const { return impl_->id(); }
 std::optional<std::size_t> Worker::slot() const { return impl_->slot_if_known(); }
 Process Worker::process() const { return Process{impl_}; }
+boost::asio::any_io_executor Worker::get_executor() const { return impl_->loop().executor(); }
 SendResult Worker::send(const Value& message) const { return impl_->peer().send(message); }
 SendResult Worker::send(const Value& message, Callback<void(std::optional<Error>)> done) const {
   return impl_->peer().send(message, std::move(done));

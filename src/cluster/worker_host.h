@@ -49,6 +49,8 @@ class WorkerHost final : public net::Host, public std::enable_shared_from_this<W
   void give_back_idle() { takes_back_ = true; }
   /// Closes every server; `done` is called once, when they have finished what they serve.
   void drain(std::function<void()> done);
+  /// As net::ListenerUser::rest, for every server that the primary gives connections.
+  void rest(bool on) { servers_.rest_all(on); }
   /// The Cluster ends: closes every server, and drops the handlers of the user's.
   void abandon();
 

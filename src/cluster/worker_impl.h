@@ -39,6 +39,10 @@ class WorkerImpl : public std::enable_shared_from_this<WorkerImpl> {
   virtual const ChildStream& stdio(std::size_t index) const = 0;
   /// As Worker::load.
   virtual std::optional<WorkerLoad> load() const { return std::nullopt; }
+  /// As Worker::ping.
+  virtual Result<void> ping(std::function<void()> turned);
+  /// As Worker::open_connection.
+  virtual Result<OwnFd> open_connection();
   virtual std::vector<std::string> last_stderr_lines() const { return {}; }
 
   const Loop& loop() const { return loop_; }

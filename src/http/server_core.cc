@@ -21,6 +21,7 @@ void ServerCore::listen(const net::ListenRequest& request, std::function<void()>
     return;
   }
   state_ = State::Starting;
+  rests_ = false;
   service_.set_no_delay(request.no_delay);
   first_listening_ = std::move(on_listening);
   listener_ = host_.listen(request, shared_from_this());
@@ -77,6 +78,12 @@ void ServerCore::serve(OwnFd fd, std::string_view head) {
 void ServerCore::max_connections(std::size_t limit) {
   limit_ = limit;
   if (state_ == State::Listening) listener_->resume();
+}
+
+void ServerCore::rest(bool on) {
+  const auto self = shared_from_this();
+  rests_ = on;
+  if (on) service_.drain();
 }
 
 void ServerCore::close(std::function<void()> done) {

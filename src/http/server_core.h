@@ -41,11 +41,12 @@ class ServerCore final : public net::ListenerUser,
   bool connection(OwnFd& fd) override;
   bool full() const override { return limit_ != 0 && service_.size() >= limit_; }
   void publish_to(const std::shared_ptr<net::Load>& load) override { service_.publish_to(load); }
+  void rest(bool on) override;
   void drain(std::function<void()> done) override { close(std::move(done)); }
   void abandon() override;
 
   // ServiceOwner.
-  bool ending() const override { return state_ == State::Ending; }
+  bool ending() const override { return rests_ || state_ == State::Ending; }
   bool takes_back() const override { return listener_ && listener_->takes_back(); }
   void give_back(OwnFd connection) override { listener_->give_back(std::move(connection)); }
   void has_room() override;
@@ -62,6 +63,7 @@ class ServerCore final : public net::ListenerUser,
   net::Host& host_;
   Service service_;  // its connections keep all of this alive
   State state_ = State::Idle;
+  bool rests_ = false;
   std::unique_ptr<net::Listener> listener_;  // closed, but kept, until the last connection ended
   Address address_;
   Handlers<> on_listening_;

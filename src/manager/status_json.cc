@@ -36,6 +36,7 @@ Value worker_value(const WorkerStatus& worker, const ClusterStatus& status,
     value["cpu_time"] = seconds(usage->cpu_time);
     value["memory"] = usage->memory_bytes;
   }
+  if (!worker.check.empty()) value["check"] = worker.check;
   if (worker.load) {
     value["accepted"] = worker.load->accepted;
     if (worker.load->connections) value["connections"] = *worker.load->connections;

@@ -62,6 +62,9 @@ class ListenerUser {
   /// Before `listening`: what it has open is to be counted there from now on (`Load::counts_open`),
   /// by a server that knows it.
   virtual void publish_to(const std::shared_ptr<Load>& /*load*/) {}
+  /// Others serve meanwhile: clients of open connections are to go there, as soon as the protocol
+  /// allows. Or not any more.
+  virtual void rest(bool /*on*/) {}
   /// The process wants to end: stop listening (`Listener::close`), let connections finish, then
   /// call `done` exactly once. Called at most once per listen.
   virtual void drain(std::function<void()> done) = 0;

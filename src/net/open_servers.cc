@@ -26,6 +26,10 @@ void OpenServers::drain_all(std::function<void()> done) {
   one_done();
 }
 
+void OpenServers::rest_all(bool on) {
+  for (const auto& user : std::vector{users_}) user->rest(on);
+}
+
 void OpenServers::abandon_all() {
   for (const auto& user : std::exchange(users_, {})) user->abandon();
 }

@@ -26,6 +26,8 @@ class OpenServers {
   /// Drains every server; calls `done` once, when all are done, possibly before this returns. A
   /// server added later is the caller's to refuse: see `draining`.
   void drain_all(std::function<void()> done);
+  /// As ListenerUser::rest, for every server.
+  void rest_all(bool on);
   bool draining() const { return draining_; }
   /// The host ends.
   void abandon_all();

@@ -1,5 +1,6 @@
 #include "net/queue_steering.h"
 
+#include <arpa/inet.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -44,6 +45,8 @@ constexpr const char* kWhat = "steer by queue lengths";
 // As in steering.bpf.c.
 struct Choice {
   std::uint32_t slots = 0;
+  std::uint16_t led_port = 0;  // in network order
+  std::uint16_t led_to = 0;
   std::array<std::uint16_t, kSlotsMax> positions{};
   std::array<std::uint8_t, kSlotsMax> shares{};
 };
@@ -123,6 +126,15 @@ Result<void> QueueSteering::choose_among(const Shares& shares,
   return done(bpf_map_update_elem(choices_, &zero, &choice, BPF_ANY));
 }
 
+Result<void> QueueSteering::lead(std::uint16_t source_port, std::size_t slot) {
+  const std::uint32_t zero = 0;
+  Choice choice;
+  if (auto found = done(bpf_map_lookup_elem(choices_, &zero, &choice)); !found) return found;
+  choice.led_port = htons(source_port);
+  choice.led_to = static_cast<std::uint16_t>(slot);
+  return done(bpf_map_update_elem(choices_, &zero, &choice, BPF_ANY));
+}
+
 Result<void> QueueSteering::attach(int fd) {
   if (sys::setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF, &program_, sizeof program_) == -1)
     return errno_error(kWhat);
@@ -139,6 +151,7 @@ Result<void> QueueSteering::set_socket(std::size_t, int) { return {}; }
 Result<void> QueueSteering::choose_among(const Shares&, const std::vector<std::size_t>&) {
   return {};
 }
+Result<void> QueueSteering::lead(std::uint16_t, std::size_t) { return {}; }
 void QueueSteering::set_open(std::span<const std::uint32_t>) {}
 Result<void> QueueSteering::attach(int) { return {}; }
 void QueueSteering::Close::operator()(bpf_object*) const {}

@@ -30,6 +30,8 @@ class QueueSteering {
   /// slots that have a share, then to the fewest open connections if those are told, in turns; at
   /// least one has. `positions`: each slot's in the kernel's group.
   Result<void> choose_among(const Shares& shares, const std::vector<std::size_t>& positions);
+  /// Connections from that port come to the slot, whatever its share; 0: none do any more.
+  Result<void> lead(std::uint16_t source_port, std::size_t slot);
   /// How many connections each slot's worker has open. Until the next call, what is given to a slot
   /// is added: whoever calls this once calls it again and again.
   void set_open(std::span<const std::uint32_t> of_slots);

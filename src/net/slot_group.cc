@@ -6,11 +6,16 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <string>
 #include <tuple>
+#include <utility>
 
 #include "base/sys.h"
 #include "net/bind.h"
 #include "net/datagram.h"
+#include "net/sockaddr.h"
 
 namespace cohort::net {
 
@@ -21,6 +26,37 @@ Result<OwnFd> share_port(Result<OwnFd> bound) {
   if (bound && sys::set_int_option(bound->get(), SOL_SOCKET, SO_REUSEPORT, 1) == -1)
     return errno_error("SO_REUSEPORT");
   return bound;
+}
+
+// A socket that is to be connected to a listening one of this machine.
+struct Client {
+  OwnFd socket;
+  std::uint16_t port;  // its own
+  SockAddr server;
+};
+
+Result<Client> bind_client_to(const std::string& host, std::uint16_t port) {
+  const auto server = to_sockaddr({host, port});
+  const auto own = to_sockaddr({host, 0});
+  if (!server || !own) return server ? own.error() : server.error();
+  OwnFd socket = sys::socket(server->family(), SOCK_STREAM, 0);
+  if (!socket) return errno_error("connect to a worker");
+  if (sys::bind(socket.get(), own->get(), own->size) == -1)
+    return errno_error("connect to a worker");
+  const auto bound = local_address(socket.get());
+  if (!bound) return bound.error();
+  return Client{std::move(socket), bound->port(), *server};
+}
+
+// `::` takes IPv4, too, where this machine has no IPv6 address.
+Result<Client> bind_client(int listening) {
+  const auto address = local_address(listening);
+  if (!address) return address.error();
+  const bool any = address->host() == "::";
+  if (any)
+    if (auto client = bind_client_to("::1", address->port())) return client;
+  const bool ipv4 = any || address->host() == "0.0.0.0";
+  return bind_client_to(ipv4 ? "127.0.0.1" : address->host(), address->port());
 }
 
 }  // namespace
@@ -64,14 +100,43 @@ Result<void> SlotGroup::append(Result<OwnFd> bound) {
 }
 
 Result<void> SlotGroup::steer(const SteeringProgram& program) {
+  if (auto attached = attach(program); !attached) return attached;
+  program_ = program;
+  by_queues_.reset();
+  return {};
+}
+
+Result<void> SlotGroup::attach(const SteeringProgram& program) {
   // The kernel only reads it.
   const sock_fprog attached{static_cast<unsigned short>(program.size()),
                             const_cast<sock_filter*>(program.data())};
   if (sys::setsockopt(sockets_.front().get(), SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &attached,
                       sizeof attached) == -1)
     return errno_error("attach a steering program");
-  by_queues_.reset();
   return {};
+}
+
+// 0: nobody any more.
+Result<void> SlotGroup::lead(std::uint16_t source_port, std::size_t slot) {
+  if (by_queues_) return by_queues_->lead(source_port, slot);
+  return attach(source_port == 0 ? program_ : but_from(source_port, position(slot), program_));
+}
+
+Result<OwnFd> SlotGroup::connect(std::size_t slot) {
+  constexpr std::chrono::milliseconds kPatience{20};  // over the loopback interface
+  auto client = bind_client(fd(slot));
+  if (!client) return client.error();
+  const int socket = client->socket.get();
+  if (auto led = lead(client->port, slot); !led) return led.error();
+  const bool fails =
+      sys::connect(socket, client->server.get(), client->server.size) == -1 && errno != EINPROGRESS;
+  const int error = fails ? errno : 0;
+  const bool done =
+      !fails && sys::wait_for(socket, POLLOUT, std::chrono::steady_clock::now() + kPatience);
+  if (auto led = lead(0, slot); !led) return led.error();
+  if (fails) return system_error(error, "connect to a worker");
+  if (!done) return system_error(EAGAIN, "connect to a worker", "its queue is full");
+  return std::move(client->socket);
 }
 
 Result<void> SlotGroup::steer_by_queues(const Shares& shares) {

@@ -56,16 +56,22 @@ class SlotGroup {
   Result<void> migrate(std::size_t slot);
   /// Slots that could not listen again try to.
   void reopen();
+  /// A connection to the slot, whatever the program says of others: the client's end, which does
+  /// not block. EAGAIN: its queue is full. Only once a program steers.
+  Result<OwnFd> connect(std::size_t slot);
   /// Connections that wait to be accepted; whether datagrams wait.
   unsigned waiting(std::size_t slot) const;
 
  private:
   explicit SlotGroup(std::optional<int> backlog) : backlog_{backlog} {}
   Result<void> append(Result<OwnFd> bound);
+  Result<void> attach(const SteeringProgram& program);
+  Result<void> lead(std::uint16_t source_port, std::size_t slot);
   Result<void> listen_again(std::size_t slot);
   std::vector<std::size_t> positions() const;
 
   std::optional<int> backlog_;  // none: datagrams
+  SteeringProgram program_;     // classic BPF; of no use while the queues steer
   std::optional<QueueSteering> by_queues_;
   Shares shares_;  // as `by_queues_` has them
   std::vector<OwnFd> sockets_;

@@ -37,6 +37,8 @@ struct sk_reuseport_kern {
 
 struct choice {
   __u32 slots;
+  __u16 led_port;  // connections from there...
+  __u16 led_to;    // ... come to this slot; port 0: none do
   __u16 positions[SLOTS_MAX];  // in the kernel's group
   __u8 shares[SLOTS_MAX];   // 0: not eligible; less than WHOLE_SHARE: not every time
 };
@@ -121,6 +123,14 @@ int choose_slot(struct sk_reuseport_md* connection) {
   const struct choice* choice = bpf_map_lookup_elem(&choices, &zero);
   struct loads* loads = bpf_map_lookup_elem(&all_loads, &zero);
   if (!choice || !loads || choice->slots == 0) return SK_PASS;
+  // The segment begins with its ports.
+  const __u16* ports = connection->data;
+  if (choice->led_port && (const void*)(ports + 1) <= connection->data_end &&
+      *ports == choice->led_port) {
+    __u32 slot = choice->led_to;
+    bpf_sk_select_reuseport(connection, &sockets, &slot, 0);
+    return SK_PASS;
+  }
   struct sock* sk = BPF_CORE_READ((struct sk_reuseport_kern*)connection, sk);
   struct search search = {
       .group = BPF_CORE_READ(sk, sk_reuseport_cb),

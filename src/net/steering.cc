@@ -93,6 +93,20 @@ SteeringProgram choose_by_client(const BucketSlots& slots, SameClient same) {
   return program;
 }
 
+SteeringProgram but_from(std::uint16_t source_port, std::size_t slot,
+                         const SteeringProgram& program) {
+  SteeringProgram result{load(kAncillary + SKF_AD_PROTOCOL),
+                         jump(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, 2, 0),
+                         load(kIpv4Ports),
+                         statement(BPF_JMP | BPF_JA, 1),
+                         load(kIpv6Ports),
+                         statement(BPF_ALU | BPF_RSH | BPF_K, 16),
+                         jump(BPF_JMP | BPF_JEQ | BPF_K, source_port, 0, 1),
+                         answer(static_cast<std::uint32_t>(slot))};
+  result.insert(result.end(), program.begin(), program.end());
+  return result;
+}
+
 void BucketTable::add_slot() {
   const auto newcomer = static_cast<std::uint16_t>(slots_++);
   if (newcomer == 0) return;

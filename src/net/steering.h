@@ -36,6 +36,10 @@ enum class SameClient { Address, AddressAndPorts };
 /// Every client has a bucket, by a hash, and every bucket a slot.
 SteeringProgram choose_by_client(const BucketSlots& slots, SameClient same = SameClient::Address);
 
+/// `program`, but connections from `source_port` come to the slot. Of IPv4 headers without options.
+SteeringProgram but_from(std::uint16_t source_port, std::size_t slot,
+                         const SteeringProgram& program);
+
 /// Which slot serves which bucket. Grows with as few moves as an even load allows.
 class BucketTable {
  public:

@@ -72,6 +72,28 @@ TEST_F(Rollback, LosesNoRequest) {
   EXPECT_TRUE(program->ends_on_interrupt());
 }
 
+// Those that come back find it as it was.
+TEST_F(Rollback, WhoIsParkedLetsItsHttpClientsGo) {
+  auto program = start({"--park", "600"});
+  std::vector<TcpClient> clients(4);
+  for (TcpClient& client : clients) {
+    ASSERT_EQ(client.connect(port), "");
+    EXPECT_EQ(exchange(client, {.keep_alive = true}).body, "one\n");
+  }
+  reload_to("two");
+  EXPECT_EQ(clients[0].receive(), "");  // within a moment: it was idle
+  EXPECT_EQ(clients[0].reason(), "closed");
+  EXPECT_EQ(verb({"rollback"}).code, 0);
+  TcpClient back;
+  ASSERT_EQ(back.connect(port), "");
+  for (int i = 0; i < 3; ++i) {
+    const HttpResponse response = exchange(back, {.keep_alive = true});
+    EXPECT_EQ(response.body, "one\n");
+    EXPECT_TRUE(response.keep_alive);
+  }
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
 TEST_F(Rollback, WhereOneHasDiedAnotherIsStarted) {
   auto program = start({"--park", "600"});
   const auto before = children_of(program->pid());

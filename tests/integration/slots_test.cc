@@ -340,8 +340,8 @@ TEST_P(Steered, IdleConnectionsOutliveTheirWorkers) {
 
 // Its workers are told to end before the time for that is over.
 TEST_P(Steered, AStopWithLittleTimeStillLetsARequestFinish) {
-  Program& program = start({"--drain", "400"});
-  Blocking request{port, 250ms};
+  Program& program = start({"--drain", "3000"});
+  Blocking request{port, 1500ms};
   EXPECT_TRUE(request.waits());
   program.signal(SIGTERM);
   EXPECT_TRUE(program.exits_with(0));

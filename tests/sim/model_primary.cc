@@ -127,6 +127,9 @@ void ModelPrimary::carry_out(const SupervisorAction& action) {
     ++coverage_.counts["resumed"];
     ports_.resume(resumed->worker,
                   workers_.at(resumed->worker)->of_cohort() ? climate_.credits : 1);
+  } else if (const auto* parked = std::get_if<action::Rest>(&action)) {
+    log_("rest worker " + std::to_string(parked->worker));
+    ++coverage_.counts["rests"];
   } else if (const auto* over = std::get_if<action::RolloutOver>(&action)) {
     log_("generation " + std::to_string(over->verdict.generation) + " is over");
     static constexpr const char* kEnds[] = {
@@ -178,6 +181,7 @@ void ModelPrimary::carry_out(const SupervisorAction& action) {
     log_("all places are closed");
     ++coverage_.counts["closed all"];
   } else {
+    require(std::holds_alternative<action::Finish>(action), "every action is carried out");
     log_("finish");
     ++coverage_.counts["finished"];
     if (supervisor_referee_.saved_by_health()) ++coverage_.counts["saved by health"];

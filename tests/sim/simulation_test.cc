@@ -91,6 +91,7 @@ void expect_every_kind_of_end(const Coverage& coverage) {
                            "accepted by its worker",
                            "moved from a slot",
                            "resumed",
+                           "rests",
                            "rollout reached",
                            "rollout undone: died",
                            "rollout undone: not ready",

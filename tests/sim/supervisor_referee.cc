@@ -178,7 +178,8 @@ void SupervisorReferee::inherits(std::size_t at, TimePoint now) {
 std::optional<TimePoint> SupervisorReferee::takes_over_at(const Place& place) const {
   if (!place.successor || live_.at(*place.worker).used) return {};
   const Live& successor = live_.at(*place.successor);
-  return successor.ends ? std::nullopt : std::optional{successor.since + 10s};
+  if (successor.ends || successor.used) return std::nullopt;
+  return successor.since + 10s;
 }
 
 // A successor is started, and eight who left live whom nobody told: the oldest has to end.
@@ -376,6 +377,8 @@ void SupervisorReferee::allowed(const SupervisorAction& action, const Supervisor
     retires(retire->worker, now);
   } else if (const auto* hold = std::get_if<action::Hold>(&action)) {
     holds(hold->worker);
+  } else if (const auto* rest = std::get_if<action::Rest>(&action)) {
+    rests(rest->worker);
   } else if (const auto* resume = std::get_if<action::Resume>(&action)) {
     resumes(resume->worker, now);
   } else if (const auto* over = std::get_if<action::RolloutOver>(&action)) {
@@ -482,6 +485,7 @@ void SupervisorReferee::same(const Supervisor& state) const {
     if (running()) require(live.held == mine->second.held, "who is held is known");
     if (running())
       require(!live.held || state.rollout || state.parked, "nobody is held without a rollout");
+    if (running() && live.held) require(mine->second.rests || !state.parked, "who is parked rests");
   }
   if (!running()) return;
   require(state.phase == Supervisor::Phase::Running, "it runs until it is told to end");

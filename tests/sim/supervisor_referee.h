@@ -52,6 +52,7 @@ class SupervisorReferee {
     TimePoint looks_at{};
     int generation = 1;
     bool held = false;
+    bool rests = false;
   };
 
   void happened(const SupervisorEvent& event, TimePoint now);
@@ -91,6 +92,7 @@ class SupervisorReferee {
   void forks_of_another_generation(Place& place, int generation, TimePoint now);
   void holds(int worker);
   void resumes(int worker, TimePoint now);
+  void rests(int worker);
   void retires(int worker, TimePoint now);
   bool may_end_held(TimePoint now) const;
   void wants_back(TimePoint now);

@@ -1,6 +1,7 @@
 // What a rollout may and must do: that part of the SupervisorReferee. It follows what is done, and
 // says whether that was allowed.
 #include <algorithm>
+#include <utility>
 
 #include "sim/supervisor_referee.h"
 
@@ -67,6 +68,11 @@ void SupervisorReferee::holds(int worker) {
   require(live_.at(worker).held, "for a rollout");
 }
 
+void SupervisorReferee::rests(int worker) {
+  Live& live = live_.at(worker);
+  require(live.held && !std::exchange(live.rests, true), "who is parked rests, once");
+}
+
 void SupervisorReferee::resumes(int worker, TimePoint now) {
   Live& live = live_.at(worker);
   require(live.held && live.left && !live.ends, "who is held has its place again");
@@ -84,7 +90,7 @@ void SupervisorReferee::resumes(int worker, TimePoint now) {
   has_place(at, worker, live);
   live.place = at;
   live.left.reset();
-  live.held = false;
+  live.held = live.rests = false;
   std::erase(place.heirless, worker);
   if (live.accepts && now - live.opened >= 60s) {
     released_.insert(place.heirless.begin(), place.heirless.end());
@@ -155,7 +161,8 @@ bool SupervisorReferee::is_complete(int generation, TimePoint now) const {
   return std::all_of(places_.begin(), places_.end(), [&](const Place& place) {
     if (!place.worker || place.successor || place.succession_asked) return false;
     const Live& live = live_.at(*place.worker);
-    return live.generation == generation && (live.ready || now - live.since >= 10s);
+    const bool has_lived = !live.used && now - live.since >= 10s;
+    return live.generation == generation && (live.ready || has_lived);
   });
 }
 
@@ -214,7 +221,7 @@ void SupervisorReferee::watch_rollout(const SupervisorEvent& event, TimePoint no
     const bool starts = std::any_of(places_.begin(), places_.end(), [id = id](const Place& place) {
       return place.worker == id || place.successor == id;
     });
-    const bool serves = live.ready || now - live.since >= 10s;
+    const bool serves = live.ready || (!live.used && now - live.since >= 10s);
     require(!starts || serves || !rolled_out(live) ||
                 now - live.since < rollout_->wish.plan.ready_within,
             "a rollout in which one is late is undone");

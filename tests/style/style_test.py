@@ -29,6 +29,7 @@ ROOM_OF_HEADER = {
     "address.h": "base",
     "call.h": "ipc",
     "callback.h": "base",
+    "check.h": "manager",
     "child_process.h": "process",
     "cluster.h": "cluster",
     "cohort.h": "cli",

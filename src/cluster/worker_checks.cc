@@ -1,0 +1,85 @@
+#include "cluster/worker_checks.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace cohort::cluster {
+namespace {
+
+constexpr std::chrono::seconds kPatience{5};
+constexpr std::chrono::milliseconds kAgain{500};
+constexpr std::size_t kReasonsMax = 64;
+
+}  // namespace
+
+void WorkerChecks::expect(int worker, Check check) {
+  awaited_.emplace(worker, Awaited{std::move(check), boost::asio::steady_timer{loop_.executor()}});
+}
+
+std::string WorkerChecks::why_not(int worker) const {
+  const auto found = reasons_.find(worker);
+  return found == reasons_.end() ? std::string{} : found->second;
+}
+
+void WorkerChecks::begin(const Worker& worker) {
+  const auto found = awaited_.find(worker.id());
+  if (found == awaited_.end() || found->second.attempt > 0) return;
+  found->second.attempt = 1;
+  loop_.post(callbacks_.wrap([this, worker] { ask(worker); }));
+}
+
+void WorkerChecks::ask(const Worker& worker) {
+  const auto found = awaited_.find(worker.id());
+  if (found == awaited_.end()) return;
+  const int attempt = ++found->second.attempt;
+  const auto answer = [this, worker, attempt](const Result<void>& said) {
+    answered(worker, attempt, said);
+  };
+  after(worker, kPatience, [answer] {
+    answer(system_error(ETIMEDOUT, "check",
+                        "no answer within " + std::to_string(kPatience.count()) + " s"));
+  });
+  // It may be well at once: then it is not in there any more.
+  const Check check = found->second.check;
+  check(worker, callbacks_.wrap(answer));
+}
+
+void WorkerChecks::answered(const Worker& worker, int attempt, const Result<void>& answer) {
+  const auto found = awaited_.find(worker.id());
+  if (found == awaited_.end() || found->second.attempt != attempt) return;
+  if (answer) {
+    awaited_.erase(found);
+    return user_.well(worker, reasons_.erase(worker.id()) > 0);
+  }
+  ++found->second.attempt;  // what this one says later counts no more
+  after(worker, kAgain, [this, worker] { ask(worker); });
+  const Error& error = answer.error();
+  const std::string why = error.detail.empty() ? error.message() : error.detail;
+  if (std::exchange(reasons_[worker.id()], why) == why) return;
+  forget_some();
+  user_.not_well(worker, why);
+}
+
+// Of those that are gone.
+void WorkerChecks::forget_some() {
+  if (reasons_.size() <= awaited_.size() + kReasonsMax) return;
+  const auto oldest = std::find_if(reasons_.begin(), reasons_.end(), [this](const auto& reason) {
+    return !awaited_.contains(reason.first);
+  });
+  if (oldest != reasons_.end()) reasons_.erase(oldest);
+}
+
+void WorkerChecks::after(const Worker& worker, std::chrono::milliseconds time,
+                         std::function<void()> task) {
+  auto& timer = known(awaited_, worker.id()).timer;
+  timer.expires_after(time);
+  timer.async_wait(callbacks_.wrap([task = std::move(task)](boost::system::error_code error) {
+    if (!error) task();
+  }));
+}
+
+}  // namespace cohort::cluster

@@ -1,0 +1,94 @@
+// `cohort run --kill-hung SECONDS`: a worker whose loop does not turn is killed, if that is its
+// fault.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "harness/verbs.h"
+
+namespace harness {
+namespace {
+
+class Hung : public Verbs {
+ protected:
+  std::unique_ptr<Program> start(const std::string& hangs) {
+    folder_.write("server.js", script("hello world",
+                                      "server.prependListener('request', (request) => {\n"
+                                      "  if (request.url === '/hang') " +
+                                          hangs + "\n});\n"));
+    return run({"-w", "2", "--kill-hung", "1", "server.js"});
+  }
+  // A client whose worker hangs from now on.
+  TcpClient hang() const {
+    TcpClient client;
+    EXPECT_EQ(client.connect(port), "");
+    EXPECT_EQ(client.send("GET /hang HTTP/1.1\r\nHost: a\r\n\r\n"), "");
+    return client;
+  }
+  void expect_two_that_serve(Program& program) const {
+    EXPECT_TRUE(program.wait_until("two to serve", [&] {
+      return has(verb({"status"}).out, "2 of 2 workers listen");
+    })) << program.transcript();
+    EXPECT_EQ(http_get(port).body, "hello world\n");
+  }
+};
+
+TEST_F(Hung, WhoWaitsForAnotherProgramIsKilledAndReplaced) {
+  auto program = start("require('child_process').execSync('sleep 1000');");
+  const TcpClient client = hang();
+  EXPECT_TRUE(program->wait_for_error(
+      "worker [12] hangs: its loop has not turned for [0-9.]+ s; it waits, but not in its loop.*; "
+      "it is killed"))
+      << program->transcript();
+  EXPECT_TRUE(program->wait_for_error("worker [12] \\(pid [0-9]+\\) died: killed by SIGKILL"))
+      << program->transcript();
+  EXPECT_TRUE(program->wait_for_error("worker 3 \\(pid [0-9]+\\) listens"));
+  expect_two_that_serve(*program);
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+// On a busy machine it may be short of a CPU at first.
+TEST_F(Hung, WhoComputesIsKilled) {
+  auto program = start("for (;;);");
+  const TcpClient client = hang();
+  EXPECT_TRUE(
+      program->wait_for_error("hangs: .* it computes \\([0-9.]+ s of CPU time\\); it is killed"))
+      << program->transcript();
+  EXPECT_TRUE(program->wait_for_error("worker 3 \\(pid [0-9]+\\) listens"));
+  expect_two_that_serve(*program);
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(Hung, WhoIsStoppedIsLeftAlone) {
+  auto program = start("{}");
+  const auto before = children_of(program->pid());
+  ASSERT_EQ(before.size(), 2U);
+  kill(before.front(), SIGSTOP);
+  EXPECT_TRUE(program->wait_for_error(
+      "hangs: .* it was stopped, by a signal or a debugger; it is left alone"))
+      << program->transcript();
+  kill(before.front(), SIGCONT);
+  expect_two_that_serve(*program);
+  EXPECT_EQ(children_of(program->pid()), before);
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(Hung, OfAProgramWithoutAChannelItIsNotKnown) {
+  folder_.write("server.py",
+                "import http.server, socket\n"
+                "server = http.server.HTTPServer(('', 0), http.server.SimpleHTTPRequestHandler,\n"
+                "                                bind_and_activate=False)\n"
+                "server.socket = socket.socket(fileno=3)\n"
+                "server.serve_forever()\n");
+  auto program =
+      run({"-w", "2", "--kill-hung", "1", "--listen", std::to_string(port), "server.py"});
+  EXPECT_TRUE(program->wait_for_error(
+      "whether worker [12] hangs is not known: it does not speak the channel"));
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+}  // namespace
+}  // namespace harness
