@@ -12,7 +12,6 @@
 #include "cli/preparation.h"
 #include "cli/program_now.h"
 #include "cli/stack_dump.h"
-#include "cohort/parallelism.h"
 #include "manager/recycle_rule.h"
 #include "manager/status_json.h"
 #include "process/identity.h"
@@ -49,6 +48,8 @@ Operator::Operator(Cluster& cluster, unsigned count, ProgramNow serving, Prepara
                    Narrator& narrator, manager::ServiceManager& systemd, Say say)
     : cluster_{cluster},
       count_{count},
+      is_auto_{!serving.options.workers},
+      why_so_many_{count_now(serving.options).why},
       serving_{std::move(serving)},
       preparation_{preparation},
       narrator_{narrator},
@@ -112,10 +113,36 @@ Result<void> Operator::scale(unsigned count) {
   if (count < 1 || count > kWorkersMax)
     return make_error(Errc::InvalidArgument, "scale",
                       "there can be 1 to " + std::to_string(kWorkersMax) + " workers");
-  count_ = count;
-  say_(narrator_.scaled(count));
-  if (!begins_) cluster_.scale(count);
+  is_auto_ = false;
+  have({count, "as asked"});
+  watch_count();
   return {};
+}
+
+void Operator::have(const WorkerCount& wanted) {
+  count_ = wanted.count;
+  why_so_many_ = wanted.why;
+  say_(narrator_.scaled(count_));
+  if (!begins_) cluster_.scale(count_);
+}
+
+Result<unsigned> Operator::scale_auto() {
+  is_auto_ = true;
+  have(count_now({.max_memory = serving_.options.max_memory}));
+  watch_count();
+  return count_;
+}
+
+// Whoever changes the limits of a container need not tell.
+void Operator::watch_count() {
+  if (count_timer_) count_timer_->cancel();
+  if (!is_auto_) return;
+  count_timer_ = cluster_.set_interval(kLimitsLook, [this] {
+    const WorkerCount now = count_now({.max_memory = serving_.options.max_memory});
+    if (now.count == count_) return;
+    say_(narrator_.limits_changed(now.why));
+    have(now);
+  });
 }
 
 Result<unsigned> Operator::scale_by(int change) {
@@ -203,11 +230,15 @@ void Operator::counts_from_now_on(const RunOptions& before) {
     cluster_.set_drain_timeout(now.options.grace.value_or(kGraceDefault));
   cluster_.set_lame_duck(now.options.lame_duck);
   watch();
-  if (now.options.workers != before.workers)
-    (void)scale(now.options.workers.value_or(available_parallelism()));
+  if (now.options.workers == before.workers) return;
+  if (now.options.workers)
+    (void)scale(*now.options.workers);
+  else
+    (void)scale_auto();
 }
 
 void Operator::watch() {
+  watch_count();
   watch_limits();
   watch_hangs();
   watch_files();
@@ -283,18 +314,18 @@ void Operator::look_for_hangs(const std::shared_ptr<manager::HangRule>& rule) {
   }
 }
 
-// It may have answered, or been told to end, while its stacks were read.
+// It may have answered, or been told to end, while its stack was read.
 void Operator::end_hung(const std::shared_ptr<manager::HangRule>& rule,
                         const manager::HangRule::Verdict& verdict) {
   const auto worker = worker_called(verdict.worker);
   if (!worker) return;
-  dump_stacks(cluster_, worker->process().pid(),
-              [this, rule, verdict](const std::vector<std::string>& stacks) {
-                const auto hangs = worker_called(verdict.worker);
-                if (!hangs || !rule->is_asked(verdict.worker)) return;
-                say_(narrator_.hangs(verdict, stacks));
-                hangs->kill(SIGKILL);
-              });
+  dump_stack(cluster_, worker->process().pid(),
+             [this, rule, verdict](const std::vector<std::string>& stack) {
+               const auto hangs = worker_called(verdict.worker);
+               if (!hangs || !rule->is_asked(verdict.worker)) return;
+               say_(narrator_.hangs(verdict, stack));
+               hangs->kill(SIGKILL);
+             });
 }
 
 // Of those that were not told to end, and can be asked.

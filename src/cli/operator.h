@@ -13,6 +13,7 @@
 #include "cli/hangup.h"
 #include "cli/options.h"
 #include "cli/report.h"
+#include "cli/worker_count.h"
 #include "manager/file_watch.h"
 #include "manager/hang_rule.h"
 #include "manager/service_manager.h"
@@ -51,6 +52,10 @@ class Operator {
   Result<void> scale(unsigned count);
   /// So many more, or less; how many there are then.
   Result<unsigned> scale_by(int change);
+  /// As many as make sense, now and when that changes: which is looked at every 2 s.
+  Result<unsigned> scale_auto();
+  /// `one for each CPU`; `as asked`.
+  const std::string& why_so_many() const { return why_so_many_; }
   /// Sends a signal to the worker that serves in a slot. InvalidArgument: nobody does.
   Result<void> kill(std::size_t slot, const std::string& signal);
   /// Replaces the worker in a slot, make-before-break. The id of its successor.
@@ -67,6 +72,8 @@ class Operator {
   void went_back();
   std::chrono::milliseconds parked_for() const;
   void end_if_not_ready(int worker);
+  void have(const WorkerCount& wanted);
+  void watch_count();
   void watch_limits();
   void watch_hangs();
   void look_for_hangs(const std::shared_ptr<manager::HangRule>& rule);
@@ -79,6 +86,8 @@ class Operator {
 
   Cluster& cluster_;
   unsigned count_;
+  bool is_auto_;
+  std::string why_so_many_;
   bool begins_ = false;
   ProgramNow serving_;
   std::optional<ProgramNow> before_{};  ///< Who may be wanted back.
@@ -88,6 +97,7 @@ class Operator {
   manager::ServiceManager& systemd_;
   const Say say_;
   const Hangup hangup_;
+  std::optional<Timer> count_timer_;
   std::optional<Timer> limits_timer_;
   std::optional<Timer> hangs_timer_;
   bool told_who_cannot_be_asked_ = false;

@@ -15,6 +15,7 @@
 #include "cli/names.h"
 #include "cli/program_now.h"
 #include "cli/run_all.h"
+#include "cli/worker_count.h"
 #include "cohort/parallelism.h"
 #include "manager/runtime_directory.h"
 #include "process/signals.h"
@@ -90,11 +91,13 @@ std::variant<Plan, CannotRun> plan_of(const Planned& planned) {
   auto found = program_now(options);
   if (auto* problem = std::get_if<CannotRun>(&found)) return std::move(*problem);
   const auto& program = std::get<ProgramNow>(found);
+  const WorkerCount count = count_now(options);
   Plan plan{.options = options,
             .name = planned.name.empty() ? name_of(options) : planned.name,
             .command = {program.settings.exec},
             .directory = program.directory,
-            .workers = options.workers.value_or(available_parallelism()),
+            .workers = count.count,
+            .why_workers = count.why,
             .socket = {},
             .log = planned.log};
   const auto& args = program.settings.args.list();
@@ -119,8 +122,7 @@ std::string plan_text(const Plan& plan) {
   lines.add("program", join_words(words_of(options)));
   lines.add("runs as", join_words(plan.command));
   lines.add("directory", plan.directory);
-  lines.add("workers",
-            std::to_string(plan.workers) + (options.workers ? ", as asked" : ", one for each CPU"));
+  lines.add("workers", std::to_string(plan.workers) + ", " + plan.why_workers);
   lines.add("policy", std::string{to_string(plan.policy)} + ", " + why_policy(plan));
   for (const Address& address : options.listen) lines.add("listen", to_string(address));
   if (options.listen.empty()) lines.add("listen", "where the program does");
@@ -175,6 +177,7 @@ Value plan_value(const Plan& plan) {
        {"directory", plan.directory},
        {"workers", plan.workers},
        {"workers_asked", options.workers.has_value()},
+       {"why_workers", plan.why_workers},
        {"policy", to_string(plan.policy)},
        {"why_policy", why_policy(plan)},
        {"listen", std::move(listen)},

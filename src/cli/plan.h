@@ -17,6 +17,7 @@ struct Plan {
   std::vector<std::string> command;  ///< Of a worker: the interpreter too.
   std::string directory;             ///< Of the workers.
   unsigned workers = 1;
+  std::string why_workers{};
   Policy policy = Policy::Auto;
   bool policy_of_environment = false;  ///< NODE_CLUSTER_SCHED_POLICY.
   std::string socket;                  ///< For the other verbs.

@@ -13,6 +13,7 @@ Plan plain() {
   plan.command = {"/usr/bin/node", "/srv/server.js", "--port", "3000"};
   plan.directory = "/srv";
   plan.workers = 2;
+  plan.why_workers = "one for each CPU";
   plan.socket = "/run/cohort/server.sock";
   return plan;
 }
@@ -36,6 +37,7 @@ TEST(Plan, SaysWhatWouldRunAndWhy) {
 TEST(Plan, SaysAllThatWasAskedForButNoSecrets) {
   Plan plan = plain();
   plan.options.workers = 2;
+  plan.why_workers = "as asked";
   plan.options.policy = plan.policy = Policy::Sticky;
   plan.options.config = "/srv/cohort.toml";
   plan.options.listen = {Address{"localhost", 8000}, Address::from_path("/run/a.sock")};

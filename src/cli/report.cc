@@ -405,6 +405,12 @@ Report Narrator::scaled(unsigned count) {
           .fields = Value::object({{"workers", count}})};
 }
 
+Report Narrator::limits_changed(const std::string& why) const {
+  return {.event = "limits_changed",
+          .text = "what this process may use has changed: workers now " + why,
+          .fields = Value::object({{"why", why}})};
+}
+
 Report Narrator::changed(const std::string& file) const {
   return {
       .event = "changed", .text = file + " has changed", .fields = Value::object({{"file", file}})};
@@ -424,14 +430,14 @@ Report Narrator::recycles(int worker, const std::string& why) const {
 }
 
 Report Narrator::hangs(const manager::HangRule::Verdict& verdict,
-                       const std::vector<std::string>& stacks) const {
+                       const std::vector<std::string>& stack) const {
   constexpr const char* kKinds[] = {"computes", "waits", "starved", "on-disk", "stopped"};
   const double seconds = std::chrono::duration<double>(verdict.time).count();
   std::ostringstream text;
   text << "worker " << verdict.worker << " hangs: its loop has not turned for " << std::fixed
        << std::setprecision(1) << seconds << " s; " << manager::hang_text(verdict)
        << (verdict.is_to_blame() ? "; it is killed" : "; it is left alone");
-  if (!stacks.empty()) text << ". Its stacks:";
+  if (!stack.empty()) text << ". It is here:";
   return {.event = "hangs",
           .text = text.str(),
           .tone = Tone::Bad,
@@ -439,7 +445,7 @@ Report Narrator::hangs(const manager::HangRule::Verdict& verdict,
                                    {"why", kKinds[static_cast<std::size_t>(verdict.kind)]},
                                    {"seconds", seconds},
                                    {"killed", verdict.is_to_blame()}}),
-          .lines = stacks};
+          .lines = stack};
 }
 
 Report Narrator::cannot_be_asked(int worker, const std::string& why) const {

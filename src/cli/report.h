@@ -94,15 +94,17 @@ class Narrator {
   Report rolls_back(int generation) const;
   Report rolled_back(int generation) const;
   Report scaled(unsigned count);
+  /// Of this process; so `auto` is another number.
+  Report limits_changed(const std::string& why) const;
   /// A file has changed; a reload follows.
   Report changed(const std::string& file) const;
   /// Not all files can be watched, and why.
   Report cannot_watch(const std::string& why) const;
   /// A worker gets a successor, and why.
   Report recycles(int worker, const std::string& why) const;
-  /// A worker gives no sign of life; if that is its fault, it is killed. `stacks`: where it is.
+  /// A worker gives no sign of life; if that is its fault, it is killed. `stack`: where it is.
   Report hangs(const manager::HangRule::Verdict& verdict,
-               const std::vector<std::string>& stacks) const;
+               const std::vector<std::string>& stack) const;
   /// Whether it hangs, and why not.
   Report cannot_be_asked(int worker, const std::string& why) const;
   /// The successor did not listen, and is ended.

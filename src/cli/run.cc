@@ -29,9 +29,9 @@
 #include "cli/report.h"
 #include "cli/restart.h"
 #include "cli/run_all.h"
+#include "cli/worker_count.h"
 #include "cli/wrapper_check.h"
 #include "cluster/private_socket.h"
-#include "cohort/parallelism.h"
 #include "manager/admin.h"
 #include "manager/control.h"
 #include "manager/runtime_directory.h"
@@ -144,7 +144,7 @@ class Runner {
 Runner::Runner(const RunOptions& options)
     : options_{options},
       program_{command_text(words_of(options))},
-      count_{options.workers.value_or(available_parallelism())},
+      count_{count_now(options).count},
       narrator_{program_, count_, options.stop_signal.value_or(SIGTERM)},
       descendants_{cluster_.io_context(),
                    {.is_worker = [this](pid_t pid) { return is_worker(pid); },
@@ -238,6 +238,7 @@ bool Runner::listen_for_verbs(Operator& by) {
                        .rollback = [&by] { return by.rollback(); },
                        .scale = [&by](unsigned workers) { return by.scale(workers); },
                        .scale_by = [&by](int change) { return by.scale_by(change); },
+                       .scale_auto = [&by] { return by.scale_auto(); },
                        .stop =
                            [this] {
                              restarts_ = false;
@@ -247,7 +248,8 @@ bool Runner::listen_for_verbs(Operator& by) {
                        .kill = [&by](std::size_t slot,
                                      const std::string& signal) { return by.kill(slot, signal); },
                        .recycle = [&by](std::size_t slot) { return by.recycle(slot); },
-                       .directory = [&by] { return by.directory(); }});
+                       .directory = [&by] { return by.directory(); },
+                       .why_so_many = [&by] { return by.why_so_many(); }});
   const auto failed = [this, name](const Error& error) {
     std::ostringstream text;
     text << error;

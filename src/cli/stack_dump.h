@@ -1,4 +1,5 @@
-// Where a process is, for people: the stacks of its threads, by eu-stack or gdb, if one is there.
+// Where a process is, for people: the stack of the thread with which it began, by eu-stack or gdb,
+// if one is there.
 #pragma once
 
 #include <sys/types.h>
@@ -14,10 +15,10 @@ namespace cohort::cli {
 
 /// `done` is called once, later, within some 5 s: with the lines, none if there is no such program,
 /// or it may not look. The process stands still meanwhile.
-void dump_stacks(const LoopRef& loop, pid_t pid,
-                 Callback<void(const std::vector<std::string>& lines)> done);
+void dump_stack(const LoopRef& loop, pid_t pid,
+                Callback<void(const std::vector<std::string>& lines)> done);
 
-/// Those lines that name a thread, or a function of it; the first 40. Pure.
+/// Those lines that name a function, innermost first; at most 30, and their beginnings. Pure.
 std::vector<std::string> stack_lines(std::string_view output);
 
 }  // namespace cohort::cli

@@ -128,6 +128,8 @@ std::string status_text(const Value& status) {
   text += "program  " + string(status["program"]) + " in " + string(status["directory"]) +
           " (primary: pid " + integer(status["pid"]) + ", cohort " + string(status["version"]) +
           ")\n";
+  if (const std::string why = string(status["why_so_many"]); !why.empty())
+    text += "workers  " + integer(status["places"]) + ", " + why + '\n';
   for (const Value& port : status["ports"].elements())
     text += "port     " + string(port["address"]) + ", " + string(port["policy"]) + ", " +
             integer(port["waiting"]) + " connections wait\n";

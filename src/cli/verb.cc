@@ -213,12 +213,14 @@ class Command {
   int scale() const {
     const auto before = status_now();
     if (!before) return ended_meanwhile();
+    const bool is_auto = options_.workers == "auto";
     const bool is_change = options_.workers.front() == '+' || options_.workers.front() == '-';
-    const std::int64_t number = std::stol(options_.workers);
-    if (!is_change && number < 1)
+    const std::int64_t number = is_auto ? 0 : std::stol(options_.workers);
+    if (!is_auto && !is_change && number < 1)
       return fail(kExitPermanent, "one worker has to stay; to end it: cohort stop");
     const auto done = ask("POST", "/v1/scale",
-                          to_json(Value::object({{is_change ? "change" : "workers", number}})));
+                          to_json(Value::object({{is_change ? "change" : "workers",
+                                                  is_auto ? Value("auto") : Value(number)}})));
     if (!done) return ended_meanwhile();
     if (done->status != 202) return refused(*done);
     const auto workers = done->body["workers"].int64_or(0);

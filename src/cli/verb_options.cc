@@ -79,10 +79,11 @@ the verdict: 0 the new ones serve; 111 one of them failed, and the old ones
 serve on. Ctrl-C stops the waiting, not the reload.
 )",
      kNoWait},
-    {"scale", Verb::Scale, R"(Usage: cohort scale [NAME] N|+N|-N [--no-wait] [--json]
+    {"scale", Verb::Scale, R"(Usage: cohort scale [NAME] N|+N|-N|auto [--no-wait] [--json]
 
 Changes how many workers an application has. Waits until they serve, and those
-that are too many have ended.
+that are too many have ended. auto: one for each CPU that it may use, also when
+that changes.
 )",
      kNoWait},
     {"restart", Verb::Restart, R"(Usage: cohort restart [NAME] [--no-wait] [--json]
@@ -132,6 +133,7 @@ Answer usage_error(const std::string& what, const Row& row) {
 
 // `4`, `+1`, `-1`.
 bool is_number_of_workers(std::string_view text) {
+  if (text == "auto") return true;
   constexpr std::size_t kDigitsMax = 9;
   if (text.starts_with('+') || text.starts_with('-')) text.remove_prefix(1);
   return !text.empty() && text.size() <= kDigitsMax &&
@@ -187,7 +189,7 @@ std::variant<VerbOptions, Answer> parse(const Row& row, std::vector<std::string>
   if (!options.name.empty() && !manager::is_name(options.name))
     return usage_error('`' + options.name + "` is no name of an application", row);
   if (row.verb == Verb::Scale && workers.empty())
-    return usage_error("how many workers? 4, +1 or -1", row);
+    return usage_error("how many workers? 4, +1, -1 or auto", row);
   if (slot >= 0) options.slot = slot;
   options.wait = !no_wait;
   return options;

@@ -182,8 +182,11 @@ void Control::answer(const http::Request& request, http::Response& response) {
 }
 
 Value Control::status() const {
-  return status_value(application_, actions_.directory(), cluster_.status(), rollouts_,
-                      std::chrono::system_clock::now(), [](pid_t pid) { return usage_of(pid); });
+  Value status =
+      status_value(application_, actions_.directory(), cluster_.status(), rollouts_,
+                   std::chrono::system_clock::now(), [](pid_t pid) { return usage_of(pid); });
+  status["why_so_many"] = actions_.why_so_many();
+  return status;
 }
 
 void Control::events(const http::Request& request, const http::Response& response) {
@@ -251,10 +254,16 @@ void Control::scale(std::string_view body, const http::Response& response) {
     if (!done) return refuse(response, 400, done.error().detail);
     return send_json(response, 202, Value::object({{"workers", *done}}));
   }
+  if (wanted && (*wanted)["workers"] == "auto") {
+    const auto done = actions_.scale_auto();
+    if (!done) return refuse(response, 400, done.error().detail);
+    return send_json(response, 202, Value::object({{"workers", *done}}));
+  }
   const auto workers = wanted ? (*wanted)["workers"].int64_or(0) : 0;
   if (workers < 1)
     return refuse(response, 400,
-                  "the body has to be {\"workers\": N}, N from 1 on, or {\"change\": N}");
+                  "the body has to be {\"workers\": N}, N from 1 on, or \"auto\"; or "
+                  "{\"change\": N}");
   const auto done = actions_.scale(static_cast<unsigned>(std::min<std::int64_t>(workers, 1 << 20)));
   if (!done) return refuse(response, 400, done.error().detail);
   send_json(response, 202, Value::object({{"workers", workers}}));

@@ -5,7 +5,7 @@
 //   GET  /v1/ends               how workers ended
 //   POST /v1/reload[?wait=0]    every worker anew
 //   POST /v1/rollback           the workers before the last reload
-//   POST /v1/scale {"workers":4}, or {"change":-1}
+//   POST /v1/scale {"workers":4}, or {"change":-1}, or {"workers":"auto"}
 //   POST /v1/restart
 //   POST /v1/recycle {"slot":0}
 //   POST /v1/kill {"slot":0,"signal":"TERM"}
@@ -41,12 +41,15 @@ struct Actions {
   std::function<Result<void>(unsigned workers)> scale;
   /// So many more, or less. How many there are then.
   std::function<Result<unsigned>(int change)> scale_by;
+  /// As many as make sense. How many there are then.
+  std::function<Result<unsigned>()> scale_auto;
   std::function<void()> stop;
   std::function<Result<void>()> restart;
   std::function<Result<void>(std::size_t slot, const std::string& signal)> kill;
   /// The id of the successor.
   std::function<Result<int>(std::size_t slot)> recycle;
-  std::function<std::string()> directory;  ///< Where its workers run, by now.
+  std::function<std::string()> directory;    ///< Where its workers run, by now.
+  std::function<std::string()> why_so_many;  ///< Workers: `one for each CPU`.
 };
 
 class Control {

@@ -124,7 +124,7 @@ TEST_P(ChecksOf, AReloadWaitsUntilItsWorkersAreWell) {
 
 TEST_P(ChecksOf, AReloadWhoseWorkersAreNeverWellIsUndone) {
   be_well(true);
-  auto program = start({"--ready-within", "5"});
+  auto program = start({"--ready-within", GetParam().python ? "10" : "5"});
   ASSERT_TRUE(serve_both(*program)) << program->transcript();
   be_well(false);
   const Said said = verb({"reload"});
@@ -215,25 +215,29 @@ TEST(CheckInCpp, IsAnyFunction) {
 // From the options of the next generation on, and back if that is undone.
 TEST_F(Checks, AreOfTheGenerationThatHasThem) {
   folder_.write("server.js", kNodeServer);
-  const auto configure = [&](const std::string& more) {
-    folder_.write(
-        "cohort.toml",
-        "[server]\nprogram = 'server.js'\nworkers = 2\nprove = 0.2\nready-within = 2\n" + more);
+  // A reload that is to fail need not take long.
+  const auto configure = [&](const std::string& check, int ready_within = 60) {
+    folder_.write("cohort.toml", "[server]\nprogram = 'server.js'\nworkers = 2\nprove = 0.2\n" +
+                                     check + "ready-within = " + std::to_string(ready_within) +
+                                     '\n');
   };
+  const std::string with_check = "check = '/healthz'\n";
   configure("");
   auto program = run({}, "all 2 workers listen");
-  configure("check = '/healthz'\n");
+  configure(with_check, 1);
   EXPECT_EQ(verb({"reload"}).code, 111);
   const auto before = children_of(program->pid());
   kill(before.front(), SIGKILL);
   EXPECT_TRUE(program->wait_for_error("worker 4 \\(pid [0-9]+\\) listens"))
       << program->transcript();
   be_well(true);
-  EXPECT_EQ(verb({"reload"}).code, 0);
+  configure(with_check);
+  EXPECT_EQ(verb({"reload"}).code, 0) << program->transcript();
   be_well(false);
+  configure(with_check, 1);
   EXPECT_EQ(verb({"reload"}).code, 111);
   configure("");
-  EXPECT_EQ(verb({"reload"}).code, 0);
+  EXPECT_EQ(verb({"reload"}).code, 0) << program->transcript();
   EXPECT_TRUE(program->ends_on_interrupt());
 }
 

@@ -1,6 +1,7 @@
 // The verbs of the command: `cohort ls`, `status`, `reload`... ask the control socket of what
 // `cohort run` runs. Each application of a test is in a runtime directory of the test's own.
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -128,6 +129,35 @@ TEST_F(Verbs, ScaleWaitsUntilSoManyServe) {
   EXPECT_EQ(many.code, 100) << many.text();
   EXPECT_EQ(many.err, "cohort: there can be 1 to 1024 workers\n");
   EXPECT_EQ(there_are(), 1U);
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+// As if somebody had changed the limits of its container.
+TEST_F(Verbs, AutoFollowsWhatTheProcessMayUse) {
+  cpu_set_t all;
+  ASSERT_EQ(::sched_getaffinity(0, sizeof all, &all), 0);
+  if (CPU_COUNT(&all) < 2) GTEST_SKIP() << "there is one CPU";
+  folder_.write("server.js", script("hello world"));
+  auto program = run({"server.js"}, "listening on");
+  const std::size_t many = children_of(program->pid()).size();
+  const auto there_are = [&](std::size_t count) {
+    return program->wait_until("so many",
+                               [&] { return children_of(program->pid()).size() == count; });
+  };
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  for (int cpu = 0; CPU_COUNT(&one) == 0; ++cpu)
+    if (CPU_ISSET(cpu, &all)) CPU_SET(cpu, &one);
+  ASSERT_EQ(::sched_setaffinity(program->pid(), sizeof one, &one), 0);
+  EXPECT_TRUE(program->wait_for_error("workers now one for each CPU")) << program->transcript();
+  EXPECT_TRUE(there_are(1)) << program->transcript();
+  EXPECT_TRUE(has(verb({"status"}).out, "workers  1, one for each CPU\n"));
+  EXPECT_EQ(verb({"scale", "3"}).out, "server has 3 workers\n");
+  EXPECT_TRUE(has(verb({"status"}).out, "workers  3, as asked\n"));
+  ASSERT_EQ(::sched_setaffinity(program->pid(), sizeof all, &all), 0);
+  const Said said = verb({"scale", "auto"});
+  EXPECT_EQ(said.code, 0) << said.text();
+  EXPECT_TRUE(there_are(many)) << program->transcript();
   EXPECT_TRUE(program->ends_on_interrupt());
 }
 

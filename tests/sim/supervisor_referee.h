@@ -53,6 +53,7 @@ class SupervisorReferee {
     int generation = 1;
     bool held = false;
     bool rests = false;
+    bool lived = false;  // long enough to count in its rollout, when that was looked at
   };
 
   void happened(const SupervisorEvent& event, TimePoint now);
@@ -93,6 +94,7 @@ class SupervisorReferee {
   void holds(int worker);
   void resumes(int worker, TimePoint now);
   void rests(int worker);
+  static bool has_lived(const Live& live, TimePoint now);
   void retires(int worker, TimePoint now);
   bool may_end_held(TimePoint now) const;
   void wants_back(TimePoint now);

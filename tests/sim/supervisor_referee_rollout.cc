@@ -157,12 +157,16 @@ void SupervisorReferee::drops_successor(int worker, TimePoint now) {
   require(false, "only successors are dropped");
 }
 
+// Of a program without a port that is enough.
+bool SupervisorReferee::has_lived(const Live& live, TimePoint now) {
+  return !live.used && now - live.since >= 10s;
+}
+
 bool SupervisorReferee::is_complete(int generation, TimePoint now) const {
   return std::all_of(places_.begin(), places_.end(), [&](const Place& place) {
     if (!place.worker || place.successor || place.succession_asked) return false;
     const Live& live = live_.at(*place.worker);
-    const bool has_lived = !live.used && now - live.since >= 10s;
-    return live.generation == generation && (live.ready || has_lived);
+    return live.generation == generation && (live.ready || live.lived || has_lived(live, now));
   });
 }
 
@@ -209,6 +213,10 @@ void SupervisorReferee::is_over(const RolloutVerdict& verdict, const SupervisorE
 }
 
 void SupervisorReferee::watch_rollout(const SupervisorEvent& event, TimePoint now) {
+  for (const Place& place : places_)
+    if (place.worker && rolled_out(live_.at(*place.worker)) &&
+        has_lived(live_.at(*place.worker), now))
+      live_.at(*place.worker).lived = true;
   if (!is_active(rollout_) || !is_complete(rollout_->wish.generation, now))
     complete_since_.reset();
   else if (!complete_since_ || std::holds_alternative<event::Reload>(event))
@@ -221,7 +229,7 @@ void SupervisorReferee::watch_rollout(const SupervisorEvent& event, TimePoint no
     const bool starts = std::any_of(places_.begin(), places_.end(), [id = id](const Place& place) {
       return place.worker == id || place.successor == id;
     });
-    const bool serves = live.ready || (!live.used && now - live.since >= 10s);
+    const bool serves = live.ready || live.lived || has_lived(live, now);
     require(!starts || serves || !rolled_out(live) ||
                 now - live.since < rollout_->wish.plan.ready_within,
             "a rollout in which one is late is undone");

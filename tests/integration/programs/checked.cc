@@ -8,6 +8,9 @@
 #include <chrono>
 #include <functional>
 #include <iostream>
+#include <memory>
+#include <string>
+#include <utility>
 
 #include "flags.h"
 
@@ -51,12 +54,12 @@ int main(int argc, char** argv) {
     std::cout << notice.code << ": " << notice.fields["why"].string_or("") << std::endl;
   });
   cluster.keep(1);
-  cluster.set_interval(10ms, [&cluster, last = std::string{}]() mutable {
+  cluster.set_interval(10ms, [&cluster, last = std::string{}, stops = false]() mutable {
     for (const cohort::WorkerStatus& worker : cluster.status().workers) {
       const std::string now = cohort::to_string(worker.state);
       if (now != last) std::cout << now << (worker.ready ? ", ready" : "") << std::endl;
       last = now;
-      if (worker.ready) cluster.stop();
+      if (worker.ready && !std::exchange(stops, true)) cluster.stop();
     }
   });
   return cluster.run();
