@@ -105,6 +105,45 @@ TEST(SlotGroup, AllSlotsHaveOneAddress) {
   }
 }
 
+// Others still go where the program says, before and after.
+void expect_led_to_slot_two(SlotGroup& group) {
+  Clients clients{group};
+  std::vector<OwnFd> led;
+  for (int i = 0; i < 5; ++i) {
+    auto connected = group.connect(2);
+    ASSERT_TRUE(connected) << connected.error();
+    led.push_back(std::move(*connected));
+    clients.connect(2);
+  }
+  EXPECT_EQ(waiting(group), (std::vector{10U, 0U, 5U}));
+}
+
+TEST(SlotGroup, AConnectionIsLedToAnySlot) {
+  const unsigned all_to_the_first[] = {1, 0, 0};
+  for (const Address& address :
+       {Address{"127.0.0.1", 0}, Address{"0.0.0.0", 0}, Address{"::1", 0}, Address{"", 0}}) {
+    SlotGroup group = group_of(3, address);
+    ASSERT_TRUE(group.steer(choose_at_random(all_to_the_first)));
+    expect_led_to_slot_two(group);
+  }
+}
+
+TEST(SlotGroup, AFullQueueTakesNoConnectionThatIsLed) {
+  auto group = SlotGroup::open({.address = {"127.0.0.1", 0}, .backlog = 1}).value();
+  const unsigned one[] = {1};
+  ASSERT_TRUE(group.steer(choose_at_random(one)));
+  std::vector<OwnFd> held;
+  for (int i = 0; i < 10; ++i) {
+    auto connected = group.connect(0);
+    if (!connected) {
+      EXPECT_EQ(connected.error().code.value(), EAGAIN) << connected.error();
+      return;
+    }
+    held.push_back(std::move(*connected));
+  }
+  FAIL() << "ten connections wait in a queue for one";
+}
+
 TEST(SlotGroup, EachConnectionWaitsInOneQueue) {
   const SlotGroup group = group_of(4);
   Clients clients{group};
@@ -208,6 +247,12 @@ class ByQueues : public testing::Test {
     if (const auto loaded = QueueSteering::load(); !loaded) GTEST_SKIP() << loaded.error();
   }
 };
+
+TEST_F(ByQueues, AConnectionIsLedToAnySlot) {
+  SlotGroup group = group_of(3);
+  ASSERT_TRUE(group.steer_by_queues({kWholeShare, 0, 0}));
+  expect_led_to_slot_two(group);
+}
 
 TEST_F(ByQueues, TheShortestQueueIsChosen) {
   SlotGroup group = group_of(3);
