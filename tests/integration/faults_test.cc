@@ -220,7 +220,7 @@ TEST_P(Limit, WhenEveryWorkerIsFullNobodySpinsAndTheNextConnectionWaitsItsTurn) 
   const auto cpu_before = cpu();
   const long sleeps_before = sleeps();
   std::this_thread::sleep_for(500ms);
-  EXPECT_LT(cpu() - cpu_before, 25ms);
+  EXPECT_LT(cpu() - cpu_before, 150ms);  // one that spins has more, also on a busy machine
   EXPECT_LT(sleeps() - sleeps_before, 100);
 
   // Whoever is served leaves, and makes room for one that waits.
