@@ -27,6 +27,12 @@ class HangRuleTest : public testing::Test {
     }
     return all;
   }
+  // The only one until then.
+  HangRule::Verdict verdict_until(std::chrono::milliseconds end) {
+    const auto all = look_until(end);
+    EXPECT_EQ(all.size(), 1U);
+    return all.empty() ? HangRule::Verdict{} : all.front();
+  }
   std::optional<LoopEvidence> does() {
     if (gone_) return std::nullopt;
     LoopEvidence evidence = now_;
@@ -51,21 +57,19 @@ TEST_F(HangRuleTest, NobodyHangsBeforeItsTime) {
 TEST_F(HangRuleTest, WhoComputesIsToBlame) {
   runs_ = 0.9;
   now_.state = 'R';
-  const auto found = look_until(10s);
-  ASSERT_EQ(found.size(), 1U);
-  EXPECT_EQ(found[0].worker, 7);
-  EXPECT_EQ(found[0].kind, Kind::Computes);
-  EXPECT_TRUE(found[0].is_to_blame());
-  EXPECT_EQ(hang_text(found[0]), "it computes (9.0 s of CPU time)");
+  const auto found = verdict_until(10s);
+  EXPECT_EQ(found.worker, 7);
+  EXPECT_EQ(found.kind, Kind::Computes);
+  EXPECT_TRUE(found.is_to_blame());
+  EXPECT_EQ(hang_text(found), "it computes (9.0 s of CPU time)");
 }
 
 TEST_F(HangRuleTest, WhoWaitsIsToBlame) {
   now_.waits_in = "do_wait";
-  const auto found = look_until(10s);
-  ASSERT_EQ(found.size(), 1U);
-  EXPECT_EQ(found[0].kind, Kind::Waits);
-  EXPECT_TRUE(found[0].is_to_blame());
-  EXPECT_EQ(hang_text(found[0]), "it waits, but not in its loop (in the kernel's do_wait)");
+  const auto found = verdict_until(10s);
+  EXPECT_EQ(found.kind, Kind::Waits);
+  EXPECT_TRUE(found.is_to_blame());
+  EXPECT_EQ(hang_text(found), "it waits, but not in its loop (in the kernel's do_wait)");
 }
 
 // Of a machine with ten times too much to do.
@@ -73,40 +77,35 @@ TEST_F(HangRuleTest, WhoGetsNoCpuIsNotToBlameAndThatIsSaidOnce) {
   runs_ = 0.1;
   starves_ = 0.9;
   now_.state = 'R';
-  const auto found = look_until(98s);
-  ASSERT_EQ(found.size(), 1U);
-  EXPECT_EQ(found[0].kind, Kind::Starved);
-  EXPECT_FALSE(found[0].is_to_blame());
+  const auto found = verdict_until(98s);
+  EXPECT_EQ(found.kind, Kind::Starved);
+  EXPECT_FALSE(found.is_to_blame());
 }
 
 TEST_F(HangRuleTest, WhoComputesThatLongAllTheSameIsToBlame) {
   runs_ = 0.1;
   starves_ = 0.9;
   EXPECT_EQ(look_until(98s).size(), 1U);
-  const auto found = look_until(102s);
-  ASSERT_EQ(found.size(), 1U);
-  EXPECT_EQ(found[0].kind, Kind::Computes);
-  EXPECT_EQ(found[0].time, 100s);
+  const auto found = verdict_until(102s);
+  EXPECT_EQ(found.kind, Kind::Computes);
+  EXPECT_EQ(found.time, 100s);
 }
 
 TEST_F(HangRuleTest, WhoIsStoppedIsNotToBlameAndHasItsTimeAnew) {
   now_.state = 'T';
-  auto found = look_until(15s);
-  ASSERT_EQ(found.size(), 1U);
-  EXPECT_EQ(found[0].kind, Kind::Stopped);
+  auto found = verdict_until(15s);
+  EXPECT_EQ(found.kind, Kind::Stopped);
   now_.state = 'S';
   EXPECT_TRUE(look_until(29s).empty());
-  found = look_until(31s);
-  ASSERT_EQ(found.size(), 1U);
-  EXPECT_EQ(found[0].kind, Kind::Waits);
+  found = verdict_until(31s);
+  EXPECT_EQ(found.kind, Kind::Waits);
 }
 
 TEST_F(HangRuleTest, WhoWaitsForADiskIsNotToBlame) {
   now_.state = 'D';
-  const auto found = look_until(30s);
-  ASSERT_EQ(found.size(), 1U);
-  EXPECT_EQ(found[0].kind, Kind::OnDisk);
-  EXPECT_FALSE(found[0].is_to_blame());
+  const auto found = verdict_until(30s);
+  EXPECT_EQ(found.kind, Kind::OnDisk);
+  EXPECT_FALSE(found.is_to_blame());
 }
 
 TEST_F(HangRuleTest, WhoIsGoneIsForgotten) {
@@ -137,16 +136,14 @@ TEST_F(HangRuleTest, WhoWasStoppedMeanwhileIsNotToBlame) {
   now_.state = 'T';
   EXPECT_TRUE(look_until(8s).empty());
   now_.state = 'S';
-  const auto found = look_until(10s);
-  ASSERT_EQ(found.size(), 1U);
-  EXPECT_EQ(found[0].kind, Kind::Stopped);
+  const auto found = verdict_until(10s);
+  EXPECT_EQ(found.kind, Kind::Stopped);
 }
 
 TEST_F(HangRuleTest, WhoNeverGotACpuIsNotToBlame) {
   now_.state = 'R';
-  const auto found = look_until(10s);
-  ASSERT_EQ(found.size(), 1U);
-  EXPECT_EQ(found[0].kind, Kind::Starved);
+  const auto found = verdict_until(10s);
+  EXPECT_EQ(found.kind, Kind::Starved);
 }
 
 TEST(LoopEvidence, IsReadOfProc) {
