@@ -16,8 +16,9 @@ if(PROJECT_IS_TOP_LEVEL AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
   find_program(COHORT_CCACHE ccache)
   mark_as_advanced(COHORT_CCACHE)
   if(COHORT_CCACHE)
-    # What lies below the sources has the same name in every build folder.
-    set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} ${COHORT_CCACHE})
+    # What lies below the sources has the same name in every build folder; no source is preprocessed a second time.
+    set(CMAKE_CXX_COMPILER_LAUNCHER
+      ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_DEPEND=1 ${COHORT_CCACHE})
   endif()
 endif()
 
