@@ -1,6 +1,8 @@
 // How workers are started.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <initializer_list>
 #include <optional>
@@ -20,6 +22,20 @@ class Worker;
 /// Asks a worker whether it is well; `done` is called once, now or later: with nothing, or with
 /// why it is not. `http_check` (cohort/check.h) is one.
 using Check = std::function<void(const Worker& worker, Callback<void(Result<void>)> done)>;
+
+/// When a worker counts as ready, for a reload, `Cluster::replace` and probes.
+struct Readiness {
+  enum class By : std::uint8_t {
+    Listening,  ///< It listens. One that never does has lived for 10 s.
+    Message,    ///< It has sent the message `"ready"`: programs written for pm2 do.
+    Notify,     ///< It has sent READY=1 to the socket in its NOTIFY_SOCKET (sd_notify(3)).
+    Time,       ///< It has lived for `after`.
+  };
+  By by = By::Listening;
+  std::chrono::milliseconds after{0};  ///< Of Time.
+
+  friend bool operator==(const Readiness&, const Readiness&) = default;
+};
 
 /// The arguments of a program: none given, or a list, which may be empty.
 class Arguments {
@@ -70,8 +86,17 @@ struct Settings {
   /// Whether workers that run under Node load a file of this library first (NODE_OPTIONS), which
   /// tells what they handle, and answers `Connection: close` at the end. Default: true.
   std::optional<bool> preload{};
-  /// Asked of each worker when it first listens. Until it is well it does not count as ready: a
-  /// worker that it replaces serves on, and a reload fails if it takes longer than `ready_within`.
+  /// How it is known that a worker is ready. Default: it listens. Until it is, it gets no
+  /// connections, as before it has passed its `check`.
+  ///
+  ///   cluster.setup_primary({.ready = cohort::Readiness{cohort::Readiness::By::Notify}});
+  ///
+  /// For Notify each worker has a datagram socket of its own, with an abstract name: unix(7). What
+  /// processes of another user say there, but root's and the worker's, is dropped.
+  std::optional<Readiness> ready{};
+  /// Asked of each worker when it first listens, or is `ready` otherwise. Until it is well it does
+  /// not count as ready: a worker that it replaces serves on, and a reload fails if it takes longer
+  /// than `ready_within`.
   ///
   ///   cluster.setup_primary({.check = cohort::http_check("/healthz")});
   ///

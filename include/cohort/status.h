@@ -23,7 +23,7 @@ struct WorkerStatus {
   enum class State : std::uint8_t {
     Spawned,       ///< Nothing was heard of it yet.
     Online,        ///< It said so.
-    Checking,      ///< One of its servers does, and its check has not found it well yet.
+    Checking,      ///< One of its servers does; it is not ready, or not found well, yet.
     Listening,     ///< At least one of its servers does.
     Ending,        ///< It ends on purpose: it finishes what it serves.
     Disconnected,  ///< Its channel is closed; the process lives.
@@ -36,11 +36,13 @@ struct WorkerStatus {
   bool kept = false;   ///< It fills a place of `Cluster::keep`.
   bool held = false;   ///< Its successor has its place, until the reload has worked.
   State state = State::Spawned;
-  /// It has listened, and passed its check; one that was given its sockets: it has lived for 1 s.
+  bool leader = false;  ///< As `Worker::is_leader`.
+  /// As `Settings::ready` has it, and it has passed its check. One that was given its sockets
+  /// listens when it has lived for 1 s.
   bool ready = false;
   std::chrono::milliseconds age{0};  ///< Since it was started.
   std::vector<Address> addresses{};  ///< Where it said that it listens.
-  std::string check{};               ///< While it is Checking: why it was not well.
+  std::string check{};  ///< Until it is ready and well: what it has not done, or why it was not.
   std::optional<WorkerLoad> load{};  ///< As `Worker::load`.
 };
 

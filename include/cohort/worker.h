@@ -147,6 +147,14 @@ class Worker {
   /// in the worker), so that it need not be replaced. Set before the `disconnect` and `exit`
   /// events.
   bool exited_after_disconnect() const;
+  /// Whether it leads: one worker of the cluster at a time does, for what is to be done once, and
+  /// not by each: `if (cluster.worker().is_leader()) send_the_nightly_mail();`
+  ///
+  /// It is the first of the places of `Cluster::keep` (without those, the oldest worker) which
+  /// listens, or has lived for 10 s. Another one leads when that has exited; or when it leaves its
+  /// place, as in a reload, and its `on_leader` handlers have returned. So there can be none for a
+  /// while, but never two. Only workers of this library can be told, and Node's with the preload.
+  bool is_leader() const;
   /// What it has under way: `if (worker.load()->in_flight > 0) ...`. In the primary, of a worker
   /// that runs this library and has servers; nothing of others.
   ///
@@ -179,6 +187,9 @@ class Worker {
   void on_online(Callback<void()> handler) const;
   /// The worker listens; the address has the real port. Once per server.
   void on_listening(Callback<void(const Address&)> handler) const;
+  /// It leads from now on (true), or no more (false): another may, as soon as the worker's handlers
+  /// have returned. Said in the worker, and in the primary. Not when it exits.
+  void on_leader(Callback<void(bool)> handler) const;
   /// In the worker, messages that arrive before the first handler wait for it.
   void on_message(Callback<void(const Value&)> handler) const;
   /// The same, with the descriptor that came along, or none. The first handler that moves it out

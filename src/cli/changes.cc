@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/command_line.h"
+#include "cli/run_options.h"
 #include "process/signals.h"
 
 namespace cohort::cli {
@@ -82,6 +83,7 @@ std::vector<std::string> changes(const RunOptions& was, const RunOptions& is) {
   compare("stop-signal", signal(was.stop_signal), signal(is.stop_signal));
   compare("lame-duck", seconds(was.lame_duck), seconds(is.lame_duck));
   compare("ready-within", seconds(was.ready_within), seconds(is.ready_within));
+  compare("ready", readiness_text(was.ready), readiness_text(is.ready));
   compare("check", path(was.check), path(is.check));
   compare("prove", seconds(was.prove), seconds(is.prove));
   compare("park", seconds(was.park), seconds(is.park));

@@ -33,6 +33,7 @@ constexpr const char* kMapped[] = {"script",
                                    "max_memory_restart",
                                    "kill_timeout",
                                    "listen_timeout",
+                                   "wait_ready",
                                    "watch",
                                    "source_map_support",
                                    "log_type"};
@@ -275,6 +276,8 @@ class EcosystemApplication {
   }
 
   void switches() {
+    if (const EcosystemField* field = find("wait_ready"); field && field->value->bool_or(false))
+      set(*field, "ready", "message", true);
     if (const EcosystemField* field = find("watch")) watch(*field);
     const EcosystemField* maps = find("source_map_support");
     if (maps != nullptr && maps->value->bool_or(true)) {

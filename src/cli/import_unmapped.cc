@@ -42,7 +42,6 @@ constexpr UnmappedField kUnmapped[] = {
     {"exp_backoff_restart_delay", "", kBackoff},
     {"disable_source_map_support", "true",
      "left out: source maps are only on if NODE_OPTIONS says so"},
-    {"wait_ready", "false", "not needed: a worker is ready when it listens"},
     {"shutdown_with_message", "false", "left out: workers are told by a signal, TERM or INT"},
     {"kill_retry_time", "", "left out: whoever is left at the end of `grace` is killed once"},
     {"cron_restart", "0|\"0\"|\"\"|false",

@@ -38,7 +38,6 @@ TEST(ImportUnmapped, HasEachFieldThatCohortHasNoKeyFor) {
                            "restart_delay",
                            "exp_backoff_restart_delay",
                            "disable_source_map_support",
-                           "wait_ready",
                            "shutdown_with_message",
                            "cron_restart",
                            "merge_logs",

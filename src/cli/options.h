@@ -37,6 +37,7 @@ struct RunOptions {
   /// A worker that gives no sign of life for so long is killed.
   std::optional<std::chrono::milliseconds> kill_hung = {};
   std::chrono::milliseconds ready_within = ReloadOptions{}.ready_within;
+  Readiness ready = {};
   std::string check = {};  ///< A path of HTTP; empty: none.
   std::chrono::milliseconds prove = ReloadOptions{}.prove;
   std::chrono::milliseconds park{0};  ///< Of whom a reload has replaced.

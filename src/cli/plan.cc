@@ -15,6 +15,7 @@
 #include "cli/names.h"
 #include "cli/program_now.h"
 #include "cli/run_all.h"
+#include "cli/run_options.h"
 #include "cli/worker_count.h"
 #include "cohort/parallelism.h"
 #include "manager/runtime_directory.h"
@@ -136,6 +137,7 @@ std::string plan_text(const Plan& plan) {
                           (options.park.count() == 0
                                ? ""
                                : ", then the old workers stay for " + plan_time(options.park)));
+  if (options.ready != Readiness{}) lines.add("ready", readiness_text(options.ready));
   if (!options.check.empty()) lines.add("check", "GET " + options.check);
   if (!options.once.empty()) lines.add("first", options.once);
   if (!options.user.empty()) lines.add("user", options.user);
@@ -185,6 +187,7 @@ Value plan_value(const Plan& plan) {
        {"lame_duck", plan_seconds(options.lame_duck)},
        {"stop_signal", stop_signal_name(options)},
        {"ready_within", plan_seconds(options.ready_within)},
+       {"ready", readiness_text(options.ready)},
        {"check", or_null(!options.check.empty(), options.check)},
        {"prove", plan_seconds(options.prove)},
        {"park", plan_seconds(options.park)},

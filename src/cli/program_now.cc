@@ -111,6 +111,7 @@ std::variant<ProgramNow, CannotRun> program_now(const RunOptions& options) {
                                  .listen = options.listen,
                                  .stop_signal = stop_signal_of(options),
                                  .preload = options.preload,
+                                 .ready = options.ready,
                                  .check = check_of(options)},
                     .directory = here.string(),
                     .options = options};

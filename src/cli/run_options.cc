@@ -5,8 +5,10 @@
 #include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <sstream>
 #include <utility>
 
 #include "manager/runtime_directory.h"
@@ -56,6 +58,9 @@ Options:
       --ready-within SECONDS
                           How long a worker may take to listen. Default: 60.
                           After a reload: one that takes longer has failed.
+      --ready HOW         When a worker is ready. Default: listening.
+                          Or: message (process.send('ready')), notify (READY=1,
+                          as for systemd), or SECONDS after it was started.
       --check PATH        A worker is asked in HTTP before it counts: /healthz.
                           It gets no connections, and a reload waits, until it
                           answers 2xx or 3xx.
@@ -80,8 +85,8 @@ Options:
                           For development.
       --cwd DIR           Where the workers run. Default: here.
       --env NAME=VALUE    A variable of the workers. May be repeated.
-      --env-only A,B      The workers inherit these variables and no others: not
-                          even PATH and HOME, unless they are named.
+      --env-only A,B      The workers inherit these variables and no others.
+                          Not even PATH and HOME, unless they are named.
       --user NAME|UID     The workers run as this user, with its groups and its
                           HOME. cohort stays root, and opens the ports.
       --group NAME|GID    The group of the workers, if not the user's own.
@@ -237,6 +242,21 @@ Problem read_once(const std::string& text, RunOptions& options) {
   return std::nullopt;
 }
 
+constexpr std::pair<const char*, Readiness::By> kReadiness[] = {
+    {"listening", Readiness::By::Listening},
+    {"message", Readiness::By::Message},
+    {"notify", Readiness::By::Notify}};
+
+Problem read_ready(const std::string& text, RunOptions& options) {
+  const auto named = std::find_if(std::begin(kReadiness), std::end(kReadiness),
+                                  [&](const auto& each) { return text == each.first; });
+  const auto time = seconds_from(text);
+  if (named == std::end(kReadiness) && !time)
+    return "takes listening, message, notify, or seconds from 0.1 to 86400";
+  options.ready = time ? Readiness{Readiness::By::Time, *time} : Readiness{named->second};
+  return std::nullopt;
+}
+
 Problem read_check(const std::string& text, RunOptions& options) {
   const auto is_plain = [](char c) { return c > ' ' && c != '\x7f'; };
   if (!text.starts_with('/') || !std::all_of(text.begin(), text.end(), is_plain))
@@ -323,6 +343,7 @@ constexpr RunOption kTable[] = {
     {"kill-hung", "", Kind::Last, true, read_seconds<&RunOptions::kill_hung>},
     {"stop-signal", "", Kind::Last, true, read_stop_signal},
     {"ready-within", "", Kind::Last, true, read_seconds<&RunOptions::ready_within>},
+    {"ready", "", Kind::Last, true, read_ready},
     {"check", "", Kind::Last, true, read_check},
     {"prove", "", Kind::Last, true, read_seconds<&RunOptions::prove>},
     {"park", "", Kind::Last, true, read_seconds_or_none<&RunOptions::park>},
@@ -410,6 +431,14 @@ std::optional<Answer> of_config_only(const RunWords& words) {
 }
 
 }  // namespace
+
+std::string readiness_text(const Readiness& ready) {
+  for (const auto& [name, by] : kReadiness)
+    if (ready.by == by) return name;
+  std::ostringstream seconds;
+  seconds << std::chrono::duration<double>(ready.after).count();
+  return seconds.str();
+}
 
 std::span<const RunOption> run_option_table() { return kTable; }
 

@@ -31,6 +31,9 @@ struct RunOption {
 };
 std::span<const RunOption> run_option_table();
 
+/// As `--ready` takes it: `notify`, `0.5`.
+std::string readiness_text(const Readiness& ready);
+
 /// Options that do not go together; nothing if they do.
 std::optional<Answer> contradiction(const RunOptions& options);
 

@@ -25,12 +25,18 @@ std::string two(long first, const char* first_unit, long second, const char* sec
 
 bool listens(const Value& worker) { return worker["state"] == "listening"; }
 
-// Whoever serves in a place: not one whose successor has it.
+bool is_without_ports(const Value& status) { return status["ports"].elements().empty(); }
+
+// Whoever serves in a place: not one whose successor has it. Of a program without ports, who is
+// ready.
 std::size_t count_of_serving(const Value& status) {
   const auto workers = status["workers"].elements();
-  return static_cast<std::size_t>(std::count_if(
-      workers.begin(), workers.end(),
-      [](const Value& worker) { return listens(worker) && worker["kept"].bool_or(false); }));
+  const bool without_ports = is_without_ports(status);
+  return static_cast<std::size_t>(
+      std::count_if(workers.begin(), workers.end(), [&](const Value& worker) {
+        const bool serves = without_ports && worker["serves"].bool_or(false);
+        return serves || (listens(worker) && worker["kept"].bool_or(false));
+      }));
 }
 
 std::string places_text(const Value& status) {
@@ -51,7 +57,8 @@ std::string addresses_text(const Value& ports) {
 }
 
 std::string state_text(const Value& worker) {
-  return worker["held"].bool_or(false) ? "held" : string(worker["state"]);
+  const std::string state = worker["held"].bool_or(false) ? "held" : string(worker["state"]);
+  return worker["leader"].bool_or(false) ? state + ", leader" : state;
 }
 
 std::string lines_text(const Value& lines) {
@@ -116,8 +123,9 @@ std::string ls_text(const std::vector<Value>& applications) {
 
 std::string status_text(const Value& status) {
   std::string text = string(status["name"]) + ": " + std::to_string(count_of_serving(status)) +
-                     " of " + integer(status["places"]) + " workers listen, generation " +
-                     integer(status["generation"]) + ", up " +
+                     " of " + integer(status["places"]) +
+                     (is_without_ports(status) ? " workers are ready" : " workers listen") +
+                     ", generation " + integer(status["generation"]) + ", up " +
                      duration_text(status["uptime"].number_or(0));
   if (!(status["phase"] == "running")) text += ", " + string(status["phase"]);
   text += '\n';
@@ -141,11 +149,11 @@ std::string status_text(const Value& status) {
                     duration_text(worker["uptime"].number_or(0)),
                     duration_text(worker["cpu_time"].number_or(0)),
                     memory_text(worker["memory"].number_or(0))});
-  std::string checks;
+  std::string awaited;
   for (const Value& worker : status["workers"].elements())
     if (const std::string why = string(worker["check"]); !why.empty())
-      checks += "check    worker " + integer(worker["id"]) + " fails it: " + why + '\n';
-  text += checks;
+      awaited += "awaited  worker " + integer(worker["id"]) + ": " + why + '\n';
+  text += awaited;
   for (const Value& place : status["closed"].elements())
     rows.push_back(
         {integer(place["slot"]), integer(place["worker"]), "-", "closed", "-", "-", "-", "-"});

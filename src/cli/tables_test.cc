@@ -14,7 +14,7 @@ const Value& status() {
     "workers":[
       {"id":12,"pid":712,"slot":1,"generation":2,"state":"listening","held":true,"uptime":190,
        "cpu_time":75.5,"memory":45200000},
-      {"id":13,"pid":713,"slot":1,"generation":3,"kept":true,"state":"listening","held":false,"uptime":1.25,
+      {"id":13,"pid":713,"slot":1,"generation":3,"kept":true,"state":"listening","held":false,"leader":true,"uptime":1.25,
        "cpu_time":0.5,"memory":45200000},
       {"id":7,"pid":707,"slot":0,"generation":2,"state":"online","held":false,"uptime":3.5}],
     "ports":[{"address":"*:3000","policy":"adaptive","waiting":2,"workers":[12,13]}]})");
@@ -47,10 +47,10 @@ TEST(Tables, StatusHasEveryWorkerBySlot) {
             "program  server.js in /srv (primary: pid 69, cohort 0.1.0)\n"
             "port     *:3000, adaptive, 2 connections wait\n"
             "\n"
-            "SLOT  WORKER  PID  STATE      GENERATION  UPTIME  CPU     MEMORY\n"
-            "0     7       707  online     2           3.5s    0.0s    0.0 kB\n"
-            "1     12      712  held       2           3m 10s  1m 15s  45 MB\n"
-            "1     13      713  listening  3           1.2s    0.5s    45 MB\n");
+            "SLOT  WORKER  PID  STATE              GENERATION  UPTIME  CPU     MEMORY\n"
+            "0     7       707  online             2           3.5s    0.0s    0.0 kB\n"
+            "1     12      712  held               2           3m 10s  1m 15s  45 MB\n"
+            "1     13      713  listening, leader  3           1.2s    0.5s    45 MB\n");
 }
 
 TEST(Tables, StatusHasThePlacesThatAreClosed) {
@@ -58,7 +58,7 @@ TEST(Tables, StatusHasThePlacesThatAreClosed) {
     "version":"0.1.0","pid":69,"uptime":192,"phase":"running","places":2,"generation":2,
     "closed":[{"slot":0,"worker":4}],"ports":[],
     "workers":[{"id":7,"pid":707,"slot":1,"generation":2,"kept":true,"state":"listening","uptime":3.5}]})")),
-            "shop: 1 of 2 workers listen, generation 2, up 3m 12s\n"
+            "shop: 1 of 2 workers are ready, generation 2, up 3m 12s\n"
             "program  server.js in /srv (primary: pid 69, cohort 0.1.0)\n"
             "\n"
             "SLOT  WORKER  PID  STATE      GENERATION  UPTIME  CPU   MEMORY\n"

@@ -143,6 +143,7 @@ WorkerStatus ForkedWorker::status() const {
           .slot = seat_.slot,
           .generation = seat_.generation,
           .state = kStates[static_cast<int>(state_)],
+          .leader = is_leader(),
           .age = std::chrono::duration_cast<std::chrono::milliseconds>(
               std::chrono::steady_clock::now() - since_),
           .addresses = serving_.addresses(),
@@ -167,6 +168,7 @@ void ForkedWorker::cluster_message(ipc::Incoming& incoming) {
                         static_cast<std::size_t>(std::max<std::int64_t>(
                             accepted.int64_or(accepted.bool_or(false) ? 1 : 0), 0)));
   } else if (act == "online") {
+    if (peer_->is_cohort()) owner_.worker_greets(*this);
     handle(WorkerEvent::SaidOnline);
   } else if (act == "listening") {
     serving_.listening.push_back(parse_listening(message));
@@ -183,9 +185,14 @@ void ForkedWorker::cluster_message(ipc::Incoming& incoming) {
     publishes(key(), std::move(incoming.fd));
   } else if (act == "leaving") {
     owner_.worker_ends(*this);
+  } else if (act == "follows") {
+    const bool led = is_leader();
+    owner_.worker_follows(*this);
+    if (led && !is_leader()) events.leader.emit(false);
   } else if (act == "exitedAfterDisconnect") {
     handle(WorkerEvent::SaidExiting, message["seq"].int64_or(-1));
   } else if (end_.report().take(message)) {
+    owner_.worker_greets(*this);
     end_.look();
   }
 }
@@ -298,6 +305,13 @@ void ForkedWorker::reply(const QueryServer& query, Value reply, int fd) {
   std::ignore = peer_->send_descriptors(
       ipc::wrap_handle(datagram ? "dgram.Native" : "net.Native", std::move(reply)), {fd}, {},
       ipc::Lane::Control);
+}
+
+void ForkedWorker::lead(bool on) {
+  Value message = cluster::cluster_message("lead");
+  message["on"] = on;
+  send_cluster(std::move(message));
+  if (on) events.leader.emit(true);
 }
 
 // Life.

@@ -59,6 +59,10 @@ class ForkedWorkerOwner {
   virtual void worker_asks(ForkedWorker& worker, const QueryServer& query) = 0;
   virtual void worker_closed(ForkedWorker& worker) = 0;
   virtual void worker_ends(ForkedWorker& worker) = 0;
+  /// It can be told to lead; leads no more, as it was asked to.
+  virtual void worker_greets(ForkedWorker& worker) = 0;
+  virtual void worker_follows(ForkedWorker& worker) = 0;
+  virtual bool leads(const ForkedWorker& worker) const = 0;
 
  protected:
   ~ForkedWorkerOwner() = default;
@@ -85,6 +89,8 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::P
   /// Its clients are to go elsewhere: it closes each connection after the answer under way, and
   /// idle ones; or it keeps them again.
   void rest(bool on);
+  /// It leads from now on; or it is asked to lead no more (`worker_follows`).
+  void lead(bool on);
   /// To its process group: a wrapper, and what it started. As `kill`, else.
   bool kill_group(int signal_number);
   /// What it left of its group, once it has exited; once.
@@ -103,6 +109,7 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::P
   pid_t pid() const override { return process_ ? process_->pid() : 0; }
   bool is_dead() const override { return state_ == WorkerState::Dead; }
   bool exited_after_disconnect() const override { return on_purpose_; }
+  bool is_leader() const override { return !is_dead() && owner_.leads(*this); }
   void disconnect() override { handle(WorkerEvent::DisconnectAsked); }
   bool kill(int signal_number) override;
   void exit_process(int) override {}

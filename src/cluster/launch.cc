@@ -95,6 +95,7 @@ Settings merged(Settings settings, const Settings& changes) {
   take(settings.listen, changes.listen);
   take(settings.stop_signal, changes.stop_signal);
   take(settings.preload, changes.preload);
+  take(settings.ready, changes.ready);
   if (changes.check) settings.check = changes.check;
   return settings;
 }

@@ -76,6 +76,11 @@ void OwnWorker::cluster_message(ipc::Incoming& incoming) {
   const Value& act = message["act"];
   if (act == "newconn") return host_->new_connections(incoming);
   if (act == "rest") return host_->rest(message["on"].bool_or(false));
+  if (act == "lead") {
+    lead(message["on"].bool_or(false));
+    if (!leads_) primary_.send(cluster::cluster_message("follows"));
+    return;
+  }
   if (act == "disconnect") {
     if (message["takesBack"].bool_or(false)) host_->give_back_idle();
     return step(OwnEvent::AskedByPrimary);
@@ -89,10 +94,16 @@ void OwnWorker::cluster_message(ipc::Incoming& incoming) {
 void OwnWorker::channel_closed(std::optional<Error> why) {
   const auto self = shared_from_this();
   if (why) say(loop_, {"channel_failed", "the primary's channel: " + why->message()});
+  if (leads_) lead(false);
   events.disconnect.emit();
   end_events();
   if (when_disconnected_) when_disconnected_();
   step(OwnEvent::ChannelClosed);
+}
+
+void OwnWorker::lead(bool on) {
+  leads_ = on;
+  events.leader.emit(on);
 }
 
 // Ending.

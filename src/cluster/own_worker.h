@@ -41,6 +41,7 @@ class OwnWorker final : public WorkerImpl, private ipc::PeerUser {
   pid_t pid() const override;
   bool is_dead() const override { return false; }
   bool exited_after_disconnect() const override { return ending_.on_purpose(); }
+  bool is_leader() const override { return leads_; }
   void disconnect() override { step(OwnEvent::Asked); }
   bool kill(int signal_number) override;
   void exit_process(int code) override;
@@ -61,6 +62,7 @@ class OwnWorker final : public WorkerImpl, private ipc::PeerUser {
   void waits_changed() override;
   void channel_closed(std::optional<Error> why) override;
 
+  void lead(bool on);
   void step(OwnEvent event, int exit_code = 0);
 
   const int id_;
@@ -70,6 +72,7 @@ class OwnWorker final : public WorkerImpl, private ipc::PeerUser {
   std::function<bool()> also_waits_;
   PrimaryLink primary_;
   std::shared_ptr<WorkerHost> host_;  // shared with servers
+  bool leads_ = false;
   OwnEnding ending_;
   std::optional<std::int64_t> exiting_seq_;  // of `exitedAfterDisconnect`, unanswered
   boost::asio::steady_timer deadline_;       // of a drain

@@ -53,6 +53,8 @@ function start(cluster) {
   process.on('removeListener', changed);
   tellListeners();
 
+  delete process.env.COHORT_LEADER;  // of a leader that started this cluster
+
   // SIGUSR1 opens the debugger: each worker its own.
   const slot = Number(process.env.COHORT_SLOT);
   if (slot > 0 && process.debugPort === 9229) process.debugPort = 9229 + slot;
@@ -82,13 +84,23 @@ function start(cluster) {
   };
 
   process.on('internalMessage', (message) => {
-    if (message.cmd !== 'NODE_CLUSTER' || draining) return;
+    if (message.cmd !== 'NODE_CLUSTER') return;
+    if (message.act === 'lead') lead(message.on);
+    if (draining) return;
     if (message.act === 'rest') rest(message);
     if (message.act !== 'drain') return;
     rest({ on: false });
     draining = true;
     drain(message);
   });
+
+  // What only the leader does has to be stopped when the listeners have returned: then another leads.
+  function lead(on) {
+    if (on) process.env.COHORT_LEADER = '1';
+    else delete process.env.COHORT_LEADER;
+    process.emit('cohort:leader', on);
+    if (!on) tell({ act: 'follows' });
+  }
 
   // Others serve meanwhile: clients are to go there, and may come back. What is no HTTP stays.
   function rest({ on, quiet }) {

@@ -91,15 +91,16 @@ std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
       std::make_shared<ForkedWorker>(loop_, calls_, static_cast<ForkedWorkerOwner&>(*this),
                                      ++counters_.forks, Seat{slot, generation});
   workers_.emplace(worker->id(), Entry{worker});
-  if (const auto& check = settings_.of(generation).check; check && *check)
-    checks_.expect(worker->id(), *check);
+  const Settings& settings = settings_.of(generation);
+  checks_.expect(Worker{worker}, settings);
+  const bool says_ready = settings.ready && settings.ready->by != Readiness::By::Listening;
   const auto started = start(*worker, env, place.has_value());
   if (!started) {
     listeners_->lose(worker->id());
     loop_.post([worker, error = started.error()] { worker->failed_to_start(error); });
   }
   // Only now is there somebody who can be told to end.
-  supervisor_.tell(event::Forked{worker->id(), place, generation});
+  supervisor_.tell(event::Forked{worker->id(), place, generation, says_ready});
   if (listeners_->uses_any(worker->id())) supervisor_.tell(event::Opened{worker->id()});
   loop_.post(callbacks_.wrap([this, worker] { events.fork.emit(Worker{worker}); }));
   return worker;
@@ -151,6 +152,9 @@ Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool k
   with_slot.emplace_back("COHORT_SLOT", std::to_string(worker.slot()));
   with_slot.emplace_back("NODE_APP_INSTANCE", std::to_string(worker.slot()));  // pm2's name
   with_slot.emplace_back("COHORT_GENERATION", std::to_string(worker.generation()));
+  const auto notify = checks_.open_socket(Worker{worker.shared_from_this()}, settings.spawn.uid);
+  if (!notify) return notify.error();
+  if (!notify->empty()) with_slot.emplace_back("NOTIFY_SOCKET", *notify);
   const WorkerLaunch wanted{.settings = settings,
                             .env = std::move(with_slot),
                             .worker_id = worker.id(),
@@ -242,8 +246,9 @@ ClusterStatus Primary::status() const {
     worker.kept = live != supervisor.live.end() && live->second.place.has_value();
     worker.held = is_held(supervisor, id);
     worker.ready = live != supervisor.live.end() && live->second.ready;
-    if (worker.state == WorkerStatus::State::Listening && checks_.is_awaited(id)) {
-      worker.state = WorkerStatus::State::Checking;
+    if (checks_.is_awaited(id)) {
+      using State = WorkerStatus::State;
+      if (worker.state == State::Listening) worker.state = State::Checking;
       worker.check = checks_.why_not(id);
     }
     status.workers.push_back(std::move(worker));
@@ -270,16 +275,18 @@ void Primary::worker_online(ForkedWorker& worker) {
 }
 
 void Primary::worker_listening(ForkedWorker& worker, const Address& address) {
+  const Worker listening{worker.shared_from_this()};
   const bool counts = !is_private(address, worker.pid());
   if (counts && checks_.is_awaited(worker.id()))
-    checks_.begin(Worker{worker.shared_from_this()});
+    checks_.happened(listening, Readiness::By::Listening);
   else if (counts)
     supervisor_.tell(event::Ready{worker.id()});
-  events.listening.emit(Worker{worker.shared_from_this()}, address);
+  events.listening.emit(listening, address);
 }
 
 void Primary::worker_message(ForkedWorker& worker, const Value& message, Handle& handle) {
   const Worker sender{worker.shared_from_this()};
+  if (message == "ready") checks_.happened(sender, Readiness::By::Message);
   events.message.emit(sender, message);
   events.handle(sender, message, handle);
 }
@@ -353,6 +360,16 @@ void Primary::is_not_well(const Worker& worker, const std::string& why) {
 void Primary::worker_ends(ForkedWorker& worker) {
   checks_.gone(worker.id());
   supervisor_.tell(event::Ends{worker.id()});
+}
+
+void Primary::worker_greets(ForkedWorker& worker) { supervisor_.tell(event::Greeted{worker.id()}); }
+
+void Primary::worker_follows(ForkedWorker& worker) {
+  supervisor_.tell(event::Followed{worker.id()});
+}
+
+bool Primary::leads(const ForkedWorker& worker) const {
+  return cluster::leads(supervisor_.state(), worker.id());
 }
 
 void Primary::gone(ForkedWorker& worker, std::optional<process::LeftGroup> left, bool permanent) {

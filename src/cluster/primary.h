@@ -107,6 +107,9 @@ class Primary final : private ForkedWorkerOwner {
   void worker_asks(ForkedWorker& worker, const QueryServer& query) override;
   void worker_closed(ForkedWorker& worker) override;
   void worker_ends(ForkedWorker& worker) override;
+  void worker_greets(ForkedWorker& worker) override;
+  void worker_follows(ForkedWorker& worker) override;
+  bool leads(const ForkedWorker& worker) const override;
 
   std::shared_ptr<ForkedWorker> fork_worker(const Environment& env,
                                             std::optional<std::size_t> place, std::size_t slot,
@@ -132,6 +135,8 @@ class Primary final : private ForkedWorkerOwner {
   void operator()(const action::Hold& wanted);
   void operator()(const action::Resume& wanted);
   void operator()(const action::Rest& wanted);
+  void operator()(const action::Lead& wanted);
+  void operator()(const action::Follow& wanted);
   void operator()(const action::LookWhetherDry& wanted);
   void operator()(const action::End& wanted);
   void operator()(const action::Kill& wanted);

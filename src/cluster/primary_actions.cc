@@ -34,6 +34,16 @@ void Primary::operator()(const action::Rest& wanted) {
     found->second.worker->rest(true);
 }
 
+void Primary::operator()(const action::Lead& wanted) {
+  if (const auto found = workers_.find(wanted.worker); found != workers_.end())
+    found->second.worker->lead(true);
+}
+
+void Primary::operator()(const action::Follow& wanted) {
+  if (const auto found = workers_.find(wanted.worker); found != workers_.end())
+    found->second.worker->lead(false);
+}
+
 void Primary::operator()(const action::LookWhetherDry& wanted) {
   if (!listeners_->any_waiting(wanted.worker)) supervisor_.tell(event::Dry{wanted.worker});
 }

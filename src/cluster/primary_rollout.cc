@@ -132,7 +132,7 @@ std::string Primary::why(const RolloutVerdict& verdict) const {
     case RolloutEnd::NotReady:
       if (const std::string not_well = checks_.why_not(verdict.worker.value_or(0));
           !not_well.empty())
-        return worker + " did not pass its check in time: " + not_well;
+        return worker + " was not ready in time: " + not_well;
       return worker + " did not listen in time";
     case RolloutEnd::Unfit:
       return worker + " failed its check";

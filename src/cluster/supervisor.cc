@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "cluster/supervisor_closing.h"
 #include "cluster/supervisor_facts.h"
+#include "cluster/supervisor_leader.h"
 #include "cluster/supervisor_moves.h"
 #include "cluster/supervisor_rollout.h"
 
@@ -59,6 +60,7 @@ struct Step : Moves {
     }
     auto& live = state.live[forked.worker] = {std::nullopt, now};
     live.generation = forked.generation;
+    live.says_ready = forked.says_ready;
     if (forked.place && *forked.place < state.places.size())
       fill(*forked.place, forked.worker, live);
     if (state.phase == Phase::Draining) act(action::DisconnectAll{});
@@ -88,11 +90,21 @@ struct Step : Moves {
     if (live->second.place) state.ever_ready = true;
   }
 
+  void operator()(const event::Greeted& greeted) {
+    if (state.live.contains(greeted.worker)) state.leadership.greeted.insert(greeted.worker);
+  }
+
+  void operator()(const event::Followed& followed) {
+    auto& [greeted, leader, asked] = state.leadership;
+    if (leader == followed.worker && asked) leader.reset();
+  }
+
   void operator()(const event::Exited& exited) {
     const auto found = state.live.find(exited.worker);
     if (found == state.live.end()) return;
     const auto live = found->second;
     state.live.erase(found);
+    state.leadership.greeted.erase(exited.worker);
     if (exited.leaves_some) state.left.insert(exited.worker);
     const auto to_have = place_to_have(state, exited.worker);
     if (to_have) state.places[*to_have].successor.reset();
@@ -282,8 +294,8 @@ struct Step : Moves {
     for (auto& [id, live] : state.live) {
       decide(id, live);
       let_dry(id, live);
-      if (!live.kill_at || *live.kill_at > now) continue;
-      live.kill_at.reset();
+      if (!live.told || !live.told->kill_at || *live.told->kill_at > now) continue;
+      live.told->kill_at.reset();
       act(action::Kill{id});
     }
     for (std::size_t i = 0; i < state.places.size(); ++i) {
@@ -322,7 +334,7 @@ struct Step : Moves {
   // If there are too many that nobody has told.
   void end_oldest_leaver(std::size_t place) {
     std::vector<int> ids = leavers(state, place);
-    std::erase_if(ids, [this](int id) { return known(state.live, id).asked; });
+    std::erase_if(ids, [this](int id) { return known(state.live, id).told.has_value(); });
     if (ids.size() >= kLeaversMax) end(ids.front(), action::End::Why::TooMany);
   }
 };
@@ -335,6 +347,7 @@ std::vector<SupervisorAction> step(Supervisor& state, const SupervisorEvent& eve
   step.note_health();  // before the rollout, which waits for it
   roll(step);
   step.end_if_all_closed(event);
+  lead(step);
   // Whatever happened: what is due by now. But not within the forks of the step before.
   const bool forks = std::holds_alternative<event::Forked>(event);
   if (!forks && !std::holds_alternative<event::Ready>(event)) step.fork_due();

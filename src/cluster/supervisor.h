@@ -33,6 +33,8 @@
 // rollout's failure, and closes nothing. When all places are closed, the service ends. Where there
 // are to be fewer places, the closed ones go first. supervisor_closing.cc has it.
 //
+// One worker *leads*: of those that were told so, one at a time. supervisor_leader.cc has it.
+//
 // A port that is closed resets what waits in its queue. So at the end nothing more arrives first,
 // and the workers go on until they have taken all that has; then they are asked to end.
 #pragma once
@@ -112,6 +114,9 @@ struct Supervisor {
     TimePoint at;
     bool tried;  ///< It had it for less than kLeavesAfter.
   };
+  struct Told {
+    std::optional<TimePoint> kill_at;  ///< Nothing: it was killed.
+  };
   struct Live {
     std::optional<std::size_t> place;
     TimePoint since;
@@ -122,12 +127,17 @@ struct Supervisor {
     std::optional<TimePoint> accepts{};  ///< Since when it uses a port.
     std::optional<Closed> closed{};      ///< The port that it closed last, until kLeavesAfter.
     std::optional<std::size_t> left{};   ///< The place that it had, and left.
-    bool asked = false;                  ///< `End` was said.
-    std::optional<TimePoint> kill_at{};  ///< Then.
+    std::optional<Told> told{};          ///< `End` was said.
     bool held = false;                   ///< Its successor has its place, for now.
     bool up = false;                     ///< Its rollout found that it listens, or has lived.
     std::optional<Arrivals> retired{};   ///< Its successor has its place.
     int generation = 1;                  ///< As which it was forked.
+    bool says_ready = false;             ///< So that it has lived is no sign of it.
+  };
+  struct Leadership {
+    std::set<int> greeted;      ///< Who can be told to lead, of those that live.
+    std::optional<int> leader;  ///< Who was.
+    bool asked = false;         ///< It was asked to lead no more, and has not answered.
   };
 
   Phase phase = Phase::Running;
@@ -144,6 +154,7 @@ struct Supervisor {
   int generation = 1;  ///< The last that a rollout reached.
   std::optional<Rollout> rollout;
   std::optional<Parked> parked;  ///< While no rollout is under way.
+  Leadership leadership;
 };
 
 namespace event {
@@ -157,11 +168,18 @@ struct Scale {
 struct Forked {
   int worker;
   std::optional<std::size_t> place;
-  int generation = 1;  ///< As `Fork` said.
+  int generation = 1;       ///< As `Fork` said.
+  bool says_ready = false;  ///< It will say so in another way than by living for long.
 };
 struct Ready {
   int worker;
 };  ///< It listens.
+struct Greeted {
+  int worker;
+};  ///< It was heard of, in a way that says that it can be told to lead.
+struct Followed {
+  int worker;
+};  ///< It leads no more, as it was asked to.
 struct Opened {
   int worker;
 };  ///< It asked for a port.
@@ -205,10 +223,11 @@ struct TimePassed {};      ///< A wake-up that was asked for, or any other momen
 }  // namespace event
 
 using SupervisorEvent =
-    std::variant<event::Keep, event::Scale, event::Forked, event::Ready, event::Opened,
-                 event::Closed, event::Ends, event::Idle, event::Exited, event::Vanished,
-                 event::Replace, event::Reload, event::Rollback, event::Unfit, event::Dry,
-                 event::NothingArrives, event::Terminate, event::TimePassed>;
+    std::variant<event::Keep, event::Scale, event::Forked, event::Ready, event::Greeted,
+                 event::Followed, event::Opened, event::Closed, event::Ends, event::Idle,
+                 event::Exited, event::Vanished, event::Replace, event::Reload, event::Rollback,
+                 event::Unfit, event::Dry, event::NothingArrives, event::Terminate,
+                 event::TimePassed>;
 
 namespace action {
 struct Fork {
@@ -234,6 +253,14 @@ struct Resume {
 };
 /// It is parked: clients of connections that it has are to go elsewhere, until `Resume`.
 struct Rest {
+  int worker;
+};
+/// It is told to lead.
+struct Lead {
+  int worker;
+};
+/// It is asked to lead no more: `Followed` follows, or `Exited`.
+struct Follow {
   int worker;
 };
 struct LookWhetherDry {
@@ -276,8 +303,8 @@ struct Finish {
 
 using SupervisorAction =
     std::variant<action::Fork, action::Release, action::Retire, action::Hold, action::Resume,
-                 action::Rest, action::LookWhetherDry, action::End, action::Kill,
-                 action::StopArrivals, action::LookForArrivals, action::DisconnectAll,
+                 action::Rest, action::Lead, action::Follow, action::LookWhetherDry, action::End,
+                 action::Kill, action::StopArrivals, action::LookForArrivals, action::DisconnectAll,
                  action::KillAll, action::RolloutOver, action::GiveUp, action::Close,
                  action::AllClosed, action::Finish>;
 
@@ -289,6 +316,8 @@ bool has_left(const Supervisor& state, int worker);
 bool is_retired(const Supervisor& state, int worker);
 /// Whether its successor has its place, for now.
 bool is_held(const Supervisor& state, int worker);
+/// Whether it was told to lead, and has not answered that it does no more.
+bool leads(const Supervisor& state, int worker);
 /// Whether the generation before is there: a rollout is under way and not being undone, or some of
 /// the parked ones live.
 bool may_go_back(const Supervisor& state);

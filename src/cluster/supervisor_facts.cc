@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "cluster/supervisor_leader.h"
 #include "cluster/supervisor_rollout.h"
 
 namespace cohort::cluster {
@@ -66,12 +67,12 @@ std::optional<std::size_t> place_to_have(const Supervisor& state, int worker) {
 std::optional<TimePoint> takes_over_at(const Supervisor& state, const Supervisor::Place& place) {
   if (!place.successor || known(state.live, *place.worker).used_ports) return std::nullopt;
   const auto& successor = known(state.live, *place.successor);
-  if (successor.ends || successor.used_ports) return std::nullopt;
+  if (successor.ends || successor.used_ports || successor.says_ready) return std::nullopt;
   return successor.since + kHealthyAfter;
 }
 
 std::optional<TimePoint> looks_whether_dry_at(const Supervisor::Live& live) {
-  if (!live.retired || live.asked) return std::nullopt;
+  if (!live.retired || live.told) return std::nullopt;
   return std::min(live.retired->look_at, live.retired->until);
 }
 
@@ -84,6 +85,8 @@ bool is_held(const Supervisor& state, int worker) {
   const auto found = state.live.find(worker);
   return found != state.live.end() && found->second.held;
 }
+
+bool leads(const Supervisor& state, int worker) { return state.leadership.leader == worker; }
 
 bool may_go_back(const Supervisor& state) {
   if (state.phase != Supervisor::Phase::Running) return false;
@@ -131,7 +134,7 @@ std::optional<TimePoint> next_wakeup(const Supervisor& state) {
   };
   for (const auto& [id, live] : state.live) {
     if (live.closed) sooner(live.closed->at + kLeavesAfter);
-    sooner(live.kill_at);
+    if (live.told) sooner(live.told->kill_at);
     sooner(looks_whether_dry_at(live));
   }
   for (const auto& place : state.places) {
@@ -139,6 +142,7 @@ std::optional<TimePoint> next_wakeup(const Supervisor& state) {
     sooner(takes_over_at(state, place));
   }
   sooner(rolls_at(state));
+  sooner(leads_at(state));
   if (tried_enough(state)) {
     sooner(healthy_at(state));
     return next;

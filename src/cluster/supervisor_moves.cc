@@ -15,8 +15,8 @@ using Phase = Supervisor::Phase;
 void Moves::end(int worker, action::End::Why why) {
   Supervisor::Live& live = known(state.live, worker);
   live.ends = true;
-  if (std::exchange(live.asked, true)) return;
-  live.kill_at = now + state.drain_timeout;
+  if (live.told) return;
+  live.told = {.kill_at = now + state.drain_timeout};
   act(action::End{worker, why});
 }
 

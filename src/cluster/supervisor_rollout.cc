@@ -28,7 +28,7 @@ bool is_under_way(const Supervisor& state, const Supervisor::Place& place) {
 
 // A program that never used a port is up when it has lived.
 std::optional<TimePoint> up_at(const Supervisor::Place& place, const Supervisor::Live& live) {
-  const bool never = place.predecessors.empty() && !live.used_ports;
+  const bool never = place.predecessors.empty() && !live.used_ports && !live.says_ready;
   return never ? std::optional{live.since + kHealthyAfter} : std::nullopt;
 }
 
@@ -243,7 +243,7 @@ void want_back(Moves& moves) {
 
 void rollout_lost(Moves& moves, int worker, const Supervisor::Live& live) {
   Supervisor& state = moves.state;
-  if (!state.rollout || state.phase != Supervisor::Phase::Running || live.asked) return;
+  if (!state.rollout || state.phase != Supervisor::Phase::Running || live.told) return;
   Rollout& rollout = *state.rollout;
   const bool is_new = live.generation == rollout.wish.generation;
   if (is_new) return undo(moves, RolloutEnd::Died, worker);

@@ -141,6 +141,14 @@ TEST(SupervisorRollout, AnOldOneThatDiesMeanwhileIsReplacedByTheNewGeneration) {
   EXPECT_EQ(places.is_ready(4), "hold 1, fork 6 beside 2 as 2");
 }
 
+TEST(SupervisorRollout, OneThatSaysWhenItIsReadyIsNotUpBecauseItHasLived) {
+  Places places{1};
+  places.say_when_they_are_ready();
+  EXPECT_EQ(places.reload(2), "fork 2 beside 1 as 2");
+  EXPECT_EQ(places.pass(kHealthyAfter), "");
+  EXPECT_EQ(places.is_ready(2), "hold 1");
+}
+
 TEST(SupervisorRollout, OneThatNeverUsesAPortIsUpWhenItHasLived) {
   Places places{0};
   places.keep(2);

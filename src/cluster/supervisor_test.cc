@@ -33,6 +33,12 @@ std::string text(const std::vector<SupervisorAction>& actions) {
     std::string operator()(const action::Rest& rest) const {
       return "rest " + std::to_string(rest.worker);
     }
+    std::string operator()(const action::Lead& lead) const {
+      return "lead " + std::to_string(lead.worker);
+    }
+    std::string operator()(const action::Follow& follow) const {
+      return "follow " + std::to_string(follow.worker);
+    }
     std::string operator()(const action::Resume& resume) const {
       return "resume " + std::to_string(resume.worker);
     }

@@ -31,6 +31,12 @@ class Places {
   }
   std::string opens(int worker) { return feed(event::Opened{worker}); }
   std::string ends(int worker) { return feed(event::Ends{worker}); }
+  std::string greets(int worker) { return feed(event::Greeted{worker}); }
+  std::string follows(int worker) { return feed(event::Followed{worker}); }
+  /// By the user, without a place.
+  std::string forked(int worker) { return feed(event::Forked{worker, std::nullopt}); }
+  /// From now on those that are forked.
+  void say_when_they_are_ready() { say_ready_ = true; }
   std::string is_idle(int worker) { return feed(event::Idle{worker}); }
   std::string exits(int worker) { return feed(event::Exited{worker}); }
   std::string exits_for_good(int worker) { return feed(event::Exited{worker, false, true}); }
@@ -70,7 +76,7 @@ class Places {
         if (fork->beside) done += " beside " + std::to_string(*fork->beside);
         if (fork->generation != state_.generation)
           done += " as " + std::to_string(fork->generation);
-        feed(event::Forked{last_, fork->place, fork->generation});
+        feed(event::Forked{last_, fork->place, fork->generation, say_ready_});
       } else if (const auto* release = std::get_if<action::Release>(&action)) {
         done += "release what " + std::to_string(release->worker) + " closed";
       } else if (const auto* retire = std::get_if<action::Retire>(&action)) {
@@ -84,6 +90,10 @@ class Places {
       } else if (const auto* over = std::get_if<action::RolloutOver>(&action)) {
         done += std::to_string(over->verdict.generation) + ' ' + name(over->verdict.end);
         if (over->verdict.worker) done += " by " + std::to_string(*over->verdict.worker);
+      } else if (const auto* lead = std::get_if<action::Lead>(&action)) {
+        done += std::to_string(lead->worker) + " leads";
+      } else if (const auto* follow = std::get_if<action::Follow>(&action)) {
+        done += std::to_string(follow->worker) + " is to lead no more";
       } else if (const auto* look = std::get_if<action::LookWhetherDry>(&action)) {
         done += "look whether " + std::to_string(look->worker) + " is dry";
       } else if (const auto* end = std::get_if<action::End>(&action)) {
@@ -107,6 +117,7 @@ class Places {
   Supervisor state_;
   TimePoint now_{std::chrono::seconds{1000}};
   int last_ = 0;
+  bool say_ready_ = false;
 };
 
 /// Whose place it is.

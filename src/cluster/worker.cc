@@ -29,6 +29,7 @@ Result<OwnFd> WorkerImpl::open_connection() {
                     "only a primary has connections to a worker of its own");
 }
 
+bool Worker::is_leader() const { return impl_->is_leader(); }
 std::optional<WorkerLoad> Worker::load() const { return impl_->load(); }
 Result<void> Worker::ping(Callback<void()> turned) const { return impl_->ping(std::move(turned)); }
 Result<OwnFd> Worker::open_connection() const { return impl_->open_connection(); }
@@ -101,6 +102,9 @@ void Worker::on_online(Callback<void()> handler) const {
 }
 void Worker::on_listening(Callback<void(const Address&)> handler) const {
   impl_->events.listening.on(std::move(handler));
+}
+void Worker::on_leader(Callback<void(bool)> handler) const {
+  impl_->events.leader.on(std::move(handler));
 }
 void Worker::on_message(Callback<void(const Value&)> handler) const {
   impl_->peer().on_message(std::move(handler));

@@ -16,20 +16,63 @@ constexpr std::size_t kReasonsMax = 64;
 
 }  // namespace
 
-void WorkerChecks::expect(int worker, Check check) {
-  awaited_.emplace(worker, Awaited{std::move(check), boost::asio::steady_timer{loop_.executor()}});
+void WorkerChecks::expect(const Worker& worker, const Settings& settings) {
+  const Readiness ready = settings.ready.value_or(Readiness{});
+  const Check check = settings.check.value_or(Check{});
+  if (ready.by == Readiness::By::Listening && !check) return;
+  awaited_.emplace(worker.id(), Awaited{ready, check, boost::asio::steady_timer{loop_.executor()}});
+  if (ready.by == Readiness::By::Time)
+    after(worker, ready.after, [this, worker] { happened(worker, Readiness::By::Time); });
+}
+
+Result<std::string> WorkerChecks::open_socket(const Worker& worker, std::optional<uid_t> user) {
+  const auto found = awaited_.find(worker.id());
+  if (found == awaited_.end() || found->second.ready.by != Readiness::By::Notify)
+    return std::string{};
+  auto socket =
+      NotifySocket::open(loop_, user, callbacks_.wrap([this, worker](std::string_view line) {
+        if (line == "READY=1") happened(worker, Readiness::By::Notify);
+      }));
+  if (!socket) return socket.error();
+  return sockets_.emplace(worker.id(), *std::move(socket)).first->second->name();
+}
+
+void WorkerChecks::happened(const Worker& worker, Readiness::By what) {
+  const auto found = awaited_.find(worker.id());
+  if (found == awaited_.end() || found->second.ready.by != what || found->second.attempt > 0)
+    return;
+  if (!found->second.check) {
+    awaited_.erase(found);
+    return user_.well(worker, false);
+  }
+  found->second.attempt = 1;
+  loop_.post(callbacks_.wrap([this, worker] { ask(worker); }));
 }
 
 std::string WorkerChecks::why_not(int worker) const {
-  const auto found = reasons_.find(worker);
-  return found == reasons_.end() ? std::string{} : found->second;
+  if (const auto said = reasons_.find(worker); said != reasons_.end()) return said->second;
+  const auto found = awaited_.find(worker);
+  if (found == awaited_.end() || found->second.attempt > 0) return {};
+  switch (found->second.ready.by) {
+    case Readiness::By::Message:
+      return "it has not sent the message 'ready'";
+    case Readiness::By::Notify:
+      return "it has not sent READY=1";
+    case Readiness::By::Time:
+      return "it has not lived for long enough";
+    case Readiness::By::Listening:
+      break;
+  }
+  return {};
 }
 
-void WorkerChecks::begin(const Worker& worker) {
-  const auto found = awaited_.find(worker.id());
-  if (found == awaited_.end() || found->second.attempt > 0) return;
-  found->second.attempt = 1;
-  loop_.post(callbacks_.wrap([this, worker] { ask(worker); }));
+void WorkerChecks::gone(int worker) {
+  const std::string why = why_not(worker);
+  if (awaited_.erase(worker) > 0 && !why.empty()) {
+    reasons_[worker] = why;
+    forget_some();
+  }
+  sockets_.erase(worker);
 }
 
 void WorkerChecks::ask(const Worker& worker) {

@@ -1,18 +1,24 @@
-// Which workers still have to show that they are well (Settings::check), and what they say.
+// Which workers still have to show that they are ready (Settings::ready), and well
+// (Settings::check), and what they say.
 //
-// Each is asked in a turn of its own, again and again until it is well or gone, once at a time.
-// Owned by the Primary; loop's executor only.
+// One that is ready is asked whether it is well, again and again until it is, or is gone; once at a
+// time. Owned by the Primary; loop's executor only.
 #pragma once
+
+#include <sys/types.h>
 
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <functional>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "base/callback_scope.h"
 #include "base/loop.h"
+#include "cluster/notify_socket.h"
 #include "cohort/error.h"
 #include "cohort/settings.h"
 #include "cohort/worker.h"
@@ -22,7 +28,7 @@ namespace cohort::cluster {
 class WorkerChecks {
  public:
   struct User {
-    /// It is, and awaited no more. `now`: it was not before, and that was told.
+    /// It is ready and well, and awaited no more. `now`: it was not well before, and that was told.
     std::function<void(const Worker& worker, bool now)> well;
     /// Told once for each reason in a row.
     std::function<void(const Worker& worker, const std::string& why)> not_well;
@@ -30,18 +36,22 @@ class WorkerChecks {
 
   WorkerChecks(const Loop& loop, User user) : loop_{loop}, user_{std::move(user)} {}
 
-  /// From now on it is awaited.
-  void expect(int worker, Check check);
-  /// It listens. Asks, if it is awaited and was not asked yet.
-  void begin(const Worker& worker);
+  /// From now on it is awaited, if there is anything to wait for.
+  void expect(const Worker& worker, const Settings& settings);
+  /// For NOTIFY_SOCKET, where that makes it ready; empty else. `user`: the worker's.
+  Result<std::string> open_socket(const Worker& worker, std::optional<uid_t> user);
+  /// This has happened to it. If it makes it ready it is asked, once; or it is `well` at once.
+  void happened(const Worker& worker, Readiness::By what);
   bool is_awaited(int worker) const { return awaited_.contains(worker); }
-  /// Why it was not well, also when it is gone; empty: it is, or has not answered yet.
+  /// What it has not done, or why it was not well, also when it is gone; empty: it is, or has not
+  /// answered yet.
   std::string why_not(int worker) const;
   /// It ends: nobody waits for it any more.
-  void gone(int worker) { awaited_.erase(worker); }
+  void gone(int worker);
 
  private:
   struct Awaited {
+    Readiness ready;
     Check check;
     boost::asio::steady_timer timer;
     int attempt = 0;
@@ -55,7 +65,8 @@ class WorkerChecks {
   const Loop loop_;
   const User user_;
   std::map<int, Awaited> awaited_;
-  std::map<int, std::string> reasons_;  // the last few
+  std::map<int, std::unique_ptr<NotifySocket>> sockets_;  // of who lives
+  std::map<int, std::string> reasons_;                    // the last few
   CallbackScope callbacks_;
 };
 

@@ -31,6 +31,7 @@ class WorkerImpl : public std::enable_shared_from_this<WorkerImpl> {
   virtual pid_t pid() const = 0;
   virtual bool is_dead() const = 0;
   virtual bool exited_after_disconnect() const = 0;
+  virtual bool is_leader() const { return false; }
   virtual void disconnect() = 0;
   virtual bool kill(int signal_number) = 0;
   /// As Process::exit.
@@ -58,6 +59,7 @@ class WorkerImpl : public std::enable_shared_from_this<WorkerImpl> {
   struct {
     Event<> online;
     Event<const Address&> listening;
+    Event<bool> leader;
     Event<const Error&> error;
     Event<> disconnect;
     Event<const Exit&> exit;

@@ -14,6 +14,7 @@ constexpr cluster::Duration kSilentForLong = cluster::kHealthyAfter,
                             kSilent = std::chrono::seconds{1};
 
 bool says_nothing(const WorkerStatus& worker, cluster::Duration for_so_long) {
+  if (!worker.check.empty()) return false;  // something is awaited of it
   const bool lives = worker.state == State::Spawned || worker.state == State::Online;
   return lives && worker.age >= for_so_long;
 }

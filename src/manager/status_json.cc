@@ -28,6 +28,7 @@ Value worker_value(const WorkerStatus& worker, const ClusterStatus& status,
                                {"kept", worker.kept},
                                {"held", worker.held},
                                {"serves", serves(worker, status)},
+                               {"leader", worker.leader},
                                {"uptime", seconds(worker.age)},
                                {"addresses", Value::array()}});
   for (const Address& address : worker.addresses)

@@ -40,6 +40,7 @@ TEST(StatusValue, HasStableNames) {
                             .kept = true,
                             .held = true,
                             .state = WorkerStatus::State::Listening,
+                            .leader = true,
                             .age = 1500ms,
                             .addresses = {Address{"", 80}},
                             .load = WorkerLoad{.accepted = 9, .connections = 2}});
@@ -65,7 +66,8 @@ TEST(StatusValue, HasStableNames) {
       R"("rollout":{"generation":3,"phase":"replacing","replaced":1},"parked":null,)"
       R"("rollouts":[{"generation":2,"outcome":"rolled-back","text":"died","worker":5}],)"
       R"("workers":[{"id":7,"pid":70,"slot":1,"generation":2,"state":"listening",)"
-      R"("kept":true,"held":true,"serves":false,"uptime":1.5,"addresses":["*:80"],"cpu_time":0.07,)"
+      R"("kept":true,"held":true,"serves":false,"leader":true,"uptime":1.5,"addresses":["*:80"],)"
+      R"("cpu_time":0.07,)"
       R"("memory":4096,"accepted":9,"connections":2}],)"
       R"("closed":[{"slot":0,"worker":6}],)"
       R"("ports":[{"address":"*:80","policy":"adaptive","waiting":3,"workers":[7]}],)"

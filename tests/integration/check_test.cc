@@ -113,7 +113,7 @@ TEST_P(ChecksOf, AReloadWaitsUntilItsWorkersAreWell) {
   EXPECT_TRUE(are_of(answers(), "1"));
   const Said status = verb({"status"});
   EXPECT_TRUE(has(status.out, "checking")) << status.text();
-  EXPECT_TRUE(has(status.out, "check    worker 3 fails it: GET /healthz: 503")) << status.text();
+  EXPECT_TRUE(has(status.out, "awaited  worker 3: GET /healthz: 503")) << status.text();
   EXPECT_TRUE(has(status.out, "2 of 2 workers listen, generation 1")) << status.text();
   be_well(true);
   EXPECT_TRUE(program->wait_for_error("worker 3 \\(pid [0-9]+\\) passes its check now"));
@@ -130,7 +130,7 @@ TEST_P(ChecksOf, AReloadWhoseWorkersAreNeverWellIsUndone) {
   const Said said = verb({"reload"});
   EXPECT_EQ(said.code, 111);
   EXPECT_TRUE(has(said.err,
-                  "server is not reloaded: generation 2: worker 3 did not pass its check in time: "
+                  "server is not reloaded: generation 2: worker 3 was not ready in time: "
                   "GET /healthz: 503 Service Unavailable, no database"))
       << said.text();
   EXPECT_TRUE(are_of(answers(), "1"));

@@ -67,7 +67,7 @@ int ModelPrimary::fork(std::optional<std::size_t> place, int generation,
   for (const auto& [other, live] : supervisor().live)
     if (place && live.left == place && live.ends)
       require(!ports_.serves_any(other), "a place has one owner of its traffic");
-  tell(event::Forked{id, place, generation});
+  tell(event::Forked{id, place, generation, random_.chance(climate_.says_ready)});
   return id;
 }
 
@@ -101,6 +101,7 @@ void ModelPrimary::decided(const SupervisorEvent& event,
   coverage_.phases.emplace(phase_before_, event.index());
   phase_before_ = supervisor().phase;
   supervisor_referee_.check(supervisor(), event, actions, now);
+  leader_referee_.check(supervisor(), event, actions, now);
 }
 
 void ModelPrimary::carry_out(const SupervisorAction& action) {
@@ -130,6 +131,11 @@ void ModelPrimary::carry_out(const SupervisorAction& action) {
   } else if (const auto* parked = std::get_if<action::Rest>(&action)) {
     log_("rest worker " + std::to_string(parked->worker));
     ++coverage_.counts["rests"];
+  } else if (const auto* lead = std::get_if<action::Lead>(&action)) {
+    tell_to_lead(lead->worker);
+  } else if (const auto* follow = std::get_if<action::Follow>(&action)) {
+    log_("worker " + std::to_string(follow->worker) + " is to lead no more");
+    if (auto* leader = process(follow->worker)) leader->receive({ToWorker::Kind::Follow});
   } else if (const auto* over = std::get_if<action::RolloutOver>(&action)) {
     log_("generation " + std::to_string(over->verdict.generation) + " is over");
     static constexpr const char* kEnds[] = {
@@ -192,6 +198,14 @@ void ModelPrimary::carry_out(const SupervisorAction& action) {
   }
 }
 
+void ModelPrimary::tell_to_lead(int worker) {
+  log_("worker " + std::to_string(worker) + " is to lead");
+  ++coverage_.counts["leads"];
+  for (const auto& [id, other] : workers_)
+    require(!other->process || !other->process->may_lead(), "two never lead");
+  if (auto* leader = process(worker)) leader->receive({ToWorker::Kind::Lead});
+}
+
 // One worker's life.
 
 void ModelPrimary::handle(ModelWorker& worker, WorkerEvent event) {
@@ -251,7 +265,10 @@ bool ModelPrimary::read(int id) {
 void ModelPrimary::received(ModelWorker& worker, const FromWorker& message) {
   switch (message.kind) {
     case FromWorker::Kind::Online:
+      if (worker.process->kind() != VirtualProcess::Kind::Node) tell(event::Greeted{worker.id});
       return handle(worker, WorkerEvent::SaidOnline);
+    case FromWorker::Kind::Follows:
+      return tell(event::Followed{worker.id});
     case FromWorker::Kind::Query:
       return query(worker, message.listener);
     case FromWorker::Kind::Listening:

@@ -16,6 +16,7 @@
 #include "sim/climate.h"
 #include "sim/connection_referee.h"
 #include "sim/coverage.h"
+#include "sim/leader_referee.h"
 #include "sim/life_referee.h"
 #include "sim/model_ports.h"
 #include "sim/random.h"
@@ -114,12 +115,14 @@ class ModelPrimary : private Kernel {
   std::size_t free_slot(std::optional<std::size_t> wanted) const;
   bool keeps_ports() const;
   void begin_draining();
+  void tell_to_lead(int worker);
 
   Random& random_;
   const Climate& climate_;
   Coverage& coverage_;
   std::function<void(std::string)> log_;
   SupervisorReferee supervisor_referee_;
+  LeaderReferee leader_referee_;
   SupervisorQueue supervisor_;
   std::deque<SupervisorEvent> told_;  // and not decided on
   bool carries_out_ = false;

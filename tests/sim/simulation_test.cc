@@ -57,7 +57,8 @@ void expect_every_event_in_every_phase(const Coverage& coverage) {
       if (phase != Supervisor::Phase::Running && (opens || is_ready)) continue;
       // Who is idle has served.
       const bool is_idle = event == SupervisorEvent{cluster::event::Idle{}}.index();
-      if (phase == Supervisor::Phase::Over && is_idle) continue;
+      const bool follows = event == SupervisorEvent{cluster::event::Followed{}}.index();
+      if (phase == Supervisor::Phase::Over && (is_idle || follows)) continue;
       const bool let_in = event == SupervisorEvent{cluster::event::NothingArrives{}}.index();
       if (phase != Supervisor::Phase::LettingIn && let_in) continue;
       const bool dry = event == SupervisorEvent{cluster::event::Dry{}}.index();
@@ -92,6 +93,7 @@ void expect_every_kind_of_end(const Coverage& coverage) {
                            "moved from a slot",
                            "resumed",
                            "rests",
+                           "leads",
                            "rollout reached",
                            "rollout undone: died",
                            "rollout undone: not ready",

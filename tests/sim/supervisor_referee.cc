@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "cluster/supervisor_leader.h"
 #include "cluster/supervisor_rollout.h"
 
 namespace cohort::cluster::sim {
@@ -110,6 +111,7 @@ void SupervisorReferee::happened(const SupervisorEvent& event, TimePoint now) {
 void SupervisorReferee::forked(const event::Forked& event, TimePoint now) {
   Live& live = live_[event.worker] = {{}, now};
   live.generation = event.generation;
+  live.says_ready = event.says_ready;
   if (!event.place || *event.place >= places_.size()) return;
   Place& place = places_[*event.place];
   if (!place.worker) {
@@ -178,7 +180,7 @@ void SupervisorReferee::inherits(std::size_t at, TimePoint now) {
 std::optional<TimePoint> SupervisorReferee::takes_over_at(const Place& place) const {
   if (!place.successor || live_.at(*place.worker).used) return {};
   const Live& successor = live_.at(*place.successor);
-  if (successor.ends || successor.used) return std::nullopt;
+  if (successor.ends || successor.used || successor.says_ready) return std::nullopt;
   return successor.since + 10s;
 }
 
@@ -379,6 +381,9 @@ void SupervisorReferee::allowed(const SupervisorAction& action, const Supervisor
     holds(hold->worker);
   } else if (const auto* rest = std::get_if<action::Rest>(&action)) {
     rests(rest->worker);
+  } else if (std::holds_alternative<action::Lead>(action) ||
+             std::holds_alternative<action::Follow>(action)) {
+    // The LeaderReferee has seen it.
   } else if (const auto* resume = std::get_if<action::Resume>(&action)) {
     resumes(resume->worker, now);
   } else if (const auto* over = std::get_if<action::RolloutOver>(&action)) {
@@ -530,7 +535,8 @@ void SupervisorReferee::wakes_up(const Supervisor& state, const SupervisorEvent&
               : std::nullopt})
       if (when && (!due || *when < *due)) due = when;
   // Whether that is enough shows at rest.
-  if (const auto when = rolls_at(state); when && (!due || *when < *due)) due = when;
+  for (const auto& when : {rolls_at(state), leads_at(state)})
+    if (when && (!due || *when < *due)) due = when;
   for (const Place& place : places_) {
     if (const auto when = takes_over_at(place); when && (!due || *when < *due)) due = when;
     if (!place.worker || place.heirless.empty() || !live_.at(*place.worker).accepts) continue;

@@ -51,6 +51,7 @@ class SupervisorReferee {
     std::optional<TimePoint> retired{};  // since when
     TimePoint looks_at{};
     int generation = 1;
+    bool says_ready = false;
     bool held = false;
     bool rests = false;
     bool lived = false;  // long enough to count in its rollout, when that was looked at

@@ -159,7 +159,7 @@ void SupervisorReferee::drops_successor(int worker, TimePoint now) {
 
 // Of a program without a port that is enough.
 bool SupervisorReferee::has_lived(const Live& live, TimePoint now) {
-  return !live.used && now - live.since >= 10s;
+  return !live.used && !live.says_ready && now - live.since >= 10s;
 }
 
 bool SupervisorReferee::is_complete(int generation, TimePoint now) const {

@@ -56,6 +56,12 @@ void VirtualProcess::receive(const ToWorker& message) {
   if (channel_open()) inbox_.push_back(message);
 }
 
+bool VirtualProcess::may_lead() const {
+  return alive_ && (leads_ || std::any_of(inbox_.begin(), inbox_.end(), [](const auto& message) {
+                      return message.kind == ToWorker::Kind::Lead;
+                    }));
+}
+
 std::size_t VirtualProcess::unread() const {
   return static_cast<std::size_t>(std::count_if(
       serving_.begin(), serving_.end(), [](const auto& one) { return !one.second.is_read; }));
@@ -198,6 +204,13 @@ bool VirtualProcess::take_message() {
       break;
     case ToWorker::Kind::Disconnect:
       told_to_disconnect();
+      break;
+    case ToWorker::Kind::Lead:
+      leads_ = true;
+      break;
+    case ToWorker::Kind::Follow:
+      leads_ = false;
+      send({FromWorker::Kind::Follows});
       break;
     case ToWorker::Kind::ExitingAnswer:
       exiting_answered_ = true;

@@ -29,6 +29,7 @@ struct FromWorker {
     Exiting,
     Answer,
     Room,
+    Follows,
     Garbage
   };
   Kind kind;
@@ -38,7 +39,7 @@ struct FromWorker {
 };
 
 struct ToWorker {
-  enum class Kind { Reply, HandOff, Disconnect, ExitingAnswer };
+  enum class Kind { Reply, HandOff, Disconnect, ExitingAnswer, Lead, Follow };
   Kind kind;
   int listener = 0;
   std::uint64_t seq = 0;
@@ -97,6 +98,8 @@ class VirtualProcess {
   std::size_t unread() const;
   bool serves(int listener) const { return servers_.contains(listener); }
   bool is_full() const { return serving_.size() >= climate_.limit; }
+  /// It was told to lead, or will read that it was, and has not said that it does no more.
+  bool may_lead() const;
   /// It ends, because it wants to, or was told to.
   bool is_ending() const { return ending_; }
 
@@ -150,6 +153,7 @@ class VirtualProcess {
   const bool minds_disconnect_;
   bool alive_ = true;
   bool permanent_ = false;
+  bool leads_ = false;
   bool channel_open_ = true;
   bool hung_ = false;
   TimePoint blocked_until_{};
