@@ -67,6 +67,7 @@ bench: ## Compare with Node and others, side by side
 	@cmake --build build/release
 	@bench/run
 	@bench/policies
+	@bench/operator
 
 firsthour: ## What a new user meets with Express, Next.js, gunicorn...: a table, and what cohort says
 	@$(SETUP) $@
