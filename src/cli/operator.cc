@@ -7,8 +7,10 @@
 #include <memory>
 #include <utility>
 
+#include "base/read_file.h"
 #include "base/sys.h"
 #include "cli/changes.h"
+#include "cli/memory_room.h"
 #include "cli/preparation.h"
 #include "cli/program_now.h"
 #include "cli/stack_dump.h"
@@ -166,9 +168,7 @@ Result<int> Operator::reload(std::function<void(const RolloutResult&)> done) {
     return make_error(Errc::InvalidArgument, "reload", why);
   };
   if (begins_) return refuse("it starts, and its --once command has not ended");
-  const auto options = options_now(serving_.options);
-  if (const auto* problem = std::get_if<CannotRun>(&options)) return refuse(problem->text);
-  auto found = program_now(std::get<RunOptions>(options));
+  auto found = found_now();
   if (const auto* problem = std::get_if<CannotRun>(&found)) return refuse(problem->text);
   auto& now = std::get<ProgramNow>(found);
   process::give_back_identity(serving_.settings.spawn, now.settings.spawn);
@@ -182,7 +182,7 @@ Result<int> Operator::reload(std::function<void(const RolloutResult&)> done) {
   const int generation = cluster_.reload({.settings = now.settings,
                                           .ready_within = now.options.ready_within,
                                           .prove = now.options.prove,
-                                          .park = now.options.park,
+                                          .park = park_for(now.options),
                                           .before = before},
                                          [this, now, over, done](const RolloutResult& result) {
                                            if (result.outcome == RolloutResult::Outcome::Reached)
@@ -193,6 +193,20 @@ Result<int> Operator::reload(std::function<void(const RolloutResult&)> done) {
   say_(narrator_.reloading(generation, differences(serving_, now)));
   if (!now.options.once.empty()) say_(narrator_.prepares(now.options.once));
   return generation;
+}
+
+// As a reload would run it.
+std::variant<ProgramNow, CannotRun> Operator::found_now() const {
+  const auto options = options_now(serving_.options);
+  if (const auto* problem = std::get_if<CannotRun>(&options)) return *problem;
+  return program_now(std::get<RunOptions>(options));
+}
+
+Result<std::vector<std::string>> Operator::changes_now() const {
+  const auto found = found_now();
+  if (const auto* problem = std::get_if<CannotRun>(&found))
+    return make_error(Errc::InvalidArgument, "reload", problem->text);
+  return differences(serving_, std::get<ProgramNow>(found));
 }
 
 // What is not of a worker's start counts from now on.
@@ -209,6 +223,18 @@ Result<int> Operator::rollback() {
   goes_back_ = is_parked;
   say_(narrator_.rolls_back(*generation));
   return generation;
+}
+
+// The old workers stay beside as many new ones.
+std::chrono::milliseconds Operator::park_for(const RunOptions& options) const {
+  if (options.park.count() == 0) return options.park;
+  std::uint64_t needed = 0;
+  for (const WorkerStatus& worker : cluster_.status().workers)
+    if (worker.kept) needed += memory_of(worker.pid, 0).value_or(0);
+  const auto room = memory_room(read_file);
+  if (!room || *room >= needed) return options.park;
+  say_(narrator_.cannot_park(needed, *room));
+  return std::chrono::milliseconds{0};
 }
 
 std::chrono::milliseconds Operator::parked_for() const {

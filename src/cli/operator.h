@@ -9,9 +9,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
+#include <vector>
 
 #include "cli/hangup.h"
 #include "cli/options.h"
+#include "cli/program_of.h"
 #include "cli/report.h"
 #include "cli/worker_count.h"
 #include "manager/file_watch.h"
@@ -45,6 +48,8 @@ class Operator {
   /// generation; `done` is called once, later. An error: there is no such program any more.
   Result<int> reload(std::function<void(const RolloutResult&)> done = {});
   /// To the generation before, while its workers are there. Its number.
+  /// What a reload would find changed. Blocks as `program_now` does.
+  Result<std::vector<std::string>> changes_now() const;
   Result<int> rollback();
   /// Where the workers run that serve.
   const std::string& directory() const { return serving_.directory; }
@@ -70,6 +75,8 @@ class Operator {
   void reached(const ProgramNow& now);
   void counts_from_now_on(const RunOptions& before);
   void went_back();
+  std::variant<ProgramNow, CannotRun> found_now() const;
+  std::chrono::milliseconds park_for(const RunOptions& options) const;
   std::chrono::milliseconds parked_for() const;
   void end_if_not_ready(int worker);
   void have(const WorkerCount& wanted);

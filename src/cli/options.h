@@ -86,7 +86,8 @@ struct VerbOptions {
   unsigned last = 0;            ///< Of `events`, and of `why`: so many.
   bool follow = false;
   bool json = false;
-  bool wait = true;  ///< Until it has happened.
+  bool wait = true;      ///< Until it has happened.
+  bool dry_run = false;  ///< Of `reload`: only say what has changed.
 };
 
 /// What `cohort start` was asked to do.

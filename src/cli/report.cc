@@ -9,6 +9,7 @@
 #include "base/command_line.h"
 #include "base/line_output.h"
 #include "base/notices.h"
+#include "cli/tables.h"
 #include "process/signals.h"
 
 namespace cohort::cli {
@@ -421,6 +422,17 @@ Report Narrator::cannot_watch(const std::string& why) const {
           .text = why + "; not every change is seen",
           .tone = Tone::Bad,
           .fields = Value::object({{"code", "cannot_watch"}})};
+}
+
+Report Narrator::cannot_park(std::uint64_t needed, std::uint64_t room) const {
+  return {.event = "notice",
+          .text =
+              "the workers before this reload will not stay (--park): with as many new ones they "
+              "need " +
+              memory_text(static_cast<double>(needed)) + " more, and " +
+              memory_text(static_cast<double>(room)) + " are left",
+          .tone = Tone::Bad,
+          .fields = Value::object({{"code", "cannot_park"}, {"needed", needed}, {"left", room}})};
 }
 
 Report Narrator::recycles(int worker, const std::string& why) const {

@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
@@ -100,6 +101,8 @@ class Narrator {
   Report changed(const std::string& file) const;
   /// Not all files can be watched, and why.
   Report cannot_watch(const std::string& why) const;
+  /// The workers before this reload will not stay for a rollback.
+  Report cannot_park(std::uint64_t needed, std::uint64_t room) const;
   /// A worker gets a successor, and why.
   Report recycles(int worker, const std::string& why) const;
   /// A worker gives no sign of life; if that is its fault, it is killed. `stack`: where it is.

@@ -235,6 +235,7 @@ bool Runner::listen_for_verbs(Operator& by) {
                            .pid = ::getpid(),
                            .since = std::chrono::system_clock::now()},
       manager::Actions{.reload = [&by](auto done) { return by.reload(std::move(done)); },
+                       .changes = [&by] { return by.changes_now(); },
                        .rollback = [&by] { return by.rollback(); },
                        .scale = [&by](unsigned workers) { return by.scale(workers); },
                        .scale_by = [&by](int change) { return by.scale_by(change); },

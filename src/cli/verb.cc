@@ -152,7 +152,23 @@ class Command {
     return 0;
   }
 
+  int changes() const {
+    const auto answered = ask("GET", "/v1/changes");
+    if (!answered) return ended_meanwhile();
+    if (answered->status != 200) return refused(*answered);
+    if (options_.json) return print(to_json(answered->body) + '\n'), 0;
+    std::string text;
+    for (const Value& change : answered->body["changes"].elements())
+      text += (text.empty() ? "" : "; ") + std::string{change.string_or("")};
+    print(name_ +
+          (text.empty() ? ": no option has changed; the program's files are read anew"
+                        : ": " + text) +
+          '\n');
+    return 0;
+  }
+
   int reload() const {
+    if (options_.dry_run) return changes();
     const auto started = ask("POST", "/v1/reload?wait=0");
     if (!started) return ended_meanwhile();
     if (started->status != 202) return refused(*started);

@@ -72,13 +72,15 @@ time that `cohort run --park SECONDS` gives them. A reload that is under way is
 given up.
 )",
      kNoWait},
-    {"reload", Verb::Reload, R"(Usage: cohort reload [NAME] [--no-wait] [--json]
+    {"reload", Verb::Reload, R"(Usage: cohort reload [NAME] [--dry-run] [--no-wait] [--json]
 
 Replaces every worker of an application by a new one, as SIGHUP does. Waits for
 the verdict: 0 the new ones serve; 111 one of them failed, and the old ones
 serve on. Ctrl-C stops the waiting, not the reload.
 )",
-     kNoWait},
+     R"(      --dry-run           Only say what has changed since the last one.
+      --no-wait           Return at once.
+)"},
     {"scale", Verb::Scale, R"(Usage: cohort scale [NAME] N|+N|-N|auto [--no-wait] [--json]
 
 Changes how many workers an application has. Waits until they serve, and those
@@ -171,6 +173,7 @@ std::variant<VerbOptions, Answer> parse(const Row& row, std::vector<std::string>
   if (row.verb == Verb::Events || row.verb == Verb::Why) app.add_option("-n,--last", options.last);
   if (row.verb == Verb::Why) app.add_option("--slot", slot);
   if (row.verb == Verb::Kill) app.add_option("--signal", options.signal);
+  if (row.verb == Verb::Reload) app.add_flag("--dry-run", options.dry_run);
   if (waits) app.add_flag("--no-wait", no_wait);
   try {
     app.parse(std::vector<std::string>{arguments.rbegin(), arguments.rend()});

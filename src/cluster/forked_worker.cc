@@ -81,12 +81,12 @@ void ForkedWorker::open_streams(process::ChildLaunch& launch) {
   pass_on(streams_.at(STDERR_FILENO), events.stderr_data);
 }
 
-void ForkedWorker::failed_to_start(Error error) {
+void ForkedWorker::failed_to_start(const Error& error) {
   if (is_dead()) return;
   const auto self = shared_from_this();
-  handle(WorkerEvent::SpawnFailed, std::move(error));
+  handle(WorkerEvent::SpawnFailed, error);
   end_events();
-  owner_.worker_failed_to_start(*this);
+  owner_.worker_failed_to_start(*this, error);
 }
 
 void ForkedWorker::listens_by_itself() {

@@ -52,7 +52,7 @@ class ForkedWorkerOwner {
   /// Its channel is closed, and nobody is connected to what it served.
   virtual void worker_idle(ForkedWorker& worker) = 0;
   virtual void worker_exited(ForkedWorker& worker, const Exit& exit) = 0;
-  virtual void worker_failed_to_start(ForkedWorker& worker) = 0;
+  virtual void worker_failed_to_start(ForkedWorker& worker, const Error& why) = 0;
   /// It is not in `workers()` any more.
   virtual void worker_left(ForkedWorker& worker) = 0;
   /// It asks for a port; has closed, or lost, one; ends on purpose.
@@ -83,7 +83,7 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::P
   /// the channel.
   void started(process::Child child, process::ChildLaunch launch, const SpawnOptions& options,
                std::vector<Address> lent);
-  void failed_to_start(Error error);
+  void failed_to_start(const Error& error);
   /// The service ends: as docs/signals.md has it. Once.
   void end(const EndingRules& rules);
   /// Its clients are to go elsewhere: it closes each connection after the answer under way, and

@@ -306,9 +306,12 @@ void Primary::worker_exited(ForkedWorker& worker, const Exit& exit) {
   gone(worker, worker.take_left_group(), is_permanent(worker, exit));
 }
 
-void Primary::worker_failed_to_start(ForkedWorker& worker) {
-  last_death_ = LastDeath{
-      worker.id(), worker.describe(), worker.slot(), "the program could not be started", {}};
+void Primary::worker_failed_to_start(ForkedWorker& worker, const Error& why) {
+  last_death_ = LastDeath{worker.id(),
+                          worker.describe(),
+                          worker.slot(),
+                          "the program could not be started: " + why.message(),
+                          {}};
   gone(worker);
 }
 

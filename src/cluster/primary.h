@@ -102,7 +102,7 @@ class Primary final : private ForkedWorkerOwner {
   void worker_disconnected(ForkedWorker& worker) override;
   void worker_idle(ForkedWorker& worker) override;
   void worker_exited(ForkedWorker& worker, const Exit& exit) override;
-  void worker_failed_to_start(ForkedWorker& worker) override;
+  void worker_failed_to_start(ForkedWorker& worker, const Error& why) override;
   void worker_left(ForkedWorker& worker) override;
   void worker_asks(ForkedWorker& worker, const QueryServer& query) override;
   void worker_closed(ForkedWorker& worker) override;

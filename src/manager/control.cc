@@ -148,6 +148,14 @@ void Control::answer(const http::Request& request, http::Response& response) {
          for (const NumberedEvent& end : log_.ends()) ends.push_back(end.event);
          send_json(response, 200, Value::object({{"ends", std::move(ends)}}));
        }},
+      {"/v1/changes", "GET",
+       [&] {
+         const auto found = actions_.changes();
+         if (!found) return refuse(response, 409, found.error().detail);
+         Value list = Value::array();
+         for (const std::string& change : *found) list.push_back(change);
+         send_json(response, 200, Value::object({{"changes", std::move(list)}}));
+       }},
       {"/v1/reload", "POST", [&] { reload(parameter(query, "wait") != "0", response); }},
       {"/v1/rollback", "POST",
        [&] {
@@ -184,7 +192,7 @@ void Control::answer(const http::Request& request, http::Response& response) {
 Value Control::status() const {
   Value status =
       status_value(application_, actions_.directory(), cluster_.status(), rollouts_,
-                   std::chrono::system_clock::now(), [](pid_t pid) { return usage_of(pid); });
+                   std::chrono::steady_clock::now(), [](pid_t pid) { return usage_of(pid); });
   status["why_so_many"] = actions_.why_so_many();
   return status;
 }

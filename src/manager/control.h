@@ -36,6 +36,8 @@ namespace cohort::manager {
 struct Actions {
   /// The number of the new generation; `done` is called once, later.
   std::function<Result<int>(std::function<void(const RolloutResult&)> done)> reload;
+  /// What a reload would find changed: `workers 2 -> 3`.
+  std::function<Result<std::vector<std::string>>()> changes;
   /// The number of the generation before, which is to serve again.
   std::function<Result<int>()> rollback;
   std::function<Result<void>(unsigned workers)> scale;

@@ -107,10 +107,10 @@ Value to_value(const RolloutResult& result) {
 
 Value status_value(const Application& application, const std::string& directory,
                    const ClusterStatus& status, const std::deque<RolloutResult>& rollouts,
-                   std::chrono::system_clock::time_point now,
+                   std::chrono::steady_clock::time_point now,
                    const std::function<std::optional<Usage>(pid_t)>& usage) {
   const auto uptime =
-      std::chrono::duration_cast<std::chrono::milliseconds>(now - application.since);
+      std::chrono::duration_cast<std::chrono::milliseconds>(now - application.begun);
   Value value = Value::object(
       {{"name", application.name},
        {"program", application.program},

@@ -25,7 +25,8 @@ struct Application {
   std::string program;  ///< With its arguments, for people.
   std::string version;  ///< Of cohort.
   pid_t pid = 0;
-  std::chrono::system_clock::time_point since{};
+  std::chrono::system_clock::time_point since{};  ///< For people: it may be set back.
+  std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
 };
 
 /// What a process has used so far.
@@ -46,7 +47,7 @@ Value to_value(const RolloutResult& result);
 /// `rollouts`: those that are over, oldest first.
 Value status_value(const Application& application, const std::string& directory,
                    const ClusterStatus& status, const std::deque<RolloutResult>& rollouts,
-                   std::chrono::system_clock::time_point now,
+                   std::chrono::steady_clock::time_point now,
                    const std::function<std::optional<Usage>(pid_t)>& usage);
 
 }  // namespace cohort::manager

@@ -52,14 +52,15 @@ TEST(StatusValue, HasStableNames) {
                                 .program = "server.js",
                                 .version = "0.1.0",
                                 .pid = 69,
-                                .since = std::chrono::system_clock::time_point{10s}};
+                                .since = std::chrono::system_clock::time_point{10s},
+                                .begun = std::chrono::steady_clock::time_point{5s}};
   const std::deque<RolloutResult> rollouts{{.outcome = RolloutResult::Outcome::RolledBack,
                                             .generation = 2,
                                             .worker = 5,
                                             .text = "died"}};
   EXPECT_EQ(
       to_json(status_value(application, "/srv", status, rollouts,
-                           std::chrono::system_clock::time_point{12500ms},
+                           std::chrono::steady_clock::time_point{7500ms},
                            [](pid_t pid) { return Usage{std::chrono::milliseconds{pid}, 4096}; })),
       R"({"name":"shop","program":"server.js","directory":"/srv","version":"0.1.0","pid":69,"started":10,)"
       R"("uptime":2.5,"phase":"running","policy":"adaptive","places":2,"generation":2,)"

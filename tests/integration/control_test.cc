@@ -329,7 +329,7 @@ TEST_F(Verbs, EachPathOfTheDescriptionIsAnswered) {
     EXPECT_TRUE(has(answer, gets ? "Allow: GET" : "Allow: POST")) << path;
     ++paths;
   }
-  EXPECT_EQ(paths, 10);
+  EXPECT_EQ(paths, 11);
   EXPECT_TRUE(program->ends_on_interrupt());
 }
 

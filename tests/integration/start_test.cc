@@ -144,6 +144,11 @@ TEST_F(Started, AReloadReadsCohortTomlAgain) {
   folder_.write("cohort.toml",
                 "[shop]\nprogram = 'server.js'\nworkers = 3\nprove = 0.2\n"
                 "env = {GREETING = 'two'}\n");
+  const auto before = workers_of("shop");
+  const Said looked = verb({"reload", "--dry-run"});
+  EXPECT_EQ(looked.code, 0) << looked.text();
+  EXPECT_TRUE(has(looked.out, "shop: workers 2 -> 3; env GREETING has changed")) << looked.text();
+  EXPECT_EQ(workers_of("shop"), before) << "nothing was done";
   const Said reloaded = verb({"reload"});
   EXPECT_EQ(reloaded.code, 0) << reloaded.text();
   EXPECT_EQ(http_get(port).body, "two\n");
@@ -151,7 +156,10 @@ TEST_F(Started, AReloadReadsCohortTomlAgain) {
   EXPECT_TRUE(has(events, "; workers 2 -> 3; env GREETING has changed")) << events;
   EXPECT_FALSE(has(events, "two")) << "a value may be a secret";
   EXPECT_TRUE(eventually("three workers", [&] { return workers_of("shop").size() == 3; }));
+  EXPECT_EQ(verb({"reload", "--dry-run"}).out,
+            "shop: no option has changed; the program's files are read anew\n");
   folder_.write("cohort.toml", "[shop]\nprogram = 'server.js'\nworker = 3\n");
+  EXPECT_EQ(verb({"reload", "--dry-run"}).code, 111);
   const Said refused = verb({"reload"});
   EXPECT_EQ(refused.code, 111) << refused.text();
   EXPECT_TRUE(has(refused.err, "cohort.toml:3: [shop] has no `worker`")) << refused.text();

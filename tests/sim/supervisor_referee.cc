@@ -189,14 +189,25 @@ void SupervisorReferee::crowds_thin(TimePoint now) {
   for (std::size_t i = 0; i < places_.size(); ++i) {
     if (places_[i].worker || places_[i].fork_asked || places_[i].not_before > now) continue;
     if (is_crowded(i) || is_closed(places_[i])) continue;
-    std::optional<int> oldest;
-    int untold = 0;
-    for (const auto& [id, live] : live_) {
-      if (live.left != i || live.accepts || live.asked || live.held) continue;
-      if (untold++ == 0) oldest = id;
-    }
-    if (untold >= 8) must_end(*oldest, now);
+    if (const auto oldest = one_too_many(i)) must_end(*oldest, now);
   }
+}
+
+std::optional<int> SupervisorReferee::one_too_many(std::size_t at) const {
+  std::optional<int> oldest;
+  int untold = 0;
+  for (const auto& [id, live] : live_) {
+    if (live.left != at || live.accepts || live.asked || live.held) continue;
+    if (untold++ == 0) oldest = id;
+  }
+  return untold >= 8 ? oldest : std::nullopt;
+}
+
+// Of a closed place, which a rollout fills.
+void SupervisorReferee::closed_place_thins(int worker, TimePoint now) {
+  const auto& left = live_.at(worker).left;
+  if (rollout_ && left && is_closed(places_[*left]) && one_too_many(*left) == worker)
+    must_end(worker, now);
 }
 
 void SupervisorReferee::must_end(int worker, TimePoint now) {
@@ -395,6 +406,7 @@ void SupervisorReferee::allowed(const SupervisorAction& action, const Supervisor
     live.looks_at = now + 10ms;
   } else if (const auto* end = std::get_if<action::End>(&action)) {
     if (end->why == action::End::Why::RolledBack) drops_successor(end->worker, now);
+    if (end->why == action::End::Why::TooMany) closed_place_thins(end->worker, now);
     require(ended_.erase(end->worker) == 1, "who left is told to end for a reason, and once");
   } else if (const auto* kill = std::get_if<action::Kill>(&action)) {
     require(killed_.erase(kill->worker) == 1, "who was told to end is killed when it is time");

@@ -87,6 +87,8 @@ class SupervisorReferee {
   void time_passed(TimePoint now);
   void crowds_thin(TimePoint now);
   bool is_crowded(std::size_t place) const;
+  std::optional<int> one_too_many(std::size_t place) const;
+  void closed_place_thins(int worker, TimePoint now);
   void notice_health(TimePoint now);
   void allowed(const SupervisorAction& action, const SupervisorEvent& event, TimePoint now);
   // Of rollouts: what they do is allowed or not, and taken over.

@@ -100,6 +100,11 @@ BANNED = [
      LIBRARY, {"src/cli/control_client.cc"}, "co_await asio::async_connect(socket, endpoints);"),
     (r"#\s*if.*\b(__linux__|__APPLE__|_WIN32|__FreeBSD__)\b", "a file per platform, named by its suffix (x_linux.cc)",
      ANY_FILE, set(), "#ifdef __linux__"),
+    (r"\bsystem_clock\b|\bCLOCK_REALTIME\b|\bgettimeofday\b|\btime\s*\(\s*(nullptr|NULL)\s*\)",
+     "steady_clock: the time of day can be set back, and is for people only",
+     # A date of HTTP, of an event, of the start.
+     LIBRARY, {"src/http/service.cc", "src/cli/run.cc", "src/manager/status_json.h", "src/manager/status_json.cc"},
+     "const auto now = std::chrono::system_clock::now();"),
     (r"\bstd::(mutex|j?thread|lock_guard|unique_lock)\b(?!::)", "the loop: one thread per process, post() to it from others",
      re.compile(r"^src/(base|ipc|net|http|process)/(?!.*_test\.(cc|h)$)"),
      # What is lent may be given back by any thread, and when the loop to post to is gone; what is sent may be, too.
