@@ -188,7 +188,8 @@ class Worker {
   /// The worker listens; the address has the real port. Once per server.
   void on_listening(Callback<void(const Address&)> handler) const;
   /// It leads from now on (true), or no more (false): another may, as soon as the worker's handlers
-  /// have returned. Said in the worker, and in the primary. Not when it exits.
+  /// have returned. Said in the worker; and in the primary, when the worker is told. Not when it
+  /// exits.
   void on_leader(Callback<void(bool)> handler) const;
   /// In the worker, messages that arrive before the first handler wait for it.
   void on_message(Callback<void(const Value&)> handler) const;

@@ -38,6 +38,10 @@ TEST_F(MemoryRoom, IsWhatIsLeftOfTheCgroupOrOneAboveIt) {
   EXPECT_EQ(room(), 600'000U);
   files_["/sys/fs/cgroup/a/memory.current"] = "1000001\n";
   EXPECT_EQ(room(), 0U) << "it is over its limit";
+  files_["/sys/fs/cgroup/a/memory.stat"] = "anon 100\nfile 7\ninactive_file 900000\nx 1\n";
+  EXPECT_EQ(room(), 899'999U) << "cached files are given back";
+  files_["/sys/fs/cgroup/a/memory.stat"] = "inactive_file 9000000\n";
+  EXPECT_EQ(room(), 1'000'000U) << "no more than there is";
 }
 
 TEST_F(MemoryRoom, IsThatOfTheOldHierarchyToo) {

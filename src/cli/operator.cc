@@ -26,6 +26,7 @@ using manager::RecycleLimits;
 
 // How often workers are held against their limits.
 constexpr std::chrono::seconds kLimitsLook{2};
+constexpr const char* kStillBegins = "it starts, and its --once command has not ended";
 
 std::vector<std::string> differences(const ProgramNow& before, const ProgramNow& now) {
   std::vector<std::string> result = changes(before.options, now.options);
@@ -167,7 +168,7 @@ Result<int> Operator::reload(std::function<void(const RolloutResult&)> done) {
     over(narrator_.cannot_reload(why));
     return make_error(Errc::InvalidArgument, "reload", why);
   };
-  if (begins_) return refuse("it starts, and its --once command has not ended");
+  if (begins_) return refuse(kStillBegins);
   auto found = found_now();
   if (const auto* problem = std::get_if<CannotRun>(&found)) return refuse(problem->text);
   auto& now = std::get<ProgramNow>(found);
@@ -203,6 +204,7 @@ std::variant<ProgramNow, CannotRun> Operator::found_now() const {
 }
 
 Result<std::vector<std::string>> Operator::changes_now() const {
+  if (begins_) return make_error(Errc::InvalidArgument, "reload", kStillBegins);
   const auto found = found_now();
   if (const auto* problem = std::get_if<CannotRun>(&found))
     return make_error(Errc::InvalidArgument, "reload", problem->text);
@@ -225,15 +227,16 @@ Result<int> Operator::rollback() {
   return generation;
 }
 
-// The old workers stay beside as many new ones.
+// The old workers stay beside as many new ones. Those that are parked now end first.
 std::chrono::milliseconds Operator::park_for(const RunOptions& options) const {
   if (options.park.count() == 0) return options.park;
-  std::uint64_t needed = 0;
+  std::uint64_t needed = 0, freed = 0;
   for (const WorkerStatus& worker : cluster_.status().workers)
-    if (worker.kept) needed += memory_of(worker.pid, 0).value_or(0);
+    if (worker.kept || worker.held)
+      (worker.held ? freed : needed) += memory_of(worker.pid, 0).value_or(0);
   const auto room = memory_room(read_file);
-  if (!room || *room >= needed) return options.park;
-  say_(narrator_.cannot_park(needed, *room));
+  if (!room || *room + freed >= needed) return options.park;
+  say_(narrator_.cannot_park(needed, *room + freed));
   return std::chrono::milliseconds{0};
 }
 

@@ -450,6 +450,10 @@ std::optional<Answer> contradiction(const RunOptions& options) {
     return run_usage_error(
         "--lame-duck is a part of the time of --grace (25 by default), so it has to be less",
         "Raise that: cohort run --grace ...");
+  if (options.ready.by == Readiness::By::Time && options.ready.after >= options.ready_within)
+    return run_usage_error("with --ready " + readiness_text(options.ready) +
+                               " no worker is ready within --ready-within (60 by default)",
+                           "Raise that: cohort run --ready-within ...");
   const bool of_one_socket = options.policy == Policy::Shared ||
                              std::any_of(options.listen.begin(), options.listen.end(),
                                          [](const Address& address) { return address.is_unix(); });

@@ -186,9 +186,7 @@ void ForkedWorker::cluster_message(ipc::Incoming& incoming) {
   } else if (act == "leaving") {
     owner_.worker_ends(*this);
   } else if (act == "follows") {
-    const bool led = is_leader();
     owner_.worker_follows(*this);
-    if (led && !is_leader()) events.leader.emit(false);
   } else if (act == "exitedAfterDisconnect") {
     handle(WorkerEvent::SaidExiting, message["seq"].int64_or(-1));
   } else if (end_.report().take(message)) {
@@ -311,7 +309,7 @@ void ForkedWorker::lead(bool on) {
   Value message = cluster::cluster_message("lead");
   message["on"] = on;
   send_cluster(std::move(message));
-  if (on) events.leader.emit(true);
+  events.leader.emit(on);
 }
 
 // Life.

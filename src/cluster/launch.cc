@@ -100,6 +100,13 @@ Settings merged(Settings settings, const Settings& changes) {
   return settings;
 }
 
+Environment with_seat(Environment env, std::size_t slot, int generation) {
+  env.emplace_back("COHORT_SLOT", std::to_string(slot));
+  env.emplace_back("NODE_APP_INSTANCE", std::to_string(slot));  // pm2's name
+  env.emplace_back("COHORT_GENERATION", std::to_string(generation));
+  return env;
+}
+
 Result<SpawnOptions> worker_options(const WorkerLaunch& wanted) {
   SpawnOptions options = wanted.settings.spawn;
   const auto refuse = [](const char* option, const char* why) {

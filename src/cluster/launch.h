@@ -15,6 +15,9 @@ namespace cohort::cluster {
 /// What is given in `changes` replaces what is in `settings`. Pure.
 Settings merged(Settings settings, const Settings& changes);
 
+/// With what a worker finds of its place: COHORT_SLOT, COHORT_GENERATION. Pure.
+Environment with_seat(Environment env, std::size_t slot, int generation);
+
 /// How a worker is spawned: a child with a channel, and the descriptors that `listening` has as 3,
 /// 4... `env`: in its environment, before anything else.
 struct WorkerLaunch {

@@ -146,14 +146,10 @@ Result<Listeners::Lent> Listeners::lend(HandoffPeer& worker, std::size_t index,
     if (!opened) return net::with_holder(opened.error(), address);
     port = &add(*std::move(opened));
   }
-  if (held && port->policy() == Policy::Shared)
-    return make_error(Errc::InvalidArgument, "listen " + to_string(address),
-                      "the workers accept from one socket there, so none of them can be checked "
-                      "before it gets connections");
   const auto fd = port->join(worker, true, held);
   if (!fd) return fd.error();
   const auto local = net::local_address(*fd);
-  return Lent{*fd, local ? *local : address};
+  return Lent{*fd, local ? *local : address, port->policy() == Policy::Shared};
 }
 
 Result<OwnFd> Listeners::connect(HandoffPeer& worker, std::span<const Address> addresses) {

@@ -35,6 +35,7 @@ class Listeners {
   struct Lent {
     int fd;
     Address address;  ///< Where it listens.
+    bool is_shared;   ///< All workers accept from it.
   };
   Result<Lent> lend(HandoffPeer& worker, std::size_t index, const Address& address,
                     bool held = false);

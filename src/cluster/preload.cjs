@@ -98,8 +98,11 @@ function start(cluster) {
   function lead(on) {
     if (on) process.env.COHORT_LEADER = '1';
     else delete process.env.COHORT_LEADER;
-    process.emit('cohort:leader', on);
-    if (!on) tell({ act: 'follows' });
+    try {
+      process.emit('cohort:leader', on);
+    } finally {  // one that throws has returned, too
+      if (!on) tell({ act: 'follows' });
+    }
   }
 
   // Others serve meanwhile: clients are to go there, and may come back. What is no HTTP stays.

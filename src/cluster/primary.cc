@@ -145,18 +145,19 @@ Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool k
     const auto lent =
         listeners_->lend(worker, listening.size(), address, checks_.is_awaited(worker.id()));
     if (!lent) return lent.error();
+    if (lent->is_shared && settings.check && *settings.check)
+      return make_error(Errc::InvalidArgument, "listen " + to_string(address),
+                        "the workers accept from one socket there, so none of them can be checked "
+                        "before it gets connections");
     addresses.push_back(lent->address);
     listening.push_back(lent->fd);
   }
-  Environment with_slot = env;
-  with_slot.emplace_back("COHORT_SLOT", std::to_string(worker.slot()));
-  with_slot.emplace_back("NODE_APP_INSTANCE", std::to_string(worker.slot()));  // pm2's name
-  with_slot.emplace_back("COHORT_GENERATION", std::to_string(worker.generation()));
+  Environment variables = with_seat(env, worker.slot(), worker.generation());
   const auto notify = checks_.open_socket(Worker{worker.shared_from_this()}, settings.spawn.uid);
   if (!notify) return notify.error();
-  if (!notify->empty()) with_slot.emplace_back("NOTIFY_SOCKET", *notify);
+  if (!notify->empty()) variables.emplace_back("NOTIFY_SOCKET", *notify);
   const WorkerLaunch wanted{.settings = settings,
-                            .env = std::move(with_slot),
+                            .env = std::move(variables),
                             .worker_id = worker.id(),
                             .listening = std::move(listening),
                             .keep_stderr = keep_stderr ? kLastLines : 0};

@@ -7,6 +7,11 @@ namespace {
 
 using Live = Supervisor::Live;
 
+// The program that was told may be a child of the process that was started, and outlive it.
+bool is_gone(const Supervisor& state, int worker) {
+  return !state.live.contains(worker) && !state.left.contains(worker);
+}
+
 // It can be told, and stays. A successor without a place does not serve yet.
 bool stays(const Supervisor& state, int worker) {
   const auto found = state.live.find(worker);
@@ -42,8 +47,9 @@ std::optional<int> next_leader(const Supervisor& state, TimePoint now) {
 void lead(Moves& moves) {
   auto& [greeted, leader, asked] = moves.state.leadership;
   if (moves.state.phase != Supervisor::Phase::Running) return;
-  if (leader && !moves.state.live.contains(*leader)) leader.reset();
-  if (leader && !asked && !stays(moves.state, *leader)) {
+  if (leader && is_gone(moves.state, *leader)) leader.reset();
+  const bool lives = leader && moves.state.live.contains(*leader);
+  if (lives && !asked && !stays(moves.state, *leader)) {
     asked = true;
     moves.act(action::Follow{*leader});
   }

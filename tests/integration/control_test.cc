@@ -61,7 +61,9 @@ TEST_F(Verbs, StatusShowsEveryWorker) {
 
 TEST_F(Verbs, OfSeveralApplicationsOneHasToBeNamed) {
   auto first = serve();
-  auto second = run({"-w", "2", "server.js"}, "2 workers of");
+  fs::create_directory(folder_.path() + "/other");
+  folder_.write("other/server.js", "setInterval(() => {}, 1000);\n");
+  auto second = run({"-w", "2", "other/server.js"}, "2 workers of");
   const Said said = verb({"reload"});
   EXPECT_EQ(said.code, 100);
   EXPECT_EQ(said.err, "cohort: several run, so say which: server, server-2\n");

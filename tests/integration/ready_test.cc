@@ -133,7 +133,8 @@ TEST_F(Ready, UntilThenItGetsNoConnections) {
 }
 
 TEST_F(Ready, ByTime) {
-  const auto program = start({"--ready", "0.3", "sleep", "1000"});
+  // It is not taken for ready after ten seconds.
+  const auto program = start({"--ready", "0.3", "--ready-within", "5", "sleep", "1000"});
   EXPECT_TRUE(program->wait_until("both to be ready", [&] { return are_ready(2); }))
       << program->transcript();
   const Said said = verb({"reload"});

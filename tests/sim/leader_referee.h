@@ -15,8 +15,12 @@ class LeaderReferee {
   /// After each step. Throws Violation.
   void check(const Supervisor& after, const SupervisorEvent& event,
              const std::vector<SupervisorAction>& actions, TimePoint now) {
-    if (const auto* exited = std::get_if<event::Exited>(&event); exited && exited->worker == told_)
-      told_.reset();
+    // What it has left may lead on.
+    const auto* exited = std::get_if<event::Exited>(&event);
+    const auto* vanished = std::get_if<event::Vanished>(&event);
+    if (exited && exited->worker == told_ && exited->leaves_some) asked_ = true;
+    if (exited && exited->worker == told_ && !exited->leaves_some) told_.reset();
+    if (vanished && vanished->worker == told_) told_.reset();
     if (const auto* followed = std::get_if<event::Followed>(&event);
         followed && followed->worker == told_ && asked_)
       told_.reset();
