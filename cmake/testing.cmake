@@ -30,7 +30,7 @@ function(cohort_discover_tests program label)
   set(properties TIMEOUT ${COHORT_TEST_TIMEOUT} LABELS ${label})
   if(COHORT_SANITIZE)
     add_test(NAME ${label}.${program} COMMAND ${program} --gtest_brief=1)
-    set_tests_properties(${label}.${program} PROPERTIES ${properties})
+    set_tests_properties(${label}.${program} PROPERTIES ${properties} COST 500)  # first: they take longest
   else()
     gtest_discover_tests(${program} NO_PRETTY_VALUES PROPERTIES ${properties} DISCOVERY_TIMEOUT 60)
   endif()
