@@ -132,6 +132,28 @@ TEST_F(Ready, UntilThenItGetsNoConnections) {
   EXPECT_TRUE(program->ends_on_interrupt());
 }
 
+// Which they share: nobody can be kept from it. Readiness decides the reload all the same.
+TEST_F(Ready, OfWorkersOnAUnixSocket) {
+  folder_.write("worker.py", kSaysInPython);
+  go();
+  const auto program = start({"--ready", "notify", "--ready-within", "1", "--listen",
+                              folder_.path() + "/a.sock", "worker.py"});
+  EXPECT_TRUE(program->wait_until("both to be ready", [&] { return are_ready(2); }))
+      << program->transcript();
+  EXPECT_EQ(verb({"reload"}).code, 0) << program->transcript();
+  stop();
+  const Said said = verb({"reload"});
+  EXPECT_EQ(said.code, 111) << said.text();
+  EXPECT_TRUE(has(said.err, "it has not sent READY=1")) << said.text();
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(Ready, LongerThanItMayTakeIsRefused) {
+  const auto program = start({"--ready", "90", "sleep", "1000"});
+  EXPECT_TRUE(program->exits_with(100)) << program->transcript();
+  EXPECT_TRUE(has(program->errors(), "with --ready 90 no worker is ready within --ready-within"));
+}
+
 TEST_F(Ready, ByTime) {
   // It is not taken for ready after ten seconds.
   const auto program = start({"--ready", "0.3", "--ready-within", "5", "sleep", "1000"});
