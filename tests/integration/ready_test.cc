@@ -41,11 +41,11 @@ constexpr const char* kSaysInNode =
 
 class Ready : public Verbs {
  protected:
-  std::unique_ptr<Program> start(std::vector<std::string> options) {
-    for (const char* word : {"run", "-w", "2", "--prove", "0.2", "--name", "server"})
-      words_.emplace_back(word);
-    words_.insert(words_.end(), options.begin(), options.end());
-    return std::make_unique<Program>(words_, surroundings());
+  std::unique_ptr<Program> start(const std::vector<std::string>& options) const {
+    std::vector<std::string> words{command(), "run", "-w",     "2",
+                                   "--prove", "0.2", "--name", "server"};
+    words.insert(words.end(), options.begin(), options.end());
+    return std::make_unique<Program>(words, surroundings());
   }
   bool are_ready(int count) const {
     const std::string status = verb({"status", "--json"}).out;
@@ -56,8 +56,6 @@ class Ready : public Verbs {
   }
   void go() const { folder_.write("go", ""); }
   void stop() const { std::filesystem::remove(folder_.path() + "/go"); }
-
-  std::vector<std::string> words_{command()};
 };
 
 TEST_F(Ready, OfAProgramThatNotifies) {
@@ -136,11 +134,16 @@ TEST_F(Ready, UntilThenItGetsNoConnections) {
 TEST_F(Ready, OfWorkersOnAUnixSocket) {
   folder_.write("worker.py", kSaysInPython);
   go();
-  const auto program = start({"--ready", "notify", "--ready-within", "1", "--listen",
-                              folder_.path() + "/a.sock", "worker.py"});
+  const std::string socket = folder_.path() + "/a.sock";
+  auto program = start({"--ready", "notify", "--listen", socket, "worker.py"});
   EXPECT_TRUE(program->wait_until("both to be ready", [&] { return are_ready(2); }))
       << program->transcript();
   EXPECT_EQ(verb({"reload"}).code, 0) << program->transcript();
+  EXPECT_TRUE(program->ends_on_interrupt());
+
+  program = start({"--ready", "notify", "--ready-within", "1", "--listen", socket, "worker.py"});
+  EXPECT_TRUE(program->wait_until("both to be ready", [&] { return are_ready(2); }))
+      << program->transcript();
   stop();
   const Said said = verb({"reload"});
   EXPECT_EQ(said.code, 111) << said.text();
