@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <string_view>
 
@@ -24,6 +25,7 @@ using Verb = VerbOptions::Verb;
 
 constexpr int kMoment = 100;  // ms
 constexpr std::int64_t kDeathsMax = 5;
+constexpr int kTries = 6;  // of 5 s each
 
 void print(const std::string& text) { std::fputs(text.c_str(), stdout); }
 
@@ -75,8 +77,12 @@ class Command {
     return answer.code;
   }
 
-  int ended_meanwhile() const {
-    return fail(kExitTemporary, name_ + " has ended meanwhile, or does not answer any more");
+  // It was there a moment ago.
+  int lost(const Error& why) const {
+    if (why.code == std::errc::timed_out)
+      return fail(kExitTemporary, name_ + " does not answer any more: its primary (pid " +
+                                      std::to_string(pid_) + ") is stopped, or stuck");
+    return fail(kExitTemporary, name_ + " has ended meanwhile (" + why.message() + ')');
   }
   // What the application answered if that is an error.
   static int refused(const Answered& answered) {
@@ -90,10 +96,23 @@ class Command {
   // Shorter if the application ends.
   void wait_a_moment() const { sys::poll(primary_.get(), POLLIN, kMoment); }
   // Not that of one which has taken its name meanwhile.
-  std::optional<Value> status_now() const {
+  Result<Value> status_now() const {
     auto answered = ask("GET", "/v1/status");
-    if (!answered || answered->status != 200 || answered->peer != pid_) return std::nullopt;
+    if (!answered) return answered.error();
+    if (answered->peer != pid_)
+      return system_error(ESRCH, "status",
+                          "pid " + std::to_string(answered->peer) + " is called " + name_ + " now");
+    if (answered->status != 200)
+      return system_error(EPROTO, "status", "it answers " + std::to_string(answered->status));
     return std::move(answered->body);
+  }
+
+  // Of one that is waited for: a machine that is busy is no reason to give up.
+  Result<Value> next_status() const {
+    auto now = status_now();
+    for (int i = 1; i < kTries && !now && now.error().code == std::errc::timed_out; ++i)
+      now = status_now();
+    return now;
   }
 
   int ls() const {
@@ -116,7 +135,7 @@ class Command {
 
   int status() const {
     const auto now = status_now();
-    if (!now) return ended_meanwhile();
+    if (!now) return lost(now.error());
     print(options_.json ? to_json(*now) + '\n' : status_text(*now));
     return 0;
   }
@@ -129,12 +148,12 @@ class Command {
       std::fflush(stdout);
       return true;
     });
-    return done ? 0 : ended_meanwhile();
+    return done ? 0 : lost(done.error());
   }
 
   int why() const {
     const auto answered = ask("GET", "/v1/ends");
-    if (!answered) return ended_meanwhile();
+    if (!answered) return lost(answered.error());
     std::vector<Value> ends;
     for (const Value& end : answered->body["ends"].elements())
       if (!options_.slot || end["slot"].int64_or(-1) == *options_.slot) ends.push_back(end);
@@ -154,7 +173,7 @@ class Command {
 
   int changes() const {
     const auto answered = ask("GET", "/v1/changes");
-    if (!answered) return ended_meanwhile();
+    if (!answered) return lost(answered.error());
     if (answered->status != 200) return refused(*answered);
     if (options_.json) return print(to_json(answered->body) + '\n'), 0;
     std::string text;
@@ -170,7 +189,7 @@ class Command {
   int reload() const {
     if (options_.dry_run) return changes();
     const auto started = ask("POST", "/v1/reload?wait=0");
-    if (!started) return ended_meanwhile();
+    if (!started) return lost(started.error());
     if (started->status != 202) return refused(*started);
     const auto generation = started->body["generation"].int64_or(0);
     if (!options_.wait) {
@@ -180,7 +199,7 @@ class Command {
       return 0;
     }
     const auto verdict = wait_for_verdict(generation);
-    if (!verdict) return ended_meanwhile();
+    if (!verdict) return lost(verdict.error());
     const bool reached = (*verdict)["outcome"] == "reached";
     if (options_.json) {
       print(to_json(*verdict) + '\n');
@@ -197,13 +216,13 @@ class Command {
 
   int rollback() const {
     const auto asked = ask("POST", "/v1/rollback");
-    if (!asked) return ended_meanwhile();
+    if (!asked) return lost(asked.error());
     if (asked->status != 202) return refused(*asked);
     const auto generation = asked->body["generation"].int64_or(0);
     Progress progress;
     for (; options_.wait; wait_a_moment()) {
-      const auto now = status_now();
-      if (!now) return ended_meanwhile();
+      const auto now = next_status();
+      if (!now) return lost(now.error());
       if ((*now)["generation"] != Value(generation))
         return fail(kExitTemporary, name_ + " was reloaded meanwhile");
       if (!(*now)["rollout"].is_object()) break;
@@ -215,11 +234,11 @@ class Command {
     return 0;
   }
 
-  std::optional<Value> wait_for_verdict(std::int64_t generation) const {
+  Result<Value> wait_for_verdict(std::int64_t generation) const {
     Progress progress;
     for (;; wait_a_moment()) {
-      const auto now = status_now();
-      if (!now) return std::nullopt;
+      const auto now = next_status();
+      if (!now) return now.error();
       for (const Value& over : (*now)["rollouts"].elements())
         if (over["generation"].int64_or(0) == generation) return over;
       if ((*now)["rollout"].is_object()) progress.show(name_ + ": " + progress_text(*now));
@@ -228,7 +247,7 @@ class Command {
 
   int scale() const {
     const auto before = status_now();
-    if (!before) return ended_meanwhile();
+    if (!before) return lost(before.error());
     const bool is_auto = options_.workers == "auto";
     const bool is_change = options_.workers.front() == '+' || options_.workers.front() == '-';
     const std::int64_t number = is_auto ? 0 : std::stol(options_.workers);
@@ -237,7 +256,7 @@ class Command {
     const auto done = ask("POST", "/v1/scale",
                           to_json(Value::object({{is_change ? "change" : "workers",
                                                   is_auto ? Value("auto") : Value(number)}})));
-    if (!done) return ended_meanwhile();
+    if (!done) return lost(done.error());
     if (done->status != 202) return refused(*done);
     const auto workers = done->body["workers"].int64_or(0);
     if (options_.wait)
@@ -253,8 +272,8 @@ class Command {
   std::optional<int> wait_for_workers(std::int64_t wanted, const Value& before) const {
     Progress progress;
     for (;; wait_a_moment()) {
-      const auto now = status_now();
-      if (!now) return ended_meanwhile();
+      const auto now = next_status();
+      if (!now) return lost(now.error());
       if ((*now)["deaths"].int64_or(0) - before["deaths"].int64_or(0) > kDeathsMax)
         return fail(kExitTemporary, "workers of " + name_ + " die; see: cohort why " + name_);
       const auto [places, serve, others, closed] = serving(*now);
@@ -268,13 +287,13 @@ class Command {
 
   int stop() const {
     const auto before = status_now();
-    if (!before) return ended_meanwhile();
+    if (!before) return lost(before.error());
     const auto done = ask("POST", "/v1/stop");
-    if (!done) return ended_meanwhile();
+    if (!done) return lost(done.error());
     if (options_.wait) {
       Progress progress;
       progress.show(name_ + ": stopping");
-      while (primary_ ? sys::poll(primary_.get(), POLLIN, kMoment) == 0 : status_now().has_value())
+      while (primary_ ? sys::poll(primary_.get(), POLLIN, kMoment) == 0 : bool{status_now()})
         if (!primary_) wait_a_moment();
     }
     print(options_.json ? to_json(done->body) + '\n'
@@ -285,9 +304,9 @@ class Command {
   // The process stays, and so does its name. It has begun anew when its time has.
   int restart() const {
     const auto before = status_now();
-    if (!before) return ended_meanwhile();
+    if (!before) return lost(before.error());
     const auto asked = ask("POST", "/v1/restart");
-    if (!asked) return ended_meanwhile();
+    if (!asked) return lost(asked.error());
     if (asked->status != 202) return refused(*asked);
     if (options_.wait)
       if (const auto code = wait_for_restart((*before)["started"])) return *code;
@@ -299,8 +318,9 @@ class Command {
   std::optional<int> wait_for_restart(const Value& started) const {
     Progress progress;
     for (;; wait_a_moment()) {
-      if (primary_ && sys::poll(primary_.get(), POLLIN, 0) != 0) return ended_meanwhile();
-      const auto now = status_now();
+      if (primary_ && sys::poll(primary_.get(), POLLIN, 0) != 0)
+        return lost(system_error(ESRCH, "restart"));
+      const auto now = next_status();
       const bool anew = now && (*now)["started"] != started;
       progress.show(name_ + (anew ? ": starting" : ": stopping"));
       if (!anew) continue;
@@ -314,7 +334,7 @@ class Command {
     const auto asked =
         ask("POST", "/v1/kill",
             to_json(Value::object({{"slot", *options_.slot}, {"signal", options_.signal}})));
-    if (!asked) return ended_meanwhile();
+    if (!asked) return lost(asked.error());
     if (asked->status != 202) return refused(*asked);
     print(options_.json ? to_json(asked->body) + '\n'
                         : options_.signal + " is sent to slot " + std::to_string(*options_.slot) +
@@ -325,7 +345,7 @@ class Command {
   int recycle() const {
     const auto asked =
         ask("POST", "/v1/recycle", to_json(Value::object({{"slot", *options_.slot}})));
-    if (!asked) return ended_meanwhile();
+    if (!asked) return lost(asked.error());
     if (asked->status != 202) return refused(*asked);
     if (options_.wait)
       if (const auto code = wait_for_successor(asked->body["worker"].int64_or(0))) return *code;
@@ -339,8 +359,8 @@ class Command {
   std::optional<int> wait_for_successor(std::int64_t wanted) const {
     Progress progress;
     for (;; wait_a_moment()) {
-      const auto now = status_now();
-      if (!now) return ended_meanwhile();
+      const auto now = next_status();
+      if (!now) return lost(now.error());
       bool lives = false, has_it = false, alone = true;
       for (const Value& worker : (*now)["workers"].elements()) {
         const bool is_it = worker["id"].int64_or(0) == wanted;

@@ -2,9 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/inet_diag.h>
-#include <linux/netlink.h>
-#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
@@ -16,6 +13,7 @@
 #include <iterator>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include "base/command_line.h"
 #include "base/sys.h"
@@ -26,71 +24,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr HostBytes kAny{};
-
-HostBytes mapped(const void* in4) {
-  HostBytes host{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-  std::memcpy(&host[12], in4, 4);
-  return host == HostBytes{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff} ? kAny : host;
-}
-
 /// A name may be any of this machine's.
 HostBytes host_of(const Address& address) {
   const auto sockaddr = to_sockaddr(address);
   HostBytes host{};
   if (!sockaddr) return host;
   if (sockaddr->family() == AF_INET)
-    return mapped(&reinterpret_cast<const sockaddr_in*>(&sockaddr->storage)->sin_addr);
+    return mapped_host(&reinterpret_cast<const sockaddr_in*>(&sockaddr->storage)->sin_addr);
   const auto* in6 = reinterpret_cast<const sockaddr_in6*>(&sockaddr->storage);
   std::memcpy(host.data(), &in6->sin6_addr, host.size());
   return host;
-}
-
-/// Asks for every socket of this protocol and family whose own port is `port`: the kernel runs the
-/// filter, so that a hundred thousand connections cost nothing here.
-struct Request {
-  nlmsghdr header{};
-  inet_diag_req_v2 wanted{};
-  nlattr filter_header{};
-  inet_diag_bc_op filter[4]{};
-};
-static_assert(sizeof(Request) == sizeof(nlmsghdr) + sizeof(inet_diag_req_v2) + sizeof(nlattr) +
-                                     4 * sizeof(inet_diag_bc_op));
-
-Request request_for(std::uint8_t family, std::uint8_t protocol, std::uint16_t port) {
-  Request request;
-  request.header.nlmsg_len = sizeof request;
-  request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
-  request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-  request.wanted.sdiag_family = family;
-  request.wanted.sdiag_protocol = protocol;
-  request.wanted.idiag_states = ~0U;
-  request.filter_header = {sizeof(nlattr) + sizeof request.filter, INET_DIAG_REQ_BYTECODE};
-  // Where to go on if it holds, and else: behind the end is no.
-  request.filter[0] = {INET_DIAG_BC_S_GE, 8, 20};
-  request.filter[1].no = port;
-  request.filter[2] = {INET_DIAG_BC_S_LE, 8, 12};
-  request.filter[3].no = port;
-  return request;
-}
-
-std::vector<BoundSocket> sockets_of(const Address& address) {
-  constexpr std::size_t kPieceMax = 32768;
-  std::vector<BoundSocket> sockets;
-  const OwnFd netlink = sys::socket(AF_NETLINK, SOCK_DGRAM, NETLINK_SOCK_DIAG);
-  if (!netlink) return sockets;
-  const std::uint8_t protocol = address.is_datagram() ? IPPROTO_UDP : IPPROTO_TCP;
-  std::vector<std::byte> piece(kPieceMax);
-  for (const std::uint8_t family : {std::uint8_t{AF_INET}, std::uint8_t{AF_INET6}}) {
-    const Request request = request_for(family, protocol, address.port());
-    if (sys::send(netlink.get(), &request, sizeof request) == -1) return sockets;
-    for (bool more = true; more;) {
-      const ssize_t size = sys::recv(netlink.get(), piece.data(), piece.size(), 0);
-      if (size <= 0) return sockets;
-      more = parse_sockets(std::span{piece}.first(static_cast<std::size_t>(size)), sockets);
-    }
-  }
-  return sockets;
 }
 
 std::optional<pid_t> to_pid(const std::string& name) {
@@ -157,52 +100,32 @@ bool is_in_use(const Error& error) {
 
 std::string name_of(const Address& address) {
   if (address.is_unix()) return to_string(address);
-  const bool any = host_of(address) == kAny;
+  const bool any = host_of(address) == kAnyHost;
   return (address.is_datagram() ? "UDP port " : "port ") + std::to_string(address.port()) +
          (any ? "" : " of " + address.host());
 }
 
 }  // namespace
 
-bool parse_sockets(std::span<const std::byte> piece, std::vector<BoundSocket>& sockets) {
-  while (piece.size() >= sizeof(nlmsghdr)) {
-    nlmsghdr header;
-    std::memcpy(&header, piece.data(), sizeof header);
-    if (header.nlmsg_len < sizeof header || header.nlmsg_len > piece.size()) return false;
-    if (header.nlmsg_type == NLMSG_DONE || header.nlmsg_type == NLMSG_ERROR) return false;
-    inet_diag_msg found;
-    if (header.nlmsg_len >= NLMSG_HDRLEN + sizeof found) {
-      std::memcpy(&found, piece.data() + NLMSG_HDRLEN, sizeof found);
-      BoundSocket socket{.inode = found.idiag_inode,
-                         .uid = found.idiag_uid,
-                         .listens = found.idiag_state == TCP_LISTEN};
-      if (found.idiag_family == AF_INET)
-        socket.host = mapped(found.id.idiag_src);
-      else
-        std::memcpy(socket.host.data(), found.id.idiag_src, socket.host.size());
-      sockets.push_back(socket);
-    }
-    piece = piece.subspan(std::min<std::size_t>(NLMSG_ALIGN(header.nlmsg_len), piece.size()));
-  }
-  return true;
-}
-
-std::vector<BoundSocket> in_the_way(std::vector<BoundSocket> sockets, const HostBytes& host) {
-  std::erase_if(sockets, [&](const BoundSocket& socket) {
-    const bool collides = host == kAny || socket.host == kAny || socket.host == host;
+std::vector<ListedSocket> in_the_way(std::vector<ListedSocket> sockets, const HostBytes& host) {
+  std::erase_if(sockets, [&](const ListedSocket& socket) {
+    const bool collides = host == kAnyHost || socket.host == kAnyHost || socket.host == host;
     return !collides || socket.inode == 0;  // 0: nobody has it any more
   });
-  std::vector<BoundSocket> ordered;
+  std::vector<ListedSocket> ordered;
   for (const bool listens : {true, false})
-    std::copy_if(sockets.begin(), sockets.end(), std::back_inserter(ordered),
-                 [listens](const BoundSocket& socket) { return socket.listens == listens; });
+    std::copy_if(
+        sockets.begin(), sockets.end(), std::back_inserter(ordered),
+        [listens](const ListedSocket& socket) { return (socket.state == TCP_LISTEN) == listens; });
   return ordered;
 }
 
 std::optional<Holder> holder_of(const Address& address, const fs::path& processes) {
   if (address.is_unix()) return holder_of_unix(address, processes);
   if (address.port() == 0) return std::nullopt;
-  const auto found = in_the_way(sockets_of(address), host_of(address));
+  auto listed = list_sockets(address.is_datagram() ? IPPROTO_UDP : IPPROTO_TCP, address.port());
+  const auto found =
+      in_the_way(std::move(listed).value_or(std::vector<ListedSocket>{}), host_of(address));
   if (found.empty()) return std::nullopt;
   Holder holder{.uid = found.front().uid};
   holder.pid = process_with(found.front().inode, processes);

@@ -7,16 +7,13 @@
 
 #include <sys/types.h>
 
-#include <array>
-#include <cstddef>
-#include <cstdint>
 #include <filesystem>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "base/notices.h"
+#include "base/socket_table.h"
 #include "cohort/address.h"
 #include "cohort/error.h"
 
@@ -45,21 +42,7 @@ Error with_holder(Error error, const Address& address);
 /// The notice `cannot_listen`: `port 9307 is taken by pid 25818 (node app.ts)`, or the error.
 Remark cannot_listen(const Address& address, const Error& error);
 
-/// An IPv6 address, or an IPv4 one mapped to it; all zero: any.
-using HostBytes = std::array<std::uint8_t, 16>;
-
-/// A socket in the kernel's answer.
-struct BoundSocket {
-  std::uint64_t inode = 0;
-  uid_t uid = 0;
-  bool listens = false;
-  HostBytes host{};
-};
-
-/// Appends the sockets of a piece of the answer. False: it was the last, or an error.
-bool parse_sockets(std::span<const std::byte> piece, std::vector<BoundSocket>& sockets);
-
 /// Whom a socket that wants `host` would collide with, the likeliest first: who listens.
-std::vector<BoundSocket> in_the_way(std::vector<BoundSocket> sockets, const HostBytes& host);
+std::vector<ListedSocket> in_the_way(std::vector<ListedSocket> sockets, const HostBytes& host);
 
 }  // namespace cohort::net

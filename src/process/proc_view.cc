@@ -1,6 +1,8 @@
 #include "process/proc_view.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include <algorithm>
 #include <charconv>
@@ -8,6 +10,7 @@
 #include <string>
 
 #include "base/read_file.h"
+#include "base/socket_table.h"
 #include "base/sys.h"
 #include "process/tree.h"
 
@@ -66,7 +69,26 @@ std::optional<std::set<std::uint64_t>> sockets_of(const fs::path& process) {
   return inodes;
 }
 
-std::set<std::uint64_t> connections_to(const std::vector<Address>& listening, const fs::path& net) {
+bool is_in_this_network(const fs::path& root, pid_t pid) {
+  std::error_code error;
+  const fs::path ours = fs::read_symlink(root / "self/ns/net", error);
+  return !error && fs::read_symlink(root / std::to_string(pid) / "ns/net", error) == ours;
+}
+
+/// Those of `ports` that are open, or closed by the client only. Nothing: the kernel does not say.
+std::optional<std::set<std::uint64_t>> listed(const std::set<std::uint16_t>& ports) {
+  constexpr std::uint32_t kStates = 1U << TCP_ESTABLISHED | 1U << TCP_CLOSE_WAIT;
+  std::set<std::uint64_t> inodes;
+  for (const std::uint16_t port : ports) {
+    const auto sockets = list_sockets(IPPROTO_TCP, port, kStates);
+    if (!sockets) return std::nullopt;
+    for (const ListedSocket& socket : *sockets) inodes.insert(socket.inode);
+  }
+  return inodes;
+}
+
+std::set<std::uint64_t> connections_to(const std::vector<Address>& listening, const fs::path& root,
+                                       pid_t pid) {
   std::set<std::uint16_t> ports;
   std::set<std::string, std::less<>> paths;
   for (const Address& address : listening) {
@@ -77,9 +99,11 @@ std::set<std::uint64_t> connections_to(const std::vector<Address>& listening, co
     else
       ports.insert(address.port());
   }
-  std::set<std::uint64_t> connections;
+  const fs::path net = root / std::to_string(pid) / "net";
+  auto found = is_in_this_network(root, pid) ? listed(ports) : std::nullopt;
+  std::set<std::uint64_t> connections = found.value_or(std::set<std::uint64_t>{});
   for (const char* table : {"tcp", "tcp6"})
-    if (const auto text = ports.empty() ? std::nullopt : read_file(net / table))
+    if (const auto text = found || ports.empty() ? std::nullopt : read_file(net / table))
       connections.merge(parse_connections(*text, ports));
   if (const auto text = paths.empty() ? std::nullopt : read_file(net / "unix"))
     connections.merge(parse_unix_connections(*text, paths));
@@ -145,8 +169,7 @@ std::set<std::uint64_t> parse_unix_connections(std::string_view table,
 }
 
 ProcView look_at(pid_t pid, const std::vector<Address>& listening, const fs::path& root) {
-  const std::set<std::uint64_t> arrived =
-      connections_to(listening, root / std::to_string(pid) / "net");
+  const std::set<std::uint64_t> arrived = connections_to(listening, root, pid);
   ProcView view;
   for (const pid_t each : tree(pid)) {
     const fs::path process = root / std::to_string(each);

@@ -1,9 +1,15 @@
 #include "process/proc_view.h"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <fstream>
+
+#include "base/sys.h"
 
 namespace cohort::process {
 namespace {
@@ -58,6 +64,34 @@ TEST(LookAt, TellsOfThisProcessWhatItHandles) {
   ::signal(SIGUSR2, [](int) {});
   EXPECT_TRUE(look_at(::getpid(), {}).handles(SIGUSR2));
   ::signal(SIGUSR2, before);
+}
+
+// Those of others, and those that are closed, are not among them, however many there are.
+TEST(LookAt, CountsTheConnectionsThatAreOpen) {
+  OwnFd listening = sys::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* const any = reinterpret_cast<sockaddr*>(&address);
+  sys::set_nonblocking(listening.get(), false);
+  ASSERT_EQ(::bind(listening.get(), any, size), 0);
+  ASSERT_EQ(::listen(listening.get(), 10), 0);
+  ASSERT_EQ(::getsockname(listening.get(), any, &size), 0);
+  const std::vector<Address> ports{{"127.0.0.1", ntohs(address.sin_port)}};
+  EXPECT_EQ(look_at(::getpid(), ports).connections, 0U);
+  std::vector<OwnFd> clients, servers;
+  for (int i = 0; i < 3; ++i) {
+    clients.push_back(sys::socket(AF_INET, SOCK_STREAM, 0));
+    sys::set_nonblocking(clients.back().get(), false);
+    ASSERT_EQ(::connect(clients.back().get(), any, size), 0) << errno;
+    servers.push_back(sys::accept(listening.get()));
+    ASSERT_TRUE(servers.back());
+  }
+  EXPECT_EQ(look_at(::getpid(), ports).connections, 3U);
+  servers.pop_back();
+  EXPECT_EQ(look_at(::getpid(), ports).connections, 2U);
+  EXPECT_EQ(look_at(::getpid(), {{"127.0.0.1", 1}}).connections, 0U);
 }
 
 TEST(LookAt, KnowsNothingOfAProcessThatIsGone) {

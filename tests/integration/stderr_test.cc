@@ -229,13 +229,15 @@ while True: time.sleep(1000)
     ASSERT_FALSE(more.empty());
     text += more;
   }
+  // Lines of cohort's own come between what the reader took, not always between two lines.
+  for (std::size_t at = 0; (at = text.find("cohort: ", at)) != std::string::npos;)
+    text.erase(at, text.find('\n', at) + 1 - at);
   int line = 0;
   for (std::size_t at = text.find("line 000000"); line < 100000; ++line) {
     char words[16];
     std::snprintf(words, sizeof words, "line %06d", line);
     ASSERT_EQ(text.substr(at, 11), words);
     at = text.find("\n", at) + 1;
-    while (text.compare(at, 8, "cohort: ") == 0) at = text.find("\n", at) + 1;
   }
   program->signal(SIGTERM);
   outlet.close_writer();
