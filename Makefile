@@ -30,11 +30,12 @@ test: ## Build and run every test
 chaos: ## The fault tests of the policies and of reloads, five times as long: kill, stop, block, replace, grow, shrink
 	@$(SETUP) test
 	@cmake --preset dev --log-level=WARNING
-	@cmake --build build/dev --target slots_test rollout_faults_test
+	@cmake --build build/dev --target slots_test rollout_faults_test reloading_test
 	@COHORT_CHAOS=1 GTEST_TOTAL_SHARDS=2 GTEST_SHARD_INDEX=0 build/dev/tests/integration/slots_test --gtest_brief=1 & \
 	COHORT_CHAOS=1 GTEST_TOTAL_SHARDS=2 GTEST_SHARD_INDEX=1 build/dev/tests/integration/slots_test --gtest_brief=1; \
 	other=$$?; wait $$! && exit $$other
 	@COHORT_CHAOS=1 build/dev/tests/integration/rollout_faults_test --gtest_brief=1
+	@COHORT_CHAOS=1 build/dev/tests/integration/reloading_test --gtest_brief=1 --gtest_filter='*LoseNoRequest*'
 
 sim: ## A million short schedules and a thousand long ones of the supervisor, in virtual time, on every CPU (SEED=1)
 	@$(SETUP) test

@@ -267,6 +267,12 @@ class Cluster {
   /// wish ends the service at once, as ever. `on_stopping` and `status()` say that it has begun. At
   /// any time before the first wish. In a worker: nothing. Default: 0.
   void set_lame_duck(std::chrono::milliseconds time);
+  /// How long connections wait at a port of whom the last worker died, or left its place, before
+  /// there is a successor. Then the port is closed: connections are refused, so that whoever sends
+  /// them can go elsewhere, until a worker listens there again. 0: at once. A port number that the
+  /// system chose, and a socket that this process was given, stay open. At any time. In a worker:
+  /// nothing. Default: nothing, they wait for ever.
+  void set_when_empty(std::optional<std::chrono::milliseconds> hold);
   boost::asio::io_context& io_context();
 
   /// For `http::create_server(cluster, ...)`, `net::create_server`, `Acceptor`...

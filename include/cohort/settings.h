@@ -105,6 +105,11 @@ struct Settings {
   /// notice says why. No answer within 5 s is one, too. Called on the loop's executor. An empty
   /// function: there is none any more.
   std::optional<Check> check{};
+  /// For programs without a channel (`listen`), which can then be asked for a sign of life
+  /// (`Worker::ping`): each has WATCHDOG_USEC, this long, and sends WATCHDOG=1 to its NOTIFY_SOCKET
+  /// more often than that, as services of systemd do (sd_watchdog_enabled(3)). 0: there is none.
+  /// Nobody is ended because of it: that is the user's.
+  std::optional<std::chrono::milliseconds> watchdog{};
 };
 
 }  // namespace cohort

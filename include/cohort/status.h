@@ -32,9 +32,10 @@ struct WorkerStatus {
   int id = 0;
   pid_t pid = 0;  ///< 0 if it could not be started.
   std::size_t slot = 0;
-  int generation = 1;  ///< As which it was started: Cluster::reload.
-  bool kept = false;   ///< It fills a place of `Cluster::keep`.
-  bool held = false;   ///< Its successor has its place, until the reload has worked.
+  int generation = 1;   ///< As which it was started: Cluster::reload.
+  bool kept = false;    ///< It fills a place of `Cluster::keep`.
+  bool held = false;    ///< Its successor has its place, until the reload has worked.
+  bool leaves = false;  ///< It left its place by itself, and serves who it has.
   State state = State::Spawned;
   bool leader = false;  ///< As `Worker::is_leader`.
   /// As `Settings::ready` has it, and it has passed its check. One that was given its sockets

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 
 namespace cohort {
 
@@ -31,6 +32,11 @@ std::string join_words(const std::vector<std::string>& words) {
     text += shell_word(word);
   }
   return text;
+}
+
+bool is_shell(std::string_view program) {
+  constexpr std::string_view kShells[] = {"sh", "dash", "bash", "zsh", "ksh", "ash"};
+  return std::find(std::begin(kShells), std::end(kShells), program) != std::end(kShells);
 }
 
 std::string command_text(std::vector<std::string> words) {

@@ -14,6 +14,9 @@ std::vector<std::string> parse_words(std::string_view text);
 std::string shell_word(const std::string& word);
 std::string join_words(const std::vector<std::string>& words);
 
+/// By the name of its program, without the folder: sh, dash, bash...
+bool is_shell(std::string_view program);
+
 /// `node server.js`: the program without its folder.
 std::string command_text(std::vector<std::string> words);
 

@@ -17,6 +17,12 @@ std::string words(const RunOptions& options) {
   return command_text(all);
 }
 
+std::string interpreter(const RunOptions& options) {
+  std::vector<std::string> all{options.interpreter};
+  all.insert(all.end(), options.interpreter_args.begin(), options.interpreter_args.end());
+  return options.interpreter.empty() ? "default" : join_words(all);
+}
+
 std::string count(const std::optional<unsigned>& workers) {
   return workers ? std::to_string(*workers) : "auto";
 }
@@ -77,9 +83,11 @@ std::vector<std::string> changes(const RunOptions& was, const RunOptions& is) {
     if (before != now) all.push_back(std::string{what} + ' ' + before + " -> " + now + counts);
   };
   compare("command", words(was), words(is));
+  compare("interpreter", interpreter(was), interpreter(is));
   compare("cwd", was.cwd, is.cwd);
   compare("workers", count(was.workers), count(is.workers));
   compare("grace", seconds(was.grace), seconds(is.grace));
+  compare("when-empty", when_empty_text(was.when_empty), when_empty_text(is.when_empty));
   compare("stop-signal", signal(was.stop_signal), signal(is.stop_signal));
   compare("lame-duck", seconds(was.lame_duck), seconds(is.lame_duck));
   compare("ready-within", seconds(was.ready_within), seconds(is.ready_within));

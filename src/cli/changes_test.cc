@@ -30,6 +30,12 @@ TEST(Changes, NameWhatWasAndWhatIs) {
                    "preload yes -> no"}));
 }
 
+TEST(Changes, NameTheInterpreterAndWhatAnEmptyPortDoes) {
+  EXPECT_EQ(changes({.when_empty = 5s},
+                    {.when_empty = 0s, .interpreter = "python3", .interpreter_args = {"-u", "-O"}}),
+            (Lines{"interpreter default -> python3 -u -O", "when-empty hold=5 -> refuse"}));
+}
+
 TEST(Changes, NameWhoseTheWorkersAre) {
   EXPECT_EQ(changes({.user = "shop", .no_new_privs = true},
                     {.env_only = std::vector<std::string>{"A", "B"}, .group = "33"}),

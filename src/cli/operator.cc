@@ -258,6 +258,7 @@ void Operator::counts_from_now_on(const RunOptions& before) {
   if (now.options.grace != before.grace)
     cluster_.set_drain_timeout(now.options.grace.value_or(kGraceDefault));
   cluster_.set_lame_duck(now.options.lame_duck);
+  cluster_.set_when_empty(now.options.when_empty);
   watch();
   if (now.options.workers == before.workers) return;
   if (now.options.workers)

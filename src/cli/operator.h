@@ -47,9 +47,9 @@ class Operator {
   /// With the program, its interpreter and its directory as they are now. The number of the
   /// generation; `done` is called once, later. An error: there is no such program any more.
   Result<int> reload(std::function<void(const RolloutResult&)> done = {});
-  /// To the generation before, while its workers are there. Its number.
   /// What a reload would find changed. Blocks as `program_now` does.
   Result<std::vector<std::string>> changes_now() const;
+  /// To the generation before, while its workers are there. Its number.
   Result<int> rollback();
   /// Where the workers run that serve.
   const std::string& directory() const { return serving_.directory; }

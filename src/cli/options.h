@@ -45,9 +45,11 @@ struct RunOptions {
   std::optional<Address> admin = {};       ///< For probes.
   std::optional<unsigned> min_ready = {};  ///< So many workers have to serve. Nothing: 1.
   std::chrono::milliseconds lame_duck{0};  ///< Less than the grace time.
-  bool preload = true;                     ///< Of Node workers.
-  bool watch = false;                      ///< Files that change are a reload.
-  bool dry_run = false;                    ///< Print the plan, as JSON if `json`, and do nothing.
+  /// How long connections wait at a port that nobody serves. Nothing: for ever.
+  std::optional<std::chrono::milliseconds> when_empty = {};
+  bool preload = true;    ///< Of Node workers.
+  bool watch = false;     ///< Files that change are a reload.
+  bool dry_run = false;   ///< Print the plan, as JSON if `json`, and do nothing.
   std::string name = {};  ///< Of the application, for the other verbs; empty: that of the program.
   std::string cwd = {};   ///< Of the workers; empty: this one.
   std::map<std::string, std::string> env = {};  ///< Added to what the workers inherit.
@@ -60,6 +62,8 @@ struct RunOptions {
   std::string only = {};      ///< Of the applications in there, this one.
   std::string program = {};   ///< Empty: those of `config`.
   std::vector<std::string> args = {};
+  std::string interpreter = {};  ///< That runs the program; empty: as its name and first line say.
+  std::vector<std::string> interpreter_args = {};
 };
 
 /// What one of the other verbs was asked to do.

@@ -180,6 +180,29 @@ TEST(CommandLine, WorkersHaveLimitsOfMemoryAndAge) {
     expect_usage_error({"run", "--max-age", wrong, "p"}, "--max-age takes seconds");
 }
 
+TEST(CommandLine, APortThatNobodyServesHoldsConnectionsForAWhileOrRefusesThem) {
+  EXPECT_FALSE(run_options({"run", "p"}).when_empty);
+  EXPECT_FALSE(run_options({"run", "--when-empty", "hold", "p"}).when_empty);
+  EXPECT_EQ(run_options({"run", "--when-empty", "hold=5", "p"}).when_empty,
+            std::chrono::seconds{5});
+  EXPECT_EQ(run_options({"run", "--when-empty", "hold=0.5s", "p"}).when_empty,
+            std::chrono::milliseconds{500});
+  EXPECT_EQ(run_options({"run", "--when-empty", "refuse", "p"}).when_empty,
+            std::chrono::seconds{0});
+  for (const char* wrong : {"", "5", "hold=", "hold=0", "hold=x", "hold=5m", "refuse=1"})
+    expect_usage_error({"run", "--when-empty", wrong, "p"}, "--when-empty takes hold");
+}
+
+TEST(CommandLine, AnInterpreterOfOnesChoiceHasArguments) {
+  const RunOptions options = run_options(
+      {"run", "--interpreter", "python3.11", "--interpreter-args", "-u  -X dev", "app", "-u"});
+  EXPECT_EQ(options.interpreter, "python3.11");
+  EXPECT_EQ(options.interpreter_args, (std::vector<std::string>{"-u", "-X", "dev"}));
+  EXPECT_EQ(options.args, (std::vector<std::string>{"-u"}));
+  expect_usage_error({"run", "--interpreter", "", "p"}, "--interpreter takes a program");
+  expect_usage_error({"run", "--interpreter-args", "-u", "p"}, "--interpreter-args is of no use without");
+}
+
 TEST(CommandLine, WorkersHaveADirectoryAndVariables) {
   const RunOptions options =
       run_options({"run", "--cwd", "/srv", "--env", "A=1", "--env", "B=x=y", "--env", "C=", "p"});

@@ -131,6 +131,7 @@ std::string plan_text(const Plan& plan) {
                          (options.lame_duck.count() == 0
                               ? ""
                               : ", " + plan_time(options.lame_duck) + " of it serving on"));
+  if (options.when_empty) lines.add("when empty", when_empty_text(options.when_empty));
   lines.add("stop signal", stop_signal_name(options));
   lines.add("reload", "listens within " + plan_time(options.ready_within) + ", proves itself for " +
                           plan_time(options.prove) +
@@ -185,6 +186,7 @@ Value plan_value(const Plan& plan) {
        {"listen", std::move(listen)},
        {"grace", plan_seconds(grace_of(options))},
        {"lame_duck", plan_seconds(options.lame_duck)},
+       {"when_empty", when_empty_text(options.when_empty)},
        {"stop_signal", stop_signal_name(options)},
        {"ready_within", plan_seconds(options.ready_within)},
        {"ready", readiness_text(options.ready)},

@@ -32,6 +32,8 @@ const fs::path& way_here() {
 
 namespace {
 
+constexpr std::chrono::milliseconds kNoWatchdog{0};
+
 bool is_inherited(const RunOptions& options, std::string_view name) {
   const auto& only = options.env_only;
   return !only || std::find(only->begin(), only->end(), name) != only->end();
@@ -97,7 +99,9 @@ std::variant<ProgramNow, CannotRun> program_now(const RunOptions& options) {
     if (!error) fs::current_path(here, error);
     if (error) return CannotRun{wanted.string() + ": " + error.message()};
   }
-  auto found = program_of(options.program);
+  auto found = options.interpreter.empty()
+                   ? program_of(options.program)
+                   : program_under(options.interpreter, options.interpreter_args, options.program);
   if (auto* problem = std::get_if<CannotRun>(&found)) return std::move(*problem);
   const auto& program = std::get<process::Program>(found);
   std::vector<std::string> args = program.leading_args;
@@ -112,7 +116,8 @@ std::variant<ProgramNow, CannotRun> program_now(const RunOptions& options) {
                                  .stop_signal = stop_signal_of(options),
                                  .preload = options.preload,
                                  .ready = options.ready,
-                                 .check = check_of(options)},
+                                 .check = check_of(options),
+                                 .watchdog = options.kill_hung.value_or(kNoWatchdog)},
                     .directory = here.string(),
                     .options = options};
 }

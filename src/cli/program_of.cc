@@ -292,4 +292,17 @@ std::variant<Program, CannotRun> program_of(const std::string& name) {
   return here ? run_path(*here, name) : not_found(name);
 }
 
+std::variant<Program, CannotRun> program_under(const std::string& interpreter,
+                                               const std::vector<std::string>& args,
+                                               const std::string& script) {
+  auto found = program_of(interpreter);
+  auto* const program = std::get_if<Program>(&found);
+  if (program == nullptr) return CannotRun{"the interpreter " + std::get<CannotRun>(found).text};
+  const auto file = existing(script);
+  if (!file) return not_found(script.find('/') == std::string::npos ? "./" + script : script);
+  program->leading_args.insert(program->leading_args.end(), args.begin(), args.end());
+  program->leading_args.push_back(*file);
+  return found;
+}
+
 }  // namespace cohort::cli

@@ -25,6 +25,12 @@ struct CannotRun {
 
 std::variant<process::Program, CannotRun> program_of(const std::string& name);
 
+/// The same under an interpreter of the user's choice, with these arguments before it. It has to be
+/// there, and nothing of it is read.
+std::variant<process::Program, CannotRun> program_under(const std::string& interpreter,
+                                                        const std::vector<std::string>& args,
+                                                        const std::string& script);
+
 enum class Language { None, JavaScript, TypeScript, Jsx };
 
 /// By the name's end, in any spelling: `.js`, `.MJS`, `.ts`, `.tsx`...

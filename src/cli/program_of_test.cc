@@ -72,6 +72,20 @@ TEST_F(ProgramOf, IsWhatAShellWouldRun) {
   EXPECT_EQ(program(here), (Program{here, {}}));
 }
 
+TEST_F(ProgramOf, UnderAnInterpreterOfOnesChoiceIsNotLookedInto) {
+  const std::string python = install("python3.11");
+  const std::string script = write("here/app.js", "#!/usr/bin/env node\n", false);
+  const auto under = [](const std::string& interpreter, const std::string& name) {
+    const auto found = program_under(interpreter, {"-u", "-X"}, name);
+    if (const auto* problem = std::get_if<CannotRun>(&found)) return Program{problem->text, {}};
+    return std::get<Program>(found);
+  };
+  EXPECT_EQ(under("python3.11", "app.js"), (Program{python, {"-u", "-X", script}}));
+  EXPECT_EQ(under("python3.11", script), (Program{python, {"-u", "-X", script}}));
+  EXPECT_TRUE(under("python3.11", "missing").file.starts_with("./missing: no such file"));
+  EXPECT_TRUE(under("no_such", "app.js").file.starts_with("the interpreter no_such: no such file"));
+}
+
 TEST_F(ProgramOf, IsNeverFoundBesideTheCommand) {
   const std::string self = fs::read_symlink("/proc/self/exe").filename();
   EXPECT_EQ(problem(self), self + ": no such file in " + fs::current_path().string() +

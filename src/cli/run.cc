@@ -190,6 +190,7 @@ int Runner::run() {
   if (options_.policy) cluster_.set_policy(*options_.policy);
   if (options_.grace) cluster_.set_drain_timeout(*options_.grace);
   cluster_.set_lame_duck(options_.lame_duck);
+  cluster_.set_when_empty(options_.when_empty);
   cluster_.setup_primary(program.settings);
   Operator by_signals{
       cluster_, count_, program, preparation_, narrator_, systemd_, [this](const Report& report) {
@@ -389,7 +390,8 @@ void Runner::on_exit(const Worker& worker, const Exit& exit) {
       narrator_.exited(worker.id(), exit, worker.exited_after_disconnect(), worker.load());
   if (!verdict_)
     for (const Report& report : reports) say_end(report, worker, exit, life);
-  if (!early || exit.success() || narrator_.ever_listened() || stop_wishes_.any()) return;
+  const bool was_asked = worker.exited_after_disconnect() || stop_wishes_.any();
+  if (!early || exit.success() || was_asked || narrator_.ever_listened()) return;
   judge_.died_early();
   look();
 }

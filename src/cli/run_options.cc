@@ -8,6 +8,7 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <iterator>
 #include <sstream>
 #include <utility>
 
@@ -51,6 +52,9 @@ Options:
                           descriptors 3, 4... Not with round-robin.
       --grace SECONDS     How long a stop may take. Default: 25. Who is left
                           then is killed. Docker's own patience is 10.
+      --when-empty HOW    While no worker lives: hold, hold=SECONDS or refuse.
+                          Clients wait for the next one (the default), or so
+                          long at most, or are refused at once.
       --lame-duck SECONDS How long a stop first goes on serving. Meanwhile
                           clients can go elsewhere. A part of the grace time.
       --stop-signal NAME  How the workers are asked to end. Default: TERM. INT
@@ -67,8 +71,8 @@ Options:
       --prove SECONDS     How long a reload is on trial. Default: 5. So long all
                           new workers have to serve without a failure, before
                           the old ones end.
-      --park SECONDS      How long the old workers stay after a reload, for
-                          `cohort rollback`. Default: 0.
+      --park SECONDS      How long old workers stay after a reload. Default: 0.
+                          For `cohort rollback`.
       --once COMMAND      Runs before workers start, and before each reload. A
                           migration: if it fails, they do not start.
       --max-memory SIZE   Replaces a worker that has more: 512M, 2G. Its
@@ -79,16 +83,20 @@ Options:
       --admin ADDRESS     Answers probes in HTTP: /livez, /readyz, /status. 8081
                           is on every interface; 127.0.0.1:8081 is not.
       --min-ready N       /readyz wants so many that serve. Default: 1.
-      --name NAME         What the other verbs, as `cohort reload`, call it.
-                          Default: server, of server.js.
+      --name NAME         What the other verbs call it, as `cohort reload`.
+                          By itself: server, of server.js.
       --watch             Reloads when a file in the workers' directory changes.
                           For development.
+      --interpreter CMD   What runs PROGRAM, a script: python3.11, bun, ruby.
+                          By itself: as its name or first line says.
+      --interpreter-args ARGS
+                          Arguments of that, before PROGRAM: "-u -X dev".
       --cwd DIR           Where the workers run. Default: here.
       --env NAME=VALUE    A variable of the workers. May be repeated.
       --env-only A,B      The workers inherit these variables and no others.
                           Not even PATH and HOME, unless they are named.
-      --user NAME|UID     The workers run as this user, with its groups and its
-                          HOME. cohort stays root, and opens the ports.
+      --user NAME|UID     The workers run as this user, with its groups.
+                          And its HOME. cohort stays root, and opens the ports.
       --group NAME|GID    The group of the workers, if not the user's own.
       --no-new-privs      Nothing gives the workers more rights: no sudo.
       --config FILE       Instead of cohort.toml.
@@ -265,6 +273,33 @@ Problem read_check(const std::string& text, RunOptions& options) {
   return std::nullopt;
 }
 
+// hold, hold=5, hold=5s, refuse.
+Problem read_when_empty(const std::string& text, RunOptions& options) {
+  constexpr std::string_view kHold = "hold=";
+  options.when_empty.reset();
+  if (text == "hold") return std::nullopt;
+  if (text == "refuse") {
+    options.when_empty = std::chrono::milliseconds{0};
+  } else if (text.starts_with(kHold)) {
+    const std::string time = text.substr(kHold.size());
+    options.when_empty = seconds_from(time.ends_with('s') ? time.substr(0, time.size() - 1) : time);
+  }
+  if (options.when_empty) return std::nullopt;
+  return "takes hold, hold=SECONDS (from 0.1 to 86400) or refuse";
+}
+
+Problem read_interpreter(const std::string& text, RunOptions& options) {
+  if (text.empty()) return "takes a program, as python3";
+  options.interpreter = text;
+  return std::nullopt;
+}
+
+Problem read_interpreter_args(const std::string& text, RunOptions& options) {
+  std::istringstream words{text};
+  options.interpreter_args.assign(std::istream_iterator<std::string>{words}, {});
+  return std::nullopt;
+}
+
 Problem read_stop_signal(const std::string& text, RunOptions& options) {
   const auto number = process::signal_number(text);
   if (!number || number == SIGKILL || number == SIGSTOP)
@@ -335,6 +370,7 @@ constexpr RunOption kTable[] = {
     {"balance", "-b", Kind::Once, true, read_balance},
     {"listen", "", Kind::List, true, read_listen},
     {"grace", "", Kind::Last, true, read_seconds<&RunOptions::grace>},
+    {"when-empty", "", Kind::Last, true, read_when_empty},
     {"lame-duck", "", Kind::Last, true, read_seconds_or_none<&RunOptions::lame_duck>},
     {"admin", "", Kind::Last, true, read_admin},
     {"min-ready", "", Kind::Last, true, read_min_ready},
@@ -348,6 +384,8 @@ constexpr RunOption kTable[] = {
     {"prove", "", Kind::Last, true, read_seconds<&RunOptions::prove>},
     {"park", "", Kind::Last, true, read_seconds_or_none<&RunOptions::park>},
     {"once", "", Kind::Last, true, read_once},
+    {"interpreter", "", Kind::Last, true, read_interpreter},
+    {"interpreter-args", "", Kind::Last, true, read_interpreter_args},
     {"cwd", "", Kind::Last, true, read_cwd},
     {"env", "", Kind::List, true, read_env},
     {"env-only", "", Kind::Names, true, read_env_only},
@@ -440,6 +478,13 @@ std::string readiness_text(const Readiness& ready) {
   return seconds.str();
 }
 
+std::string when_empty_text(const std::optional<std::chrono::milliseconds>& hold) {
+  if (!hold || hold->count() == 0) return hold ? "refuse" : "hold";
+  std::ostringstream text;
+  text << "hold=" << std::chrono::duration<double>(*hold).count();
+  return text.str();
+}
+
 std::span<const RunOption> run_option_table() { return kTable; }
 
 std::optional<Answer> contradiction(const RunOptions& options) {
@@ -454,6 +499,9 @@ std::optional<Answer> contradiction(const RunOptions& options) {
     return run_usage_error("with --ready " + readiness_text(options.ready) +
                                " no worker is ready within --ready-within (60 by default)",
                            "Raise that: cohort run --ready-within ...");
+  if (!options.interpreter_args.empty() && options.interpreter.empty())
+    return run_usage_error("--interpreter-args is of no use without --interpreter",
+                           "Say of what: cohort run --interpreter python3 ...");
   const bool of_one_socket = options.policy == Policy::Shared ||
                              std::any_of(options.listen.begin(), options.listen.end(),
                                          [](const Address& address) { return address.is_unix(); });

@@ -34,6 +34,9 @@ std::span<const RunOption> run_option_table();
 /// As `--ready` takes it: `notify`, `0.5`.
 std::string readiness_text(const Readiness& ready);
 
+/// As `--when-empty` takes it: `hold=5`.
+std::string when_empty_text(const std::optional<std::chrono::milliseconds>& hold);
+
 /// Options that do not go together; nothing if they do.
 std::optional<Answer> contradiction(const RunOptions& options);
 

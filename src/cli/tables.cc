@@ -57,7 +57,9 @@ std::string addresses_text(const Value& ports) {
 }
 
 std::string state_text(const Value& worker) {
-  const std::string state = worker["held"].bool_or(false) ? "held" : string(worker["state"]);
+  const std::string state = worker["held"].bool_or(false)     ? "held"
+                            : worker["leaves"].bool_or(false) ? "leaving"
+                                                              : string(worker["state"]);
   return worker["leader"].bool_or(false) ? state + ", leader" : state;
 }
 

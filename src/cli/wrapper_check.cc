@@ -219,10 +219,12 @@ std::optional<PortHolder> WrapperJudge::judge(const std::vector<Seen>& seen, Tim
     }
   }
   since_ = std::move(since);
+  for (const auto& [port, workers] : workers_of_port)
+    if (workers.size() > 1) shared_.insert(port);
   for (const Seen& worker : seen) {
     for (const PortHolder& holder : worker.holders) {
-      // Two workers with one port share it somehow: nothing is in the way.
-      if (workers_of_port[holder.port].size() == 1 && is_certain(holder, now)) return holder;
+      // Two workers with one port share it somehow: nothing is in the way, nor is it of the last.
+      if (!shared_.contains(holder.port) && is_certain(holder, now)) return holder;
     }
   }
   return std::nullopt;

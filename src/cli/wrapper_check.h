@@ -17,6 +17,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,6 +69,7 @@ class WrapperJudge {
 
   int early_deaths_ = 0;
   std::map<std::pair<pid_t, std::uint16_t>, TimePoint> since_;  ///< When a holder was first seen.
+  std::set<std::uint16_t> shared_;  ///< Ports that two workers had at once, ever.
 };
 
 }  // namespace cohort::cli

@@ -268,6 +268,15 @@ TEST_F(Judge, WorkersThatShareAPortByThemselvesAreLeftAlone) {
   EXPECT_FALSE(judge_.judge(both, start_ + 60s));
 }
 
+// The others of them may have been told to end: by a scale, or a reload.
+TEST_F(Judge, OfThoseThatSharedAPortTheLastIsNotInTheWay) {
+  const std::vector<Seen> both{{1, {{.pid = 10, .port = 3000, .is_worker = true}}},
+                               {2, {{.pid = 21, .port = 3000, .is_worker = true}}}};
+  EXPECT_FALSE(judge_.judge(both, start_));
+  for (int i = 0; i < 5; ++i) judge_.died_early();
+  EXPECT_FALSE(judge_.judge(own_listener(), start_ + 60s));
+}
+
 TEST_F(Judge, NothingSeenIsNoVerdict) {
   judge_.died_early();
   EXPECT_FALSE(judge_.judge({}, start_));

@@ -312,6 +312,10 @@ void Cluster::set_lame_duck(std::chrono::milliseconds time) {
   if (is_primary()) impl_->stop_control.set_lame_duck(time);
 }
 
+void Cluster::set_when_empty(std::optional<std::chrono::milliseconds> hold) {
+  impl_->primary.set_when_empty(hold);
+}
+
 asio::io_context& Cluster::io_context() { return impl_->io; }
 Cluster::operator net::Host&() { return impl_->own_worker->host(); }
 Cluster::operator LoopRef() const { return LoopRef{impl_->loop}; }

@@ -100,8 +100,11 @@ void ForkedWorker::listens_by_itself() {
 bool ForkedWorker::speaks() const { return peer_->has_spoken() && !gave_up_channel_; }
 
 Result<void> ForkedWorker::ping(std::function<void()> turned) {
-  if (!speaks() || !peer_->connected())
-    return make_error(Errc::ChannelClosed, describe(), "it does not speak the channel");
+  if (!speaks() || !peer_->connected()) {
+    if (hand_offs_.await_sign(std::move(turned))) return {};
+    return make_error(Errc::ChannelClosed, describe(),
+                      "it does not speak the channel, and has not sent WATCHDOG=1");
+  }
   if (!hand_offs_.ping(std::move(turned))) return errno_error("ask " + describe());
   return {};
 }

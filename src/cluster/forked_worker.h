@@ -91,6 +91,8 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::P
   void rest(bool on);
   /// It leads from now on; or it is asked to lead no more (`worker_follows`).
   void lead(bool on);
+  /// It said that it lives, as systemd's services do.
+  void gave_sign() { hand_offs_.gave_sign(); }
   /// To its process group: a wrapper, and what it started. As `kill`, else.
   bool kill_group(int signal_number);
   /// What it left of its group, once it has exited; once.

@@ -81,6 +81,16 @@ bool HandOffs::ping(std::function<void()> turned) {
   return true;
 }
 
+bool HandOffs::await_sign(std::function<void()> given) {
+  if (gives_signs_) pings_.push_back(std::move(given));
+  return gives_signs_;
+}
+
+void HandOffs::gave_sign() {
+  gives_signs_ = true;
+  for (const auto& given : std::exchange(pings_, {})) given();
+}
+
 void HandOffs::answer(std::int64_t seq, std::size_t accepted) {
   const auto found = std::find_if(unanswered_.begin(), unanswered_.end(),
                                   [seq](const HandOff& h) { return h.seq == seq; });

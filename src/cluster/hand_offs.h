@@ -42,6 +42,9 @@ class HandOffs {
   bool probe();
   /// As Worker::ping. False: as `probe`.
   bool ping(std::function<void()> turned);
+  /// The same of one that gives signs by itself, without being asked. False: it never did.
+  bool await_sign(std::function<void()> given);
+  void gave_sign();
 
   /// The worker's answer. Nothing if it answers what it was not asked.
   void answer(std::int64_t seq, std::size_t accepted);
@@ -65,8 +68,9 @@ class HandOffs {
   ipc::Peer& peer_;
   const User user_;
   std::deque<HandOff> unanswered_;            // oldest first
-  std::vector<std::function<void()>> pings_;  // that the next answer to a probe is for
-  bool one_at_a_time_ = false;                // it had no descriptors for several connections
+  std::vector<std::function<void()>> pings_;  // that the next answer to a probe, or sign, is for
+  bool gives_signs_ = false;
+  bool one_at_a_time_ = false;  // it had no descriptors for several connections
   CallbackScope callbacks_;
 };
 

@@ -96,6 +96,7 @@ Settings merged(Settings settings, const Settings& changes) {
   take(settings.stop_signal, changes.stop_signal);
   take(settings.preload, changes.preload);
   take(settings.ready, changes.ready);
+  take(settings.watchdog, changes.watchdog);
   if (changes.check) settings.check = changes.check;
   return settings;
 }

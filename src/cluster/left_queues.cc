@@ -9,7 +9,7 @@
 namespace cohort::cluster {
 namespace {
 
-constexpr std::chrono::milliseconds kWithoutDescriptors{100};
+constexpr std::chrono::milliseconds kInheritAgain{100};
 
 }  // namespace
 
@@ -40,7 +40,7 @@ void LeftQueues::wait(std::size_t queue) {
 }
 
 void LeftQueues::wait_later() {
-  retry_.expires_after(kWithoutDescriptors);
+  retry_.expires_after(kInheritAgain);
   retry_.async_wait(callbacks_.wrap([this](boost::system::error_code error) {
     if (error) return;
     for (const auto& [queue, watch] : watches_)

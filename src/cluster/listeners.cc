@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <sstream>
 #include <utility>
 
 #include "base/notices.h"
@@ -35,10 +36,19 @@ void send_reply(HandoffPeer& worker, const Port& port, const QueryServer& query,
   worker.reply(query, std::move(reply), fd);
 }
 
+Remark port_closed(const Address& address, std::chrono::milliseconds hold) {
+  std::ostringstream text;
+  text << to_string(address) << " refuses connections until a worker listens there: none has for "
+       << std::chrono::duration<double>(hold).count() << " s";
+  return {"port_closed", text.str(), {{"address", to_string(address)}}};
+}
+
 }  // namespace
 
 Listeners::Listeners(const Loop& loop, ChosenPolicy policy, Decided decided)
-    : loop_{loop}, opener_{loop, std::move(policy), std::move(decided)} {}
+    : loop_{loop},
+      opener_{loop, std::move(policy), std::move(decided)},
+      abandoned_{loop_.executor()} {}
 
 void Listeners::set_weights(SlotBook::Weights weights) {
   weights_ = std::move(weights);
@@ -181,6 +191,7 @@ void Listeners::say_why(const QueryServer& query, const Error& error) {
 void Listeners::close(int worker, const std::string& key, bool release) {
   if (key.starts_with(kLent)) return;  // the worker has its descriptor as long as it lives
   visit_one(key, [&](Port& port) { port.close(worker, release); });
+  watch_abandoned();
 }
 
 void Listeners::answer(int worker, const std::string& key,
@@ -220,10 +231,12 @@ void Listeners::resume(HandoffPeer& worker) {
 
 void Listeners::retire(int worker, bool release) {
   visit_all([&](Port& port) { port.retire(worker, release); });
+  watch_abandoned();
 }
 
 void Listeners::lose(int worker) {
   visit_all([&](Port& port) { port.lose(worker); });
+  watch_abandoned();
 }
 
 void Listeners::release_closed(int worker) {
@@ -244,6 +257,35 @@ bool Listeners::have_users() const {
 bool Listeners::any_waiting(int worker) const {
   return std::any_of(ports_.begin(), ports_.end(),
                      [worker](const auto& port) { return port.second->any_waiting(worker); });
+}
+
+// Ports that nobody uses.
+
+void Listeners::set_hold(std::optional<std::chrono::milliseconds> hold) {
+  hold_ = hold;
+  watch_abandoned();
+}
+
+void Listeners::watch_abandoned() {
+  abandoned_.cancel();
+  if (!hold_ || ends_) return;
+  const auto now = HeldConnections::TimePoint::clock::now();
+  auto next = HeldConnections::TimePoint::max();
+  visit_all([&](Port& port) {
+    const auto since = port.abandoned_since(now);
+    if (!since) return;
+    if (*since + *hold_ > now) {
+      next = std::min(next, *since + *hold_);
+    } else {
+      port.close_if_unused();
+      say(loop_, port_closed(port.asked().address, *hold_));
+    }
+  });
+  if (next == HeldConnections::TimePoint::max()) return;
+  abandoned_.expires_at(next);
+  abandoned_.async_wait(callbacks_.wrap([this](boost::system::error_code error) {
+    if (!error) watch_abandoned();
+  }));
 }
 
 // The end of the service.

@@ -4,15 +4,20 @@
 //
 // Owned by the Primary; loop's executor only. A port is closed when its last user closed it or
 // disconnected on purpose, unless a successor is expected; when the last user died it stays open,
-// and connections wait in the kernel's queue for a successor.
+// and connections wait in the kernel's queue for a successor: for ever, or as long as `set_hold`
+// says.
 #pragma once
 
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "base/callback_scope.h"
 #include "base/loop.h"
 #include "cluster/handoff_peer.h"
 #include "cluster/port.h"
@@ -43,6 +48,8 @@ class Listeners {
   Result<OwnFd> connect(HandoffPeer& worker, std::span<const Address> addresses);
   /// Of every port's slots, from now on.
   void set_weights(SlotBook::Weights weights);
+  /// How long a port that nobody uses stays open for a successor. Nothing: for ever.
+  void set_hold(std::optional<std::chrono::milliseconds> hold);
   /// The worker closed its server. `release`: the port is closed if nobody else uses it; else it
   /// stays open, and connections wait, until `release_closed`.
   void close(int worker, const std::string& key, bool release);
@@ -94,6 +101,7 @@ class Listeners {
   bool make_way(const Address& wanted);
   void refuse(HandoffPeer& worker, const QueryServer& query, const Error& error);
   void say_why(const QueryServer& query, const Error& error);
+  void watch_abandoned();
   template <class Visit>
   void visit_all(Visit visit);
   template <class Visit>
@@ -105,6 +113,9 @@ class Listeners {
   std::map<std::string, std::unique_ptr<Port>> ports_;
   std::map<std::string, int> refused_;  // errno by key: those of whom it was said
   bool ends_ = false;
+  std::optional<std::chrono::milliseconds> hold_;
+  boost::asio::steady_timer abandoned_;  // of them, the next to be closed
+  CallbackScope callbacks_;
 };
 
 }  // namespace cohort::cluster

@@ -99,6 +99,38 @@ TEST_F(PortsThatWait, ThatTheNextOneUsesAgainStaysOpen) {
   EXPECT_TRUE(is_open(shared));
 }
 
+TEST_F(PortsThatWait, ForNobodyAreClosedWhenTheyWereHeldForLongEnough) {
+  const auto port = net::local_address(net::bind_socket({.address = {"127.0.0.1", 0}})->get());
+  Peer first{1}, chosen_by_system{2}, next{3};
+  ports.query(first, at(port->port()));
+  ASSERT_TRUE(first.answer["errno"].is_null());
+  const Address other = opened_by(chosen_by_system, 1);
+  testing::internal::CaptureStderr();
+  ports.set_hold(0ms);
+  EXPECT_TRUE(is_open(*port)) << "somebody uses it";
+  ports.lose(1);
+  ports.lose(2);
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("refuses connections"), std::string::npos);
+  EXPECT_FALSE(is_open(*port));
+  EXPECT_TRUE(is_open(other)) << "it would be another port";
+  ports.query(next, at(port->port()));
+  EXPECT_TRUE(next.answer["errno"].is_null());
+  EXPECT_TRUE(is_open(*port));
+}
+
+TEST_F(PortsThatWait, ForNobodyAreHeldUntilTheirTimeIsOver) {
+  const auto port = net::local_address(net::bind_socket({.address = {"127.0.0.1", 0}})->get());
+  Peer first{1};
+  ports.query(first, at(port->port()));
+  ports.set_hold(std::chrono::hours{1});
+  ports.lose(1);
+  EXPECT_TRUE(is_open(*port));
+  testing::internal::CaptureStderr();
+  ports.set_hold(0ms);
+  EXPECT_NE(testing::internal::GetCapturedStderr(), "");
+  EXPECT_FALSE(is_open(*port));
+}
+
 TEST_F(ListenersTest, WorkersAreLentSlotsThatBlockAndNothingIsHandedToThem) {
   Listeners& ports = listeners(Policy::Auto);
   Peer one{1}, two{2};

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/command_line.h"
 #include "base/sys.h"
 #include "cluster/preload_source.h"
 
@@ -141,15 +142,27 @@ struct Debugger {
 
 }  // namespace
 
-bool runs_node(const std::string& file) {
-  if (is_node(fs::path{file}.filename().native())) return true;
+Runtime runtime_of(const std::string& file) {
+  const auto named = [](const std::string& word) {
+    const std::string name = fs::path{word}.filename();
+    return is_node(name)                     ? Runtime::Node
+           : name == "bun"                   ? Runtime::Bun
+           : is_shell(name) || name == "env" ? Runtime::Shell
+                                             : Runtime::Other;
+  };
+  if (const Runtime runtime = named(file); runtime != Runtime::Other) return runtime;
   std::ifstream script{file, std::ios::binary};
   std::string line;
-  if (script.get() != '#' || script.get() != '!' || !std::getline(script, line)) return false;
+  if (script.get() != '#' || script.get() != '!' || !std::getline(script, line))
+    return Runtime::Other;
+  // `#!/usr/bin/env -S A=1 node`.
   std::istringstream words{line};
-  for (std::string word; words >> word;)
-    if (is_node(fs::path{word}.filename().native())) return true;
-  return false;
+  for (std::string word; words >> word;) {
+    const bool is_of_env = fs::path{word}.filename() == "env" || word.starts_with('-') ||
+                           word.find('=') != std::string::npos;
+    if (!is_of_env) return named(word);
+  }
+  return Runtime::Other;
 }
 
 Result<std::string> preload_file() {
@@ -195,7 +208,11 @@ std::optional<std::string> give_debugger_port(std::vector<std::string>& argv,
 NodeLaunch prepare_node(process::SpawnRequest& request, std::size_t debugger, bool preload) {
   constexpr std::string_view kVariable = "NODE_OPTIONS=";
   NodeLaunch launch;
-  if (!runs_node(request.file)) return launch;
+  const Runtime runtime = runtime_of(request.file);
+  if (runtime == Runtime::Bun)
+    std::erase_if(request.env,
+                  [](const auto& entry) { return entry.starts_with("NODE_UNIQUE_ID="); });
+  if (runtime == Runtime::Bun || runtime == Runtime::Other) return launch;
   const auto found = std::find_if(request.env.begin(), request.env.end(),
                                   [&](const auto& entry) { return entry.starts_with(kVariable); });
   const bool given = found != request.env.end();
@@ -208,7 +225,9 @@ NodeLaunch prepare_node(process::SpawnRequest& request, std::size_t debugger, bo
       launch.no_preload = file.error();
   }
   // Behind the preload, which takes off all that follows it.
-  launch.debugger = give_debugger_port(request.argv, options, debugger);
+  std::vector<std::string> no_options{"node"};  // a shell's options are no options of Node
+  launch.debugger =
+      give_debugger_port(runtime == Runtime::Node ? request.argv : no_options, options, debugger);
   if (given)
     *found = std::string{kVariable} + options;
   else if (!options.empty())

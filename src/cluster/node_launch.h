@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,8 +17,16 @@
 
 namespace cohort::cluster {
 
-/// Whether the file is Node itself, or a script that begins with `#!` and names it.
-bool runs_node(const std::string& file);
+/// What a file runs under: it is that program, or a script that begins with `#!` and names it.
+enum class Runtime : std::uint8_t {
+  Other,
+  Node,
+  Shell,  ///< Or `env`: what it starts may be Node.
+  /// It takes NODE_UNIQUE_ID for a cluster of its own, and speaks that with a byte of 2 before each
+  /// message (1.2 and 1.4, measured): no Node primary understands it either.
+  Bun,
+};
+Runtime runtime_of(const std::string& file);
 
 /// The path of the preload. Written if it is not there, or not as it should be. Fails where no
 /// directory can be written.
@@ -41,7 +50,8 @@ struct NodeLaunch {
   std::optional<std::string> debugger;  ///< Where it listens, if one was asked for.
   std::optional<Error> no_preload;      ///< Why it is started without, though it should be with.
 };
-/// Adds all of that to a worker, if it runs under Node. `debugger`: the index of its port.
+/// Adds all of that to a worker, if it runs under Node or may start it. `debugger`: the index of
+/// its port. Under Bun it is no worker of a cluster: it has the channel, and no number.
 NodeLaunch prepare_node(process::SpawnRequest& request, std::size_t debugger, bool preload);
 
 }  // namespace cohort::cluster

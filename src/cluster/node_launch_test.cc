@@ -38,21 +38,49 @@ TEST(PreloadFile, IsReadableByEverybodyAndWrittenAgainWhenItIsGoneOrChanged) {
   EXPECT_EQ(text_of(*file), kPreloadSource);
 }
 
-TEST(RunsNode, IsToldByTheNameOrTheFirstLine) {
-  EXPECT_TRUE(runs_node("/usr/bin/node"));
-  EXPECT_TRUE(runs_node("nodejs"));
-  EXPECT_FALSE(runs_node("/bin/sh"));
-  EXPECT_FALSE(runs_node("/nonexistent"));
-  const std::string file = fs::temp_directory_path() / ("runs_node." + std::to_string(::getpid()));
-  for (const char* line : {"#!/usr/bin/env node", "#! /usr/local/bin/node --flag"}) {
+TEST(RuntimeOf, IsToldByTheNameOrTheFirstLine) {
+  EXPECT_EQ(runtime_of("/usr/bin/node"), Runtime::Node);
+  EXPECT_EQ(runtime_of("nodejs"), Runtime::Node);
+  EXPECT_EQ(runtime_of("/opt/bun"), Runtime::Bun);
+  for (const char* shell : {"/bin/sh", "/usr/bin/bash", "/usr/bin/env"})
+    EXPECT_EQ(runtime_of(shell), Runtime::Shell) << shell;
+  EXPECT_EQ(runtime_of("/nonexistent"), Runtime::Other);
+  const std::string file = fs::temp_directory_path() / ("runtime." + std::to_string(::getpid()));
+  const std::pair<const char*, Runtime> lines[] = {
+      {"#!/usr/bin/env node", Runtime::Node},
+      {"#! /usr/local/bin/node --flag", Runtime::Node},
+      {"#!/usr/bin/env -S A=1 node -r x", Runtime::Node},
+      {"#!/usr/bin/env bun", Runtime::Bun},
+      {"#!/bin/sh -e", Runtime::Shell},
+      {"#!/usr/bin/env python3", Runtime::Other},
+      {"#!/opt/nodes/run", Runtime::Other},
+      {"#!", Runtime::Other},
+      {"node", Runtime::Other},
+      {"", Runtime::Other}};
+  for (const auto& [line, runtime] : lines) {
     std::ofstream{file} << line << "\nnode\n";
-    EXPECT_TRUE(runs_node(file)) << line;
-  }
-  for (const char* line : {"#!/usr/bin/env python3", "#!/opt/nodes/run", "node", ""}) {
-    std::ofstream{file} << line << "\nnode\n";
-    EXPECT_FALSE(runs_node(file)) << line;
+    EXPECT_EQ(runtime_of(file), runtime) << line;
   }
   fs::remove(file);
+}
+
+TEST(PrepareNode, OfAShellIsOnlyThePreload) {
+  process::SpawnRequest request;
+  request.file = "/bin/sh";
+  request.argv = {"sh", "--inspect", "-c", "node server.js"};
+  const auto before = request.argv;
+  EXPECT_FALSE(prepare_node(request, 1, true).debugger);
+  EXPECT_EQ(request.argv, before);
+  ASSERT_EQ(request.env.size(), 1U);
+  EXPECT_TRUE(request.env.front().starts_with("NODE_OPTIONS=--require ")) << request.env.front();
+}
+
+TEST(PrepareNode, TellsBunNothingOfACluster) {
+  process::SpawnRequest request;
+  request.file = "/opt/bun";
+  request.env = {"NODE_CHANNEL_FD=3", "NODE_UNIQUE_ID=7"};
+  prepare_node(request, 0, true);
+  EXPECT_EQ(request.env, std::vector<std::string>{"NODE_CHANNEL_FD=3"});
 }
 
 TEST(WithPreload, ComesBehindTheUsersOwn) {

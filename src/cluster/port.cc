@@ -41,7 +41,18 @@ Port::Port(const Loop& loop, Asked asked, net::SocketFile file)
 Result<int> Port::join(HandoffPeer& worker, bool only_accepts, bool held) {
   if (const auto entered = enter(worker, only_accepts, held); !entered) return entered.error();
   book_.join(worker.id(), {&worker, only_accepts, held});
+  abandoned_since_.reset();
   return socket_of(worker.id());
+}
+
+std::optional<HeldConnections::TimePoint> Port::abandoned_since(HeldConnections::TimePoint now) {
+  const Address& address = asked_.address;
+  const bool is_chosen_by_system = !address.is_unix() && address.port() == 0;
+  if (asked_.given || is_chosen_by_system || !users().abandoned())
+    abandoned_since_.reset();
+  else if (!abandoned_since_)
+    abandoned_since_ = now;
+  return abandoned_since_;
 }
 
 void Port::close(int worker, bool for_good) {

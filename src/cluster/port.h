@@ -11,6 +11,7 @@
 
 #include <boost/asio/steady_timer.hpp>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -77,6 +78,9 @@ class Port {
   virtual void expect_no_successor(int worker) { book_.expect_no_successor(worker); }
   /// The port is in another's way. False: somebody uses it.
   bool close_if_unused() { return book_.close_if_unused(); }
+  /// Since when it has been kept open for nobody but a successor. Nothing: it is not, or closing it
+  /// would not have the same port refuse connections and open again.
+  std::optional<HeldConnections::TimePoint> abandoned_since(HeldConnections::TimePoint now);
   /// Whether the address cannot be bound because of this port.
   bool is_in_the_way_of(const Address& address) const;
 
@@ -133,6 +137,7 @@ class Port {
   HeldConnections held_;
   boost::asio::steady_timer retry_;
   bool arrivals_stopped_ = false;
+  std::optional<HeldConnections::TimePoint> abandoned_since_;
   CallbackScope callbacks_;
 };
 

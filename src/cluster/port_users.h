@@ -45,6 +45,8 @@ class PortUsers {
   /// It is to be closed, and nobody accepts from it any more.
   bool may_close() const { return to_be_closed_ && users_.empty() && retired_.empty(); }
   bool empty() const { return users_.empty(); }
+  /// Nobody uses it or accepts from it, and it stays open for a successor.
+  bool abandoned() const { return users_.empty() && retired_.empty() && !to_be_closed_; }
   const std::map<int, User>& all() const { return users_; }
   bool contains(int worker) const { return users_.contains(worker); }
   HandoffPeer& peer(int worker) const { return *known(users_, worker).peer; }

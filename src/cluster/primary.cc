@@ -40,7 +40,8 @@ Primary::Primary(const Loop& loop, std::shared_ptr<ipc::Calls> calls, bool may_f
       checks_{loop,
               {.well = [this](const Worker& worker, bool now) { is_well(worker, now); },
                .not_well = [this](const Worker& worker,
-                                  const std::string& why) { is_not_well(worker, why); }}},
+                                  const std::string& why) { is_not_well(worker, why); },
+               .lives = [this](const Worker& worker) { lives(worker); }}},
       node_{loop} {}
 
 Primary::~Primary() {
@@ -62,6 +63,7 @@ void Primary::open_listeners() {
   };
   listeners_ = std::make_unique<Listeners>(loop_, settings_.policy(), decided);
   listeners_->set_weights(settings_.weights());
+  listeners_->set_hold(settings_.hold());
 }
 
 void Primary::release_ports() {
@@ -73,8 +75,9 @@ void Primary::set_weights(SlotBook::Weights weights) {
   if (listeners_) listeners_->set_weights(settings_.weights());
 }
 
-void Primary::set_drain_timeout(std::chrono::milliseconds timeout) {
-  supervisor_.set_drain_timeout(timeout);
+void Primary::set_when_empty(std::optional<std::chrono::milliseconds> hold) {
+  settings_.set_hold(hold);
+  if (listeners_) listeners_->set_hold(hold);
 }
 
 // Forking.
@@ -153,9 +156,9 @@ Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool k
     listening.push_back(lent->fd);
   }
   Environment variables = with_seat(env, worker.slot(), worker.generation());
-  const auto notify = checks_.open_socket(Worker{worker.shared_from_this()}, settings.spawn.uid);
+  const auto notify = checks_.open_socket(Worker{worker.shared_from_this()}, settings);
   if (!notify) return notify.error();
-  if (!notify->empty()) variables.emplace_back("NOTIFY_SOCKET", *notify);
+  variables.insert(variables.end(), notify->begin(), notify->end());
   const WorkerLaunch wanted{.settings = settings,
                             .env = std::move(variables),
                             .worker_id = worker.id(),
@@ -246,6 +249,7 @@ ClusterStatus Primary::status() const {
     const auto live = supervisor.live.find(id);
     worker.kept = live != supervisor.live.end() && live->second.place.has_value();
     worker.held = is_held(supervisor, id);
+    worker.leaves = leaves(supervisor, id);
     worker.ready = live != supervisor.live.end() && live->second.ready;
     if (checks_.is_awaited(id)) {
       using State = WorkerStatus::State;
@@ -340,25 +344,6 @@ void Primary::retire_ports(int worker, bool succeeded) {
   checks_.gone(worker);
   listeners_->retire(worker, !succeeded || !keeps_ports());
   supervisor_.tell(event::Closed{worker, listeners_->uses_any(worker)});
-}
-
-void Primary::is_well(const Worker& worker, bool now) {
-  const auto found = workers_.find(worker.id());
-  if (found == workers_.end()) return;
-  if (now)
-    say(loop_, {"check_passed",
-                found->second.worker->describe() + " passes its check now",
-                {{"worker", std::int64_t{worker.id()}}}});
-  if (!is_held(supervisor_.state(), worker.id())) listeners_->resume(*found->second.worker);
-  supervisor_.tell(event::Ready{worker.id()});
-}
-
-void Primary::is_not_well(const Worker& worker, const std::string& why) {
-  say(loop_,
-      {"check_failed",
-       "worker " + std::to_string(worker.id()) + " (pid " + std::to_string(worker.process().pid()) +
-           ") listens, but fails its check: " + why + "; it is asked until it passes",
-       {{"worker", std::int64_t{worker.id()}}, {"why", why}}});
 }
 
 void Primary::worker_ends(ForkedWorker& worker) {

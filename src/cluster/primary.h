@@ -46,7 +46,8 @@ class Primary final : private ForkedWorkerOwner {
   void set_policy(ChosenPolicy chosen) { settings_.choose(std::move(chosen)); }
   Policy policy() const { return settings_.policy().policy; }
   void set_weights(SlotBook::Weights weights);
-  void set_drain_timeout(std::chrono::milliseconds timeout);
+  void set_when_empty(std::optional<std::chrono::milliseconds> hold);
+  void set_drain_timeout(std::chrono::milliseconds time) { supervisor_.set_drain_timeout(time); }
   /// The service is to end; the second time at once.
   void terminate();
   ClusterStatus status() const;
@@ -120,6 +121,7 @@ class Primary final : private ForkedWorkerOwner {
   void retire_ports(int worker, bool succeeded);
   void is_well(const Worker& worker, bool now);
   void is_not_well(const Worker& worker, const std::string& why);
+  void lives(const Worker& worker);
   Result<void> start(ForkedWorker& worker, const Environment& env, bool keep_stderr);
   void gone(ForkedWorker& worker, std::optional<process::LeftGroup> left = {},
             bool permanent = false);

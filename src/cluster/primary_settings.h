@@ -3,7 +3,9 @@
 // Owned by the Primary; loop's executor only.
 #pragma once
 
+#include <chrono>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "base/loop.h"
@@ -28,6 +30,9 @@ class PrimarySettings {
   const ChosenPolicy& policy() const { return policy_; }
   const SlotBook::Weights& weights() const { return weights_; }
   void set_weights(SlotBook::Weights weights) { weights_ = std::move(weights); }
+  /// As Cluster::set_when_empty.
+  const std::optional<std::chrono::milliseconds>& hold() const { return hold_; }
+  void set_hold(std::optional<std::chrono::milliseconds> hold) { hold_ = hold; }
 
   /// Adds to the settings. The first time decides the policy: true then.
   bool setup(const Settings& changes);
@@ -42,6 +47,7 @@ class PrimarySettings {
   std::map<int, Settings> planned_;  // by generation; and the one before, which may be wanted back
   ChosenPolicy policy_;
   SlotBook::Weights weights_;
+  std::optional<std::chrono::milliseconds> hold_;
   bool chosen_ = false;  // not by the environment
   bool decided_ = false;
 };

@@ -316,6 +316,8 @@ bool has_left(const Supervisor& state, int worker);
 bool is_retired(const Supervisor& state, int worker);
 /// Whether its successor has its place, for now.
 bool is_held(const Supervisor& state, int worker);
+/// It left its place by itself, and was not told to end.
+bool leaves(const Supervisor& state, int worker);
 /// Whether it was told to lead, and has not answered that it does no more.
 bool leads(const Supervisor& state, int worker);
 /// Whether the generation before is there: a rollout is under way and not being undone, or some of

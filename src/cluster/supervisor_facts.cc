@@ -86,6 +86,13 @@ bool is_held(const Supervisor& state, int worker) {
   return found != state.live.end() && found->second.held;
 }
 
+bool leaves(const Supervisor& state, int worker) {
+  const auto found = state.live.find(worker);
+  if (found == state.live.end()) return false;
+  const Supervisor::Live& live = found->second;
+  return live.left && !live.told && !live.held && !live.retired;
+}
+
 bool leads(const Supervisor& state, int worker) { return state.leadership.leader == worker; }
 
 bool may_go_back(const Supervisor& state) {

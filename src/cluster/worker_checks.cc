@@ -25,16 +25,22 @@ void WorkerChecks::expect(const Worker& worker, const Settings& settings) {
     after(worker, ready.after, [this, worker] { happened(worker, Readiness::By::Time); });
 }
 
-Result<std::string> WorkerChecks::open_socket(const Worker& worker, std::optional<uid_t> user) {
-  const auto found = awaited_.find(worker.id());
-  if (found == awaited_.end() || found->second.ready.by != Readiness::By::Notify)
-    return std::string{};
-  auto socket =
-      NotifySocket::open(loop_, user, callbacks_.wrap([this, worker](std::string_view line) {
-        if (line == "READY=1") happened(worker, Readiness::By::Notify);
-      }));
+Result<Environment> WorkerChecks::open_socket(const Worker& worker, const Settings& settings) {
+  const auto watchdog = settings.watchdog.value_or(std::chrono::milliseconds{0});
+  const bool says_ready = settings.ready && settings.ready->by == Readiness::By::Notify;
+  if (!says_ready && watchdog.count() == 0) return Environment{};
+  auto socket = NotifySocket::open(loop_, settings.spawn.uid,
+                                   callbacks_.wrap([this, worker](std::string_view line) {
+                                     if (line == "READY=1") happened(worker, Readiness::By::Notify);
+                                     if (line == "WATCHDOG=1") user_.lives(worker);
+                                   }));
   if (!socket) return socket.error();
-  return sockets_.emplace(worker.id(), *std::move(socket)).first->second->name();
+  Environment variables{{"NOTIFY_SOCKET", (*socket)->name()}};
+  if (watchdog.count() > 0)
+    variables.emplace_back("WATCHDOG_USEC",
+                           std::to_string(std::chrono::microseconds{watchdog}.count()));
+  sockets_.insert_or_assign(worker.id(), *std::move(socket));
+  return variables;
 }
 
 void WorkerChecks::happened(const Worker& worker, Readiness::By what) {

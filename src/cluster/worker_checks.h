@@ -5,8 +5,6 @@
 // time. Owned by the Primary; loop's executor only.
 #pragma once
 
-#include <sys/types.h>
-
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <functional>
@@ -32,14 +30,17 @@ class WorkerChecks {
     std::function<void(const Worker& worker, bool now)> well;
     /// Told once for each reason in a row.
     std::function<void(const Worker& worker, const std::string& why)> not_well;
+    /// It said WATCHDOG=1.
+    std::function<void(const Worker& worker)> lives;
   };
 
   WorkerChecks(const Loop& loop, User user) : loop_{loop}, user_{std::move(user)} {}
 
   /// From now on it is awaited, if there is anything to wait for.
   void expect(const Worker& worker, const Settings& settings);
-  /// For NOTIFY_SOCKET, where that makes it ready; empty else. `user`: the worker's.
-  Result<std::string> open_socket(const Worker& worker, std::optional<uid_t> user);
+  /// NOTIFY_SOCKET, where that makes it ready or is its sign of life, and WATCHDOG_USEC; empty
+  /// else.
+  Result<Environment> open_socket(const Worker& worker, const Settings& settings);
   /// This has happened to it. If it makes it ready it is asked, once; or it is `well` at once.
   void happened(const Worker& worker, Readiness::By what);
   bool is_awaited(int worker) const { return awaited_.contains(worker); }

@@ -67,7 +67,7 @@ TEST(StatusValue, HasStableNames) {
       R"("rollout":{"generation":3,"phase":"replacing","replaced":1},"parked":null,)"
       R"("rollouts":[{"generation":2,"outcome":"rolled-back","text":"died","worker":5}],)"
       R"("workers":[{"id":7,"pid":70,"slot":1,"generation":2,"state":"listening",)"
-      R"("kept":true,"held":true,"serves":false,"leader":true,"uptime":1.5,"addresses":["*:80"],)"
+      R"("kept":true,"held":true,"leaves":false,"serves":false,"leader":true,"uptime":1.5,"addresses":["*:80"],)"
       R"("cpu_time":0.07,)"
       R"("memory":4096,"accepted":9,"connections":2}],)"
       R"("closed":[{"slot":0,"worker":6}],)"

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <string>
 
+#include "base/command_line.h"
 #include "base/read_file.h"
 #include "base/socket_table.h"
 #include "base/sys.h"
@@ -110,12 +111,13 @@ std::set<std::uint64_t> connections_to(const std::vector<Address>& listening, co
   return connections;
 }
 
-// These turn INT into an exception of the language, whether the program handles it or not.
+// These turn INT into an exception of the language, or wait for their child, whether the program
+// handles it or not.
 bool catches_int_natively(const fs::path& process) {
   std::error_code error;
   const std::string program = fs::read_symlink(process / "exe", error).filename();
   return program.starts_with("python") || program.starts_with("pypy") ||
-         program.starts_with("ruby");
+         program.starts_with("ruby") || is_shell(program);
 }
 
 }  // namespace

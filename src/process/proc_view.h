@@ -37,8 +37,8 @@ std::set<std::uint64_t> parse_unix_connections(std::string_view table,
 
 struct ProcView {
   /// Signals that the program catches or ignores, bit N-1 for signal N: the process itself, or one
-  /// that descends from it and has connections. Without INT for Python and Ruby, which always catch
-  /// it. Nothing if that cannot be read.
+  /// that descends from it and has connections. Without INT for Python, Ruby and shells, which
+  /// always catch it. Nothing if that cannot be read.
   std::optional<std::uint64_t> handled_signals;
   /// Connections that came to the given addresses and are open, in the process and its descendants.
   std::optional<std::size_t> connections;

@@ -4,11 +4,16 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
 #include <fstream>
+#include <string>
+#include <vector>
 
+#include "base/read_file.h"
 #include "base/sys.h"
 
 namespace cohort::process {
@@ -92,6 +97,27 @@ TEST(LookAt, CountsTheConnectionsThatAreOpen) {
   servers.pop_back();
   EXPECT_EQ(look_at(::getpid(), ports).connections, 2U);
   EXPECT_EQ(look_at(::getpid(), {{"127.0.0.1", 1}}).connections, 0U);
+}
+
+// dash waits for its child when INT comes; without a trap that is no handler of the program's.
+TEST(LookAt, DoesNotTakeAShellForAHandlerOfInt) {
+  const pid_t shell = ::fork();
+  if (shell == 0) {
+    ::setpgid(0, 0);
+    ::execl("/bin/sh", "sh", "-c", "sleep 1000; :", nullptr);
+    ::_exit(127);
+  }
+  const std::string exe = "/proc/" + std::to_string(shell) + "/exe";
+  const auto catches = [&] {
+    const auto status = read_file("/proc/" + std::to_string(shell) + "/status");
+    return parse_handled_signals(status.value_or("")).value_or(0) != 0;
+  };
+  while (std::filesystem::read_symlink(exe) == std::filesystem::read_symlink("/proc/self/exe") ||
+         !catches())
+    ::usleep(1000);
+  EXPECT_FALSE(look_at(shell, {}).handles(SIGINT));
+  ::kill(-shell, SIGKILL);
+  ::waitpid(shell, nullptr, 0);
 }
 
 TEST(LookAt, KnowsNothingOfAProcessThatIsGone) {

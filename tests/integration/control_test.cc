@@ -179,6 +179,26 @@ TEST_F(Verbs, ScaleOfAProgramThatDiesEnds) {
   EXPECT_TRUE(program->ends_on_interrupt());
 }
 
+// With SO_REUSEPORT. Those that a scale ends are no sign that the last one is in their way.
+TEST_F(Verbs, ScaleOfAProgramThatSharesItsPortByItselfLeavesItRunning) {
+  folder_.write("server.py",
+                "import http.server, os, socket\n"
+                "class Server(http.server.ThreadingHTTPServer):\n"
+                "    def server_bind(self):\n"
+                "        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)\n"
+                "        super().server_bind()\n"
+                "Server(('', int(os.environ['TEST_PORT'])),\n"
+                "       http.server.SimpleHTTPRequestHandler).serve_forever()\n");
+  auto program = run({"-w", "2", "--ready", "0.2", "server.py"}, "2 workers of ");
+  EXPECT_TRUE(accepts(port));
+  for (const char* count : {"4", "1", "4", "1"}) {
+    const Said said = verb({"scale", count});
+    EXPECT_EQ(said.code, 0) << said.text() << program->transcript();
+  }
+  EXPECT_EQ(http_get(port).status, 200) << program->transcript();
+  EXPECT_TRUE(program->ends_on_interrupt()) << program->transcript();
+}
+
 TEST_F(Verbs, StopWaitsForTheEnd) {
   auto program = serve();
   const Said said = verb({"stop"});

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -76,17 +78,64 @@ TEST_F(Hung, WhoIsStoppedIsLeftAlone) {
   EXPECT_TRUE(program->ends_on_interrupt());
 }
 
+// Without a channel, on descriptor 3.
+constexpr const char* kPython =
+    "import http.server, os, socket\n"
+    "class Server(http.server.ThreadingHTTPServer):\n"
+    "    daemon_threads = True\n"
+    "    def service_actions(self):\n"
+    "        if 'NO_WATCHDOG' in os.environ: return\n"
+    "        assert os.environ['WATCHDOG_USEC'] == '1000000'\n"
+    "        say = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
+    "        say.sendto(b'WATCHDOG=1', '\\0' + os.environ['NOTIFY_SOCKET'][1:])\n"
+    "    def get_request(self):\n"
+    "        if os.path.exists('hang') and os.environ['COHORT_SLOT'] == '0':\n"
+    "            while True: pass\n"
+    "        return super().get_request()\n"
+    "class Handler(http.server.BaseHTTPRequestHandler):\n"
+    "    def do_GET(self):\n"
+    "        self.send_response(200)\n"
+    "        self.end_headers()\n"
+    "        self.wfile.write(b'hello world\\n')\n"
+    "server = Server(('', 0), Handler, bind_and_activate=False)\n"
+    "server.socket = socket.socket(fileno=3)\n"
+    "server.serve_forever(0.1)\n";
+
 TEST_F(Hung, OfAProgramWithoutAChannelItIsNotKnown) {
-  folder_.write("server.py",
-                "import http.server, socket\n"
-                "server = http.server.HTTPServer(('', 0), http.server.SimpleHTTPRequestHandler,\n"
-                "                                bind_and_activate=False)\n"
-                "server.socket = socket.socket(fileno=3)\n"
-                "server.serve_forever()\n");
+  folder_.write("server.py", kPython);
+  auto program = run({"-w", "2", "--kill-hung", "1", "--env", "NO_WATCHDOG=1", "--listen",
+                      std::to_string(port), "server.py"});
+  EXPECT_TRUE(program->wait_for_error(
+      "whether worker [12] hangs is not known: it does not speak the channel, and has not sent "
+      "WATCHDOG=1"));
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+// Unless it says that it lives, as a service of systemd does.
+TEST_F(Hung, WhoHasSentWatchdogAndSendsItNoMoreIsKilled) {
+  folder_.write("server.py", kPython);
   auto program =
       run({"-w", "2", "--kill-hung", "1", "--listen", std::to_string(port), "server.py"});
-  EXPECT_TRUE(program->wait_for_error(
-      "whether worker [12] hangs is not known: it does not speak the channel"));
+  expect_two_that_serve(*program);
+  const auto before = children_of(program->pid());
+  folder_.write("hang", "");
+  // One of the two takes it: the other answers.
+  std::vector<TcpClient> clients;
+  EXPECT_TRUE(program->wait_until("one that hangs", [&] {
+    EXPECT_EQ(clients.emplace_back().connect(port), "");
+    EXPECT_EQ(clients.back().send("GET / HTTP/1.0\r\n\r\n"), "");
+    return has(program->errors(), "hangs: its loop has not turned");
+  })) << program->transcript();
+  EXPECT_TRUE(program->wait_for_error("died: killed by SIGKILL")) << program->transcript();
+  std::filesystem::remove(folder_.path() + "/hang");
+  EXPECT_TRUE(program->wait_for_error("worker [0-9]+ \\(pid [0-9]+\\) listens in place of"));
+  const auto after = children_of(program->pid());
+  EXPECT_EQ(std::count_if(before.begin(), before.end(),
+                          [&](pid_t pid) {
+                            return std::find(after.begin(), after.end(), pid) != after.end();
+                          }),
+            1)
+      << program->transcript();
   EXPECT_TRUE(program->ends_on_interrupt());
 }
 

@@ -27,7 +27,7 @@ using namespace std::chrono_literals;
 
 constexpr int kWorkers = 3;
 
-int reloads() { return std::getenv("COHORT_CHAOS") != nullptr ? 50 : 3; }
+int in_chaos(int many, int few) { return std::getenv("COHORT_CHAOS") != nullptr ? many : few; }
 
 // A server in JavaScript that answers with `answer`.
 std::string script(std::string_view answer, std::string_view more = {}) {
@@ -101,14 +101,23 @@ TEST_P(ReloadsUnderLoad, LoseNoRequest) {
   folder_.write("server.js", script("hello world"));
   Program& program = start(node == std::string_view{"node20"} ? node20() : node26(),
                            {"-b", load.policy}, "server.js");
-  LoadGenerator generator{
-      {.port = port, .connections = 8, .request = {.keep_alive = load.keep_alive}}};
+  const int connections = in_chaos(32, 4);
+  LoadGenerator gets{
+      {.port = port, .connections = connections, .request = {.keep_alive = load.keep_alive}}};
+  LoadGenerator posts{
+      {.port = port,
+       .connections = connections,
+       .request = {
+           .method = "POST", .body = std::string(20'000, 'x'), .keep_alive = load.keep_alive}}};
   std::set<pid_t> before;
   for (const pid_t pid : children_of(program.pid())) before.insert(pid);
-  for (int i = 0; i < reloads(); ++i) reload("reloaded: generation " + std::to_string(i + 2));
-  const LoadReport report = generator.stop();
-  EXPECT_EQ(report.failed, 0) << report.text() << '\n' << program.transcript();
-  EXPECT_GT(report.ok, 100);
+  for (int i = 0; i < in_chaos(100, 3); ++i)
+    reload("reloaded: generation " + std::to_string(i + 2));
+  for (LoadGenerator* const generator : {&gets, &posts}) {
+    const LoadReport report = generator->stop();
+    EXPECT_EQ(report.failed, 0) << report.text() << '\n' << program.transcript();
+    EXPECT_GT(report.ok, 50);
+  }
   EXPECT_TRUE(eventually("the end of the workers before", [&] {
     return children_of(program.pid()).size() == kWorkers;
   })) << program.transcript();

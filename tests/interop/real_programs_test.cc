@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <filesystem>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -24,6 +25,7 @@ struct RealProgram {
   bool keep_alive;  // its clients keep their connections
   Words options{};  // of cohort
   Words words{};    // of the program; `{port}` is the port
+  std::string path = "/";
 
   friend std::ostream& operator<<(std::ostream& out, const RealProgram& program) {
     return out << program.name;
@@ -42,6 +44,24 @@ std::vector<RealProgram> real_programs() {
   for (const char* name : {"http", "express", "fastify", "koa", "hono"})
     all.push_back({name, true, {}, {node_servers, name}});
   all.push_back({"http", false, {}, {node_servers, "http"}});
+  // Next.js' production server. The page of its root is more than `hello world`.
+  const std::string next = frameworks() + "/node_modules/next/dist/bin/next";
+  all.push_back({"next",
+                 true,
+                 {},
+                 {next, "start", frameworks() + "/next_app", "-p", "{port}"},
+                 "/slow?ms=0"});
+  for (const bool keep_alive : {true, false})
+    all.push_back({"disconnecting", keep_alive, {}, {of_endings("disconnecting.js")}});
+  // A shell that becomes the server, and one that waits for it.
+  for (const char* how : {"exec", "child"})
+    all.push_back({how == std::string{"exec"} ? "shell" : "shell_and_child",
+                   true,
+                   {},
+                   {"sh", of_endings("wrapper.sh"), how, "node", node_servers, "http"}});
+  // Only `make bench` fetches it.
+  if (const std::string bun = source(".peers/bun/bin/bun"); std::filesystem::exists(bun))
+    all.push_back({"bun", false, listen, {bun, of_endings("bun_listen.ts")}});
   all.push_back({"gunicorn", false, listen, {"/usr/bin/gunicorn", "wsgi:app"}});
   all.push_back({"uvicorn", false, listen, {"/usr/bin/uvicorn", "--fd", "3", "asgi:app"}});
   all.push_back({"python", false, listen, {of_endings("plain.py"), "handler"}});
@@ -64,6 +84,7 @@ class RealPrograms : public Verbs, public testing::WithParamInterface<RealProgra
              {"PORT", std::to_string(port)},
              {"NODE_PATH", frameworks() + "/node_modules"},
              {"PYTHONPATH", source("tests/interop/workers/endings")},
+             {"NEXT_TELEMETRY_DISABLED", "1"},
              {"QUIET", "1"}})
       options.env.emplace_back(name, value);
     Words words{command(), "run", "-w", "2", "--prove", "0.2", "--name", "server"};
@@ -76,6 +97,7 @@ class RealPrograms : public Verbs, public testing::WithParamInterface<RealProgra
   LoadOptions load() const {
     LoadOptions options{.port = port, .connections = kClients};
     options.request.keep_alive = GetParam().keep_alive;
+    options.request.path = GetParam().path;
     return options;
   }
   void expect(const Words& verb_of_cohort) const {
@@ -118,6 +140,32 @@ INSTANTIATE_TEST_SUITE_P(Of, RealPrograms, testing::ValuesIn(real_programs()),
                            return std::string{program.param.name} +
                                   (program.param.keep_alive ? "_kept" : "");
                          });
+
+// Workers that serve nobody: each is told to end, and does.
+using ShellWorkers = Verbs;
+
+TEST_F(ShellWorkers, AreReplacedAndEndAsTheyAreTold) {
+  const auto program = run(
+      {"-w", "2", "--ready", "0.2", "--prove", "0.2", "--name", "server", of_endings("loop.sh")},
+      "2 workers of ");
+  EXPECT_TRUE(program->wait_for_line("begin", 2));
+  const auto expect = [&](const Words& words, int begun, int ended) {
+    const Said said = verb(words);
+    EXPECT_EQ(said.code, 0) << said.text();
+    EXPECT_TRUE(program->wait_for_line("begin", begun));
+    EXPECT_TRUE(program->wait_for_line("end", ended));
+  };
+  expect({"reload"}, 4, 2);
+  expect({"scale", "3"}, 5, 2);
+  expect({"scale", "1"}, 5, 4);
+  expect({"scale", "2"}, 6, 4);
+  const auto before = children_of(program->pid());
+  ASSERT_EQ(before.size(), 2U) << program->transcript();
+  ::kill(before.front(), SIGKILL);
+  EXPECT_TRUE(program->wait_for_line("begin", 7));
+  EXPECT_TRUE(program->ends_on_interrupt()) << program->transcript();
+  EXPECT_EQ(program->count("end"), 6) << program->transcript();
+}
 
 }  // namespace
 }  // namespace harness
