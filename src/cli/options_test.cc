@@ -200,7 +200,8 @@ TEST(CommandLine, AnInterpreterOfOnesChoiceHasArguments) {
   EXPECT_EQ(options.interpreter_args, (std::vector<std::string>{"-u", "-X", "dev"}));
   EXPECT_EQ(options.args, (std::vector<std::string>{"-u"}));
   expect_usage_error({"run", "--interpreter", "", "p"}, "--interpreter takes a program");
-  expect_usage_error({"run", "--interpreter-args", "-u", "p"}, "--interpreter-args is of no use without");
+  expect_usage_error({"run", "--interpreter-args", "-u", "p"},
+                     "--interpreter-args is of no use without");
 }
 
 TEST(CommandLine, WorkersHaveADirectoryAndVariables) {

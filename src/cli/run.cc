@@ -29,6 +29,7 @@
 #include "cli/report.h"
 #include "cli/restart.h"
 #include "cli/run_all.h"
+#include "cli/unused_memory.h"
 #include "cli/worker_count.h"
 #include "cli/wrapper_check.h"
 #include "cluster/private_socket.h"
@@ -50,6 +51,8 @@ constexpr auto kSilentFor = 5s;
 constexpr auto kLastLook = 2min;
 // A worker that dies younger than this without having listened may have found its port taken.
 constexpr auto kEarly = 10s;
+// How often memory is given back that a start, or a reload, has left.
+constexpr auto kAtRest = 10s;
 
 std::string now_text() {
   const auto now = std::chrono::system_clock::now();
@@ -206,6 +209,7 @@ int Runner::run() {
     by_signals.begin(
         [this](const std::string& problem, bool permanent) { on_begun(problem, permanent); });
   });
+  cluster_.set_interval(kAtRest, give_back_unused_memory);
   const int code = cluster_.run();
   name_ = control_->name();
   admin_.reset();  // Nobody serves them any more.
