@@ -35,7 +35,7 @@ std::string join_words(const std::vector<std::string>& words) {
 }
 
 bool is_shell(std::string_view program) {
-  constexpr std::string_view kShells[] = {"sh", "dash", "bash", "zsh", "ksh", "ash"};
+  constexpr std::string_view kShells[] = {"sh", "dash", "bash", "zsh", "ksh", "ash", "busybox"};
   return std::find(std::begin(kShells), std::end(kShells), program) != std::end(kShells);
 }
 

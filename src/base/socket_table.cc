@@ -41,15 +41,21 @@ HostBytes mapped_host(const void* in4) {
   return host == HostBytes{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff} ? kAnyHost : host;
 }
 
-bool parse_sockets(std::span<const std::byte> piece, std::vector<ListedSocket>& sockets) {
+Listing parse_sockets(std::span<const std::byte> piece, std::vector<ListedSocket>& sockets) {
   while (piece.size() >= sizeof(nlmsghdr)) {
     nlmsghdr header;
     std::memcpy(&header, piece.data(), sizeof header);
-    if (header.nlmsg_len < sizeof header || header.nlmsg_len > piece.size()) return false;
-    if (header.nlmsg_type == NLMSG_DONE || header.nlmsg_type == NLMSG_ERROR) return false;
+    if (header.nlmsg_len < sizeof header || header.nlmsg_len > piece.size()) return Listing::Failed;
+    const auto body = piece.first(header.nlmsg_len).subspan(NLMSG_HDRLEN);
+    if (header.nlmsg_type == NLMSG_ERROR) return Listing::Failed;
+    if (header.nlmsg_type == NLMSG_DONE) {
+      int error = 0;  // as where the kernel has no tcp_diag
+      if (body.size() >= sizeof error) std::memcpy(&error, body.data(), sizeof error);
+      return error < 0 ? Listing::Failed : Listing::Done;
+    }
     inet_diag_msg found;
-    if (header.nlmsg_len >= NLMSG_HDRLEN + sizeof found) {
-      std::memcpy(&found, piece.data() + NLMSG_HDRLEN, sizeof found);
+    if (body.size() >= sizeof found) {
+      std::memcpy(&found, body.data(), sizeof found);
       ListedSocket socket{
           .inode = found.idiag_inode, .uid = found.idiag_uid, .state = found.idiag_state};
       if (found.idiag_family == AF_INET)
@@ -60,7 +66,7 @@ bool parse_sockets(std::span<const std::byte> piece, std::vector<ListedSocket>& 
     }
     piece = piece.subspan(std::min<std::size_t>(NLMSG_ALIGN(header.nlmsg_len), piece.size()));
   }
-  return true;
+  return Listing::More;
 }
 
 std::optional<std::vector<ListedSocket>> list_sockets(int protocol, std::uint16_t port,
@@ -72,10 +78,11 @@ std::optional<std::vector<ListedSocket>> list_sockets(int protocol, std::uint16_
   for (const int family : {AF_INET, AF_INET6}) {
     const Request request = request_for(family, protocol, port, states);
     if (sys::send(netlink.get(), &request, sizeof request, 0) == -1) return std::nullopt;
-    for (bool more = true; more;) {
+    for (Listing listing = Listing::More; listing != Listing::Done;) {
       const ssize_t size = sys::recv(netlink.get(), piece.data(), piece.size(), 0);
       if (size <= 0) return std::nullopt;
-      more = parse_sockets(std::span{piece}.first(static_cast<std::size_t>(size)), sockets);
+      listing = parse_sockets(std::span{piece}.first(static_cast<std::size_t>(size)), sockets);
+      if (listing == Listing::Failed) return std::nullopt;
     }
   }
   return sockets;

@@ -33,7 +33,8 @@ struct ListedSocket {
 std::optional<std::vector<ListedSocket>> list_sockets(int protocol, std::uint16_t port,
                                                       std::uint32_t states = ~0U);
 
-/// Appends the sockets of a piece of the answer. False: it was the last, or an error.
-bool parse_sockets(std::span<const std::byte> piece, std::vector<ListedSocket>& sockets);
+enum class Listing : std::uint8_t { More, Done, Failed };
+/// Appends the sockets of a piece of the answer.
+Listing parse_sockets(std::span<const std::byte> piece, std::vector<ListedSocket>& sockets);
 
 }  // namespace cohort

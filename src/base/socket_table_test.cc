@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include <cerrno>
 #include <cstring>
 #include <string>
 
@@ -32,22 +33,27 @@ inet_diag_msg listening_at(std::uint32_t host, std::uint32_t inode, std::uint32_
   return found;
 }
 
-bool parse(const std::string& piece, std::vector<ListedSocket>& sockets) {
+Listing parse(const std::string& piece, std::vector<ListedSocket>& sockets) {
   return parse_sockets(std::as_bytes(std::span{piece}), sockets);
 }
 
 TEST(ParseSockets, ReadsEachAndTheEnd) {
   std::vector<ListedSocket> sockets;
-  EXPECT_TRUE(parse(piece_of(listening_at(0, 7, 1000)) + piece_of(listening_at(0x7f000001, 8, 0)),
-                    sockets));
+  EXPECT_EQ(
+      parse(piece_of(listening_at(0, 7, 1000)) + piece_of(listening_at(0x7f000001, 8, 0)), sockets),
+      Listing::More);
   ASSERT_EQ(sockets.size(), 2U);
   EXPECT_EQ(sockets[0].inode, 7U);
   EXPECT_EQ(sockets[0].uid, 1000U);
   EXPECT_EQ(sockets[0].state, TCP_LISTEN);
   EXPECT_EQ(sockets[0].host, HostBytes{});
   EXPECT_EQ(sockets[1].host, (HostBytes{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1}));
-  EXPECT_FALSE(parse(piece_of({}, NLMSG_DONE), sockets));
-  EXPECT_FALSE(parse(piece_of({}, NLMSG_ERROR), sockets));
+  EXPECT_EQ(parse(piece_of({}, NLMSG_DONE), sockets), Listing::Done);
+  EXPECT_EQ(parse(piece_of({}, NLMSG_ERROR), sockets), Listing::Failed);
+  inet_diag_msg failed{};
+  const int error = -ENOENT;
+  std::memcpy(&failed, &error, sizeof error);
+  EXPECT_EQ(parse(piece_of(failed, NLMSG_DONE), sockets), Listing::Failed) << "no tcp_diag";
   EXPECT_EQ(sockets.size(), 2U);
 }
 
@@ -59,7 +65,7 @@ TEST(ParseSockets, EndsAtBrokenPieces) {
     EXPECT_EQ(sockets.size(), size == whole.size() ? 1U : 0U) << size;
   }
   std::vector<ListedSocket> sockets;
-  EXPECT_FALSE(parse(std::string(64, '\0'), sockets)) << "a length of 0";
+  EXPECT_EQ(parse(std::string(64, '\0'), sockets), Listing::Failed) << "a length of 0";
 }
 
 }  // namespace

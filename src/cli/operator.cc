@@ -361,7 +361,7 @@ void Operator::end_hung(const std::shared_ptr<manager::HangRule>& rule,
 // Of those that were not told to end, and can be asked.
 std::optional<Worker> Operator::worker_called(int id) const {
   for (Worker& worker : cluster_.workers())
-    if (worker.id() == id && worker.is_connected()) return std::move(worker);
+    if (worker.id() == id) return std::move(worker);
   return std::nullopt;
 }
 

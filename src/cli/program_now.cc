@@ -32,6 +32,8 @@ const fs::path& way_here() {
 
 namespace {
 
+// No more than this, so that another --kill-hung of a reload suits those who live already.
+constexpr std::chrono::milliseconds kWatchdogMax{10'000};
 constexpr std::chrono::milliseconds kNoWatchdog{0};
 
 bool is_inherited(const RunOptions& options, std::string_view name) {
@@ -109,17 +111,18 @@ std::variant<ProgramNow, CannotRun> program_now(const RunOptions& options) {
   SpawnOptions spawn{.cwd = here.string()};
   if (const auto added = add_privileges(options, spawn); !added)
     return CannotRun{added.error().detail};
-  return ProgramNow{.settings = {.exec = program.file,
-                                 .args = std::move(args),
-                                 .spawn = std::move(spawn),
-                                 .listen = options.listen,
-                                 .stop_signal = stop_signal_of(options),
-                                 .preload = options.preload,
-                                 .ready = options.ready,
-                                 .check = check_of(options),
-                                 .watchdog = options.kill_hung.value_or(kNoWatchdog)},
-                    .directory = here.string(),
-                    .options = options};
+  return ProgramNow{
+      .settings = {.exec = program.file,
+                   .args = std::move(args),
+                   .spawn = std::move(spawn),
+                   .listen = options.listen,
+                   .stop_signal = stop_signal_of(options),
+                   .preload = options.preload,
+                   .ready = options.ready,
+                   .check = check_of(options),
+                   .watchdog = std::min(options.kill_hung.value_or(kNoWatchdog), kWatchdogMax)},
+      .directory = here.string(),
+      .options = options};
 }
 
 }  // namespace cohort::cli

@@ -51,7 +51,7 @@ constexpr auto kSilentFor = 5s;
 constexpr auto kLastLook = 2min;
 // A worker that dies younger than this without having listened may have found its port taken.
 constexpr auto kEarly = 10s;
-// How often memory is given back that a start, or a reload, has left.
+// After a start, and a reload, memory is given back.
 constexpr auto kAtRest = 10s;
 
 std::string now_text() {
@@ -209,7 +209,9 @@ int Runner::run() {
     by_signals.begin(
         [this](const std::string& problem, bool permanent) { on_begun(problem, permanent); });
   });
-  cluster_.set_interval(kAtRest, give_back_unused_memory);
+  const auto rest_soon = [this] { cluster_.set_timeout(kAtRest, give_back_unused_memory); };
+  rest_soon();
+  cluster_.on_rollout([rest_soon](const RolloutResult&) { rest_soon(); });
   const int code = cluster_.run();
   name_ = control_->name();
   admin_.reset();  // Nobody serves them any more.

@@ -17,6 +17,7 @@ namespace {
 // sd_listen_fds(3).
 constexpr int kFirstLent = 3;
 constexpr std::string_view kLent = "LISTEN_FDS:";
+constexpr std::chrono::milliseconds kHoldMax{std::chrono::hours{24}};  // longer, sums overflow
 
 // Of the `index`-th that workers are started with; its address follows.
 std::string lent_key(std::size_t index) { return std::string{kLent} + std::to_string(index) + ':'; }
@@ -262,7 +263,7 @@ bool Listeners::any_waiting(int worker) const {
 // Ports that nobody uses.
 
 void Listeners::set_hold(std::optional<std::chrono::milliseconds> hold) {
-  hold_ = hold;
+  hold_ = hold ? std::optional{std::min(*hold, kHoldMax)} : hold;
   watch_abandoned();
 }
 

@@ -112,6 +112,12 @@ std::size_t end_of_options(const std::vector<std::string>& argv) {
   return std::min(i, argv.size());
 }
 
+bool names_permission(const std::vector<std::string>& argv) {
+  return std::any_of(argv.begin(), argv.end(), [](const std::string& word) {
+    return word.find("--permission") != std::string::npos;
+  });
+}
+
 struct Debugger {
   bool wanted = false;
   std::string host = "127.0.0.1";
@@ -145,10 +151,10 @@ struct Debugger {
 Runtime runtime_of(const std::string& file) {
   const auto named = [](const std::string& word) {
     const std::string name = fs::path{word}.filename();
-    return is_node(name)                     ? Runtime::Node
-           : name == "bun"                   ? Runtime::Bun
-           : is_shell(name) || name == "env" ? Runtime::Shell
-                                             : Runtime::Other;
+    return is_node(name)                        ? Runtime::Node
+           : name == "bun" || name == "bun.exe" ? Runtime::Bun
+           : is_shell(name) || name == "env"    ? Runtime::Shell
+                                                : Runtime::Other;
   };
   if (const Runtime runtime = named(file); runtime != Runtime::Other) return runtime;
   std::ifstream script{file, std::ios::binary};
@@ -205,10 +211,22 @@ std::optional<std::string> give_debugger_port(std::vector<std::string>& argv,
   return where;
 }
 
+// `env A=1 bun x.ts` is Bun.
+Runtime runtime_in(const process::SpawnRequest& request) {
+  const Runtime runtime = runtime_of(request.file);
+  if (fs::path{request.file}.filename() != "env") return runtime;
+  for (std::size_t i = 1; i < request.argv.size(); ++i) {
+    const std::string& word = request.argv[i];
+    if (word.starts_with('-') || word.find('=') != std::string::npos) continue;
+    return fs::path{word}.filename() == "bun" ? Runtime::Bun : runtime;
+  }
+  return runtime;
+}
+
 NodeLaunch prepare_node(process::SpawnRequest& request, std::size_t debugger, bool preload) {
   constexpr std::string_view kVariable = "NODE_OPTIONS=";
   NodeLaunch launch;
-  const Runtime runtime = runtime_of(request.file);
+  const Runtime runtime = runtime_in(request);
   if (runtime == Runtime::Bun)
     std::erase_if(request.env,
                   [](const auto& entry) { return entry.starts_with("NODE_UNIQUE_ID="); });
@@ -220,10 +238,15 @@ NodeLaunch prepare_node(process::SpawnRequest& request, std::size_t debugger, bo
   std::string options = users;
   if (preload) {
     if (const auto file = preload_file())
-      options = with_preload(users, *file, restricts_reading(request.argv, users));
+      options = with_preload(users, *file,
+                             restricts_reading(request.argv, users) ||
+                                 (runtime == Runtime::Shell && names_permission(request.argv)));
     else
       launch.no_preload = file.error();
   }
+  // Of what a shell starts, only what takes its place is the worker.
+  if (runtime == Runtime::Shell && preload && !launch.no_preload)
+    request.env.push_back("COHORT_PARENT=" + std::to_string(::getpid()));
   // Behind the preload, which takes off all that follows it.
   std::vector<std::string> no_options{"node"};  // a shell's options are no options of Node
   launch.debugger =

@@ -48,7 +48,8 @@ Result<int> Port::join(HandoffPeer& worker, bool only_accepts, bool held) {
 std::optional<HeldConnections::TimePoint> Port::abandoned_since(HeldConnections::TimePoint now) {
   const Address& address = asked_.address;
   const bool is_chosen_by_system = !address.is_unix() && address.port() == 0;
-  if (asked_.given || is_chosen_by_system || !users().abandoned())
+  // One that is lent may be held on to by what its last worker left.
+  if (asked_.given || asked_.lent || is_chosen_by_system || !users().abandoned())
     abandoned_since_.reset();
   else if (!abandoned_since_)
     abandoned_since_ = now;

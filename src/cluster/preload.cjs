@@ -5,10 +5,15 @@
 // end, it does nothing but report which signals have listeners. Node 20 and 26 were read and tried.
 'use strict';
 
+// Under a shell: whose child the worker is. One that the shell has started is not the worker itself.
+const parent = process.env.COHORT_PARENT;
+delete process.env.COHORT_PARENT;
+
 if (process.connected) {
   forget();
   const cluster = require('cluster');
-  if (cluster.worker) start(cluster);  // none under `node -e` of Node 20, which is no worker then
+  const isWorker = parent === undefined || Number(parent) === process.ppid;
+  if (cluster.worker && isWorker) start(cluster);  // none under `node -e` of Node 20, which is no worker then
 }
 
 // Children and threads of the program get the NODE_OPTIONS of the user: what is before ours.

@@ -16,8 +16,9 @@ constexpr int kSendBufferSize = 4 << 20;
 
 constexpr std::string_view kOwnVariables[] = {"NODE_CHANNEL_FD", "NODE_CHANNEL_SERIALIZATION_MODE",
                                               "NODE_UNIQUE_ID",  "COHORT_LIFELINE_FD",
-                                              "COHORT_SLOT",     "LISTEN_FDS",
-                                              "LISTEN_FDNAMES",  "LISTEN_PID"};
+                                              "COHORT_SLOT",     "COHORT_PARENT",
+                                              "LISTEN_FDS",      "LISTEN_FDNAMES",
+                                              "LISTEN_PID"};
 
 // The one place that knows which formats the channel speaks.
 const char* mode_name(Serialization serialization) {

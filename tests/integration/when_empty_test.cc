@@ -75,11 +75,11 @@ TEST_F(WhenEmpty, HoldLetsThemWait) {
 
 // Who came meanwhile is let go, too.
 TEST_F(WhenEmpty, HoldEndsInTime) {
-  const auto program = start({"--when-empty", "hold=0.5s"});
+  const auto program = start({"--when-empty", "hold=3s"});
   kill_worker(*program);
   TcpClient client;
   EXPECT_EQ(client.connect(port), "");
-  EXPECT_TRUE(program->wait_for_error("none has for 0.5 s")) << program->transcript();
+  EXPECT_TRUE(program->wait_for_error("none has for 3 s")) << program->transcript();
   client.receive();  // its end
   EXPECT_TRUE(is_refused());
   EXPECT_TRUE(program->ends_on_interrupt());

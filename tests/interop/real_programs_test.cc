@@ -53,10 +53,10 @@ std::vector<RealProgram> real_programs() {
                  "/slow?ms=0"});
   for (const bool keep_alive : {true, false})
     all.push_back({"disconnecting", keep_alive, {}, {of_endings("disconnecting.js")}});
-  // A shell that becomes the server, and one that waits for it.
+  // A shell that becomes the server, and one that waits for it: the worker is the shell then.
   for (const char* how : {"exec", "child"})
     all.push_back({how == std::string{"exec"} ? "shell" : "shell_and_child",
-                   true,
+                   how == std::string{"exec"},
                    {},
                    {"sh", of_endings("wrapper.sh"), how, "node", node_servers, "http"}});
   // Only `make bench` fetches it.

@@ -48,7 +48,7 @@ class WebSockets : public Verbs, public testing::WithParamInterface<const char*>
     const Said said = verb({"reload"});
     EXPECT_EQ(said.code, 0) << said.text();
     EXPECT_TRUE(clients_->wait_until("all are told", [&] {
-      return closed("1001") == then + kSockets;
+      return closed("1001") >= then + kSockets;
     })) << server_->transcript();
     all_talk();
   }
@@ -97,7 +97,10 @@ TEST_P(WebSockets, OfAKilledWorkerAloneAreLost) {
   ::kill(workers.front(), SIGKILL);
   EXPECT_TRUE(server_->wait_for_error("in place of worker")) << server_->transcript();
   all_talk();
-  EXPECT_LE(closed(""), kSockets) << clients_->transcript();
+  // Under sticky all of one address are on one worker.
+  if (GetParam() != std::string{"socket.io"}) {
+    EXPECT_LT(closed(""), kSockets) << clients_->transcript();
+  }
   EXPECT_EQ(closed(""), closed("1006")) << clients_->transcript();
   end();
 }
