@@ -7,6 +7,7 @@
 #include "cli/import.h"
 #include "cli/options.h"
 #include "cli/run.h"
+#include "cli/sim.h"
 #include "cli/start.h"
 #include "cli/unit_file.h"
 #include "cli/verb.h"
@@ -21,6 +22,7 @@ int main(int argc, char** argv) {
   if (const auto* options = std::get_if<cli::UnitOptions>(&parsed)) return cli::run(*options);
   if (const auto* options = std::get_if<cli::VerifyOptions>(&parsed)) return cli::run(*options);
   if (const auto* options = std::get_if<cli::ImportOptions>(&parsed)) return cli::run(*options);
+  if (const auto* options = std::get_if<cli::SimOptions>(&parsed)) return cli::run(*options);
   const auto& answer = std::get<cli::Answer>(parsed);
   std::fputs(answer.text.c_str(), answer.code == 0 ? stdout : stderr);
   return answer.code;

@@ -7,6 +7,7 @@
 #include "cli/import.h"
 #include "cli/manual.h"
 #include "cli/run_options.h"
+#include "cli/sim.h"
 #include "cli/start.h"
 #include "cli/unit_file.h"
 #include "cli/verb.h"
@@ -42,6 +43,7 @@ Commands:
   systemd        Print a unit file: a service that runs PROGRAM so
   import         Make a cohort.toml of a pm2 ecosystem file or a Procfile
   verify-reload  Reload it under load, and count the requests that are lost
+  sim            What it would do with workers that crash, in virtual time
   help           Show all of a command's help, as text or as a man page
   completion     Print what completes these words in bash, zsh or fish
 
@@ -84,7 +86,7 @@ Answer usage_error(const std::string& what, const std::string& hint) {
 std::string in_quotes(const std::string& word) { return '`' + word + '`'; }
 
 using Parsed = std::variant<RunOptions, StartOptions, VerbOptions, UnitOptions, VerifyOptions,
-                            ImportOptions, Answer>;
+                            ImportOptions, SimOptions, Answer>;
 
 template <class Options>
 Parsed widened(std::variant<Options, Answer> parsed) {
@@ -102,6 +104,7 @@ std::optional<Parsed> parse_command(const std::string& command,
   if (command == "start") return widened(parse_start(rest));
   if (command == "systemd") return widened(parse_unit(rest));
   if (command == "import") return widened(parse_import(rest));
+  if (command == "sim") return widened(parse_sim(rest));
   if (command == "verify-reload") return widened(parse_verify(rest));
   if (auto parsed = parse_verb(command, rest)) return widened(*std::move(parsed));
   if (command == "help") return parse_help_words(rest);
@@ -167,7 +170,7 @@ Parsed parse_completion(const std::vector<std::string>& words) {
 }  // namespace
 
 std::variant<RunOptions, StartOptions, VerbOptions, UnitOptions, VerifyOptions, ImportOptions,
-             Answer>
+             SimOptions, Answer>
 parse_command_line(const std::vector<std::string>& arguments) {
   if (arguments.empty()) {
     return usage_error("no command", "Try: cohort run server.js, or cohort --help");

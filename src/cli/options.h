@@ -131,6 +131,25 @@ struct ImportOptions {
   bool force = false;       ///< Replaces a file that is there.
 };
 
+/// How made-up workers of a version behave.
+struct SimVersion {
+  std::chrono::milliseconds ready_after{500};                 ///< Of its start.
+  std::optional<std::chrono::milliseconds> crash_every = {};  ///< It lives for so long.
+};
+
+/// What `cohort sim` was asked for.
+struct SimOptions {
+  unsigned workers = 2;
+  SimVersion version = {};
+  int exit_code = 1;                                        ///< Of a crash. 100: not again.
+  std::optional<std::chrono::milliseconds> reload_at = {};  ///< To `next`.
+  SimVersion next = {};
+  ReloadOptions reload = {};
+  std::chrono::milliseconds ends_within{200};  ///< Once it is asked to.
+  std::chrono::milliseconds length{60'000};
+  bool json = false;
+};
+
 /// Something to say instead of running: on stdout if `code` is 0 (help, version), else on stderr.
 struct Answer {
   int code = 0;
@@ -139,7 +158,7 @@ struct Answer {
 
 /// `arguments` without the name of the command.
 std::variant<RunOptions, StartOptions, VerbOptions, UnitOptions, VerifyOptions, ImportOptions,
-             Answer>
+             SimOptions, Answer>
 parse_command_line(const std::vector<std::string>& arguments);
 
 }  // namespace cohort::cli

@@ -71,8 +71,22 @@ TEST(PrepareNode, OfAShellIsOnlyThePreload) {
   const auto before = request.argv;
   EXPECT_FALSE(prepare_node(request, 1, true).debugger);
   EXPECT_EQ(request.argv, before);
-  ASSERT_EQ(request.env.size(), 1U);
-  EXPECT_TRUE(request.env.front().starts_with("NODE_OPTIONS=--require ")) << request.env.front();
+  ASSERT_EQ(request.env.size(), 2U);
+  EXPECT_EQ(request.env.front(), "COHORT_PARENT=" + std::to_string(::getpid()));
+  EXPECT_TRUE(request.env.back().starts_with("NODE_OPTIONS=--require ")) << request.env.back();
+}
+
+TEST(PrepareNode, OfWhatEnvStartsSeesBunAndPermissions) {
+  process::SpawnRequest request;
+  request.file = "/usr/bin/env";
+  request.env = {"NODE_UNIQUE_ID=7"};
+  request.argv = {"env", "-u", "B", "A=1", "node", "--permission", "x.js"};
+  prepare_node(request, 0, true);
+  EXPECT_NE(request.env.back().find("--allow-fs-read="), std::string::npos) << request.env.back();
+  request.env = {"NODE_UNIQUE_ID=7"};
+  request.argv = {"env", "A=1", "/opt/bun", "x.ts"};
+  prepare_node(request, 0, true);
+  EXPECT_TRUE(request.env.empty());
 }
 
 TEST(PrepareNode, TellsBunNothingOfACluster) {
