@@ -270,8 +270,9 @@ class Cluster {
   /// How long connections wait at a port of whom the last worker died, or left its place, before
   /// there is a successor. Then the port is closed: connections are refused, so that whoever sends
   /// them can go elsewhere, until a worker listens there again. 0: at once. A port number that the
-  /// system chose, and a socket that this process was given, stay open. At any time. In a worker:
-  /// nothing. Default: nothing, they wait for ever.
+  /// system chose, a socket that this process was given, and those of `Settings::listen` stay open.
+  /// While it waits the loop runs. At any time. In a worker: nothing. Default: nothing, they wait
+  /// for ever.
   void set_when_empty(std::optional<std::chrono::milliseconds> hold);
   boost::asio::io_context& io_context();
 

@@ -166,8 +166,11 @@ class Worker {
   /// loop has turned; never, if the worker ends before. It answers by itself: a program of Node, or
   /// of this library, needs no code for it.
   ///
-  /// ChannelClosed: it does not speak the channel (any more). InvalidArgument: in the worker.
-  /// EMFILE if this process has no descriptors for it.
+  /// Of one that does not speak the channel, and has ever sent WATCHDOG=1 (`Settings::watchdog`):
+  /// `turned` is called when it sends that again. A worker that does both is satisfied by either.
+  ///
+  /// ChannelClosed: it does neither (any more). InvalidArgument: in the worker. EMFILE if this
+  /// process has no descriptors for it.
   Result<void> ping(Callback<void()> turned) const;
   /// In the primary: a connection to this worker and no other, as a client's. The caller has the
   /// client's end, which does not block. To the port where it listened first, whether it gets
