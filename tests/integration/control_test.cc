@@ -187,19 +187,18 @@ TEST_F(Verbs, ScaleOfAProgramThatSharesItsPortByItselfLeavesItRunning) {
                 "    def server_bind(self):\n"
                 "        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)\n"
                 "        super().server_bind()\n"
-                "        os.makedirs('bound', exist_ok=True)\n"
                 "        open('bound/%d' % os.getpid(), 'w').close()\n"
                 "Server(('', int(os.environ['TEST_PORT'])),\n"
                 "       http.server.SimpleHTTPRequestHandler).serve_forever()\n");
+  std::filesystem::create_directory(folder_.path() + "/bound");  // a file of each that has
   auto program = run({"-w", "2", "--ready", "0.2", "server.py"}, "2 workers of ");
-  // Each lets the other know that it has bound the port, by a file of its own.
   const auto bound = [&] {
     return std::distance(std::filesystem::directory_iterator{folder_.path() + "/bound"}, {});
   };
   for (const auto& [count, sum] : {std::pair{"4", 4}, {"1", 4}, {"4", 7}, {"1", 7}}) {
     const Said said = verb({"scale", count});
     EXPECT_EQ(said.code, 0) << said.text() << program->transcript();
-    EXPECT_TRUE(program->wait_until("all to have bound", [&] { return bound() == sum; }));
+    EXPECT_TRUE(program->wait_until("all to have bound", [&] { return bound() >= sum; }));
   }
   EXPECT_EQ(http_get(port).status, 200) << program->transcript();
   EXPECT_TRUE(program->ends_on_interrupt()) << program->transcript();
