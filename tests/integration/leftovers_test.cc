@@ -306,8 +306,8 @@ TEST_P(AtATerminal, AProgramThatWritesServesAlsoWhereBackgroundOutputStops) {
 
 TEST_F(Leftovers, APythonProgramAtATerminalReadsTheEndOfItsInput) {
   folder_.write(
-      "app.py",
-      std::string{"import sys\nprint('input', repr(sys.stdin.read()), flush=True)"} + kPython);
+      "app.py",  // one write of two workers at a time: print() gives its parts one by one
+      std::string{"import os, sys\nos.write(1, b'input %r\\n' % sys.stdin.read())"} + kPython);
   auto program =
       run({"-w", "2", "--listen", "127.0.0.1:0", "python3", "app.py"}, {.terminal = true});
   ASSERT_TRUE(program->wait_for_match("input ''")) << program->transcript();
