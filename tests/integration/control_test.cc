@@ -96,6 +96,90 @@ TEST_F(Verbs, ReloadWaitsForTheVerdict) {
   EXPECT_TRUE(program->ends_on_interrupt());
 }
 
+// A reload, and the start of a third worker, go on for as long as the file `busy` is there.
+class VerbsThatWait : public Verbs {
+ protected:
+  std::unique_ptr<Program> serve_until_told() {
+    folder_.write("server.js", script("hello world",
+                                      "const {existsSync} = require('fs');\n"
+                                      "const nothing = new Int32Array(new SharedArrayBuffer(4));\n"
+                                      "while (process.env.COHORT_SLOT > 1 && existsSync('busy'))\n"
+                                      "  Atomics.wait(nothing, 0, 0, 20);\n"));
+    auto program = run({"-w", "2", "--prove", "0.2", "--once",
+                        "while test -e busy; do sleep 0.05; done", "server.js"});
+    folder_.write("busy", "");
+    return program;
+  }
+  void go_on() const { fs::remove(folder_.path() + "/busy"); }
+  std::unique_ptr<Program> begin(std::vector<std::string> words, bool terminal = false) const {
+    words.insert(words.begin(), command());
+    ProgramOptions options = surroundings();
+    options.terminal = terminal;
+    return std::make_unique<Program>(words, options);
+  }
+};
+
+TEST_F(VerbsThatWait, CtrlCEndsTheWaitingAndTheReloadIsCompleted) {
+  auto program = serve_until_told();
+  auto reload = begin({"reload"});
+  EXPECT_TRUE(program->wait_for_error("reloading: generation 2")) << program->transcript();
+  EXPECT_FALSE(reload->has_exited()) << reload->transcript();
+  reload->signal_group(SIGINT);
+  const auto ended = reload->wait_exit();
+  ASSERT_TRUE(ended) << "it waits on: " << reload->transcript();
+  EXPECT_EQ(ended->signal, SIGINT) << "so that a script ends, too: " << reload->transcript();
+  EXPECT_EQ(reload->output() + reload->errors(), "");
+  EXPECT_TRUE(has(verb({"status"}).out, "\nreload   generation 2: ")) << "it is under way";
+  go_on();
+  EXPECT_TRUE(program->wait_for_error("reloaded: generation 2 serves")) << program->transcript();
+  EXPECT_EQ(http_get(port).body, "hello world\n");
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(VerbsThatWait, CtrlCEndsTheWaitingAndTheScaleIsCompleted) {
+  auto program = serve_until_told();
+  auto scale = begin({"scale", "3"});
+  EXPECT_TRUE(program->wait_for_error("from now on 3 workers")) << program->transcript();
+  EXPECT_FALSE(scale->has_exited()) << scale->transcript();
+  scale->signal_group(SIGINT);
+  const auto ended = scale->wait_exit();
+  ASSERT_TRUE(ended) << "it waits on: " << scale->transcript();
+  EXPECT_EQ(ended->signal, SIGINT) << scale->transcript();
+  go_on();
+  EXPECT_TRUE(program->wait_until("three to serve", [&] {
+    return has(verb({"status"}).out, "3 of 3 workers listen");
+  })) << program->transcript();
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(VerbsThatWait, AtATerminalALineThatIsWrittenAnewSaysHowFarItIs) {
+  constexpr const char* kAnew = "\r\x1b[K";
+  auto program = serve_until_told();
+  auto reload = begin({"reload"}, true);
+  EXPECT_TRUE(reload->wait_for_match("server: generation 2: its --once command runs"))
+      << reload->transcript();
+  EXPECT_FALSE(has(reload->output(), "\n")) << "the line goes on: " << reload->transcript();
+  go_on();
+  EXPECT_TRUE(reload->exits_with(0)) << reload->transcript();
+  // In its place the verdict is.
+  EXPECT_TRUE(has(reload->output(), std::string{kAnew} + "server is reloaded: generation 2"))
+      << reload->transcript();
+  EXPECT_TRUE(has(reload->output(), std::string{kAnew} + "server: generation 2: its --once"))
+      << reload->transcript();
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(VerbsThatWait, InAPipeThereIsTheVerdictAlone) {
+  auto program = serve_until_told();
+  auto reload = begin({"reload"});
+  EXPECT_TRUE(program->wait_for_error("reloading: generation 2")) << program->transcript();
+  go_on();
+  EXPECT_TRUE(reload->exits_with(0)) << reload->transcript();
+  EXPECT_EQ(reload->output(), "server is reloaded: generation 2: every worker is of it\n");
+  EXPECT_EQ(reload->errors(), "");
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
 TEST_F(Verbs, StatusSaysWhereTheWorkersRunByNow) {
   for (const char* release : {"1", "2"}) fs::create_directories(folder_.path() + "/" + release);
   folder_.write("1/server.js", script("one"));
