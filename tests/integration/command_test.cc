@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <future>
@@ -120,19 +121,23 @@ TEST_P(CommandWithNode, AWorkerThatIsKilledUnderLoadIsReplacedAndNobodyElseNotic
   EXPECT_TRUE(program->ends_on_interrupt());
 }
 
-TEST_P(CommandWithNode, TermLetsARequestFinish) {
-  auto program = serve();
-  const std::uint16_t port = port_of(*program);
-  TcpClient client;
-  ASSERT_EQ(client.connect(port), "");
-  auto answer =
-      std::async(std::launch::async, [&] { return exchange(client, {.path = "/slow/1500"}); });
-  // The request is in a worker when a later one was answered by it; both workers are asked.
-  for (int i = 0; i < 4; ++i) EXPECT_EQ(http_get(port).body, "hello world\n");
-  program->signal(SIGTERM);
-  EXPECT_TRUE(program->wait_for_error("^cohort: stopping"));
-  EXPECT_EQ(answer.get().body, "hello world\n");
-  EXPECT_TRUE(program->exits_with(0));
+TEST_P(CommandWithNode, TermAndQuitLetARequestFinish) {
+  for (const int stop : {SIGTERM, SIGQUIT}) {
+    auto program = serve();
+    const std::uint16_t port = port_of(*program);
+    TcpClient client;
+    ASSERT_EQ(client.connect(port), "");
+    auto answer =
+        std::async(std::launch::async, [&] { return exchange(client, {.path = "/slow/1500"}); });
+    // The request is in a worker when a later one was answered by it; both workers are asked.
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(http_get(port).body, "hello world\n");
+    program->signal(stop);
+    EXPECT_TRUE(program->wait_for_error("^cohort: stopping"));
+    EXPECT_EQ(answer.get().body, "hello world\n") << ::strsignal(stop);
+    EXPECT_TRUE(program->exits_with(0)) << program->transcript();
+    EXPECT_EQ(count_errors(*program, "^cohort: stopped$"), 1) << program->transcript();
+    EXPECT_TRUE(program->leaves_no_process());
+  }
 }
 
 TEST_P(CommandWithNode, ASecondTermStopsAtOnce) {
