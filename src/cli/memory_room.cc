@@ -58,4 +58,8 @@ std::optional<std::uint64_t> memory_room(const ReadFile& read) {
   return std::min(*machine, *cgroup);
 }
 
+bool may_stay(std::optional<std::uint64_t> room, std::uint64_t needed, std::uint64_t freed) {
+  return !room || needed <= freed || needed - freed <= *room;
+}
+
 }  // namespace cohort::cli

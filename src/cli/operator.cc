@@ -235,7 +235,7 @@ std::chrono::milliseconds Operator::park_for(const RunOptions& options) const {
     if (worker.kept || worker.held)
       (worker.held ? freed : needed) += memory_of(worker.pid, 0).value_or(0);
   const auto room = memory_room(read_file);
-  if (!room || *room + freed >= needed) return options.park;
+  if (may_stay(room, needed, freed)) return options.park;
   say_(narrator_.cannot_park(needed, *room + freed));
   return std::chrono::milliseconds{0};
 }

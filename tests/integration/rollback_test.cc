@@ -1,7 +1,10 @@
 // `cohort rollback`: the workers before the last reload are parked, and serve again at once.
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -150,6 +153,63 @@ TEST_F(Rollback, NobodyIsParkedUnderShared) {
   EXPECT_TRUE(program->wait_until("the old ones to end",
                                   [&] { return children_of(program->pid()).size() == 2; }));
   EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+// A group with a limit of its memory, below that of this process.
+class LimitedGroup {
+ public:
+  LimitedGroup(const std::string& hierarchy, const char* limit, const std::string& bytes) {
+    path_ = "/sys/fs/cgroup" + hierarchy + "/cohort-test-" + std::to_string(::getpid());
+    std::error_code error;
+    if (!std::filesystem::create_directory(path_, error)) path_.clear();
+    // Elsewhere it would be a folder, and its files would be any.
+    const bool is_one = !path_.empty() && std::filesystem::exists(processes());
+    if (!is_one || !(std::ofstream{path_ + limit} << bytes << std::flush)) remove();
+  }
+  ~LimitedGroup() { remove(); }
+  LimitedGroup(const LimitedGroup&) = delete;
+  LimitedGroup& operator=(const LimitedGroup&) = delete;
+
+  bool is_there() const { return !path_.empty(); }
+  std::string processes() const { return path_ + "/cgroup.procs"; }
+
+ private:
+  void remove() {
+    if (path_.empty()) return;
+    EXPECT_TRUE(eventually("the end of " + path_, [&] { return ::rmdir(path_.c_str()) == 0; }));
+    path_.clear();
+  }
+
+  std::string path_;
+};
+
+TEST_F(Rollback, NobodyIsParkedWhereTheMemoryForThatIsNotLeft) {
+  const std::string limit = std::to_string(700 << 20);
+  auto group = std::make_unique<LimitedGroup>("", "/memory.max", limit);
+  if (!group->is_there())
+    group = std::make_unique<LimitedGroup>("/memory", "/memory.limit_in_bytes", limit);
+  if (!group->is_there()) GTEST_SKIP() << "no cgroup can be made here";
+  folder_.write("server.js", script("one", "globalThis.hoard = Buffer.alloc(200 << 20, 1);\n"));
+  Program program{{"sh", "-c", "echo $$ > \"$0\" && exec \"$@\"", group->processes(), command(),
+                   "run", "-w", "2", "--prove", "0.2", "--park", "600", "server.js"},
+                  surroundings()};
+  ASSERT_TRUE(program.wait_for_error("all 2 workers listen")) << program.transcript();
+  reload_to("two");
+  EXPECT_TRUE(program.wait_for_error(
+      "the workers before this reload will not stay \\(--park\\): with as many "
+      "new ones they need [45][0-9][0-9] MB more, and [0-9]+ MB are left"))
+      << program.transcript();
+  EXPECT_TRUE(program.wait_for_error("generation 2 serves; the workers before it end"));
+  EXPECT_TRUE(program.wait_until("the old ones to end", [&] {
+    return children_of(program.pid()).size() == 2;
+  })) << program.transcript();
+  EXPECT_FALSE(has(verb({"status"}).out, "parked"));
+  EXPECT_EQ(verb({"rollback"}).code, 111);
+  // Those that serve now are small: there is room for them beside the next.
+  reload_to("three");
+  EXPECT_TRUE(program.wait_for_error("generation 3 serves; the workers before it stay"))
+      << program.transcript();
+  EXPECT_TRUE(program.ends_on_interrupt());
 }
 
 TEST_F(Rollback, WhoIsParkedEndsInTime) {
