@@ -5,6 +5,7 @@
 #include <chrono>
 #include <csignal>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "base/read_file.h"
@@ -189,6 +190,8 @@ Result<int> Operator::reload(std::function<void(const RolloutResult&)> done) {
                                            if (result.outcome == RolloutResult::Outcome::Reached)
                                              reached(now);
                                            over(narrator_.reloaded(result, parked_for()));
+                                           if (result.outcome == RolloutResult::Outcome::Reached)
+                                             say_which_ports_are_left(result.generation);
                                            if (done) done(result);
                                          });
   say_(narrator_.reloading(generation, differences(serving_, now)));
@@ -215,6 +218,18 @@ Result<std::vector<std::string>> Operator::changes_now() const {
 void Operator::reached(const ProgramNow& now) {
   before_ = std::exchange(serving_, now);
   counts_from_now_on(before_->options);
+}
+
+// A new version may listen elsewhere. That may be a mistake, which only clients would notice.
+void Operator::say_which_ports_are_left(int generation) const {
+  const ClusterStatus status = cluster_.status();
+  std::set<int> serve;
+  for (const WorkerStatus& worker : status.workers)
+    if (worker.generation == generation) serve.insert(worker.id);
+  for (const PortStatus& port : status.ports)
+    if (std::none_of(port.workers.begin(), port.workers.end(),
+                     [&](int id) { return serve.contains(id); }))
+      say_(narrator_.port_left(port.address, generation));
 }
 
 Result<int> Operator::rollback() {

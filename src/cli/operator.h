@@ -73,6 +73,7 @@ class Operator {
  private:
   Result<Worker> serving_in(std::size_t slot, const char* what) const;
   void reached(const ProgramNow& now);
+  void say_which_ports_are_left(int generation) const;
   void counts_from_now_on(const RunOptions& before);
   void went_back();
   std::variant<ProgramNow, CannotRun> found_now() const;

@@ -385,6 +385,17 @@ Report Narrator::reloaded(const RolloutResult& result, std::chrono::milliseconds
   return report;
 }
 
+Report Narrator::port_left(const Address& address, int generation) const {
+  Value fields = address_fields(address);
+  fields["code"] = "port_left";
+  fields["generation"] = generation;
+  return {.event = "notice",
+          .text = "nobody serves " + url(address) + " any more: generation " +
+                  std::to_string(generation) + " does not listen there",
+          .tone = Tone::Bad,
+          .fields = std::move(fields)};
+}
+
 Report Narrator::rolls_back(int generation) const {
   return {.event = "rolling_back",
           .text = "rolling back to generation " + std::to_string(generation),

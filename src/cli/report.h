@@ -92,6 +92,8 @@ class Narrator {
   Report cannot_reload(const std::string& why) const;
   /// `parked`: those before it stay for so long.
   Report reloaded(const RolloutResult& result, std::chrono::milliseconds parked = {});
+  /// The workers that serve from now on do not listen where those before them did.
+  Report port_left(const Address& address, int generation) const;
   Report rolls_back(int generation) const;
   Report rolled_back(int generation) const;
   Report scaled(unsigned count);

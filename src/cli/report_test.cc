@@ -349,6 +349,17 @@ TEST(Narrator, WhatWorkersLeftBehindIsListed) {
   EXPECT_EQ(report.fields, (Value{{"processes", Value::array({"pid 7 (sleep 600)", "pid 8"})}}));
 }
 
+TEST(Narrator, APortThatAReloadHasLeftIsNamed) {
+  const Report report = Narrator{"server.js", 2}.port_left(kAddress, 3);
+  EXPECT_EQ(report.text,
+            "nobody serves http://localhost:3000 any more: generation 3 does not listen there");
+  EXPECT_EQ(report.fields, (Value{{"url", "http://localhost:3000"},
+                                  {"host", "::"},
+                                  {"port", 3000},
+                                  {"code", "port_left"},
+                                  {"generation", 3}}));
+}
+
 TEST(Narrator, SilenceIsExplained) {
   const Narrator narrator{"x", 1};
   EXPECT_EQ(narrator.silent(true).text,
