@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <sstream>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
 namespace harness {
@@ -107,7 +108,8 @@ bool can_bind(std::uint16_t port) {
 // Reads from the connection as much as is asked for; throws the reason if there is less.
 class Reader {
  public:
-  Reader(TcpClient& client, milliseconds deadline) : client_{client}, end_{deadline} {}
+  Reader(TcpClient& client, milliseconds pause, milliseconds deadline)
+      : client_{client}, pause_{pause}, end_{deadline} {}
 
   std::string take(std::size_t size) {
     while (buffer_.size() < size) fill();
@@ -134,9 +136,11 @@ class Reader {
     const std::string more = client_.receive(end_);
     if (more.empty()) throw std::runtime_error{client_.reason()};
     buffer_ += more;
+    if (pause_.count() > 0) std::this_thread::sleep_for(pause_);
   }
 
   TcpClient& client_;
+  const milliseconds pause_;
   Deadline end_;
   std::string buffer_;
 };
@@ -245,6 +249,11 @@ std::string TcpClient::receive_all(milliseconds deadline) {
   }
 }
 
+bool TcpClient::is_over() const {
+  char byte;
+  return fd_ >= 0 && recv(fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 void TcpClient::shutdown_write() { ::shutdown(fd_, SHUT_WR); }
 
 void TcpClient::close() {
@@ -273,7 +282,7 @@ HttpResponse exchange(TcpClient& client, const HttpRequest& request, millisecond
   response.error = client.send(serialize(request));
   if (!response.error.empty()) return response;
   try {
-    Reader reader{client, deadline};
+    Reader reader{client, request.pause, deadline};
     parse_head(reader.take_until("\r\n\r\n"), response);
     if (response.headers.contains("content-length"))
       response.body = request.method == "HEAD"

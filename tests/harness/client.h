@@ -40,6 +40,8 @@ class TcpClient {
   const std::string& reason() const { return reason_; }
 
   bool is_open() const { return fd_ >= 0; }
+  /// The other end has closed it, and everything before that is read.
+  bool is_over() const;
   int fd() const { return fd_; }
   void shutdown_write();
   void close();
@@ -63,6 +65,8 @@ struct HttpRequest {
   std::vector<std::pair<std::string, std::string>> headers{};
   std::string body{};
   bool keep_alive = false;
+  /// After each piece of the answer, 64 KiB at most: a client that reads slowly.
+  milliseconds pause{0};
 };
 
 struct HttpResponse {

@@ -31,11 +31,15 @@ void LoadGenerator::work(LoadReport& report) {
   TcpClient client;
   auto last = Clock::now();
   while (!stopping_ && (options_.requests == 0 || started_.fetch_add(1) < options_.requests)) {
+    if (options_.looks && client.is_over()) client.close();
     const auto begin = Clock::now();
     ++report.sent;
     HttpResponse response;
     const bool reused = client.is_open();
-    if (!client.is_open()) response.error = client.connect(options_.port, options_.deadline);
+    if (!client.is_open()) {
+      response.error = client.connect(options_.port, options_.deadline);
+      if (options_.late.count() > 0) std::this_thread::sleep_for(options_.late);
+    }
     if (response.error.empty()) response = exchange(client, options_.request, options_.deadline);
     if (!options_.request.keep_alive) client.close();
     if (response.error.empty() && response.status != options_.status)

@@ -24,6 +24,9 @@ struct LoadOptions {
   int status = 200;
   std::string body = "hello world\n";
   milliseconds deadline = kPatience;  ///< Of one request.
+  milliseconds late{0};               ///< From a new connection to its first request.
+  /// Before each request on a kept connection, whether it is closed, and then opens another one.
+  bool looks = false;
   /// Between an answer and the next request of a connection: a load without it takes every CPU, and
   /// what a test is about, processes that start and end, waits for it. None under COHORT_CHAOS.
   milliseconds pause{5};

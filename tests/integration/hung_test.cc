@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <regex>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,34 @@ TEST_F(Hung, WhoComputesIsKilled) {
       program->wait_for_error("hangs: .* it computes \\([0-9.]+ s of CPU time\\); it is killed"))
       << program->transcript();
   EXPECT_TRUE(program->wait_for_error("worker 3 \\(pid [0-9]+\\) listens"));
+  expect_two_that_serve(*program);
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+// Below the line that says so is where it hangs, if somebody can say that. Whoever reads the stack
+// has 5 s, which a busy machine may not give him each time.
+TEST_F(Hung, AProgramOfOursIsKilledAndTheStackSaysWhereItWas) {
+  constexpr int kTriesMax = 5;
+  Program shows{{"sh", "-c", "command -v eu-stack || command -v gdb"}};
+  const bool can_be_shown = shows.wait_exit()->code == 0;
+  auto program = run({"-w", "2", "--kill-hung", "1", helper("answers_by_path")});
+  const auto count = [&](const std::string& pattern) {
+    const auto lines = program->error_lines();
+    return std::count_if(lines.begin(), lines.end(), [&](const std::string& line) {
+      return std::regex_search(line, std::regex{pattern});
+    });
+  };
+  const auto is_shown = [&] { return count("^  #[0-9]+ .*hangs_for_ever") > 0; };
+  for (int i = 1; i == 1 || (can_be_shown && !is_shown() && i <= kTriesMax); ++i) {
+    const TcpClient client = hang();
+    EXPECT_TRUE(program->wait_until("its end, and its successor", [&] {
+      return count("hangs: .* it computes \\([0-9.]+ s of CPU time\\); it is killed") == i &&
+             count("worker [0-9]+ \\(pid [0-9]+\\) died: killed by SIGKILL") == i &&
+             count("worker [0-9]+ \\(pid [0-9]+\\) listens in place of worker") == i;
+    })) << program->transcript();
+  }
+  EXPECT_EQ(is_shown(), can_be_shown) << program->transcript();
+  EXPECT_EQ(count("it is killed\\. It is here:$") > 0, can_be_shown) << program->transcript();
   expect_two_that_serve(*program);
   EXPECT_TRUE(program->ends_on_interrupt());
 }

@@ -48,7 +48,7 @@ class Reloads : public testing::Test {
   }
   Program& start(const std::string& node, std::vector<std::string> options, std::string program) {
     std::vector<std::string> argv{command(), "run", "-w", std::to_string(kWorkers),
-                                  "--prove", "0.3"};
+                                  "--prove", prove_};
     argv.insert(argv.end(), options.begin(), options.end());
     argv.push_back(std::move(program));
     program_.emplace(argv, surroundings(node));
@@ -66,8 +66,33 @@ class Reloads : public testing::Test {
     })) << program_->transcript();
   }
   std::string answer() const { return http_get(port).body; }
+  // A server of ours, or one for Node. Each answers GET and POST with hello world.
+  Program& start_server(std::string_view server, const char* policy) {
+    if (server == "cpp") return start(node26(), {"-b", policy}, helper("answers_by_path"));
+    folder_.write("server.js",
+                  "require('http').createServer(({url}, response) => {\n"
+                  "  response.end(url === '/large' ? Buffer.alloc(6 << 20, 'x') :\n"
+                  "               'hello world\\n');\n"
+                  "}).listen(Number(process.env.TEST_PORT));\n");
+    return start(server == "node20" ? node20() : node26(), {"-b", policy}, "server.js");
+  }
+  // One reload after the other; then nobody is left of those that were there before.
+  void reload_often(int times) {
+    std::set<pid_t> before;
+    for (const pid_t pid : children_of(program_->pid())) before.insert(pid);
+    for (int i = 0; i < times; ++i) reload("reloaded: generation " + std::to_string(i + 2));
+    before_ = before;
+  }
+  void expect_others_than_before() {
+    EXPECT_TRUE(eventually("the end of the workers before", [&] {
+      return children_of(program_->pid()).size() == kWorkers;
+    })) << program_->transcript();
+    for (const pid_t pid : children_of(program_->pid())) EXPECT_FALSE(before_.contains(pid));
+  }
 
   TempDir folder_;
+  std::string prove_ = "0.3";
+  std::set<pid_t> before_;
   std::string directory_;
   const std::uint16_t port = free_port();
   std::optional<Program> program_;
@@ -83,7 +108,7 @@ struct Case {
 class ReloadsUnderLoad : public Reloads,
                          public testing::WithParamInterface<std::tuple<const char*, Case>> {};
 INSTANTIATE_TEST_SUITE_P(Of, ReloadsUnderLoad,
-                         testing::Combine(testing::Values("node20", "node26"),
+                         testing::Combine(testing::Values("node20", "node26", "cpp"),
                                           testing::Values(Case{"adaptive", "adaptive", false},
                                                           Case{"adaptive_kept", "adaptive", true},
                                                           Case{"hash", "hash", false},
@@ -97,10 +122,8 @@ INSTANTIATE_TEST_SUITE_P(Of, ReloadsUnderLoad,
                          });
 
 TEST_P(ReloadsUnderLoad, LoseNoRequest) {
-  const auto& [node, load] = GetParam();
-  folder_.write("server.js", script("hello world"));
-  Program& program = start(node == std::string_view{"node20"} ? node20() : node26(),
-                           {"-b", load.policy}, "server.js");
+  const auto& [server, load] = GetParam();
+  Program& program = start_server(server, load.policy);
   const int connections = in_chaos(32, 4);
   LoadGenerator gets{
       {.port = port, .connections = connections, .request = {.keep_alive = load.keep_alive}}};
@@ -109,19 +132,57 @@ TEST_P(ReloadsUnderLoad, LoseNoRequest) {
        .connections = connections,
        .request = {
            .method = "POST", .body = std::string(20'000, 'x'), .keep_alive = load.keep_alive}}};
-  std::set<pid_t> before;
-  for (const pid_t pid : children_of(program.pid())) before.insert(pid);
-  for (int i = 0; i < in_chaos(100, 3); ++i)
-    reload("reloaded: generation " + std::to_string(i + 2));
+  reload_often(in_chaos(100, 3));
   for (LoadGenerator* const generator : {&gets, &posts}) {
     const LoadReport report = generator->stop();
     EXPECT_EQ(report.failed, 0) << report.text() << '\n' << program.transcript();
     EXPECT_GT(report.ok, 50);
   }
-  EXPECT_TRUE(eventually("the end of the workers before", [&] {
-    return children_of(program.pid()).size() == kWorkers;
-  })) << program.transcript();
-  for (const pid_t pid : children_of(program.pid())) EXPECT_FALSE(before.contains(pid));
+  expect_others_than_before();
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+// Clients whose requests are under way for long: an old worker ends under them, not beside them.
+class ReloadsAndSlowClients
+    : public Reloads,
+      public testing::WithParamInterface<std::tuple<const char*, const char*>> {};
+INSTANTIATE_TEST_SUITE_P(Of, ReloadsAndSlowClients,
+                         testing::Combine(testing::Values("node26", "cpp"),
+                                          testing::Values("adaptive", "hash", "rr")),
+                         [](const auto& test) {
+                           return std::string{std::get<0>(test.param)} + '_' +
+                                  std::get<1>(test.param);
+                         });
+
+TEST_P(ReloadsAndSlowClients, LoseNoRequest) {
+  const auto& [server, policy] = GetParam();
+  Program& program = start_server(server, policy);
+  const int connections = in_chaos(16, 3);
+  const std::string large(6 << 20, 'x');
+  LoadGenerator readers{{.port = port,
+                         .connections = connections,
+                         .request = {.path = "/large", .pause = 5ms},
+                         .body = large}};
+  // The head was sent before it was known that the worker ends, and the system has the rest: so
+  // the connection may be closed right behind it.
+  LoadGenerator kept_readers{{.port = port,
+                              .connections = connections,
+                              .request = {.path = "/large", .keep_alive = true, .pause = 5ms},
+                              .body = large,
+                              .looks = true}};
+  LoadGenerator late{{.port = port, .connections = connections, .request = {}, .late = 200ms}};
+  LoadGenerator late_posts{
+      {.port = port,
+       .connections = connections,
+       .request = {.method = "POST", .body = std::string(20'000, 'x'), .keep_alive = true},
+       .late = 200ms}};
+  reload_often(in_chaos(50, 3));
+  for (LoadGenerator* const generator : {&readers, &kept_readers, &late, &late_posts}) {
+    const LoadReport report = generator->stop();
+    EXPECT_EQ(report.failed, 0) << report.text() << '\n' << program.transcript();
+    EXPECT_GT(report.ok, 0);
+  }
+  expect_others_than_before();
   EXPECT_TRUE(program.ends_on_interrupt());
 }
 
@@ -183,6 +244,7 @@ INSTANTIATE_TEST_SUITE_P(
                                "server.on('listening', () => setTimeout(() => {\n"
                                "  process.kill(process.pid, 'SIGKILL');\n}, 100));\n"),
                         "killed by SIGKILL"},
+                    Bad{"hangs_before_it_listens", "for (;;);\n", "did not listen in time"},
                     Bad{"never_listens", "setInterval(() => {}, 1000);\n",
                         "did not listen in time"}),
     [](const auto& test) { return std::string{test.param.name}; });
@@ -210,6 +272,85 @@ TEST_P(BadVersions, AreUndoneAndNobodyNotices) {
   folder_.write("server.js", script("mended"));
   reload("reloaded: generation 3 serves");
   EXPECT_EQ(answer(), "mended\n");
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+// It hangs before its loop can take a connection: those that came to it are served by others.
+TEST_F(Reloads, AVersionWhoseLoopHangsWhenItListensIsUndoneAndNobodyNotices) {
+  prove_ = "50";
+  folder_.write("server.js", script("hello world"));
+  Program& program = start(node26(), {"--kill-hung", "1", "--grace", "2"}, "server.js");
+  const std::vector<pid_t> before = children_of(program.pid());
+  LoadGenerator gets{{.port = port, .connections = 4, .request = {}}};
+  LoadGenerator kept{{.port = port, .connections = 4}};
+  folder_.write("server.js", script("bad",
+                                    "server.on('listening', () => process.nextTick(() => {\n"
+                                    "  for (;;);\n}));\n"));
+  reload("not reloaded: ");
+  EXPECT_TRUE(program.wait_for_error("hangs: .* it computes .*; it is killed"));
+  EXPECT_TRUE(program.wait_for_error("not reloaded: worker [0-9]+: .*killed by SIGKILL"))
+      << program.transcript();
+  EXPECT_TRUE(eventually("the end of the new ones", [&] {
+    return children_of(program.pid()) == before;
+  })) << program.transcript();
+  for (LoadGenerator* const generator : {&gets, &kept}) {
+    const LoadReport report = generator->stop();
+    EXPECT_EQ(report.failed, 0) << report.text() << '\n' << program.transcript();
+  }
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(answer(), "hello world\n");
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+// --- versions that listen elsewhere
+
+class ReloadsToAnotherPort : public Reloads {
+ protected:
+  void move(const std::string& until) {
+    folder_.write("server.js",
+                  "require('http').createServer((request, response) => {\n"
+                  "  response.end('moved\\n');\n}).listen(" +
+                      std::to_string(other_) + ");\n");
+    reload(until);
+  }
+
+  const std::uint16_t other_ = free_port();
+};
+
+TEST_F(ReloadsToAnotherPort, ServeTheOldOneUntilTheNewVersionIsProved) {
+  prove_ = "300";
+  folder_.write("server.js", script("hello world"));
+  Program& program = start(node26(), {}, "server.js");
+  LoadGenerator gets{{.port = port, .connections = 4, .request = {}}};
+  LoadGenerator kept{{.port = port, .connections = 4}};
+  move("listening on http://localhost:" + std::to_string(other_));
+  EXPECT_TRUE(program.wait_until("every worker to have moved", [&] {
+    return children_of(program.pid()).size() == 2 * kWorkers;
+  })) << program.transcript();
+  EXPECT_EQ(http_get(other_).body, "moved\n");
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(answer(), "hello world\n");
+  for (LoadGenerator* const generator : {&gets, &kept}) {
+    const LoadReport report = generator->stop();
+    EXPECT_EQ(report.failed, 0) << report.text() << '\n' << program.transcript();
+    EXPECT_GT(report.ok, 0);
+  }
+  program.signal(SIGTERM);
+  EXPECT_TRUE(program.exits_with(0)) << program.transcript();
+}
+
+TEST_F(ReloadsToAnotherPort, SayThatNobodyServesTheOldOne) {
+  folder_.write("server.js", script("hello world"));
+  Program& program = start(node26(), {}, "server.js");
+  reload("reloaded: generation 2");
+  const auto left = [](std::uint16_t which, int generation) {
+    return "nobody serves http://localhost:" + std::to_string(which) + " any more: generation " +
+           std::to_string(generation) + " does not listen there";
+  };
+  move(left(port, 3));
+  EXPECT_EQ(program.errors().find(left(port, 2)), std::string::npos) << program.transcript();
+  EXPECT_EQ(http_get(other_).body, "moved\n");
+  folder_.write("server.js", script("back"));
+  reload(left(other_, 4));
+  EXPECT_EQ(answer(), "back\n");
   EXPECT_TRUE(program.ends_on_interrupt());
 }
 
