@@ -1,6 +1,7 @@
 // `cohort run`, as a person or a process manager uses it: what it serves, what it says, how it
 // ends.
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -417,6 +418,56 @@ TEST_F(Command, ASocketThatItWasStartedWithIsTheOneThatItServes) {
     program.signal(SIGTERM);
     EXPECT_TRUE(program.exits_with(0)) << program.transcript();
   }
+}
+
+// As systemd does, which holds the socket all the time: here the test does.
+TEST_F(Command, ASocketThatItWasStartedWithOutlivesItsPrimary) {
+  constexpr int kClients = 4, kWorkers = 2;
+  const std::uint16_t port = free_port();
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  const int yes = 1, made = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(::setsockopt(made, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes), 0);
+  ASSERT_EQ(::bind(made, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(made, SOMAXCONN), 0);
+  const int listening = ::fcntl(made, F_DUPFD, 10);  // whom a shell may give the number 3
+  ::close(made);
+  folder_.write("server.js", kServer);
+  const std::string path = node_.substr(0, node_.rfind('/')) + ':' + std::getenv("PATH");
+  const auto start = [&] {
+    return std::make_unique<Program>(
+        Arguments{"bash", "-c",
+                  R"(exec 3<&"$0"; eval "exec $0<&-"; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@")",
+                  std::to_string(listening), command(), "run", "-w", std::to_string(kWorkers),
+                  "server.js", std::to_string(port)},
+        ProgramOptions{.env = {{"PATH", path}}, .cwd = folder_.path()});
+  };
+  auto first = start();
+  ASSERT_TRUE(first->wait_for_error("all 2 workers listen")) << first->transcript();
+  LoadGenerator load{{.port = port, .connections = kClients, .request = {}}};
+  ASSERT_TRUE(eventually("requests are served", [&] { return load.ok() > 20; }));
+  first->signal(SIGKILL);
+  ASSERT_TRUE(first->leaves_no_process());
+  std::array<TcpClient, 20> meanwhile;
+  for (TcpClient& client : meanwhile) {
+    ASSERT_EQ(client.connect(port), "");
+    ASSERT_EQ(client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), "");
+  }
+  const long before = load.ok();
+  auto second = start();
+  for (TcpClient& client : meanwhile)
+    EXPECT_NE(client.receive_all().find("hello world\n"), std::string::npos)
+        << client.reason() << second->transcript();
+  EXPECT_TRUE(eventually("requests are served", [&] { return load.ok() > before + 20; }));
+  // What a worker had accepted died with it: of each client, one request of each worker at most.
+  const LoadReport report = load.stop();
+  EXPECT_LE(report.failed, kClients * kWorkers) << report.text();
+  for (const auto& [reason, times] : report.reasons)
+    EXPECT_TRUE(reason == "reset" || reason == "closed") << report.text();
+  EXPECT_TRUE(second->wait_for_error("all 2 workers listen")) << second->transcript();
+  EXPECT_TRUE(second->ends_on_interrupt());
+  ::close(listening);
 }
 
 TEST_F(Command, AnAddressThatProgramsCannotBeGivenIsAnErrorAtOnce) {
