@@ -107,6 +107,32 @@ TEST_F(CommandPrograms, TypeScriptIsServedElseByWhatIsInstalled) {
   EXPECT_TRUE(program->ends_on_interrupt());
 }
 
+// The words that make Node and Bun what they are count in the interpreter's name alone.
+TEST_F(CommandPrograms, WhatRunsAScriptIsTheInterpreterWhateverItsFoldersAreCalled) {
+  fs::create_directories(folder_.path() + "/bun-app/node");
+  folder_.write("bun-app/node/server.py", R"(
+import os, socket, sys
+assert sys.flags.dev_mode and sys.flags.optimize == 1, sys.flags
+assert sys.argv[1:] == ['--port', 'node'], sys.argv
+assert 'NODE_OPTIONS' not in os.environ, os.environ['NODE_OPTIONS']
+listening = socket.socket(fileno=3)
+while True:
+    client, _ = listening.accept()
+    client.recv(4096)
+    client.sendall(b'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n%d' % os.getpid())
+    client.close()
+)");
+  for (const std::string& script :
+       {std::string{"bun-app/node/server.py"}, folder_.path() + "/bun-app/node/server.py"}) {
+    auto program = run({"-w", "2", "--listen", "127.0.0.1:0", "--interpreter", "python3",
+                        "--interpreter-args", "-X dev -O", script, "--port", "node"});
+    EXPECT_TRUE(is_served_by_both(*program)) << program->transcript();
+    EXPECT_EQ(count_errors(*program, "2 workers of .*server.py"), 1) << program->transcript();
+    EXPECT_EQ(count_errors(*program, "died|Bun|instead|by itself"), 0) << program->transcript();
+    EXPECT_TRUE(program->ends_on_interrupt());
+  }
+}
+
 TEST_F(CommandPrograms, WhatIsInTheFolderIsNotPreferredToPath) {
   folder_.write("node", "#!/bin/sh\necho a trap\n");
   folder_.write("server.js", kServer);
