@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
+#include <regex>
 #include <string>
 #include <vector>
 
@@ -270,6 +272,45 @@ TEST_F(Started, AWorkerThatGrowsTooLargeIsReplacedAndNoRequestIsLost) {
   EXPECT_TRUE(has(events, "worker 2 is to be replaced: it has ") && has(events, " MB, of 250 MB"))
       << events;
   EXPECT_FALSE(has(events, "worker 1 is to be replaced")) << events;
+  EXPECT_EQ(verb({"stop"}).code, 0);
+}
+
+// It is larger again soon, and has its minute of rest for that.
+TEST_F(Started, AVersionThatLeaksIsReplacedNowAndThenAndNoRequestIsLost) {
+  folder_.write("server.js", script("hello world"));
+  const auto begin = Clock::now();
+  ASSERT_EQ(start({"-w", "2", "--prove", "0.2", "--max-memory", "150M", "server.js"}).code, 0);
+  LoadGenerator generator{{.port = port, .connections = 4, .request = {.keep_alive = false}}};
+  folder_.write("server.js",
+                "const leak = [];\n"
+                "setInterval(() => {\n"
+                "  if (leak.length < 20) leak.push(Buffer.alloc(10 << 20, 1));\n"
+                "}, 10);\n" +
+                    script("hello world"));
+  const Said said = verb({"reload"});
+  EXPECT_EQ(said.code, 0) << "it serves: " << said.text();
+  const auto replaced = [&] {
+    const std::string events = verb({"events", "-n", "1000"}).out;
+    const std::regex line{"worker [0-9]+ is to be replaced: it has [0-9]+ MB, of 150 MB"};
+    return std::distance(std::sregex_iterator{events.begin(), events.end(), line}, {});
+  };
+  const auto lived_for_ten_seconds = [&] {
+    const std::string status = verb({"status", "--json"}).out;
+    const std::regex uptime{R"("uptime":([0-9]+)[0-9.e+-]*,"addresses")"};
+    std::ptrdiff_t count = 0;
+    for (std::sregex_iterator found{status.begin(), status.end(), uptime}, end; found != end;
+         ++found)
+      count += std::stoi((*found)[1]) >= 10 ? 1 : 0;
+    return count == 2;
+  };
+  EXPECT_TRUE(eventually("both to be replaced", [&] { return replaced() >= 2; }));
+  EXPECT_TRUE(eventually("their successors to rest", lived_for_ten_seconds))
+      << verb({"events"}).out << verb({"status", "--json"}).out;
+  const auto minutes =
+      std::chrono::duration_cast<std::chrono::minutes>(Clock::now() - begin).count();
+  EXPECT_LE(replaced(), 2 * (minutes + 1)) << verb({"events", "-n", "1000"}).out;
+  const LoadReport report = generator.stop();
+  EXPECT_EQ(report.failed, 0) << report.text();
   EXPECT_EQ(verb({"stop"}).code, 0);
 }
 
