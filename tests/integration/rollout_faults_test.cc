@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <memory>
+#include <mutex>
 #include <random>
 #include <regex>
 #include <set>
@@ -108,6 +111,129 @@ TEST_F(RolloutFaults, CallsThatOverlapEndInOrder) {
     std::this_thread::sleep_for(std::chrono::milliseconds{random() % 60});
   }
   ASSERT_TRUE(comes_to_rest(*program)) << status() << program->transcript();
+  expect_one_generation(*program);
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+// A restart counts generations anew, and loses who waits for the control socket: that one is asked
+// for again. Nobody is killed, since five deaths before any worker is ready are an end.
+TEST_F(RolloutFaults, RestartsAmongTheCallsEndInOrder) {
+  auto program = start({"--park", "1"});
+  const auto ask = [this](const std::string& path, const std::string& body = "") {
+    return say("POST /v1/" + path + " HTTP/1.1\r\nHost: a\r\nContent-Length: " +
+               std::to_string(body.size()) + "\r\nConnection: close\r\n\r\n" + body);
+  };
+  std::minstd_rand random{13};
+  int restarts = 0;
+  for (int i = 0; i < times(60, 500); ++i) {
+    switch (random() % 5) {
+      case 0:
+        restarts += ask("restart").starts_with("HTTP/1.1 202") ? 1 : 0;
+        break;
+      case 1:
+        ask("reload?wait=0");
+        break;
+      case 2:
+        ask("scale", R"({"workers":)" + std::to_string(1 + random() % 4) + '}');
+        break;
+      case 3:
+        ask("recycle", R"({"slot":)" + std::to_string(random() % 3) + '}');
+        break;
+      default:
+        ask("rollback");
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds{random() % 200});
+  }
+  EXPECT_GT(restarts, 1);
+  // The last one, when no other is under way, begins with three workers of generation 1.
+  ASSERT_TRUE(program->wait_until("a last restart", [&] { return verb({"restart"}).code == 0; }))
+      << program->transcript();
+  ASSERT_TRUE(comes_to_rest(*program)) << status() << program->transcript();
+  EXPECT_EQ(number(status(), "places"), "3") << program->transcript();
+  EXPECT_EQ(number(status(), "generation"), "1") << program->transcript();
+  expect_one_generation(*program);
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+// Asks all the time. Who asks after a generation was reached is answered by that one or a newer.
+class WatchesGenerations {
+ public:
+  explicit WatchesGenerations(std::uint16_t port) : port_{port} {
+    for (int i = 0; i < 3; ++i) threads_.emplace_back([this] { watch(); });
+  }
+  ~WatchesGenerations() { stop(); }
+  WatchesGenerations(const WatchesGenerations&) = delete;
+  WatchesGenerations& operator=(const WatchesGenerations&) = delete;
+
+  void reached(int generation) { reached_ = std::max<int>(reached_, generation); }
+  long answers() const { return answers_; }
+  /// What was wrong; empty: nothing.
+  std::string stop() {
+    stopping_ = true;
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+    return wrong_;
+  }
+
+ private:
+  void watch() {
+    while (!stopping_) {
+      const int least = reached_;
+      const HttpResponse response = http_get(port_);
+      std::this_thread::sleep_for(std::chrono::milliseconds{2});
+      if (response.status != 200) continue;  // one that was killed had it
+      ++answers_;
+      if (std::stoi(response.body) >= least) continue;
+      const std::lock_guard lock{mutex_};
+      wrong_ += "generation " + response.body + " answers after " + std::to_string(least) +
+                " was reached\n";
+    }
+  }
+
+  const std::uint16_t port_;
+  std::atomic<int> reached_{1};
+  std::atomic<long> answers_{0};
+  std::atomic<bool> stopping_{false};
+  std::mutex mutex_;
+  std::string wrong_;
+  std::vector<std::thread> threads_;
+};
+
+TEST_F(RolloutFaults, NoOlderGenerationAnswersOnceANewerOneWasReached) {
+  auto program = start();
+  WatchesGenerations client{port};
+  std::minstd_rand random{17};
+  int reached = 0;
+  for (int i = 0; i < times(40, 400); ++i) {
+    switch (random() % 4) {
+      case 0: {
+        const std::string answer =
+            say("POST /v1/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: "
+                "close\r\n\r\n");
+        if (has(answer, R"("outcome":"reached")")) {
+          client.reached(std::stoi(number(answer, "generation")));
+          ++reached;
+        }
+        break;
+      }
+      case 1:
+        post("reload?wait=0");  // most are given up for the next
+        break;
+      case 2:
+        post("scale", R"({"workers":)" + std::to_string(2 + random() % 3) + '}');
+        break;
+      default:
+        post("kill", R"({"slot":)" + std::to_string(random() % 3) + R"(,"signal":"KILL"})");
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds{random() % 60});
+  }
+  ASSERT_TRUE(comes_to_rest(*program)) << status() << program->transcript();
+  const std::string serves = number(status(), "generation");
+  client.reached(std::stoi(serves));
+  const long before = client.answers();
+  EXPECT_TRUE(eventually("answers", [&] { return client.answers() > before + 30; }));
+  EXPECT_EQ(client.stop(), "") << program->transcript();
+  EXPECT_GT(reached, 1) << program->transcript();
   expect_one_generation(*program);
   EXPECT_TRUE(program->ends_on_interrupt());
 }
