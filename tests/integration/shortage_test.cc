@@ -1,5 +1,6 @@
-// Reloads while something runs out: descriptors, the disk of the runtime directory; or
-// while an old worker is stopped. The workers before serve on, and it says what was missing.
+// Deaths and reloads while something runs out: processes, descriptors, memory, the disk of the
+// runtime directory; or while an old worker is stopped. The workers before serve on, it says what
+// was missing, and goes on as before once that is there again.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -7,7 +8,9 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -17,6 +20,14 @@
 
 namespace harness {
 namespace {
+
+namespace fs = std::filesystem;
+using Words = std::vector<std::string>;
+
+constexpr const char* kNoProcesses =
+    "spawn .*: resource temporarily unavailable \\(the limit of processes is reached: see ulimit "
+    "-u, "
+    "and pids.max of the cgroup\\)";
 
 // A lower limit of a process, until the end.
 class Limited {
@@ -46,8 +57,104 @@ rlim_t limit_with(int free, pid_t pid) {
   return static_cast<rlim_t>(limit);
 }
 
+// A cgroup of the test's own below the one it runs in, of the old hierarchy or of the unified one.
+class ControlGroup {
+ public:
+  // `file`: one that it must have, `pids.max`, in the old hierarchy that of `controller`.
+  ControlGroup(const std::string& controller, const std::string& file) {
+    std::ifstream groups{"/proc/self/cgroup"};
+    for (std::string line; directory_.empty() && std::getline(groups, line);) {
+      const std::size_t first = line.find(':'), second = line.find(':', first + 1);
+      if (second == line.npos) continue;
+      const std::string controllers = line.substr(first + 1, second - first - 1);
+      const bool is_old = !controllers.empty();
+      if (is_old && controllers != controller) continue;
+      const std::string path = "/sys/fs/cgroup" + (is_old ? '/' + controllers : "") +
+                               line.substr(second + 1) + "/cohort-test-" +
+                               std::to_string(::getpid());
+      std::error_code error;
+      if (!fs::create_directory(path, error)) continue;
+      directory_ = path;
+      is_old_ = is_old;
+      if (!fs::exists(path + '/' + file)) remove();
+    }
+  }
+  ~ControlGroup() { remove(); }
+  ControlGroup(const ControlGroup&) = delete;
+  ControlGroup& operator=(const ControlGroup&) = delete;
+
+  bool is_there() const { return !directory_.empty(); }
+  bool is_old() const { return is_old_; }
+  bool set(const std::string& file, const std::string& value) const {
+    std::ofstream stream{directory_ + '/' + file};
+    stream << value << std::flush;
+    return static_cast<bool>(stream);
+  }
+  // Behind which a command line runs in it.
+  Words enter() const {
+    return {"sh", "-c", "echo 0 > \"$0\" && exec \"$@\"", directory_ + "/cgroup.procs"};
+  }
+
+ private:
+  // Once those who were in it are gone.
+  void remove() {
+    if (directory_.empty()) return;
+    EXPECT_TRUE(eventually("the cgroup to be empty",
+                           [&] { return ::rmdir(directory_.c_str()) == 0 || errno != EBUSY; }));
+    directory_.clear();
+  }
+
+  std::string directory_;
+  bool is_old_ = false;
+};
+
 class Shortage : public Verbs {
  protected:
+  // As a user that nobody else is here: its processes are counted over the whole machine.
+  void become_somebody() {
+    const auto id = static_cast<uid_t>(1'000'000 + ::getpid());
+    const std::string number = std::to_string(id);
+    as_ = {"setpriv", "--reuid=" + number, "--regid=" + number, "--clear-groups"};
+    fs::permissions(folder_.path(), fs::perms{0755});
+    fs::create_directory(runtime_);
+    ASSERT_EQ(::chown(runtime_.c_str(), id, id), 0);
+  }
+  // `server`, behind the words of who starts it.
+  std::unique_ptr<Program> serve_behind(Words words, const Words& options = {"-w", "2"}) {
+    fs::permissions(folder_.write("server.js", script("hello world")), fs::perms{0644});
+    words.insert(words.end(), {command(), "run", "--prove", "0.2"});
+    words.insert(words.end(), options.begin(), options.end());
+    words.emplace_back("server.js");
+    auto program = std::make_unique<Program>(words, surroundings());
+    EXPECT_TRUE(program->wait_for_error("listening on .* workers\\)")) << program->transcript();
+    return program;
+  }
+  Said verb(const Words& words) const {
+    Words all = as_;
+    all.push_back(command());
+    all.insert(all.end(), words.begin(), words.end());
+    Program program{all, surroundings()};
+    const auto ended = program.wait_exit();
+    return {ended ? ended->code.value_or(-1) : -1, program.output(), program.errors()};
+  }
+  testing::AssertionResult all_serve(Program& program) const {
+    return program.wait_until("two that listen", [&] {
+      return has(verb({"status"}).out, "server: 2 of 2 workers listen");
+    });
+  }
+  // One of two workers dies, and there can be no successor.
+  void expect_the_other_serves(Program& program, const std::string& reason) {
+    ASSERT_TRUE(all_serve(program)) << program.transcript();
+    const auto before = children_of(program.pid());
+    ASSERT_EQ(before.size(), 2U) << program.transcript();
+    ::kill(before.front(), SIGKILL);
+    EXPECT_TRUE(program.wait_for_error("died: killed by SIGKILL")) << program.transcript();
+    EXPECT_TRUE(program.wait_for_error(reason)) << program.transcript();
+    EXPECT_TRUE(has(verb({"status"}).out, "server: 1 of 2 workers listen"))
+        << verb({"status"}).text();
+    EXPECT_EQ(children_of(program.pid()), std::vector{before.back()}) << program.transcript();
+    EXPECT_EQ(http_get(port).body, "hello world\n");
+  }
   // The reload fails, with this in its reason; the workers before it serve on.
   void expect_undone(Program& program, const std::string& reason) {
     const auto before = children_of(program.pid());
@@ -65,7 +172,150 @@ class Shortage : public Verbs {
     EXPECT_EQ(said.code, 0) << said.text() << program.transcript();
     EXPECT_EQ(http_get(port).body, "hello world\n");
   }
+
+  Words as_;
 };
+
+// --- processes
+
+TEST_F(Shortage, OfProcessesOfItsUserLeavesAPlaceEmptyUntilThereAreSome) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root becomes somebody else";
+  become_somebody();
+  auto program = serve_behind(as_);
+  // The user itself: for another one's process root needs CAP_SYS_RESOURCE, too.
+  const auto limit_to = [&](const std::string& count) {
+    Words words = as_;
+    const std::string pid = std::to_string(program->pid());
+    words.insert(words.end(), {"prlimit", "--pid", pid, "--nproc=" + count + ':'});
+    return Program{words}.exits_with(0);
+  };
+  rlimit before{};  // It has ours.
+  ASSERT_EQ(::getrlimit(RLIMIT_NPROC, &before), 0);
+  ASSERT_TRUE(limit_to("1"));
+  expect_the_other_serves(*program, kNoProcesses);
+  LoadGenerator load{{.port = port, .connections = 4, .request = {.keep_alive = false}}};
+  expect_undone(*program, "the program could not be started: spawn ");
+  EXPECT_TRUE(program->wait_for_error(std::string{"not reloaded: worker .*"} + kNoProcesses +
+                                      "; the workers before it serve on"));
+  ASSERT_TRUE(
+      limit_to(before.rlim_cur == RLIM_INFINITY ? "unlimited" : std::to_string(before.rlim_cur)));
+  EXPECT_TRUE(all_serve(*program)) << program->transcript();
+  expect_reloaded(*program);
+  const LoadReport report = load.stop();
+  EXPECT_EQ(report.failed, 0) << report.text() << program->transcript();
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+// The limit is met by exec: until then a worker is root.
+TEST_F(Shortage, OfProcessesOfTheWorkersUserLeavesAPlaceEmptyUntilThereAreSome) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root may run workers as another user";
+  fs::permissions(folder_.path(), fs::perms{0755});
+  auto program = serve_behind({}, {"-w", "2", "--user", "nobody"});
+  std::optional<LoadGenerator> load;
+  {
+    const Limited limited{program->pid(), RLIMIT_NPROC, 1};
+    expect_the_other_serves(*program, kNoProcesses);
+    load.emplace(LoadOptions{.port = port, .connections = 4, .request = {.keep_alive = false}});
+    expect_undone(*program, "the limit of processes is reached");
+  }
+  EXPECT_TRUE(all_serve(*program)) << program->transcript();
+  expect_reloaded(*program);
+  const LoadReport report = load->stop();
+  EXPECT_EQ(report.failed, 0) << report.text() << program->transcript();
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(Shortage, OfProcessesOfItsCgroupLeavesAPlaceEmptyUntilThereAreSome) {
+  const ControlGroup group{"pids", "pids.max"};
+  if (!group.is_there()) GTEST_SKIP() << "no cgroup can be made here";
+  auto program = serve_behind(group.enter());
+  ASSERT_TRUE(group.set("pids.max", "1"));
+  expect_the_other_serves(*program, kNoProcesses);
+  LoadGenerator load{{.port = port, .connections = 4, .request = {.keep_alive = false}}};
+  expect_undone(*program, "the limit of processes is reached");
+  ASSERT_TRUE(group.set("pids.max", "max"));
+  EXPECT_TRUE(all_serve(*program)) << program->transcript();
+  expect_reloaded(*program);
+  const LoadReport report = load.stop();
+  EXPECT_EQ(report.failed, 0) << report.text() << program->transcript();
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(Shortage, OfProcessesFromTheStartIsAnEndThatIsWorthATry) {
+  const ControlGroup group{"pids", "pids.max"};
+  if (!group.is_there()) GTEST_SKIP() << "no cgroup can be made here";
+  folder_.write("server.js", script("hello world"));
+  Words words = group.enter();
+  words.insert(words.end(), {command(), "run", "-w", "2", "server.js"});
+  ASSERT_TRUE(group.set("pids.max", "1"));
+  Program program{words, surroundings()};
+  EXPECT_TRUE(program.exits_with(111)) << program.transcript();
+  EXPECT_TRUE(program.wait_for_error(kNoProcesses)) << program.transcript();
+}
+
+// --- CPUs, memory
+
+TEST_F(Shortage, OfCpusThatTheCgroupAllowsIsFollowedBothWays) {
+  const ControlGroup group{"cpu", "cgroup.procs"};
+  const auto allow = [&](bool one) {
+    return group.is_old() ? group.set("cpu.cfs_period_us", "100000") &&
+                                group.set("cpu.cfs_quota_us", one ? "100000" : "-1")
+                          : group.set("cpu.max", one ? "100000 100000" : "max 100000");
+  };
+  if (!group.is_there() || !allow(false)) GTEST_SKIP() << "no cgroup with a quota can be made here";
+  auto program = serve_behind(group.enter(), {});
+  const std::size_t many = children_of(program->pid()).size();
+  if (many < 2) GTEST_SKIP() << "there is one CPU";
+  const auto there_are = [&](std::size_t count) {
+    return program->wait_until("so many",
+                               [&] { return children_of(program->pid()).size() == count; });
+  };
+  ASSERT_TRUE(allow(true));
+  EXPECT_TRUE(program->wait_for_error(
+      "may use has changed: workers now one for each CPU of the quota of its cgroup"))
+      << program->transcript();
+  EXPECT_TRUE(program->wait_for_error("from now on 1 worker$")) << program->transcript();
+  EXPECT_TRUE(there_are(1)) << program->transcript();
+  EXPECT_TRUE(has(verb({"status"}).out, "workers  1, one for each CPU of the quota of its cgroup"));
+  ASSERT_TRUE(allow(false));
+  EXPECT_TRUE(program->wait_for_error("from now on " + std::to_string(many) + " workers"))
+      << program->transcript();
+  EXPECT_TRUE(there_are(many)) << program->transcript();
+  EXPECT_EQ(http_get(port).body, "hello world\n");
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(Shortage, OfMemoryThatKillsAWorkerIsSaidAndItIsReplaced) {
+  const ControlGroup group{"memory", "cgroup.procs"};
+  const std::string limit = std::to_string(400 << 20);
+  const bool limited =
+      group.is_there() &&
+      (group.is_old() ? group.set("memory.limit_in_bytes", limit) : group.set("memory.max", limit));
+  if (!limited) GTEST_SKIP() << "no cgroup with a limit of memory can be made here";
+  folder_.write("server.js", script("hello world",
+                                    "const hoard = [];\n"
+                                    "const fill = () => {\n"
+                                    "  hoard.push(Buffer.alloc(16 << 20, 1));\n"
+                                    "  setImmediate(fill);\n"
+                                    "};\n"
+                                    "process.on('SIGUSR2', fill);\n"));
+  Words words = group.enter();
+  words.insert(words.end(), {command(), "run", "-w", "2", "server.js"});
+  Program program{words, surroundings()};
+  ASSERT_TRUE(program.wait_for_error("all 2 workers listen")) << program.transcript();
+  const auto before = children_of(program.pid());
+  ASSERT_EQ(before.size(), 2U) << program.transcript();
+  ::kill(before.back(), SIGUSR2);
+  EXPECT_TRUE(program.wait_for_error("died: killed by SIGKILL")) << program.transcript();
+  EXPECT_TRUE(program.wait_for_error("worker 3 .*listens in place of worker 2"))
+      << program.transcript();
+  EXPECT_TRUE(is_alive(before.front()));
+  EXPECT_TRUE(has(verb({"why"}).out, "killed by SIGKILL")) << verb({"why"}).text();
+  EXPECT_EQ(http_get(port).body, "hello world\n");
+  EXPECT_TRUE(program.ends_on_interrupt());
+}
+
+// --- descriptors, disks
 
 TEST_F(Shortage, OfDescriptorsUndoesAReload) {
   auto program = serve();
