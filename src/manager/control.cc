@@ -20,6 +20,7 @@ namespace {
 constexpr std::size_t kRolloutsMax = 20;
 constexpr std::size_t kBodyMax = 64 * 1024;
 constexpr unsigned kNamesTried = 100;
+constexpr mode_t kSocketMode = 0600;
 
 // So that one who asks cannot be made to keep more than it reads.
 constexpr std::size_t kReadersMax = 64;
@@ -117,7 +118,9 @@ void Control::listen(const std::string& directory, bool any_name,
     application_.name = wanted + '-' + std::to_string(i);
   }
   server_.on_error(std::move(failed));
-  server_.listen(Address::from_path(socket_path(directory, application_.name)));
+  const std::string path = socket_path(directory, application_.name);
+  // Whatever the umask: somebody may open the directory.
+  server_.listen(Address::from_path(path), [path] { sys::chmod(path.c_str(), kSocketMode); });
 }
 
 void Control::tell(Value event) {

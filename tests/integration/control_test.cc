@@ -382,8 +382,14 @@ TEST_F(Verbs, WithoutARuntimeDirectoryTheServiceRuns) {
 // --- the socket itself
 
 TEST_F(Verbs, TheSocketIsForItsUserOnly) {
+  const mode_t before = ::umask(0);
   auto program = serve();
+  ::umask(before);
   EXPECT_EQ(fs::status(runtime_).permissions(), fs::perms::owner_all);
+  for (const char* file : {"/server.sock", "/server.lock"})
+    EXPECT_EQ(fs::status(runtime_ + file).permissions(),
+              fs::perms::owner_read | fs::perms::owner_write)
+        << file;
   EXPECT_TRUE(program->ends_on_interrupt());
 }
 

@@ -2,6 +2,7 @@
 // --group, --no-new-privs, --env-only, and the descriptors of every worker. Real programs; what
 // they are is read in /proc.
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -18,6 +19,7 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "harness/verbs.h"
@@ -228,6 +230,46 @@ TEST_F(Privileges, WithoutRootItsOwnUserIsFine) {
   fs::permissions(folder_.path(), fs::perms{0777});
   const auto program = start(kAsNobody, {"-w", "2", "--user", "nobody", "sleep", "1000"});
   expect_ids(workers_of(*program, "sleep"), kNobodysIds);
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+// The directory and the socket keep others out; here somebody has opened both.
+TEST_F(Privileges, AnotherUserGetsNoAnswerFromTheControlSocketAndChangesNothing) {
+  const auto program = run_server({});
+  const auto workers = workers_of(*program, "server.js");
+  const std::string socket = runtime_ + "/server.sock";
+  fs::permissions(runtime_, fs::perms{0755});
+  fs::permissions(socket, fs::perms{0666});
+  const auto request = [](const std::string& line, const std::string& body = {}) {
+    return line + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: " +
+           std::to_string(body.size()) + "\r\n\r\n" + body;
+  };
+  bool may_connect = false;
+  std::string answer;
+  // The system call changes the ids of this thread alone.
+  std::thread{[&] {
+    if (::syscall(SYS_setresuid, -1, 65534, -1) != 0) return;
+    may_connect = ::faccessat(AT_FDCWD, socket.c_str(), W_OK, AT_EACCESS) == 0;
+    answer = say(request("GET /v1/status")) + say(request("POST /v1/reload")) +
+             say(request("POST /v1/scale", R"({"workers":4})")) +
+             say(request("POST /v1/kill", R"({"slot":0,"signal":"KILL"})")) +
+             say(request("POST /v1/stop"));
+  }}.join();
+  EXPECT_TRUE(may_connect);
+  EXPECT_EQ(answer, "");
+  const auto asks = [&](const std::string& word) {
+    Words words = kAsNobody;
+    words.insert(words.end(), {command(), word, "server"});
+    Program verb{words, surroundings()};
+    EXPECT_FALSE(verb.exits_with(0, kPatience)) << verb.transcript();
+    return verb.output() + verb.errors();
+  };
+  for (const char* word : {"status", "stop"})
+    EXPECT_FALSE(has(asks(word), "server has stopped")) << word;
+  EXPECT_TRUE(has(say(request("GET /v1/status")), "200 OK")) << "root does";
+  EXPECT_EQ(workers_of(*program, "server.js"), workers);
+  EXPECT_TRUE(has(verb({"status"}).out, "server: 2 of 2 workers listen, generation 1"));
+  expect_served();
   EXPECT_TRUE(program->ends_on_interrupt());
 }
 
