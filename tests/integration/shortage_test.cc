@@ -110,14 +110,13 @@ class ControlGroup {
 
 class Shortage : public Verbs {
  protected:
-  // As a user that nobody else is here: its processes are counted over the whole machine.
-  void become_somebody() {
-    const auto id = static_cast<uid_t>(1'000'000 + ::getpid());
-    const std::string number = std::to_string(id);
-    as_ = {"setpriv", "--reuid=" + number, "--regid=" + number, "--clear-groups"};
+  // A user who may run an application, with a runtime directory of its own.
+  void become_nobody() {
+    constexpr uid_t kNobody = 65534;
+    as_ = {"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"};
     fs::permissions(folder_.path(), fs::perms{0755});
     fs::create_directory(runtime_);
-    ASSERT_EQ(::chown(runtime_.c_str(), id, id), 0);
+    ASSERT_EQ(::chown(runtime_.c_str(), kNobody, kNobody), 0);
   }
   // `server`, behind the words of who starts it.
   std::unique_ptr<Program> serve_behind(Words words, const Words& options = {"-w", "2"}) {
@@ -180,7 +179,7 @@ class Shortage : public Verbs {
 
 TEST_F(Shortage, OfProcessesOfItsUserLeavesAPlaceEmptyUntilThereAreSome) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root becomes somebody else";
-  become_somebody();
+  become_nobody();
   auto program = serve_behind(as_);
   // The user itself: for another one's process root needs CAP_SYS_RESOURCE, too.
   const auto limit_to = [&](const std::string& count) {
