@@ -9,26 +9,22 @@ namespace {
 
 constexpr std::string_view kMount = "/sys/fs/cgroup";
 
-// The smallest limit from `path` up to the mount's root. In a container the path may be the host's,
-// which does not exist below the mount: what cannot be read is passed over.
-void apply(std::optional<std::uint64_t>& least, const std::string& mount, std::string_view path,
-           const LimitOfGroup& limit_of) {
+// From `path` up to the mount's root, until it has seen enough. In a container the path may be the
+// host's, which does not exist below the mount: what cannot be read is passed over.
+void climb(const std::string& mount, std::string_view path,
+           const std::function<bool(const std::string& directory)>& has_seen_enough) {
   for (;;) {
     while (!path.empty() && path.back() == '/') path.remove_suffix(1);
-    const auto limit = limit_of(mount + std::string{path});
-    if (limit && (!least || *limit < *least)) least = limit;
-    if (path.empty()) return;
+    if (has_seen_enough(mount + std::string{path}) || path.empty()) return;
     path = path.substr(0, path.rfind('/') + 1);
   }
 }
 
-}  // namespace
-
-std::optional<std::uint64_t> least_limit(const ReadFile& read, std::string_view controller,
-                                         const LimitOfGroup& unified, const LimitOfGroup& old) {
+// The groups of this process: in the unified hierarchy, and in the old one of `controller`.
+using Visit = std::function<void(const std::string& mount, const std::string& path, bool unified)>;
+void for_own_groups(const ReadFile& read, std::string_view controller, const Visit& visit) {
   const auto groups = read("/proc/self/cgroup");
-  if (!groups) return std::nullopt;
-  std::optional<std::uint64_t> least;
+  if (!groups) return;
   std::istringstream lines{*groups};
   for (std::string line; std::getline(lines, line);) {  // id:controllers:path
     const std::size_t first = line.find(':');
@@ -37,11 +33,49 @@ std::optional<std::uint64_t> least_limit(const ReadFile& read, std::string_view 
     const std::string controllers = line.substr(first + 1, second - first - 1);
     const std::string path = line.substr(second + 1);
     if (controllers.empty())
-      apply(least, std::string{kMount}, path, unified);
+      visit(std::string{kMount}, path, true);
     else if ((',' + controllers + ',').find(',' + std::string{controller} + ',') != line.npos)
-      apply(least, std::string{kMount} + '/' + controllers, path, old);
+      visit(std::string{kMount} + '/' + controllers, path, false);
   }
+}
+
+// The number behind `oom_kill`.
+std::optional<std::uint64_t> oom_kills_in(const std::optional<std::string>& events) {
+  std::istringstream lines{events.value_or("")};
+  std::string name;
+  for (std::uint64_t count = 0; lines >> name >> count;)
+    if (name == "oom_kill") return count;
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> least_limit(const ReadFile& read, std::string_view controller,
+                                         const LimitOfGroup& unified, const LimitOfGroup& old) {
+  std::optional<std::uint64_t> least;
+  for_own_groups(read, controller,
+                 [&](const std::string& mount, const std::string& path, bool is_unified) {
+                   climb(mount, path, [&](const std::string& directory) {
+                     const auto limit = is_unified ? unified(directory) : old(directory);
+                     if (limit && (!least || *limit < *least)) least = limit;
+                     return false;
+                   });
+                 });
   return least;
+}
+
+std::optional<std::uint64_t> oom_kills(const ReadFile& read) {
+  std::optional<std::uint64_t> kills;
+  for_own_groups(read, "memory",
+                 [&](const std::string& mount, const std::string& path, bool is_unified) {
+                   if (kills) return;
+                   climb(mount, path, [&](const std::string& directory) {
+                     kills = oom_kills_in(
+                         read(directory + (is_unified ? "/memory.events" : "/memory.oom_control")));
+                     return kills.has_value();
+                   });
+                 });
+  return kills;
 }
 
 std::optional<long long> number_of(std::string_view text) {

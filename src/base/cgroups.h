@@ -21,6 +21,10 @@ using LimitOfGroup = std::function<std::optional<std::uint64_t>(const std::strin
 std::optional<std::uint64_t> least_limit(const ReadFile& read, std::string_view controller,
                                          const LimitOfGroup& unified, const LimitOfGroup& old);
 
+/// How often the kernel has killed a process of this process's group for lack of memory, since the
+/// group is there. None: it cannot be read.
+std::optional<std::uint64_t> oom_kills(const ReadFile& read);
+
 /// The number that a file consists of. None: there is none, as in `max`.
 std::optional<long long> number_of(std::string_view text);
 

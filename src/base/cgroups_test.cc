@@ -47,6 +47,29 @@ TEST(Cgroups, AnotherControllerIsNotAsked) {
             std::nullopt);
 }
 
+TEST(Cgroups, WhatTheKernelHasKilledIsCountedInTheOwnGroup) {
+  Files files{{"/proc/self/cgroup", "4:memory:/m/own\n0::/a/b\n"},
+              {"/sys/fs/cgroup/memory/m/own/memory.oom_control",
+               "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"},
+              {"/sys/fs/cgroup/memory/m/memory.oom_control", "oom_kill 9\n"}};
+  const auto kills = [&] {
+    return oom_kills([&](const std::string& path) -> std::optional<std::string> {
+      const auto file = files.find(path);
+      if (file == files.end()) return std::nullopt;
+      return file->second;
+    });
+  };
+  EXPECT_EQ(kills(), 3U);
+  files = {{"/proc/self/cgroup", "0::/a/b\n"},
+           {"/sys/fs/cgroup/memory.events", "low 0\noom 7\noom_kill 5\noom_group_kill 1\n"}};
+  EXPECT_EQ(kills(), 5U) << "in a container its own group is the root";
+  files["/sys/fs/cgroup/a/b/memory.events"] = "oom 7\noom_kill 4\n";
+  EXPECT_EQ(kills(), 4U);
+  files = {{"/proc/self/cgroup", "0::/\n"}, {"/sys/fs/cgroup/memory.events", "oom_kill many\n"}};
+  EXPECT_EQ(kills(), std::nullopt);
+  EXPECT_EQ(oom_kills([](const std::string&) { return std::nullopt; }), std::nullopt);
+}
+
 TEST(Cgroups, ANumberIsOneAsAWhole) {
   EXPECT_EQ(number_of("42\n"), 42);
   EXPECT_EQ(number_of("-1"), -1);

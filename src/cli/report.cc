@@ -30,6 +30,8 @@ std::string reason(const Exit& exit) {
   std::ostringstream text;
   text << (exit.signal() != 0 ? Exit::killed(exit.signal(), exit.core_dumped())
                               : Exit::exited(exit.code()));
+  if (exit.cause() == ExitCause::OutOfMemory)
+    text << " by the kernel, out of memory (the limit of the cgroup, or the machine's)";
   return text.str();
 }
 

@@ -130,6 +130,14 @@ TEST(Narrator, TheUsageOfTheDeadIsNotPartOfTheLine) {
             Texts{"worker 1 (pid 101) died: exited with code 3"});
 }
 
+TEST(Narrator, TheKernelKillsForLackOfMemory) {
+  Narrator narrator = running(1);
+  const Exit exit = Exit::killed(SIGKILL).with_cause(ExitCause::OutOfMemory);
+  EXPECT_EQ(texts(narrator.exited(1, exit, false)),
+            Texts{"worker 1 (pid 101) died: killed by SIGKILL by the kernel, out of memory (the "
+                  "limit of the cgroup, or the machine's)"});
+}
+
 TEST(Narrator, AWorkerThatNeverListenedIsSaidSo) {
   Narrator narrator = running(2);
   narrator.exited(1, Exit::exited(1), false);

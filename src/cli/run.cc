@@ -15,8 +15,10 @@
 #include <sstream>
 #include <utility>
 
+#include "base/cgroups.h"
 #include "base/command_line.h"
 #include "base/line_output.h"
+#include "base/read_file.h"
 #include "base/stop_wishes.h"
 #include "base/sys.h"
 #include "cli/colour.h"
@@ -108,7 +110,8 @@ class Runner {
   void on_fork(const Worker& worker);
   void on_begun(const std::string& problem, bool permanent);
   void on_error(const Worker& worker, const Error& error);
-  void on_exit(const Worker& worker, const Exit& exit);
+  void on_exit(const Worker& worker, const Exit& how);
+  bool was_out_of_memory(const Exit& exit);
   void on_stopping(const Stopping& stopping);
   void look_after(Clock::duration delay);
   void look();
@@ -137,6 +140,8 @@ class Runner {
   StopWishes stop_wishes_;
   bool hurries_ = false;
   Clock::time_point stop_by_ = Clock::now();
+  std::uint64_t oom_kills_ = oom_kills(read_file).value_or(0);  ///< That are accounted for.
+  std::string not_started_;  ///< Why the last try to start a worker failed.
   std::unique_ptr<manager::Control> control_;
   std::string name_;                       ///< As which it ran.
   bool restarts_ = false;                  ///< Once it has ended.
@@ -177,6 +182,9 @@ Runner::Runner(const RunOptions& options)
   cluster_.on_stopping([this](const Stopping& stopping) { on_stopping(stopping); });
   cluster_.on_notice([this](const Notice& notice) {
     if (notice.code == "cannot_listen") explained_silence_ = true;
+    // Of one that lives: it broke the protocol.
+    const auto worker = static_cast<int>(notice.fields["worker"].int64_or(0));
+    if (notice.code == "worker_error" && !lives_.contains(worker)) not_started_ = notice.text;
     say(narrator_.notice(notice));
   });
 }
@@ -257,7 +265,8 @@ bool Runner::listen_for_verbs(Operator& by) {
                                      const std::string& signal) { return by.kill(slot, signal); },
                        .recycle = [&by](std::size_t slot) { return by.recycle(slot); },
                        .directory = [&by] { return by.directory(); },
-                       .why_so_many = [&by] { return by.why_so_many(); }});
+                       .why_so_many = [&by] { return by.why_so_many(); },
+                       .why_not_started = [this] { return not_started_; }});
   const auto failed = [this, name](const Error& error) {
     std::ostringstream text;
     text << error;
@@ -356,6 +365,7 @@ void Runner::on_begun(const std::string& problem, bool permanent) {
 
 void Runner::on_fork(const Worker& worker) {
   if (worker.process().pid() == 0) return;  // Its error has been reported.
+  not_started_.clear();
   std::optional<int> beside;
   for (const auto& [id, life] : lives_)
     if (life.worker.slot() == worker.slot() && !life.worker.is_dead()) beside = id;
@@ -375,6 +385,7 @@ void Runner::on_error(const Worker& worker, const Error& error) {
   text << error;
   say(narrator_.failed(worker.id(), text.str()));
   if (worker.process().pid() != 0) return;  // It broke the protocol; its exit follows.
+  not_started_ = text.str();
   const bool busy = error.code == boost::system::errc::address_in_use;
   if (narrator_.ever_listened() || (!busy && !is_permanent(error))) return;
   give_up(busy ? kExitTemporary : kExitPermanent);
@@ -387,9 +398,18 @@ void Runner::give_up(int verdict) {
   cluster_.stop();
 }
 
-void Runner::on_exit(const Worker& worker, const Exit& exit) {
+// A SIGKILL that nobody here has sent. The kernel says how many it has killed, not whom.
+bool Runner::was_out_of_memory(const Exit& exit) {
+  if (exit.signal() != SIGKILL || exit.cause() != ExitCause::Unknown) return false;
+  const auto kills = oom_kills(read_file).value_or(0);
+  return kills > oom_kills_ && ++oom_kills_ != 0;
+}
+
+void Runner::on_exit(const Worker& worker, const Exit& how) {
+  const Exit exit = was_out_of_memory(how) ? how.with_cause(ExitCause::OutOfMemory) : how;
   const auto died = lives_.extract(worker.id());
   const Life* const life = died ? &died.mapped() : nullptr;
+  if (life != nullptr) not_started_.clear();  // Else this is the end of one that never lived.
   const bool early = life != nullptr && !life->listens && Clock::now() - life->since < kEarly;
   descendants_.look();
   const auto reports =

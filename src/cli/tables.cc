@@ -123,6 +123,12 @@ std::string ls_text(const std::vector<Value>& applications) {
   return table(rows);
 }
 
+std::string missing_text(const Value& status) {
+  const std::string why = string(status["why_missing"]);
+  return why.empty() ? why
+                     : "missing  a worker cannot be started, and is tried again: " + why + '\n';
+}
+
 std::string status_text(const Value& status) {
   std::string text = string(status["name"]) + ": " + std::to_string(count_of_serving(status)) +
                      " of " + integer(status["places"]) +
@@ -140,6 +146,7 @@ std::string status_text(const Value& status) {
           ")\n";
   if (const std::string why = string(status["why_so_many"]); !why.empty())
     text += "workers  " + integer(status["places"]) + ", " + why + '\n';
+  text += missing_text(status);
   for (const Value& port : status["ports"].elements())
     text += "port     " + string(port["address"]) + ", " + string(port["policy"]) + ", " +
             integer(port["waiting"]) + " connections wait\n";

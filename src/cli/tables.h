@@ -20,6 +20,8 @@ std::string table(const std::vector<std::vector<std::string>>& rows);
 /// One line for each application; each is what /v1/status gave.
 std::string ls_text(const std::vector<Value>& applications);
 std::string status_text(const Value& status);
+/// A line if a worker is missing that cannot be started; else empty.
+std::string missing_text(const Value& status);
 /// `22:14:03 worker 3 died: ...`, and what it wrote to stderr below.
 std::string event_text(const Value& event);
 /// How a worker ended, with all that is known. `closed`: none is started in its place.

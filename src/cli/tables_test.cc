@@ -66,6 +66,14 @@ TEST(Tables, StatusHasThePlacesThatAreClosed) {
             "1     7       707  listening  2           3.5s    0.0s  0.0 kB\n");
 }
 
+TEST(Tables, StatusSaysWhyAWorkerIsMissing) {
+  const Value status = json(R"({"name":"shop","places":2,"why_missing":"spawn node: no"})");
+  EXPECT_NE(status_text(status).find(
+                "\nmissing  a worker cannot be started, and is tried again: spawn node: no\n"),
+            std::string::npos);
+  EXPECT_EQ(missing_text(json(R"({"why_missing":null})")), "");
+}
+
 TEST(Tables, AnEndThatClosedItsPlaceSaysSo) {
   const Value status = json(R"({"closed":[{"slot":0,"worker":4}]})");
   EXPECT_TRUE(is_closed_by(status, Value(4)));

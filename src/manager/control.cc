@@ -193,10 +193,14 @@ void Control::answer(const http::Request& request, http::Response& response) {
 }
 
 Value Control::status() const {
+  const ClusterStatus now = cluster_.status();
   Value status =
-      status_value(application_, actions_.directory(), cluster_.status(), rollouts_,
+      status_value(application_, actions_.directory(), now, rollouts_,
                    std::chrono::steady_clock::now(), [](pid_t pid) { return usage_of(pid); });
   status["why_so_many"] = actions_.why_so_many();
+  const bool is_one_missing = now.workers.size() + now.closed.size() < now.places;
+  const std::string why = is_one_missing ? actions_.why_not_started() : std::string{};
+  status["why_missing"] = why.empty() ? Value(nullptr) : Value(why);
   return status;
 }
 

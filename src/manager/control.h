@@ -50,8 +50,9 @@ struct Actions {
   std::function<Result<void>(std::size_t slot, const std::string& signal)> kill;
   /// The id of the successor.
   std::function<Result<int>(std::size_t slot)> recycle;
-  std::function<std::string()> directory;    ///< Where its workers run, by now.
-  std::function<std::string()> why_so_many;  ///< Workers: `one for each CPU`.
+  std::function<std::string()> directory;        ///< Where its workers run, by now.
+  std::function<std::string()> why_so_many;      ///< Workers: `one for each CPU`.
+  std::function<std::string()> why_not_started;  ///< The next one; empty: nothing is known.
 };
 
 class Control {

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <memory>
 #include <optional>
+#include <regex>
 #include <set>
 #include <string>
 #include <vector>
@@ -151,6 +152,12 @@ class Shortage : public Verbs {
     EXPECT_TRUE(program.wait_for_error(reason)) << program.transcript();
     EXPECT_TRUE(has(verb({"status"}).out, "server: 1 of 2 workers listen"))
         << verb({"status"}).text();
+    const std::regex line{"(^|\n)missing  a worker cannot be started, and is tried again: " +
+                          reason};
+    for (const char* asked : {"status", "why"}) {
+      const Said said = verb({asked});
+      EXPECT_TRUE(std::regex_search(said.out, line)) << said.text();
+    }
     EXPECT_EQ(children_of(program.pid()), std::vector{before.back()}) << program.transcript();
     EXPECT_EQ(http_get(port).body, "hello world\n");
   }
@@ -305,11 +312,17 @@ TEST_F(Shortage, OfMemoryThatKillsAWorkerIsSaidAndItIsReplaced) {
   const auto before = children_of(program.pid());
   ASSERT_EQ(before.size(), 2U) << program.transcript();
   ::kill(before.back(), SIGUSR2);
-  EXPECT_TRUE(program.wait_for_error("died: killed by SIGKILL")) << program.transcript();
+  EXPECT_TRUE(program.wait_for_error(
+      "worker 2 .*died: killed by SIGKILL by the kernel, out of memory \\(the limit of the cgroup"))
+      << program.transcript();
   EXPECT_TRUE(program.wait_for_error("worker 3 .*listens in place of worker 2"))
       << program.transcript();
   EXPECT_TRUE(is_alive(before.front()));
-  EXPECT_TRUE(has(verb({"why"}).out, "killed by SIGKILL")) << verb({"why"}).text();
+  const Said why = verb({"why"});
+  EXPECT_TRUE(has(why.out, "by the kernel, out of memory")) << why.text();
+  EXPECT_TRUE(has(verb({"why", "--json"}).out, R"("cause":"out of memory")"));
+  ::kill(before.front(), SIGKILL);
+  EXPECT_TRUE(program.wait_for_error("worker 1 .*died: killed by SIGKILL$")) << "that was not it";
   EXPECT_EQ(http_get(port).body, "hello world\n");
   EXPECT_TRUE(program.ends_on_interrupt());
 }
