@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/clients.h"
 #include "harness/verbs.h"
 
 namespace harness {
@@ -50,6 +51,31 @@ TEST_F(PidOne, TakesWhatIsLeftToIt) {
   kill(primary, SIGTERM);
   EXPECT_TRUE(program->exits_with(0)) << program->transcript();
   EXPECT_TRUE(has(program->errors(), "stopped")) << program->transcript();
+}
+
+// Each worker leaves processes behind, ten times a second, until there is a file.
+TEST_F(PidOne, LosesNothingThroughReloadsAndScalesWhileItTakesWhatIsLeft) {
+  folder_.write("server.js", script("hello world",
+                                    "const { exec } = require('child_process');\n"
+                                    "setInterval(() => {\n"
+                                    "  if (require('fs').existsSync('enough')) return;\n"
+                                    "  exec('(sleep 0.2; exit 3) & (setsid sleep 0.1 &)');\n"
+                                    "}, 100).unref();\n"));
+  Program program{{"unshare", "-pf", "--mount-proc", command(), "run", "-w", "2", "--prove", "0.2",
+                   "server.js"},
+                  surroundings()};
+  ASSERT_TRUE(program.wait_for_error("all 2 workers listen")) << program.transcript();
+  const pid_t primary = primary_of(program);
+  const auto ask = [&](const std::vector<std::string>& words) { return verb(words); };
+  expect_changes_lose_nothing(program, port, ask);
+  folder_.write("enough", "");
+  EXPECT_TRUE(program.wait_until("the orphans to be gone", [&] {
+    return children_of(primary).size() == 2;
+  })) << program.transcript();
+  expect_a_killed_worker_loses_only_what_it_had(program, primary, port, ask);
+  kill(primary, SIGTERM);
+  EXPECT_TRUE(program.exits_with(0)) << program.transcript();
+  EXPECT_TRUE(has(program.errors(), "cohort: stopped")) << program.transcript();
 }
 
 TEST_F(PidOne, ReplacesWhoDies) {

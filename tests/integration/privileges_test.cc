@@ -22,6 +22,7 @@
 #include <thread>
 #include <vector>
 
+#include "harness/clients.h"
 #include "harness/verbs.h"
 
 namespace harness {
@@ -336,6 +337,85 @@ TEST_F(Privileges, AUnixSocketIsMadeByThePrimaryWhereTheUserMayNotWrite) {
   ::close(fd);
   EXPECT_TRUE(has(answer, "unix")) << answer;
   EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+// --- what works without any privilege
+
+// It takes its connections from descriptor 3, and when it is told to end it says `close` with the
+// next answer on each.
+constexpr const char* kPython =
+    "import os, select, signal, socket, threading\n"
+    "ending = False\n"
+    "def end(*_):\n"
+    "    global ending\n"
+    "    ending = True\n"
+    "woken, wakes = socket.socketpair()\n"
+    "wakes.setblocking(False)\n"
+    "signal.set_wakeup_fd(wakes.fileno())\n"
+    "signal.signal(signal.SIGTERM, end)\n"
+    "def serve(client):\n"
+    "    text = b''\n"
+    "    with client:\n"
+    "        while True:\n"
+    "            while b'\\r\\n\\r\\n' not in text:\n"
+    "                more = client.recv(4096)\n"
+    "                if not more: return\n"
+    "                text += more\n"
+    "            head, _, text = text.partition(b'\\r\\n\\r\\n')\n"
+    "            last = ending or b'Connection: close' in head\n"
+    "            client.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 12\\r\\n' +\n"
+    "                           (b'Connection: close\\r\\n' if last else b'') +\n"
+    "                           b'\\r\\nhello world\\n')\n"
+    "            if last: return\n"
+    "listening = socket.socket(fileno=3)\n"
+    "listening.setblocking(False)\n"
+    "while not ending:\n"
+    "    select.select([listening, woken], [], [])\n"
+    "    if ending: break\n"
+    "    try: client = listening.accept()[0]\n"
+    "    except OSError: continue\n"
+    "    client.setblocking(True)\n"
+    "    threading.Thread(target=serve, args=(client,)).start()\n";
+
+class AsNobody : public Privileges {
+ protected:
+  std::unique_ptr<Program> start_as_nobody(const Words& words) {
+    constexpr uid_t kNobody = 65534;
+    fs::create_directory(runtime_);
+    EXPECT_EQ(::chown(runtime_.c_str(), kNobody, kNobody), 0);
+    Words all{"-w", "2", "--prove", "0.2"};
+    all.insert(all.end(), words.begin(), words.end());
+    auto program = start(kAsNobody, all);
+    EXPECT_TRUE(program->wait_for_error("all 2 workers listen")) << program->transcript();
+    EXPECT_EQ(status_of(program->pid(), "Uid"), kNobodysIds);
+    EXPECT_EQ(status_of(program->pid(), "CapEff"), "0000000000000000");
+    return program;
+  }
+  void expect_all_is_well(Program& program) {
+    const auto ask = [&](const Words& words) {
+      Words all = kAsNobody;
+      all.push_back(command());
+      all.insert(all.end(), words.begin(), words.end());
+      Program verb{all, surroundings()};
+      const auto ended = verb.wait_exit();
+      return Said{ended ? ended->code.value_or(-1) : -1, verb.output(), verb.errors()};
+    };
+    expect_changes_lose_nothing(program, port, ask);
+    expect_a_killed_worker_loses_only_what_it_had(program, program.pid(), port, ask);
+    EXPECT_TRUE(program.ends_on_interrupt());
+  }
+};
+
+TEST_F(AsNobody, AServerOfNodeLosesNothingButWhatAKilledWorkerHad) {
+  write("server.js", script("hello world"));
+  const auto program = start_as_nobody({"server.js"});
+  expect_all_is_well(*program);
+}
+
+TEST_F(AsNobody, AServerOfPythonLosesNothingButWhatAKilledWorkerHad) {
+  write("server.py", kPython);
+  const auto program = start_as_nobody({"--listen", std::to_string(port), "server.py"});
+  expect_all_is_well(*program);
 }
 
 // --- what they know
