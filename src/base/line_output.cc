@@ -34,6 +34,8 @@ void LineOutput::flush() {
   while (!waiting_.empty()) {
     const ssize_t size = output_->write_some(waiting_);
     if (size == -1 && errno == EAGAIN) return wait();
+    // A full disk: nothing says when there is room again. The next line tries.
+    if (size == -1 && (errno == ENOSPC || errno == EDQUOT)) return;
     // Nobody reads it any more: there is nobody to tell either.
     taken(size == -1 ? waiting_.size() : static_cast<std::size_t>(size));
   }

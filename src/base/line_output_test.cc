@@ -55,6 +55,27 @@ class LineOutputTest : public ::testing::Test {
                      [](std::uint64_t lines) { return "(" + gap_text(lines) + ")\n"; }};
 };
 
+TEST_F(LineOutputTest, AFullDiskIsTriedAgainWithTheNextLine) {
+  OwnFd file = sys::open("/dev/full", O_WRONLY);
+  ASSERT_TRUE(file);
+  LineOutput output{loop_, file.get(),
+                    [](std::uint64_t lines) { return "(" + gap_text(lines) + ")\n"; }};
+  output.write("one\n");
+  output.write("two\n");
+  turn();
+  ASSERT_NE(::dup2(pipe_[1].get(), file.get()), -1);  // Now there is room.
+  EXPECT_EQ(read_all_now(), "");
+  output.write("three\n");
+  EXPECT_EQ(read_all_now(), "one\ntwo\nthree\n");
+}
+
+TEST_F(LineOutputTest, OfAFullDiskThereIsAnEnd) {
+  const OwnFd file = sys::open("/dev/full", O_WRONLY);
+  LineOutput output{loop_, file.get(), [](std::uint64_t) { return std::string{}; }};
+  for (int i = 0; i < 3; ++i) output.write(std::string(200 * 1024, 'x') + '\n');
+  output.finish();
+}
+
 TEST_F(LineOutputTest, WritesAtOnceWhereThereIsRoom) {
   output_.write("one\n");
   EXPECT_EQ(read_all_now(), "one\n");

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <regex>
@@ -142,11 +143,17 @@ class Shortage : public Verbs {
       return has(verb({"status"}).out, "server: 2 of 2 workers listen");
     });
   }
-  // One of two workers dies, and there can be no successor.
-  void expect_the_other_serves(Program& program, const std::string& reason) {
-    ASSERT_TRUE(all_serve(program)) << program.transcript();
-    const auto before = children_of(program.pid());
-    ASSERT_EQ(before.size(), 2U) << program.transcript();
+  // A try to start one may be a child for a moment.
+  static testing::AssertionResult has_only(Program& program, const std::vector<pid_t>& workers) {
+    return program.wait_until("the workers before, alone",
+                              [&] { return children_of(program.pid()) == workers; });
+  }
+  // One of two workers dies, and there can be no successor. Who is left.
+  std::vector<pid_t> expect_the_other_serves(Program& program, const std::string& reason) {
+    EXPECT_TRUE(all_serve(program)) << program.transcript();
+    auto before = children_of(program.pid());
+    EXPECT_EQ(before.size(), 2U) << program.transcript();
+    if (before.size() != 2) return before;
     ::kill(before.front(), SIGKILL);
     EXPECT_TRUE(program.wait_for_error("died: killed by SIGKILL")) << program.transcript();
     EXPECT_TRUE(program.wait_for_error(reason)) << program.transcript();
@@ -158,18 +165,18 @@ class Shortage : public Verbs {
       const Said said = verb({asked});
       EXPECT_TRUE(std::regex_search(said.out, line)) << said.text();
     }
-    EXPECT_EQ(children_of(program.pid()), std::vector{before.back()}) << program.transcript();
+    before.erase(before.begin());
+    EXPECT_TRUE(has_only(program, before)) << program.transcript();
     EXPECT_EQ(http_get(port).body, "hello world\n");
+    return before;
   }
   // The reload fails, with this in its reason; the workers before it serve on.
-  void expect_undone(Program& program, const std::string& reason) {
-    const auto before = children_of(program.pid());
+  void expect_undone(Program& program, const std::vector<pid_t>& before,
+                     const std::string& reason) {
     const Said said = verb({"reload"});
     EXPECT_EQ(said.code, 111) << said.text();
     EXPECT_TRUE(has(said.err, reason)) << said.text() << program.transcript();
-    EXPECT_TRUE(program.wait_until("the workers before, alone", [&] {
-      return children_of(program.pid()) == before;
-    })) << program.transcript();
+    EXPECT_TRUE(has_only(program, before)) << program.transcript();
     EXPECT_EQ(http_get(port).body, "hello world\n");
   }
   // Now that there is enough.
@@ -198,9 +205,9 @@ TEST_F(Shortage, OfProcessesOfItsUserLeavesAPlaceEmptyUntilThereAreSome) {
   rlimit before{};  // It has ours.
   ASSERT_EQ(::getrlimit(RLIMIT_NPROC, &before), 0);
   ASSERT_TRUE(limit_to("1"));
-  expect_the_other_serves(*program, kNoProcesses);
+  const auto left = expect_the_other_serves(*program, kNoProcesses);
   LoadGenerator load{{.port = port, .connections = 4, .request = {.keep_alive = false}}};
-  expect_undone(*program, "the program could not be started: spawn ");
+  expect_undone(*program, left, "the program could not be started: spawn ");
   EXPECT_TRUE(program->wait_for_error(std::string{"not reloaded: worker .*"} + kNoProcesses +
                                       "; the workers before it serve on"));
   ASSERT_TRUE(
@@ -220,9 +227,9 @@ TEST_F(Shortage, OfProcessesOfTheWorkersUserLeavesAPlaceEmptyUntilThereAreSome) 
   std::optional<LoadGenerator> load;
   {
     const Limited limited{program->pid(), RLIMIT_NPROC, 1};
-    expect_the_other_serves(*program, kNoProcesses);
+    const auto left = expect_the_other_serves(*program, kNoProcesses);
     load.emplace(LoadOptions{.port = port, .connections = 4, .request = {.keep_alive = false}});
-    expect_undone(*program, "the limit of processes is reached");
+    expect_undone(*program, left, "the limit of processes is reached");
   }
   EXPECT_TRUE(all_serve(*program)) << program->transcript();
   expect_reloaded(*program);
@@ -236,9 +243,9 @@ TEST_F(Shortage, OfProcessesOfItsCgroupLeavesAPlaceEmptyUntilThereAreSome) {
   if (!group.is_there()) GTEST_SKIP() << "no cgroup can be made here";
   auto program = serve_behind(group.enter());
   ASSERT_TRUE(group.set("pids.max", "1"));
-  expect_the_other_serves(*program, kNoProcesses);
+  const auto left = expect_the_other_serves(*program, kNoProcesses);
   LoadGenerator load{{.port = port, .connections = 4, .request = {.keep_alive = false}}};
-  expect_undone(*program, "the limit of processes is reached");
+  expect_undone(*program, left, "the limit of processes is reached");
   ASSERT_TRUE(group.set("pids.max", "max"));
   EXPECT_TRUE(all_serve(*program)) << program->transcript();
   expect_reloaded(*program);
@@ -334,12 +341,67 @@ TEST_F(Shortage, OfDescriptorsUndoesAReload) {
   LoadGenerator generator{{.port = port, .connections = 4}};
   {
     const Limited limited{program->pid(), RLIMIT_NOFILE, limit_with(3, program->pid())};
-    expect_undone(*program, "too many open files");
+    expect_undone(*program, children_of(program->pid()), "too many open files");
   }
   expect_reloaded(*program);
   const LoadReport report = generator.stop();
   EXPECT_EQ(report.failed, 0) << report.text() << program->transcript();
   EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+// It can open nothing, read nothing in /proc, and take no request to its control socket.
+TEST_F(Shortage, OfEveryDescriptorLeavesAPlaceEmptyUntilThereAreSome) {
+  auto program = serve();
+  ASSERT_TRUE(all_serve(*program)) << program->transcript();
+  const auto before = children_of(program->pid());
+  ASSERT_EQ(before.size(), 2U) << program->transcript();
+  std::optional<LoadGenerator> load;
+  {
+    const Limited limited{program->pid(), RLIMIT_NOFILE, 0};
+    ::kill(before.front(), SIGKILL);
+    EXPECT_TRUE(program->wait_for_error("died: killed by SIGKILL")) << program->transcript();
+    EXPECT_TRUE(program->wait_for_error("too many open files")) << program->transcript();
+    load.emplace(LoadOptions{.port = port, .connections = 4, .request = {.keep_alive = false}});
+    EXPECT_TRUE(eventually("the other to serve", [&] { return load->ok() > 0; }));
+  }
+  EXPECT_TRUE(all_serve(*program)) << program->transcript();
+  expect_reloaded(*program);
+  const LoadReport report = load->stop();
+  EXPECT_EQ(report.failed, 0) << report.text() << program->transcript();
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(Shortage, OfRoomForItsLogStopsNothingAndTheLinesAreThereOnceThereIsRoom) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root mounts a small disk";
+  folder_.write("server.js", script("hello world"));
+  const std::string disk = folder_.path() + "/disk";
+  fs::create_directory(disk);
+  Program program{{"unshare", "--mount", "sh", "-c",
+                   "mount -t tmpfs -o size=64k none \"$0\" && : > \"$0/log\" &&\n"
+                   "{ cat /dev/zero > \"$0/fill\" 2> /dev/null; exec \"$@\" 2> \"$0/log\"; }",
+                   disk, command(), "run", "-w", "2", "--prove", "0.2", "server.js"},
+                  surroundings()};
+  ASSERT_TRUE(program.wait_until("the control socket", [&] {
+    return has(verb({"status"}).out, "server: 2 of 2 workers listen");
+  })) << program.transcript();
+  const std::string seen = "/proc/" + std::to_string(program.pid()) + "/root" + disk;
+  EXPECT_EQ(fs::file_size(seen + "/log"), 0U) << "it is full";
+  LoadGenerator load{{.port = port, .connections = 4, .request = {.keep_alive = false}}};
+  expect_reloaded(program);
+  const LoadReport report = load.stop();
+  EXPECT_EQ(report.failed, 0) << report.text();
+  ASSERT_TRUE(fs::remove(seen + "/fill"));
+  expect_reloaded(program);
+  std::string log;
+  EXPECT_TRUE(program.wait_until("the lines", [&] {
+    std::ifstream file{seen + "/log"};
+    log.assign(std::istreambuf_iterator<char>{file}, {});
+    return has(log, "cohort: reloaded: generation 3");
+  })) << log;
+  EXPECT_TRUE(has(log, "cohort: all 2 workers listen")) << log;
+  EXPECT_TRUE(has(log, "cohort: reloaded: generation 2")) << log;
+  program.signal(SIGTERM);
+  EXPECT_TRUE(program.exits_with(0));
 }
 
 TEST_F(Shortage, OfRoomForTheRuntimeDirectoryIsSaidAndTheServiceRuns) {
