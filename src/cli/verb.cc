@@ -277,7 +277,7 @@ class Command {
       const auto now = next_status();
       if (!now) return lost(now.error());
       if ((*now)["deaths"].int64_or(0) - before["deaths"].int64_or(0) > kDeathsMax)
-        return fail(kExitTemporary, "workers of " + name_ + " die; see: cohort why " + name_);
+        return they_die(*now);
       const auto [places, serve, others, closed] = serving(*now);
       if (places != wanted)
         return fail(kExitTemporary, "somebody else has changed how many workers there are");
@@ -327,9 +327,16 @@ class Command {
       progress.show(name_ + (anew ? ": starting" : ": stopping"));
       if (!anew) continue;
       if (serving(*now).all()) return std::nullopt;
-      if ((*now)["deaths"].int64_or(0) > kDeathsMax)
-        return fail(kExitTemporary, "workers of " + name_ + " die; see: cohort why " + name_);
+      if ((*now)["deaths"].int64_or(0) > kDeathsMax) return they_die(*now);
     }
+  }
+
+  int they_die(const Value& now) const {
+    const auto why = now["why_missing"].string_or("");
+    return fail(kExitTemporary,
+                why.empty() ? "workers of " + name_ + " die; see: cohort why " + name_
+                            : "a worker of " + name_ +
+                                  " cannot be started, and is tried again: " + std::string{why});
   }
 
   int kill() const {

@@ -246,6 +246,11 @@ TEST_F(Shortage, OfProcessesOfItsCgroupLeavesAPlaceEmptyUntilThereAreSome) {
   const auto left = expect_the_other_serves(*program, kNoProcesses);
   LoadGenerator load{{.port = port, .connections = 4, .request = {.keep_alive = false}}};
   expect_undone(*program, left, "the limit of processes is reached");
+  const Said more = verb({"scale", "+1"});
+  EXPECT_EQ(more.code, 111) << more.text();
+  EXPECT_TRUE(has(more.err, "cohort: a worker of server cannot be started, and is tried again: "))
+      << more.text();
+  EXPECT_EQ(verb({"scale", "2", "--no-wait"}).code, 0);
   ASSERT_TRUE(group.set("pids.max", "max"));
   EXPECT_TRUE(all_serve(*program)) << program->transcript();
   expect_reloaded(*program);
