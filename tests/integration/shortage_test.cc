@@ -426,6 +426,23 @@ TEST_F(Shortage, OfRoomForTheRuntimeDirectoryIsSaidAndTheServiceRuns) {
   EXPECT_TRUE(program.ends_on_interrupt());
 }
 
+// Its socket and its lock need a name, and no room.
+TEST_F(Shortage, OfRoomInTheRuntimeDirectoryThatHasNamesLeftIsNone) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root mounts a small disk";
+  fs::create_directory(runtime_);
+  auto program = serve_behind({"unshare", "--mount", "sh", "-c",
+                               "mount -t tmpfs -o size=64k,mode=700 none \"$0\" &&\n"
+                               "{ cat /dev/zero > \"$0/fill\" 2> /dev/null; exec \"$@\"; }",
+                               runtime_});
+  as_ = {"nsenter", "-t", std::to_string(program->pid()), "-m"};
+  EXPECT_TRUE(all_serve(*program)) << program->transcript();
+  expect_reloaded(*program);
+  EXPECT_EQ(verb({"restart"}).code, 0) << program->transcript();
+  EXPECT_TRUE(all_serve(*program)) << program->transcript();
+  EXPECT_FALSE(has(program->errors(), "no control socket")) << program->transcript();
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
 // It is woken when it is told to end.
 TEST_F(Shortage, OfAWorkerThatIsStoppedWhileItDrainsEndsTheReloadAllTheSame) {
   auto program = serve();
