@@ -24,6 +24,11 @@ struct ReloadOptions {
   Settings settings{};
   unsigned canaries = 1;  ///< So many places first; 0 counts as 1.
   unsigned batch = 0;     ///< Then so many at a time. 0: as many as there are CPUs to run on.
+  /// So many more workers than places may there be: successors that start, and those that they have
+  /// replaced, until these are gone. 0: any number, at most one more for each place. Otherwise
+  /// those that are replaced end earlier than when all have proven themselves, to make room; if the
+  /// new ones fail, such places get another worker of the old generation.
+  unsigned max_surge = 0;
   /// A worker that listens later than that after its start has failed.
   std::chrono::milliseconds ready_within = std::chrono::seconds{60};
   /// How long all of them have to serve without a failure, before the old ones are ended.

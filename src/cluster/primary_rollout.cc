@@ -93,6 +93,7 @@ void Primary::begin(int generation, const ReloadOptions& options) {
   supervisor_.tell(event::Reload{{generation,
                                   {.canaries = std::max(1U, options.canaries),
                                    .batch = std::max(1U, batch),
+                                   .surge = options.max_surge,
                                    .ready_within = options.ready_within,
                                    .prove = options.prove,
                                    .park = can_park() ? options.park : 0ms}}});

@@ -11,8 +11,9 @@ using TimePoint = std::chrono::steady_clock::time_point;
 using Duration = std::chrono::steady_clock::duration;
 
 struct RolloutPlan {
-  unsigned canaries = 1;                             ///< So many are replaced first; at least 1.
-  unsigned batch = 1;                                ///< Then so many at a time; at least 1.
+  unsigned canaries = 1;  ///< So many are replaced first; at least 1.
+  unsigned batch = 1;     ///< Then so many at a time; at least 1.
+  unsigned surge = 0;     ///< So many workers more than places, as far as it causes them; 0: any.
   Duration ready_within = std::chrono::seconds{60};  ///< Of a worker's start.
   Duration prove = std::chrono::seconds{5};          ///< All of them, without a failure.
   Duration park{0};  ///< Then whom they replaced is held for so long, and can have its place back.

@@ -69,6 +69,21 @@ std::optional<int> held_of(const Supervisor& state, std::size_t at) {
   return std::nullopt;
 }
 
+// Those without a place whom a rollout is to blame for, and those who are to have one.
+std::size_t extra(const Supervisor& state) {
+  std::size_t count = 0;
+  for (const auto& [id, live] : state.live)
+    if (live.held || live.retired || (live.told && !live.place)) ++count;
+  for (const auto& place : state.places)
+    if (place.succeeds || place.successor) ++count;
+  return count;
+}
+
+bool has_room(const Supervisor& state) {
+  const unsigned surge = state.rollout->wish.plan.surge;
+  return surge == 0 || extra(state) < surge;
+}
+
 // As before the rollout: closed, if it was, or if the one that had it closed it meanwhile.
 void close_again(Moves& moves, std::size_t at) {
   Supervisor& state = moves.state;
@@ -107,6 +122,22 @@ void undo(Moves& moves, RolloutEnd why, std::optional<int> worker = {}) {
 void let_go_all(Moves& moves) {
   for (const auto& [id, live] : std::map(moves.state.live))
     if (live.held) moves.let_go(id);
+}
+
+// Nobody can start before some of those who are held have gone. If the rollout is undone, their
+// places get others like them.
+void make_room(Moves& moves, std::size_t to_do) {
+  const auto& live = moves.state.live;
+  if (std::any_of(live.begin(), live.end(), [](const auto& entry) {
+        return entry.second.retired || (entry.second.told && !entry.second.place);
+      }))
+    return;
+  to_do = std::min<std::size_t>(to_do, moves.state.rollout->wish.plan.batch);
+  for (const auto& [id, each] : std::map(live)) {
+    if (!each.held || to_do == 0) continue;
+    moves.let_go(id);
+    --to_do;
+  }
 }
 
 void is_over(Moves& moves, RolloutVerdict verdict) {
@@ -163,8 +194,9 @@ void advance(Moves& moves) {
       ++done;
   }
   const std::size_t at_once = done < plan.canaries ? plan.canaries - done : plan.batch;
-  for (std::size_t at = 0; at < state.places.size() && under_way < at_once; ++at)
+  for (std::size_t at = 0; at < state.places.size() && under_way < at_once && has_room(state); ++at)
     if (!is_under_way(state, state.places[at]) && begin_at(moves, at)) ++under_way;
+  if (under_way == 0 && !has_room(state)) make_room(moves, state.places.size() - done);
   const bool all = done == state.places.size();
   if (!all) rollout.proven_at.reset();
   rollout.phase = all ? RolloutPhase::Proving : RolloutPhase::Replacing;
@@ -197,7 +229,8 @@ void undo_rest(Moves& moves) {
   }
   if (rollout.retry_at && *rollout.retry_at > moves.now) return;
   rollout.retry_at.reset();
-  for (std::size_t at = 0; at < state.places.size() && under_way < rollout.wish.plan.batch; ++at) {
+  for (std::size_t at = 0;
+       at < state.places.size() && under_way < rollout.wish.plan.batch && has_room(state); ++at) {
     const auto& worker = state.places[at].worker;
     if (state.places[at].closed) continue;
     if (!worker || is_of(state, worker, state.generation) || !may_be_replaced(state, *worker))

@@ -41,6 +41,41 @@ TEST(SupervisorRollout, FirstACanaryThenABatchAtATimeThenAllHaveToServeForAWhile
   EXPECT_EQ(places.is_dry(1), "end 1");
 }
 
+TEST(SupervisorRollout, WhereThereIsNoRoomForAllThoseThatAreReplacedEndEarlier) {
+  Places places{4};
+  places.reload(2, {.canaries = 1, .batch = 2, .surge = 2});
+  places.opens(5);
+  EXPECT_EQ(places.is_ready(5), "hold 1, fork 6 beside 2 as 2") << "one is held, one starts";
+  places.opens(6);
+  EXPECT_EQ(places.is_ready(6), "hold 2, retire 1, retire 2") << "none may start";
+  EXPECT_EQ(places.state().rollout->phase, RolloutPhase::Replacing);
+  places.pass(100ms);
+  EXPECT_EQ(places.is_dry(1), "end 1");
+  EXPECT_EQ(places.exits(1), "fork 7 beside 3 as 2");
+  places.opens(7);
+  EXPECT_EQ(places.is_ready(7), "hold 3");
+  places.is_dry(2);
+  EXPECT_EQ(places.exits(2), "fork 8 beside 4 as 2");
+  places.opens(8);
+  EXPECT_EQ(places.is_ready(8), "hold 4");
+  EXPECT_EQ(places.pass(5s), "retire 3, retire 4, 2 reached");
+}
+
+TEST(SupervisorRollout, AnotherLikeItIsStartedForOneThatEndedEarlier) {
+  Places places{2};
+  places.reload(2, {.canaries = 1, .batch = 1, .surge = 1});
+  places.opens(3);
+  EXPECT_EQ(places.is_ready(3), "hold 1, retire 1");
+  places.pass(100ms), places.is_dry(1);
+  EXPECT_EQ(places.exits(1), "fork 4 beside 2 as 2");
+  EXPECT_EQ(places.exits(4), "fork 5 beside 3");
+  EXPECT_EQ(places.state().rollout->phase, RolloutPhase::Undoing);
+  places.opens(5);
+  EXPECT_EQ(places.is_ready(5), "retire 3, 2 died by 4");
+  EXPECT_EQ(worker_of(places, 0), 5);
+  EXPECT_EQ(worker_of(places, 1), 2);
+}
+
 TEST(SupervisorRollout, WhoDiesLaterIsReplacedByOneOfItsGeneration) {
   Places places = proving();
   places.pass(5s);

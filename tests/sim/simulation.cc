@@ -109,6 +109,7 @@ void Simulation::user_acts() {
     log("reload");
     primary_->reload({.canaries = 1 + static_cast<unsigned>(random_.below(3)),
                       .batch = 1 + static_cast<unsigned>(random_.below(3)),
+                      .surge = static_cast<unsigned>(random_.below(4)),
                       .ready_within = std::chrono::milliseconds{1 + random_.below(30000)},
                       .prove = std::chrono::milliseconds{random_.below(8000)},
                       .park = std::chrono::milliseconds{random_.below(2) * random_.below(40000)}});

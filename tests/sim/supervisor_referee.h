@@ -102,6 +102,7 @@ class SupervisorReferee {
   bool may_end_held(TimePoint now) const;
   void wants_back(TimePoint now);
   bool any_held() const;
+  std::size_t surplus_of_rollout() const;
   void drops_successor(int worker, TimePoint now);
   void is_over(const RolloutVerdict& verdict, const SupervisorEvent& event, TimePoint now);
   void watch_rollout(const SupervisorEvent& event, TimePoint now);

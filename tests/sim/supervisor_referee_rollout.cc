@@ -50,6 +50,17 @@ void SupervisorReferee::forks_beside(const action::Fork& fork) {
                     [&](const Place& other) { return other.succession_asked || other.successor; }));
   const RolloutPlan& plan = rollout_->wish.plan;
   require(changing <= std::max(plan.canaries, plan.batch), "not more at a time than were wanted");
+  require(plan.surge == 0 || surplus_of_rollout() <= plan.surge, "no more beside than were wanted");
+}
+
+std::size_t SupervisorReferee::surplus_of_rollout() const {
+  const auto starts = std::count_if(places_.begin(), places_.end(), [](const Place& place) {
+    return place.succession_asked || place.successor;
+  });
+  const auto ends = std::count_if(live_.begin(), live_.end(), [](const auto& entry) {
+    return entry.second.held || entry.second.retired || (entry.second.asked && !entry.second.place);
+  });
+  return static_cast<std::size_t>(starts + ends);
 }
 
 // A place that is vacant belongs to the rollout, and to that before it when it is undone.
@@ -116,7 +127,10 @@ void SupervisorReferee::retires(int worker, TimePoint now) {
 // All have succeeded and nobody is to be parked, or was for long enough; a third generation comes.
 bool SupervisorReferee::may_end_held(TimePoint now) const {
   if (parked_before_) return parked_before_->until <= now || wishes_ > wishes_before_;
-  if (!is_active(rollout_before_) || rollout_before_->wish.plan.park > Duration{0}) return false;
+  if (!is_active(rollout_before_)) return false;
+  const RolloutPlan& plan = rollout_before_->wish.plan;
+  if (plan.surge > 0 && surplus_of_rollout() >= plan.surge) return true;
+  if (plan.park > Duration{0}) return false;
   return is_complete(rollout_before_->wish.generation, now);
 }
 
