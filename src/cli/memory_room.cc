@@ -58,8 +58,10 @@ std::optional<std::uint64_t> memory_room(const ReadFile& read) {
   return std::min(*machine, *cgroup);
 }
 
-bool may_stay(std::optional<std::uint64_t> room, std::uint64_t needed, std::uint64_t freed) {
-  return !room || needed <= freed || needed - freed <= *room;
+unsigned MemoryNow::workers_more() const {
+  if (is_enough()) return std::max(workers, 1U);
+  const std::uint64_t each = std::max<std::uint64_t>(needed / std::max(workers, 1U), 1);
+  return static_cast<unsigned>(std::max<std::uint64_t>(left / each, 1));
 }
 
 }  // namespace cohort::cli

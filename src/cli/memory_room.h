@@ -12,9 +12,15 @@ namespace cohort::cli {
 /// if that is less. Nothing: neither can be read. Cached files that are not in use count as free.
 std::optional<std::uint64_t> memory_room(const ReadFile& read);
 
-/// Whether the workers before a reload may stay (`--park`) beside as many new ones, which need
-/// `needed` bytes. `room`: as above; if that is not known, they may. `freed`: what ends first gives
-/// so much back.
-bool may_stay(std::optional<std::uint64_t> room, std::uint64_t needed, std::uint64_t freed);
+/// Of a reload, which needs as much as the workers have, once more.
+struct MemoryNow {
+  unsigned workers = 0;
+  std::uint64_t needed = 0;  ///< Bytes, as is `left`.
+  std::uint64_t left = 0;
+
+  bool is_enough() const { return left >= needed; }
+  /// How many more workers fit; at least 1.
+  unsigned workers_more() const;
+};
 
 }  // namespace cohort::cli

@@ -60,24 +60,12 @@ TEST_F(MemoryRoom, IsNotKnownWithoutAnyOfIt) {
   EXPECT_EQ(room(), std::nullopt);
 }
 
-TEST(MayStay, IsWhereAsManyNewOnesHaveRoomBesideThem) {
-  EXPECT_TRUE(may_stay(100, 100, 0));
-  EXPECT_FALSE(may_stay(99, 100, 0));
-  EXPECT_FALSE(may_stay(0, 1, 0));
-  EXPECT_TRUE(may_stay(0, 0, 0));
-}
-
-TEST(MayStay, CountsWhatThoseGiveBackThatEndFirst) {
-  EXPECT_TRUE(may_stay(60, 100, 40));
-  EXPECT_FALSE(may_stay(59, 100, 40));
-  EXPECT_TRUE(may_stay(0, 100, 200));
-}
-
-TEST(MayStay, IsTrueWhereNobodyKnowsWhatIsLeft) {
-  constexpr auto kAll = std::numeric_limits<std::uint64_t>::max();
-  EXPECT_TRUE(may_stay(std::nullopt, kAll, 0));
-  EXPECT_TRUE(may_stay(kAll, kAll, kAll)) << "no sum is too large";
-  EXPECT_FALSE(may_stay(kAll - 2, kAll, 1));
+TEST(MemoryNow, IsEnoughForAllOrForSomeAndAtLeastForOne) {
+  EXPECT_EQ((MemoryNow{.workers = 4, .needed = 400, .left = 400}.workers_more()), 4U);
+  EXPECT_EQ((MemoryNow{.workers = 4, .needed = 400, .left = 399}.workers_more()), 3U);
+  EXPECT_EQ((MemoryNow{.workers = 4, .needed = 400, .left = 99}.workers_more()), 1U);
+  EXPECT_EQ((MemoryNow{.workers = 4, .needed = 400, .left = 0}.workers_more()), 1U);
+  EXPECT_EQ(MemoryNow{}.workers_more(), 1U) << "nobody is there to be measured";
 }
 
 }  // namespace

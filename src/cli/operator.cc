@@ -4,6 +4,7 @@
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <csignal>
+#include <limits>
 #include <memory>
 #include <set>
 #include <utility>
@@ -39,11 +40,34 @@ std::vector<std::string> differences(const ProgramNow& before, const ProgramNow&
   return result;
 }
 
+std::uint64_t resident_of(pid_t pid) {
+  const auto usage = manager::usage_of(pid);
+  return usage ? usage->memory_bytes : 0;
+}
+
 // The kernel counts the pages of a process for its PSS, which is never more than what is resident.
 std::optional<std::uint64_t> memory_of(pid_t pid, std::uint64_t limit) {
   const auto usage = manager::usage_of(pid);
   if (!usage || usage->memory_bytes <= limit) return std::nullopt;
   return manager::own_memory_of(pid).value_or(usage->memory_bytes);
+}
+
+// Of those who serve. Those that are parked make room.
+MemoryNow memory_now(const ClusterStatus& status) {
+  const auto room = memory_room(read_file);
+  MemoryNow now{.left = room.value_or(std::numeric_limits<std::uint64_t>::max())};
+  std::vector<pid_t> serve;
+  for (const WorkerStatus& worker : status.workers) {
+    if (worker.kept) serve.push_back(worker.pid);
+    if (worker.held && room) now.left += memory_of(worker.pid, 0).value_or(0);
+  }
+  now.workers = static_cast<unsigned>(serve.size());
+  // What is resident is an upper bound, and costs less to know.
+  for (const pid_t pid : serve) now.needed += resident_of(pid);
+  if (now.is_enough()) return now;
+  now.needed = 0;
+  for (const pid_t pid : serve) now.needed += memory_of(pid, 0).value_or(0);
+  return now;
 }
 
 }  // namespace
@@ -159,7 +183,8 @@ Result<unsigned> Operator::scale_by(int change) {
   return count_;
 }
 
-Result<int> Operator::reload(std::function<void(const RolloutResult&)> done) {
+Result<int> Operator::reload(const manager::ReloadWish& wish,
+                             std::function<void(const RolloutResult&)> done) {
   systemd_.reloading();
   const auto over = [this](const Report& verdict) {
     say_(verdict);
@@ -174,26 +199,22 @@ Result<int> Operator::reload(std::function<void(const RolloutResult&)> done) {
   if (const auto* problem = std::get_if<CannotRun>(&found)) return refuse(problem->text);
   auto& now = std::get<ProgramNow>(found);
   process::give_back_identity(serving_.settings.spawn, now.settings.spawn);
-  const auto before = [this, now](Callback<void(Result<void>)> ready) {
+  ReloadOptions plan = plan_of(now, wish);
+  plan.before = [this, now](Callback<void(Result<void>)> ready) {
     preparation_.run(now, [ready = std::function<void(Result<void>)>{std::move(ready)}](
                               const Preparation::Outcome& outcome) {
       if (outcome.problem.empty()) return ready({});
       ready(make_error(Errc::InvalidArgument, "--once", outcome.problem));
     });
   };
-  const int generation = cluster_.reload({.settings = now.settings,
-                                          .ready_within = now.options.ready_within,
-                                          .prove = now.options.prove,
-                                          .park = park_for(now.options),
-                                          .before = before},
-                                         [this, now, over, done](const RolloutResult& result) {
-                                           if (result.outcome == RolloutResult::Outcome::Reached)
-                                             reached(now);
-                                           over(narrator_.reloaded(result, parked_for()));
-                                           if (result.outcome == RolloutResult::Outcome::Reached)
-                                             say_which_ports_are_left(result.generation);
-                                           if (done) done(result);
-                                         });
+  const int generation =
+      cluster_.reload(std::move(plan), [this, now, over, done](const RolloutResult& result) {
+        if (result.outcome == RolloutResult::Outcome::Reached) reached(now);
+        over(narrator_.reloaded(result, parked_for()));
+        if (result.outcome == RolloutResult::Outcome::Reached)
+          say_which_ports_are_left(result.generation);
+        if (done) done(result);
+      });
   say_(narrator_.reloading(generation, differences(serving_, now)));
   if (!now.options.once.empty()) say_(narrator_.prepares(now.options.once));
   return generation;
@@ -242,17 +263,23 @@ Result<int> Operator::rollback() {
   return generation;
 }
 
-// The old workers stay beside as many new ones. Those that are parked now end first.
-std::chrono::milliseconds Operator::park_for(const RunOptions& options) const {
-  if (options.park.count() == 0) return options.park;
-  std::uint64_t needed = 0, freed = 0;
-  for (const WorkerStatus& worker : cluster_.status().workers)
-    if (worker.kept || worker.held)
-      (worker.held ? freed : needed) += memory_of(worker.pid, 0).value_or(0);
-  const auto room = memory_room(read_file);
-  if (may_stay(room, needed, freed)) return options.park;
-  say_(narrator_.cannot_park(needed, *room + freed));
-  return std::chrono::milliseconds{0};
+// The old workers stay beside as many new ones, as far as there is memory for both. Those that are
+// parked now end first.
+ReloadOptions Operator::plan_of(const ProgramNow& now, const manager::ReloadWish& wish) const {
+  ReloadOptions plan{.settings = now.settings,
+                     .ready_within = now.options.ready_within,
+                     .prove = now.options.prove,
+                     .park = now.options.park};
+  const MemoryNow memory = memory_now(cluster_.status());
+  if (wish.canary) plan.canaries = wish.canary->of(count_);
+  if (wish.batch) plan.batch = wish.batch->of(count_);
+  if (wish.max_surge)
+    plan.max_surge = wish.max_surge->of(count_);
+  else if (!memory.is_enough())
+    plan.max_surge = memory.workers_more();
+  if (!memory.is_enough()) say_(narrator_.little_memory(memory, plan.max_surge));
+  if (plan.max_surge > 0 && plan.max_surge < count_) plan.park = std::chrono::milliseconds{0};
+  return plan;
 }
 
 std::chrono::milliseconds Operator::parked_for() const {

@@ -20,6 +20,7 @@
 #include "manager/file_watch.h"
 #include "manager/hang_rule.h"
 #include "manager/service_manager.h"
+#include "manager/share.h"
 
 namespace cohort::cli {
 
@@ -46,7 +47,8 @@ class Operator {
   void begin(std::function<void(const std::string& problem, bool permanent)> begun);
   /// With the program, its interpreter and its directory as they are now. The number of the
   /// generation; `done` is called once, later. An error: there is no such program any more.
-  Result<int> reload(std::function<void(const RolloutResult&)> done = {});
+  Result<int> reload(const manager::ReloadWish& wish = {},
+                     std::function<void(const RolloutResult&)> done = {});
   /// What a reload would find changed. Blocks as `program_now` does.
   Result<std::vector<std::string>> changes_now() const;
   /// To the generation before, while its workers are there. Its number.
@@ -77,7 +79,7 @@ class Operator {
   void counts_from_now_on(const RunOptions& before);
   void went_back();
   std::variant<ProgramNow, CannotRun> found_now() const;
-  std::chrono::milliseconds park_for(const RunOptions& options) const;
+  ReloadOptions plan_of(const ProgramNow& now, const manager::ReloadWish& wish) const;
   std::chrono::milliseconds parked_for() const;
   void end_if_not_ready(int worker);
   void have(const WorkerCount& wanted);

@@ -92,6 +92,8 @@ struct VerbOptions {
   bool json = false;
   bool wait = true;      ///< Until it has happened.
   bool dry_run = false;  ///< Of `reload`: only say what has changed.
+  /// Of `reload`: how many workers, `2` or `25%`; empty: as a signal does it.
+  std::string canary = {}, batch = {}, max_surge = {};
 };
 
 /// What `cohort start` was asked to do.

@@ -437,15 +437,18 @@ Report Narrator::cannot_watch(const std::string& why) const {
           .fields = Value::object({{"code", "cannot_watch"}})};
 }
 
-Report Narrator::cannot_park(std::uint64_t needed, std::uint64_t room) const {
+Report Narrator::little_memory(const MemoryNow& memory, unsigned max_surge) const {
   return {.event = "notice",
-          .text =
-              "the workers before this reload will not stay (--park): with as many new ones they "
-              "need " +
-              memory_text(static_cast<double>(needed)) + " more, and " +
-              memory_text(static_cast<double>(room)) + " are left",
+          .text = "there is no memory for as many new workers beside the old ones (they need " +
+                  memory_text(static_cast<double>(memory.needed)) + ", " +
+                  memory_text(static_cast<double>(memory.left)) + " are left): at most " +
+                  std::to_string(max_surge) +
+                  " at a time, old ones end to make room, and none stays for `cohort rollback`",
           .tone = Tone::Bad,
-          .fields = Value::object({{"code", "cannot_park"}, {"needed", needed}, {"left", room}})};
+          .fields = Value::object({{"code", "little_memory"},
+                                   {"needed", memory.needed},
+                                   {"left", memory.left},
+                                   {"max_surge", max_surge}})};
 }
 
 Report Narrator::recycles(int worker, const std::string& why) const {

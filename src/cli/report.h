@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/memory_room.h"
 #include "cli/wrapper_check.h"
 #include "cohort/address.h"
 #include "cohort/cluster.h"
@@ -103,8 +104,8 @@ class Narrator {
   Report changed(const std::string& file) const;
   /// Not all files can be watched, and why.
   Report cannot_watch(const std::string& why) const;
-  /// The workers before this reload will not stay for a rollback.
-  Report cannot_park(std::uint64_t needed, std::uint64_t room) const;
+  /// Those that this reload replaces make room for others, and none stays for a rollback.
+  Report little_memory(const MemoryNow& memory, unsigned max_surge) const;
   /// A worker gets a successor, and why.
   Report recycles(int worker, const std::string& why) const;
   /// A worker gives no sign of life; if that is its fault, it is killed. `stack`: where it is.

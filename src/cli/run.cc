@@ -249,24 +249,25 @@ bool Runner::listen_for_verbs(Operator& by) {
                            .version = COHORT_VERSION,
                            .pid = ::getpid(),
                            .since = std::chrono::system_clock::now()},
-      manager::Actions{.reload = [&by](auto done) { return by.reload(std::move(done)); },
-                       .changes = [&by] { return by.changes_now(); },
-                       .rollback = [&by] { return by.rollback(); },
-                       .scale = [&by](unsigned workers) { return by.scale(workers); },
-                       .scale_by = [&by](int change) { return by.scale_by(change); },
-                       .scale_auto = [&by] { return by.scale_auto(); },
-                       .stop =
-                           [this] {
-                             restarts_ = false;
-                             stop();
-                           },
-                       .restart = [this] { return restart(); },
-                       .kill = [&by](std::size_t slot,
-                                     const std::string& signal) { return by.kill(slot, signal); },
-                       .recycle = [&by](std::size_t slot) { return by.recycle(slot); },
-                       .directory = [&by] { return by.directory(); },
-                       .why_so_many = [&by] { return by.why_so_many(); },
-                       .why_not_started = [this] { return not_started_; }});
+      manager::Actions{
+          .reload = [&by](const auto& wish, auto done) { return by.reload(wish, std::move(done)); },
+          .changes = [&by] { return by.changes_now(); },
+          .rollback = [&by] { return by.rollback(); },
+          .scale = [&by](unsigned workers) { return by.scale(workers); },
+          .scale_by = [&by](int change) { return by.scale_by(change); },
+          .scale_auto = [&by] { return by.scale_auto(); },
+          .stop =
+              [this] {
+                restarts_ = false;
+                stop();
+              },
+          .restart = [this] { return restart(); },
+          .kill = [&by](std::size_t slot,
+                        const std::string& signal) { return by.kill(slot, signal); },
+          .recycle = [&by](std::size_t slot) { return by.recycle(slot); },
+          .directory = [&by] { return by.directory(); },
+          .why_so_many = [&by] { return by.why_so_many(); },
+          .why_not_started = [this] { return not_started_; }});
   const auto failed = [this, name](const Error& error) {
     std::ostringstream text;
     text << error;

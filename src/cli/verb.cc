@@ -188,9 +188,17 @@ class Command {
     return 0;
   }
 
+  Value reload_wish() const {
+    Value wish = Value::object();
+    if (!options_.canary.empty()) wish["canary"] = options_.canary;
+    if (!options_.batch.empty()) wish["batch"] = options_.batch;
+    if (!options_.max_surge.empty()) wish["max_surge"] = options_.max_surge;
+    return wish;
+  }
+
   int reload() const {
     if (options_.dry_run) return changes();
-    const auto started = ask("POST", "/v1/reload?wait=0");
+    const auto started = ask("POST", "/v1/reload?wait=0", to_json(reload_wish()));
     if (!started) return lost(started.error());
     if (started->status != 202) return refused(*started);
     const auto generation = started->body["generation"].int64_or(0);

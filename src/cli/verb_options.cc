@@ -8,6 +8,7 @@
 
 #include "cli/verb.h"
 #include "manager/runtime_directory.h"
+#include "manager/share.h"
 
 namespace cohort::cli {
 namespace {
@@ -72,13 +73,19 @@ time that `cohort run --park SECONDS` gives them. A reload that is under way is
 given up.
 )",
      kNoWait},
-    {"reload", Verb::Reload, R"(Usage: cohort reload [NAME] [--dry-run] [--no-wait] [--json]
+    {"reload", Verb::Reload, R"(Usage: cohort reload [NAME] [OPTION...]
 
 Replaces every worker of an application by a new one, as SIGHUP does. Waits for
 the verdict: 0 the new ones serve; 111 one of them failed, and the old ones
 serve on. Ctrl-C stops the waiting, not the reload.
 )",
-     R"(      --dry-run           Only say what has changed since the last one.
+     R"(      --canary N|N%       So many workers first; the others when these serve.
+                          Default: 1.
+      --batch N|N%        Then so many at a time. Default: one for each CPU.
+      --max-surge N|N%    At most so many more workers than before meanwhile:
+                          those that are replaced end to make room. Default: as
+                          many as there is memory for.
+      --dry-run           Only say what has changed since the last one.
       --no-wait           Return at once.
 )"},
     {"scale", Verb::Scale, R"(Usage: cohort scale [NAME] N|+N|-N|auto [--no-wait] [--json]
@@ -173,7 +180,12 @@ std::variant<VerbOptions, Answer> parse(const Row& row, std::vector<std::string>
   if (row.verb == Verb::Events || row.verb == Verb::Why) app.add_option("-n,--last", options.last);
   if (row.verb == Verb::Why) app.add_option("--slot", slot);
   if (row.verb == Verb::Kill) app.add_option("--signal", options.signal);
-  if (row.verb == Verb::Reload) app.add_flag("--dry-run", options.dry_run);
+  if (row.verb == Verb::Reload) {
+    app.add_flag("--dry-run", options.dry_run);
+    app.add_option("--canary", options.canary);
+    app.add_option("--batch", options.batch);
+    app.add_option("--max-surge", options.max_surge);
+  }
   if (waits) app.add_flag("--no-wait", no_wait);
   try {
     app.parse(std::vector<std::string>{arguments.rbegin(), arguments.rend()});
@@ -193,6 +205,10 @@ std::variant<VerbOptions, Answer> parse(const Row& row, std::vector<std::string>
     return usage_error('`' + options.name + "` is no name of an application", row);
   if (row.verb == Verb::Scale && workers.empty())
     return usage_error("how many workers? 4, +1, -1 or auto", row);
+  for (const std::string& share : {options.canary, options.batch, options.max_surge})
+    if (!share.empty() && !manager::share_from(share))
+      return usage_error('`' + share + "` is neither a number of workers from 1 on nor 1% to 100%",
+                         row);
   if (slot >= 0) options.slot = slot;
   options.wait = !no_wait;
   return options;

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <charconv>
 #include <chrono>
+#include <limits>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -61,6 +62,32 @@ void send_json(const http::Response& response, int status, const Value& value) {
 // One line that says what to do.
 void refuse(const http::Response& response, int status, std::string_view text) {
   send_json(response, status, Value::object({{"error", text}}));
+}
+
+// `2`, or `"25%"`.
+std::optional<Share> share_of(const Value& value) {
+  if (const auto text = value.string_or(""); !text.empty()) return share_from(text);
+  const auto number = value.int64_or(0);
+  if (number < 1 || number > std::numeric_limits<int>::max()) return std::nullopt;
+  return Share{static_cast<unsigned>(number)};
+}
+
+// Nothing: there is something else in it.
+std::optional<ReloadWish> wish_from(std::string_view body) {
+  ReloadWish wish;
+  if (body.empty()) return wish;
+  const auto wanted = parse_json(body);
+  if (!wanted || !wanted->is_object()) return std::nullopt;
+  for (const auto& [name, value] : wanted->members()) {
+    const auto share = share_of(value);
+    auto* member = name == "canary"      ? &wish.canary
+                   : name == "batch"     ? &wish.batch
+                   : name == "max_surge" ? &wish.max_surge
+                                         : nullptr;
+    if (member == nullptr || !share) return std::nullopt;
+    *member = share;
+  }
+  return wish;
 }
 
 bool is_allowed(int fd) {
@@ -159,7 +186,7 @@ void Control::answer(const http::Request& request, http::Response& response) {
          for (const std::string& change : *found) list.push_back(change);
          send_json(response, 200, Value::object({{"changes", std::move(list)}}));
        }},
-      {"/v1/reload", "POST", [&] { reload(parameter(query, "wait") != "0", response); }},
+      {"/v1/reload", "POST", [&] { reload(request, response); }},
       {"/v1/rollback", "POST",
        [&] {
          const auto generation = actions_.rollback();
@@ -249,8 +276,14 @@ void Control::feed(const EventLog& log, const std::shared_ptr<Reader>& reader) {
   if (!reader->follows) reader->response.end();
 }
 
-void Control::reload(bool wait, const http::Response& response) {
-  auto started = actions_.reload([wait, response](const RolloutResult& result) {
+void Control::reload(const http::Request& request, const http::Response& response) {
+  const bool wait = parameter(target_of(request.url()).query, "wait") != "0";
+  const auto wish = wish_from(request.body());
+  if (!wish)
+    return refuse(response, 400,
+                  "the body may be {\"canary\": 1, \"batch\": \"25%\", \"max_surge\": 2}: each a "
+                  "number of workers from 1 on, or a part of them");
+  auto started = actions_.reload(*wish, [wait, response](const RolloutResult& result) {
     if (!wait) return;
     const bool reached = result.outcome == RolloutResult::Outcome::Reached;
     send_json(response, reached ? 200 : 409, to_value(result));

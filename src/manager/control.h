@@ -3,7 +3,7 @@
 //   GET  /v1/status             what it is and does
 //   GET  /v1/events?last=20     what happened, then what happens: Server-Sent Events
 //   GET  /v1/ends               how workers ended
-//   POST /v1/reload[?wait=0]    every worker anew
+//   POST /v1/reload[?wait=0]    every worker anew; {"canary":1,"batch":"25%","max_surge":2}
 //   POST /v1/rollback           the workers before the last reload
 //   POST /v1/scale {"workers":4}, or {"change":-1}, or {"workers":"auto"}
 //   POST /v1/restart
@@ -27,6 +27,7 @@
 #include "cohort/http.h"
 #include "cohort/net.h"
 #include "manager/event_log.h"
+#include "manager/share.h"
 #include "manager/status_json.h"
 #include "net/direct_host.h"
 
@@ -35,7 +36,8 @@ namespace cohort::manager {
 /// What the verbs ask and do. Each refuses with an Error that says why, for the client.
 struct Actions {
   /// The number of the new generation; `done` is called once, later.
-  std::function<Result<int>(std::function<void(const RolloutResult&)> done)> reload;
+  std::function<Result<int>(const ReloadWish& wish, std::function<void(const RolloutResult&)> done)>
+      reload;
   /// What a reload would find changed: `workers 2 -> 3`.
   std::function<Result<std::vector<std::string>>()> changes;
   /// The number of the generation before, which is to serve again.
@@ -81,7 +83,7 @@ class Control {
   void take(const net::Socket& socket);
   void answer(const http::Request& request, http::Response& response);
   void events(const http::Request& request, const http::Response& response);
-  void reload(bool wait, const http::Response& response);
+  void reload(const http::Request& request, const http::Response& response);
   void scale(std::string_view body, const http::Response& response);
   void recycle(std::string_view body, const http::Response& response);
   void kill(std::string_view body, const http::Response& response);

@@ -180,6 +180,64 @@ TEST_F(VerbsThatWait, InAPipeThereIsTheVerdictAlone) {
   EXPECT_TRUE(program->ends_on_interrupt());
 }
 
+// How many lived at once, at most, after the line that says that the reload has begun.
+std::size_t most_at_once(const std::vector<std::string>& lines, std::size_t lived) {
+  std::size_t most = 0;
+  bool begun = false;
+  for (const std::string& line : lines) {
+    begun = begun || has(line, "reloading: ");
+    if (begun && has(line, " in place of ")) most = std::max(most, ++lived);
+    if (begun && has(line, " left: ")) --lived;
+  }
+  return most;
+}
+
+TEST_F(Verbs, ReloadReplacesNoMoreAtATimeThanThereIsRoomFor) {
+  auto program = serve("one");
+  ASSERT_EQ(verb({"scale", "4"}).code, 0);
+  folder_.write("server.js", script("two"));
+  const Said said = verb({"reload", "--canary", "50%", "--batch", "4", "--max-surge", "1"});
+  EXPECT_EQ(said.code, 0) << said.text();
+  EXPECT_EQ(most_at_once(program->error_lines(), 4), 5U) << program->transcript();
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(http_get(port).body, "two\n");
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+// The first one is good, and whom it replaced has made room when the second one fails.
+TEST_F(Verbs, AReloadThatHadMadeRoomIsUndoneToo) {
+  auto program = serve("one");
+  folder_.write("server.js",
+                "if (process.env.COHORT_SLOT === '1' && "
+                "process.env.COHORT_GENERATION === '2') process.exit(3);\n" +
+                    script("two"));
+  const Said said = verb({"reload", "--max-surge", "1"});
+  EXPECT_EQ(said.code, 111) << said.text();
+  EXPECT_TRUE(has(said.err, "exited with code 3")) << said.text();
+  const Said status = verb({"status"});
+  EXPECT_TRUE(has(status.out, "server: 2 of 2 workers listen, generation 1")) << status.text();
+  EXPECT_EQ(http_get(port).status, 200);
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(Verbs, ReloadTakesNumbersOfWorkersAndPartsOfThem) {
+  auto program = serve();
+  for (const char* option : {"--canary", "--batch", "--max-surge"})
+    for (const char* value : {"0", "101%", "-1", "two"}) {
+      const Said said = verb({"reload", option, value});
+      EXPECT_EQ(said.code, 100) << option << ' ' << value << said.text();
+    }
+  const auto answer_to = [this](const std::string& body) {
+    return say("POST /v1/reload HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: " +
+               std::to_string(body.size()) + "\r\n\r\n" + body);
+  };
+  for (const char* body : {R"({"canary":0})", R"({"batch":"0%"})", R"({"surge":1})", "[1]", "{"})
+    EXPECT_TRUE(has(answer_to(body), "HTTP/1.1 400 ")) << body;
+  EXPECT_TRUE(has(verb({"status"}).out, "generation 1")) << "nothing was reloaded";
+  const std::string good = answer_to(R"({"canary":"100%","batch":2})");
+  EXPECT_TRUE(has(good, R"("generation":2,"outcome":"reached")")) << good;
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
 TEST_F(Verbs, StatusSaysWhereTheWorkersRunByNow) {
   for (const char* release : {"1", "2"}) fs::create_directories(folder_.path() + "/" + release);
   folder_.write("1/server.js", script("one"));
