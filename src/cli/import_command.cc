@@ -2,122 +2,16 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 
 #include "cli/program_of.h"
+#include "cli/shell_command.h"
 
 namespace cohort::cli {
 namespace {
 
-constexpr std::string_view kBlanks = " \t\r";
-constexpr std::string_view kSeveralCommands = "|&;()\n`";
-constexpr std::string_view kExpanded = "<>$*?[]";
-
-// What is no program, or no program that could stand behind `exec`.
-constexpr std::array<std::string_view, 20> kOfShell{
-    ".",  "!",   "[",     "{",     "case", "cd",    "command", "eval", "exec",   "export",
-    "if", "for", "until", "while", "set",  "unset", "source",  "trap", "ulimit", "umask"};
 // They start what they run as a process of its own.
 constexpr std::array<std::string_view, 7> kWrappers{"bunx", "nodemon", "npm", "npx",
                                                     "pnpm", "tsx",     "yarn"};
-
-bool is_one_of(std::string_view word, const auto& list) {
-  return std::find(list.begin(), list.end(), word) != list.end();
-}
-
-bool may_be_in_variable(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
-}
-
-// `$PORT` at the front; `$` for `$(`, `${`...
-std::string_view variable_at(std::string_view text) {
-  std::size_t end = 1;
-  while (end < text.size() && may_be_in_variable(text[end])) ++end;
-  return text.substr(0, end);
-}
-
-// `&&` at the front, or the one character.
-std::string_view operator_at(std::string_view text) {
-  const bool doubled = text.size() > 1 && text[0] == text[1] && (text[0] == '&' || text[0] == '|');
-  return text.substr(0, doubled ? 2 : 1);
-}
-
-class CommandScan {
- public:
-  explicit CommandScan(std::string_view text) : text_{text} {
-    for (; at_ < text_.size(); ++at_) step();
-    if (quote_ != 0) needs("a quote without an end");
-  }
-
-  struct Word {
-    std::string text{};
-    std::size_t begin = 0;
-  };
-  std::vector<Word> words{};
-  std::string special{};  ///< The first thing that only a shell understands.
-  bool several = false;   ///< More than one command.
-
-  bool has_open_quote() const { return quote_ != 0; }
-
- private:
-  void step() {
-    const char c = text_[at_];
-    if (quote_ == '\'') return c == quote_ ? void(quote_ = 0) : add(c);
-    if (c == '\\' && escapes_next()) return add(text_[++at_]);
-    if (quote_ == '"') return in_double_quotes(c);
-    if (kBlanks.find(c) != kBlanks.npos) return void(in_word_ = false);
-    if (c == '\'' || c == '"') {
-      begin_word();
-      return void(quote_ = c);
-    }
-    if (kSeveralCommands.find(c) != kSeveralCommands.npos) {
-      several = true;
-      needs(operator_at(text_.substr(at_)));
-    }
-    if (kExpanded.find(c) != kExpanded.npos || (!in_word_ && (c == '~' || c == '#')))
-      needs(variable_or_char());
-    add(c);
-  }
-  void in_double_quotes(char c) {
-    if (c == '"') return void(quote_ = 0);
-    if (c == '`') several = true;
-    if (c == '$' || c == '`') needs(variable_or_char());
-    add(c);
-  }
-  bool escapes_next() const {
-    constexpr std::string_view kInQuotes = "\"\\$`";
-    if (at_ + 1 == text_.size()) return false;
-    return quote_ == 0 || kInQuotes.find(text_[at_ + 1]) != kInQuotes.npos;
-  }
-  std::string_view variable_or_char() const {
-    return text_[at_] == '$' ? variable_at(text_.substr(at_)) : text_.substr(at_, 1);
-  }
-  void needs(std::string_view what) {
-    if (special.empty()) special = what == "\n" ? "a second line" : what;
-  }
-  void begin_word() {
-    if (!in_word_) words.push_back({.begin = at_});
-    in_word_ = true;
-  }
-  void add(char c) {
-    begin_word();
-    words.back().text += c;
-  }
-
-  const std::string_view text_;
-  std::size_t at_ = 0;
-  bool in_word_ = false;
-  char quote_ = 0;
-};
-
-// `A=1`, of which the name is not in quotes.
-bool is_assignment(std::string_view text, const CommandScan::Word& word) {
-  const std::string_view written = text.substr(word.begin);
-  std::size_t end = 0;
-  while (end < written.size() && may_be_in_variable(written[end])) ++end;
-  return end > 0 && end < written.size() && written[end] == '=' &&
-         std::isdigit(static_cast<unsigned char>(written[0])) == 0;
-}
 
 bool is_javascript(const std::string& word) {
   return !word.starts_with('-') && language_of(word) == Language::JavaScript;
@@ -125,54 +19,17 @@ bool is_javascript(const std::string& word) {
 
 }  // namespace
 
-std::optional<std::vector<std::string>> quoted_words(std::string_view text) {
-  CommandScan scan{text};
-  if (scan.has_open_quote()) return std::nullopt;
-  std::vector<std::string> words;
-  for (auto& word : scan.words) words.push_back(std::move(word.text));
-  return words;
-}
-
-ShellCommand read_shell_command(std::string_view text) {
-  CommandScan scan{text};
-  ShellCommand command;
-  auto first = scan.words.begin();
-  while (first != scan.words.end() && is_assignment(text, *first)) ++first;
-  if (first == scan.words.end() && scan.special.empty()) return command;
-  const bool has_assignment = first != scan.words.begin();
-  // `exec node server.js` needs no shell: that is how it is run anyway.
-  const bool has_exec =
-      first != scan.words.end() && first->text == "exec" && scan.words.end() - first > 1;
-  if (has_exec) ++first;
-  if (first != scan.words.end() && is_one_of(first->text, kOfShell)) {
-    if (scan.special.empty()) scan.special = first->text;
-    scan.several = true;
-  }
-  if (!scan.special.empty()) {
-    const bool becomes_it = !scan.several && !scan.has_open_quote() && !has_assignment && !has_exec;
-    command.needs_shell = scan.special;
-    command.words = {"sh", "-c", (becomes_it ? "exec " : "") + std::string{text}};
-    return command;
-  }
-  for (auto word = scan.words.begin(); word != first; ++word) {
-    const std::size_t equals = word->text.find('=');
-    if (equals != std::string::npos)  // else it is `exec`
-      command.env.emplace_back(word->text.substr(0, equals), word->text.substr(equals + 1));
-  }
-  for (; first != scan.words.end(); ++first) command.words.push_back(std::move(first->text));
-  return command;
-}
-
 void set_words(ImportedApplication& application, const std::string& field,
                std::vector<std::string> words) {
   if (words.size() > 1 && words[0] == "node" && is_javascript(words[1])) words.erase(words.begin());
   application.program = words.front();
   application.args.assign(words.begin() + 1, words.end());
-  if (is_one_of(application.program, kWrappers))
+  if (std::find(kWrappers.begin(), kWrappers.end(), application.program) != kWrappers.end())
     application.remark(field,
                        '`' + application.program +
-                           "` starts the server as a process of its own, which is no worker: "
-                           "name the program itself (docs/cohort-run.md)");
+                           "` starts the server as a process of its own, which is no worker, "
+                           "where cohort cannot start that directly: `cohort run --dry-run` shows "
+                           "it (docs/cohort-run.md)");
 }
 
 bool set_command(ImportedApplication& application, const std::string& field,

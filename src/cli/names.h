@@ -12,7 +12,7 @@ namespace cohort::cli {
 std::vector<std::string> words_of(const RunOptions& options);
 
 /// Its name, or `server`, of /srv/server.js and of `python3 server.py`; `shop`, of the directory
-/// /srv/shop.
+/// /srv/shop, and of `npm start` there.
 std::string name_of(const RunOptions& options);
 
 }  // namespace cohort::cli

@@ -9,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include "base/command_line.h"
 #include "base/read_file.h"
 #include "base/sys.h"
 #include "cli/changes.h"
@@ -36,6 +37,7 @@ std::vector<std::string> differences(const ProgramNow& before, const ProgramNow&
     if (was != is) result.push_back(std::string{what} + ' ' + was + " -> " + is);
   };
   compare("program", before.settings.exec, now.settings.exec);
+  compare("command", join_words(before.direct), join_words(now.direct));
   compare("directory", before.directory, now.directory);
   return result;
 }

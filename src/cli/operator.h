@@ -28,7 +28,9 @@ namespace cohort::cli {
 struct ProgramNow {
   Settings settings;
   std::string directory;  ///< Where they run: through links as they are now.
-  RunOptions options;     ///< That this is from.
+  /// What `npm start` would start, if the program is such a runner: it is started without it.
+  std::vector<std::string> direct;
+  RunOptions options;  ///< That this is from.
 };
 
 class Preparation;

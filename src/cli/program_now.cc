@@ -10,7 +10,10 @@
 #include <system_error>
 #include <utility>
 
+#include "base/read_file.h"
 #include "cli/config_file.h"
+#include "cli/direct_command.h"
+#include "cli/names.h"
 #include "cohort/check.h"
 #include "process/child_channel.h"
 #include "process/identity.h"
@@ -82,6 +85,36 @@ std::optional<int> stop_signal_of(const RunOptions& options) {
   return options.stop_signal.value_or(SIGTERM);
 }
 
+std::optional<DirectCommand> direct_of(const RunOptions& options, const fs::path& directory) {
+  if (!options.interpreter.empty()) return std::nullopt;
+  return direct_command(
+      words_of(options),
+      {.directory = directory,
+       .read = read_file,
+       .installed = [&](const std::string& name) -> std::optional<std::string> {
+         const auto path = in_node_modules(directory, name);
+         return path ? std::optional{path->string()} : std::nullopt;
+       },
+       .options_of_tsx = [](const std::string& tsx) { return options_of_tsx(tsx); }});
+}
+
+// With the variables that the script would have.
+RunOptions directly(const RunOptions& options, const DirectCommand& direct,
+                    const fs::path& directory) {
+  RunOptions run = options;
+  run.program = direct.words.front();
+  run.args.assign(direct.words.begin() + 1, direct.words.end());
+  run.env.insert(direct.npm.begin(), direct.npm.end());
+  for (const auto& [name, value] : direct.env) run.env[name] = value;
+  if (direct.npm.empty()) return run;
+  const char* inherited = is_inherited(options, "PATH") ? std::getenv("PATH") : nullptr;
+  const auto given = run.env.find("PATH");
+  if (given != run.env.end() || inherited != nullptr)
+    run.env["PATH"] = (directory / "node_modules" / ".bin").string() + ':' +
+                      (given != run.env.end() ? given->second : inherited);
+  return run;
+}
+
 }  // namespace
 
 std::variant<RunOptions, CannotRun> options_now(const RunOptions& options) {
@@ -101,16 +134,17 @@ std::variant<ProgramNow, CannotRun> program_now(const RunOptions& options) {
     if (!error) fs::current_path(here, error);
     if (error) return CannotRun{wanted.string() + ": " + error.message()};
   }
-  auto found = options.interpreter.empty()
-                   ? program_of(options.program)
-                   : program_under(options.interpreter, options.interpreter_args, options.program);
+  const auto direct = direct_of(options, here);
+  const RunOptions run = direct ? directly(options, *direct, here) : options;
+  auto found = run.interpreter.empty()
+                   ? program_of(run.program)
+                   : program_under(run.interpreter, run.interpreter_args, run.program);
   if (auto* problem = std::get_if<CannotRun>(&found)) return std::move(*problem);
   const auto& program = std::get<process::Program>(found);
   std::vector<std::string> args = program.leading_args;
-  args.insert(args.end(), options.args.begin(), options.args.end());
+  args.insert(args.end(), run.args.begin(), run.args.end());
   SpawnOptions spawn{.cwd = here.string()};
-  if (const auto added = add_privileges(options, spawn); !added)
-    return CannotRun{added.error().detail};
+  if (const auto added = add_privileges(run, spawn); !added) return CannotRun{added.error().detail};
   return ProgramNow{
       .settings = {.exec = program.file,
                    .args = std::move(args),
@@ -122,6 +156,7 @@ std::variant<ProgramNow, CannotRun> program_now(const RunOptions& options) {
                    .check = check_of(options),
                    .watchdog = std::min(options.kill_hung.value_or(kNoWatchdog), kWatchdogMax)},
       .directory = here.string(),
+      .direct = direct ? direct->words : std::vector<std::string>{},
       .options = options};
 }
 

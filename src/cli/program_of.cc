@@ -62,15 +62,6 @@ std::optional<fs::path> in_path(const std::string& name) {
   return std::nullopt;
 }
 
-/// What npm installed for whoever works in `directory`: node_modules/.bin there or above.
-std::optional<fs::path> in_node_modules(fs::path directory, const std::string& name) {
-  for (;; directory = directory.parent_path()) {
-    fs::path program = directory / "node_modules" / ".bin" / name;
-    if (is_executable(program)) return program;
-    if (directory == directory.parent_path()) return std::nullopt;
-  }
-}
-
 std::string typed(const std::vector<std::string>& words) {
   std::string text = "cohort run";
   for (const std::string& word : words) text += ' ' + shell_word(word);
@@ -103,15 +94,6 @@ bool runs_typescript(const fs::path& node) {
   options.timeout = kPatienceWithNode;
   const Output answer = spawn_sync(node, {"-p", "process.features.typescript"}, options);
   return answer.stdout_ == "strip\n" || answer.stdout_ == "transform\n";
-}
-
-/// The options by which node itself runs what `tsx` would: `tsx` starts the program as a process
-/// of its own, which shares no port.
-std::vector<std::string> options_of_tsx(const fs::path& tsx) {
-  std::error_code error;
-  const fs::path loader = fs::canonical(tsx, error).parent_path() / "loader.mjs";
-  if (error || !is_file(loader)) return {};
-  return {"--import", loader};
 }
 
 Outcome run_typescript(const fs::path& script, Language language) {
@@ -248,6 +230,21 @@ CannotRun not_found(const std::string& name) {
 }
 
 }  // namespace
+
+std::optional<fs::path> in_node_modules(fs::path directory, const std::string& name) {
+  for (;; directory = directory.parent_path()) {
+    fs::path program = directory / "node_modules" / ".bin" / name;
+    if (is_executable(program)) return program;
+    if (directory == directory.parent_path()) return std::nullopt;
+  }
+}
+
+std::vector<std::string> options_of_tsx(const fs::path& tsx) {
+  std::error_code error;
+  const fs::path loader = fs::canonical(tsx, error).parent_path() / "loader.mjs";
+  if (error || !is_file(loader)) return {};
+  return {"--import", loader};
+}
 
 Language language_of(std::string_view name) {
   std::string end = fs::path{name}.extension();

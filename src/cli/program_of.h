@@ -8,6 +8,7 @@
 // there is anything to serve.
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,6 +31,14 @@ std::variant<process::Program, CannotRun> program_of(const std::string& name);
 std::variant<process::Program, CannotRun> program_under(const std::string& interpreter,
                                                         const std::vector<std::string>& args,
                                                         const std::string& script);
+
+/// What npm installed for whoever works in `directory`: node_modules/.bin/NAME there or above.
+std::optional<std::filesystem::path> in_node_modules(std::filesystem::path directory,
+                                                     const std::string& name);
+
+/// The options by which node itself runs what this `tsx` would: `tsx` starts the program as a
+/// process of its own, which shares no port. Empty: there are none.
+std::vector<std::string> options_of_tsx(const std::filesystem::path& tsx);
 
 enum class Language { None, JavaScript, TypeScript, Jsx };
 

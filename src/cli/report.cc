@@ -437,6 +437,14 @@ Report Narrator::cannot_watch(const std::string& why) const {
           .fields = Value::object({{"code", "cannot_watch"}})};
 }
 
+Report Narrator::starts_directly(const std::vector<std::string>& command) const {
+  Value words = Value::array();
+  for (const std::string& word : command) words.push_back(word);
+  return {.event = "direct",
+          .text = program_ + " is `" + join_words(command) + "`: started without it in between",
+          .fields = Value::object({{"command", std::move(words)}})};
+}
+
 Report Narrator::little_memory(const MemoryNow& memory, unsigned max_surge) const {
   return {.event = "notice",
           .text = "there is no memory for as many new workers beside the old ones (they need " +

@@ -63,6 +63,8 @@ class Narrator {
   /// Nothing was started.
   Report cannot_run(const std::string& why) const;
   Report started(Policy policy, pid_t pid) const;
+  /// The program is a runner, as `npm start` is, and this is what it would start.
+  Report starts_directly(const std::vector<std::string>& command) const;
   /// `beside`: the worker in whose slot it is, which goes on until this one listens.
   Reports forked(int worker, pid_t pid, std::optional<int> beside = {});
   Reports listening(int worker, const Address& address);

@@ -211,6 +211,7 @@ int Runner::run() {
   if (!listen_for_verbs(by_signals) || !listen_for_probes()) return *verdict_;
   by_signals.watch();
   say(narrator_.started(cluster_.policy(), ::getpid()));
+  if (!program.direct.empty()) say(narrator_.starts_directly(program.direct));
   // When the loop hears signals: a command that dies of one leaves behind what workers have
   // started.
   cluster_.set_timeout(std::chrono::milliseconds{0}, [this, &by_signals] {

@@ -156,10 +156,37 @@ TEST_P(CommandWithNode, ASecondTermStopsAtOnce) {
   EXPECT_TRUE(program->leaves_no_process());
 }
 
-TEST_P(CommandWithNode, AnNpmScriptIsNamedWithTheCommandToUseInstead) {
+TEST_P(CommandWithNode, AnNpmScriptThatIsOnePlainCommandIsStartedWithoutNpm) {
+  folder_.write("server.js",
+                "require('http').createServer((request, response) => response.end("
+                "process.env.npm_lifecycle_event + ' ' + process.argv[2]))"
+                ".listen(process.env.PORT);");
+  const auto port = free_port();
+  const auto start_script = [&](const std::string& argument) {
+    folder_.write("package.json", R"({"scripts": {"start": "PORT=)" + std::to_string(port) +
+                                      " node server.js " + argument + "\"}}");
+  };
+  start_script("one");
+  auto program = run({"-w", "2", "--prove", "0.2", "npm", "start"});
+  ASSERT_TRUE(program->wait_for_error("all 2 workers listen")) << program->transcript();
+  EXPECT_EQ(count_errors(*program, "^cohort: npm start is `node server.js one`: started without"),
+            1);
+  EXPECT_EQ(http_get(port).body, "start one");
+  start_script("two");
+  program->signal(SIGHUP);
+  EXPECT_TRUE(
+      program->wait_for_error("^cohort: reloading: .*command node server.js one -> node "
+                              "server.js two"));
+  EXPECT_TRUE(program->wait_for_error("^cohort: reloaded: ")) << program->transcript();
+  EXPECT_EQ(http_get(port).body, "start two");
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_P(CommandWithNode, AnNpmScriptThatNeedsAShellIsNamedWithTheCommandToUseInstead) {
   const std::string port = std::to_string(free_port());
   folder_.write("server.js", kServer);
-  folder_.write("package.json", R"({"scripts": {"start": "node server.js )" + port + "\"}}");
+  folder_.write("package.json",
+                R"({"scripts": {"start": "node server.js )" + port + " && true\"}}");
   const std::string named =
       "^cohort: npm start listens through a process of its own \\(pid [0-9]+: "
       "node server.js " +

@@ -85,7 +85,7 @@ TEST_P(LeftoversWithNode, OfANpmScriptEndWithTheStopBeforeItSaysStopped) {
   const std::uint16_t port = free_port();
   folder_.write("index.js", kServer);
   folder_.write("package.json",
-                R"({"scripts": {"start": "node index.js )" + std::to_string(port) + "\"}}");
+                R"({"scripts": {"start": "node index.js )" + std::to_string(port) + " && true\"}}");
   auto program = run({"-w", "1", "npm", "start"});
   ASSERT_TRUE(program->wait_for_line("serving")) << program->transcript();
   program->signal(SIGINT);
