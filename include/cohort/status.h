@@ -63,6 +63,14 @@ struct ClosedPlace {
   int worker = 0;        ///< Who exited so, by id.
 };
 
+/// A place whose workers die again and again, soon after their start. The next one is started later
+/// each time, up to 10 s.
+struct FailingPlace {
+  std::size_t slot = 0;               ///< That the next one has, or would have.
+  int deaths = 0;                     ///< In a row, from 2 on.
+  std::chrono::milliseconds next{0};  ///< Until it is started; 0: it was.
+};
+
 struct ClusterStatus {
   enum class Phase : std::uint8_t {
     Running,
@@ -100,6 +108,7 @@ struct ClusterStatus {
   std::vector<WorkerStatus> workers{};  ///< Every process that lives, by id.
   std::vector<PortStatus> ports{};      ///< By address.
   std::vector<ClosedPlace> closed{};    ///< Of the places; by slot.
+  std::vector<FailingPlace> failing{};  ///< The same; until one of their workers has lived 10 s.
   std::uint64_t forks = 0;              ///< Workers that were started, or could not be, ever.
   std::uint64_t exits = 0;              ///< Of these, those that have ended...
   std::uint64_t deaths = 0;             ///< ...but not on purpose.

@@ -92,7 +92,8 @@ void Operator::listen() {
   cluster_.on_rollout([this](const RolloutResult& result) {
     if (result.outcome != RolloutResult::Outcome::Reached) went_back();
   });
-  for (const int signal : {SIGHUP, SIGQUIT, SIGTTIN, SIGTTOU}) signals_.add(signal, ignored);
+  for (const int signal : {SIGHUP, SIGQUIT, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2})
+    signals_.add(signal, ignored);
   await_signal();
 }
 
@@ -125,6 +126,9 @@ void Operator::obey(int signal) {
       if (count_ == 1) return say_(narrator_.last_worker());
       (void)scale(count_ - 1);
       return;
+    case SIGUSR1:
+    case SIGUSR2:
+      return say_(narrator_.means_nothing(signal));
     default:
       break;
   }

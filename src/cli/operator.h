@@ -1,5 +1,5 @@
 // What an operator asks of `cohort run`, by a verb or by a signal: HUP reloads, TTIN and TTOU
-// change the number of workers, QUIT stops as TERM does.
+// change the number of workers, QUIT stops as TERM does. USR1 and USR2 do nothing, and it says so.
 //
 // Owned by the Runner; the loop's thread.
 #pragma once

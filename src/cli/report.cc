@@ -506,6 +506,19 @@ Report Narrator::signals(int worker, int signal_number) const {
           .fields = Value::object({{"worker", worker}, {"signal", name}})};
 }
 
+Report Narrator::means_nothing(int signal_number) const {
+  const bool is_usr1 = signal_number == SIGUSR1;
+  return {
+      .event = "notice",
+      .text = std::string{is_usr1 ? "SIGUSR1" : "SIGUSR2"} + " does nothing here: " +
+              (is_usr1 ? "there is no log file to open anew (to debug a worker, send it to that "
+                         "one); "
+                       : "") +
+              "a reload is HUP, or `cohort reload`",
+      .fields =
+          Value::object({{"code", "means_nothing"}, {"signal", is_usr1 ? "SIGUSR1" : "SIGUSR2"}})};
+}
+
 Report Narrator::last_worker() const {
   return {.event = "scaled",
           .text = "one worker is left: to stop, send TERM",

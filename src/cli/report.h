@@ -119,6 +119,8 @@ class Narrator {
   Report recycles_in_vain(int worker, std::chrono::milliseconds within) const;
   /// Somebody sends a worker a signal through us.
   Report signals(int worker, int signal_number) const;
+  /// A signal that others use for something that there is not here.
+  Report means_nothing(int signal_number) const;
   /// One less was wanted, and there is only one.
   Report last_worker() const;
   /// The service goes on for so long first. `probed`: somebody may ask whether it is ready.

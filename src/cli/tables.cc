@@ -123,6 +123,18 @@ std::string ls_text(const std::vector<Value>& applications) {
   return table(rows);
 }
 
+// One line for all of them.
+std::string failing_text(const Value& status) {
+  std::string text;
+  for (const Value& place : status["failing"].elements()) {
+    const double next = place["next"].number_or(0);
+    text += (text.empty() ? "failing  " : "; ") + ("slot " + integer(place["slot"])) + ": " +
+            integer(place["deaths"]) + " workers have died in a row, " +
+            (next > 0 ? "the next one starts in " + duration_text(next) : "the next one runs");
+  }
+  return text.empty() ? text : text + " (cohort why)\n";
+}
+
 std::string missing_text(const Value& status) {
   const std::string why = string(status["why_missing"]);
   return why.empty() ? why
@@ -136,6 +148,7 @@ std::string status_text(const Value& status) {
                      ", generation " + integer(status["generation"]) + ", up " +
                      duration_text(status["uptime"].number_or(0));
   if (!(status["phase"] == "running")) text += ", " + string(status["phase"]);
+  if (!status["failing"].elements().empty()) text += ", degraded";
   text += '\n';
   if (status["rollout"].is_object()) text += "reload   " + progress_text(status) + '\n';
   if (const Value& parked = status["parked"]; parked.is_object())
@@ -146,7 +159,7 @@ std::string status_text(const Value& status) {
           ")\n";
   if (const std::string why = string(status["why_so_many"]); !why.empty())
     text += "workers  " + integer(status["places"]) + ", " + why + '\n';
-  text += missing_text(status);
+  text += failing_text(status) + missing_text(status);
   for (const Value& port : status["ports"].elements())
     text += "port     " + string(port["address"]) + ", " + string(port["policy"]) + ", " +
             integer(port["waiting"]) + " connections wait\n";

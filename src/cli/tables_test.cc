@@ -66,6 +66,17 @@ TEST(Tables, StatusHasThePlacesThatAreClosed) {
             "1     7       707  listening  2           3.5s    0.0s  0.0 kB\n");
 }
 
+TEST(Tables, StatusSaysWhichPlacesFail) {
+  const std::string text = status_text(json(R"({"name":"shop","places":3,"phase":"running",
+    "failing":[{"slot":0,"deaths":4,"next":0.8},{"slot":2,"deaths":2,"next":0}]})"));
+  EXPECT_NE(text.find(", degraded\n"), text.npos) << text;
+  EXPECT_NE(
+      text.find("\nfailing  slot 0: 4 workers have died in a row, the next one starts in 0.8s; "
+                "slot 2: 2 workers have died in a row, the next one runs (cohort why)\n"),
+      text.npos)
+      << text;
+}
+
 TEST(Tables, StatusSaysWhyAWorkerIsMissing) {
   const Value status = json(R"({"name":"shop","places":2,"why_missing":"spawn node: no"})");
   EXPECT_NE(status_text(status).find(

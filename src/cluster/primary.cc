@@ -15,13 +15,6 @@
 namespace cohort::cluster {
 namespace {
 
-std::size_t first_free(const std::set<std::size_t>& taken, std::optional<std::size_t> wanted) {
-  if (wanted && !taken.contains(*wanted)) return *wanted;
-  std::size_t slot = 0;
-  while (taken.contains(slot)) ++slot;
-  return slot;
-}
-
 // Somebody who told it to end did not ask whether it may be started again.
 bool is_permanent(const ForkedWorker& worker, const Exit& exit) {
   return exit.signal() == 0 && exit.code() == kPermanent && !worker.exited_after_disconnect();
@@ -107,36 +100,6 @@ std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
   if (listeners_->uses_any(worker->id())) supervisor_.tell(event::Opened{worker->id()});
   loop_.post(callbacks_.wrap([this, worker] { events.fork.emit(Worker{worker}); }));
   return worker;
-}
-
-// Those of living processes, but for who left its place and uses no port, or is retired.
-std::set<std::size_t> Primary::taken_slots() const {
-  std::set<std::size_t> taken;
-  for (const auto& [id, entry] : workers_)
-    if (!entry.worker->is_dead() && !has_left(supervisor_.state(), id) &&
-        !is_retired(supervisor_.state(), id))
-      taken.insert(entry.worker->slot());
-  return taken;
-}
-
-// The wanted one, else the first.
-std::size_t Primary::free_slot(std::optional<std::size_t> wanted) const {
-  return first_free(taken_slots(), wanted);
-}
-
-std::vector<ClosedPlace> Primary::closed_places() const {
-  std::vector<ClosedPlace> closed;
-  auto taken = taken_slots();
-  const auto& places = supervisor_.state().places;
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    if (!is_closed(supervisor_.state(), places[i])) continue;
-    const std::size_t slot = first_free(taken, i);
-    taken.insert(slot);
-    closed.push_back({slot, *places[i].closed});
-  }
-  std::sort(closed.begin(), closed.end(),
-            [](const ClosedPlace& a, const ClosedPlace& b) { return a.slot < b.slot; });
-  return closed;
 }
 
 Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool keep_stderr) {
@@ -229,48 +192,6 @@ bool Primary::goes_on() const {
   const bool others = listeners_ && listeners_->have_users();
   return supervisor_.state().phase == Supervisor::Phase::Running && !waiting_.disconnects &&
          (others || keeps_ports());
-}
-
-// Of the lame duck time a Supervisor knows nothing.
-ClusterStatus Primary::status() const {
-  using enum ClusterStatus::Phase;
-  constexpr ClusterStatus::Phase kPhases[] = {Running, LettingIn, Draining, Killing, Over};
-  const Supervisor& supervisor = supervisor_.state();
-  ClusterStatus status{.phase = kPhases[static_cast<std::size_t>(supervisor.phase)],
-                       .policy = policy(),
-                       .places = supervisor.places.size(),
-                       .generation = supervisor.generation,
-                       .closed = closed_places(),
-                       .forks = static_cast<std::uint64_t>(counters_.forks),
-                       .exits = counters_.exits,
-                       .deaths = counters_.deaths};
-  for (const auto& [id, entry] : workers_) {
-    WorkerStatus worker = entry.worker->status();
-    const auto live = supervisor.live.find(id);
-    worker.kept = live != supervisor.live.end() && live->second.place.has_value();
-    worker.held = is_held(supervisor, id);
-    worker.leaves = leaves(supervisor, id);
-    worker.ready = live != supervisor.live.end() && live->second.ready;
-    if (checks_.is_awaited(id)) {
-      using State = WorkerStatus::State;
-      if (worker.state == State::Listening) worker.state = State::Checking;
-      worker.check = checks_.why_not(id);
-    }
-    status.workers.push_back(std::move(worker));
-  }
-  if (listeners_) status.ports = listeners_->status();
-  if (const auto& parked = supervisor.parked)
-    status.parked = {.generation = parked->generation,
-                     .left = std::chrono::duration_cast<std::chrono::milliseconds>(
-                         parked->until - std::chrono::steady_clock::now())};
-  if (const auto& rollout = supervisor.rollout)
-    status.rollout = {.generation = rollout->wish.generation,
-                      .phase = static_cast<ClusterStatus::Rollout::Phase>(rollout->phase),
-                      .replaced = places_of(supervisor, rollout->wish.generation)};
-  else if (waiting_.prepares)
-    status.rollout = {.generation = *waiting_.prepares,
-                      .phase = ClusterStatus::Rollout::Phase::Preparing};
-  return status;
 }
 
 // What workers report.

@@ -117,7 +117,7 @@ class Primary final : private ForkedWorkerOwner {
                                             int generation);
   std::set<std::size_t> taken_slots() const;
   std::size_t free_slot(std::optional<std::size_t> wanted = {}) const;
-  std::vector<ClosedPlace> closed_places() const;
+  void tell_places(ClusterStatus& status) const;
   void retire_ports(int worker, bool succeeded);
   void is_well(const Worker& worker, bool now);
   void is_not_well(const Worker& worker, const std::string& why);

@@ -325,6 +325,8 @@ bool leads(const Supervisor& state, int worker);
 bool may_go_back(const Supervisor& state);
 /// Whether nobody has it, and none of the generation that serves is started for it.
 bool is_closed(const Supervisor& state, const Supervisor::Place& place);
+/// Whether at least two of its workers have died in a row, and none has lived for long since.
+bool is_failing(const Supervisor& state, const Supervisor::Place& place, TimePoint now);
 /// How many places have a worker of that generation.
 std::size_t places_of(const Supervisor& state, int generation);
 /// Who is to have its place, and has not yet.
@@ -337,7 +339,8 @@ bool may_be_replaced(const Supervisor& state, int worker);
 std::optional<TimePoint> next_wakeup(const Supervisor& state);
 
 /// How long a place waits after its `failures`-th death in a row (from 1): 100 ms, doubling, to 10
-/// s.
-Duration backoff(int failures);
+/// s. From the second one on up to a quarter more, by place: what fails together is not started
+/// together again and again.
+Duration backoff(int failures, std::size_t place = 0);
 
 }  // namespace cohort::cluster

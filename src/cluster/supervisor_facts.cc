@@ -35,6 +35,11 @@ bool is_closed(const Supervisor& state, const Supervisor::Place& place) {
          place.generation == state.generation;
 }
 
+bool is_failing(const Supervisor& state, const Supervisor::Place& place, TimePoint now) {
+  if (place.failures < 2 || is_closed(state, place)) return false;
+  return !place.worker || now - known(state.live, *place.worker).since < kHealthyAfter;
+}
+
 std::vector<int> leavers(const Supervisor& state, std::size_t place) {
   std::vector<int> ids;
   for (const auto& [id, live] : state.live)
@@ -159,10 +164,15 @@ std::optional<TimePoint> next_wakeup(const Supervisor& state) {
   return next;
 }
 
-Duration backoff(int failures) {
+Duration backoff(int failures, std::size_t place) {
   Duration delay = kBackoffMin;
   for (int i = 1; i < failures && delay < kBackoffMax; ++i) delay *= 2;
-  return std::min(delay, kBackoffMax);
+  delay = std::min(delay, kBackoffMax);
+  // Multiples of the golden ratio: any number of places is spread evenly.
+  constexpr int kGoldenRatio = 618, kOne = 1000;
+  if (failures >= 2)
+    delay += delay / 4 / kOne * static_cast<int>(place % kOne * kGoldenRatio % kOne);
+  return delay;
 }
 
 }  // namespace cohort::cluster

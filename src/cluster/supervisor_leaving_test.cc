@@ -179,7 +179,7 @@ TEST(SupervisorLeaving, APortThatTheNextOneDoesNotAskForIsClosedWhenItHasLived) 
   places.exits(2);
   EXPECT_EQ(places.pass(100ms), "fork 3");
   EXPECT_EQ(places.exits(3), "") << "it used none: whoever comes next may want those of 2";
-  EXPECT_EQ(places.pass(200ms), "fork 4");
+  EXPECT_EQ(places.pass(backoff(2, 1)), "fork 4");
   EXPECT_EQ(places.pass(30s), "") << "some start slowly";
   places.serves(4);
   EXPECT_EQ(places.pass(kAsksWithin - 1ms), "");

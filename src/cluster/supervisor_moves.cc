@@ -61,7 +61,7 @@ void Moves::vacate(std::size_t at, int worker, const Supervisor::Live& live) {
   if (place.successor)
     take_over(at);
   else if (!is_closed(state, place))
-    place.due = now + backoff(place.failures);
+    place.due = now + backoff(place.failures, at);
 }
 
 void Moves::succeed(std::size_t at) {

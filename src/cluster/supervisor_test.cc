@@ -363,6 +363,10 @@ TEST(Supervisor, TheBackOffDoublesToTenSecondsWhileAPlaceKeepsFailing) {
       {6, 3200ms}, {7, 6400ms}, {8, 10s},   {9, 10s},   {2'000'000'000, 10s}};
   for (const auto& [failures, delay] : expected) EXPECT_EQ(backoff(failures), delay) << failures;
 
+  EXPECT_EQ(backoff(1, 1), 100ms) << "the first one is replaced soon";
+  EXPECT_EQ(backoff(2, 1), 230'900us);
+  EXPECT_EQ(backoff(9, 2), 10'590ms);
+
   Cluster cluster = keeping(1);
   cluster.ready(1);
   for (int death = 1; death <= 9; ++death) {

@@ -132,6 +132,7 @@ Value status_value(const Application& application, const std::string& directory,
        {"rollouts", Value::array()},
        {"workers", Value::array()},
        {"closed", Value::array()},
+       {"failing", Value::array()},
        {"ports", Value::array()},
        {"forks", status.forks},
        {"exits", status.exits},
@@ -148,6 +149,9 @@ Value status_value(const Application& application, const std::string& directory,
     value["workers"].push_back(worker_value(worker, status, usage(worker.pid)));
   for (const ClosedPlace& place : status.closed)
     value["closed"].push_back(Value::object({{"slot", place.slot}, {"worker", place.worker}}));
+  for (const FailingPlace& place : status.failing)
+    value["failing"].push_back(Value::object(
+        {{"slot", place.slot}, {"deaths", place.deaths}, {"next", seconds(place.next)}}));
   for (const PortStatus& port : status.ports) value["ports"].push_back(port_value(port));
   return value;
 }

@@ -206,6 +206,16 @@ TEST_P(CommandWithNode, AnNpmScriptThatNeedsAShellIsNamedWithTheCommandToUseInst
   EXPECT_TRUE(one->ends_on_interrupt());
 }
 
+TEST_F(Command, ASignalOfOtherManagersDoesNothingAndItSaysSo) {
+  auto program = serve();
+  program->signal(SIGUSR1);
+  EXPECT_TRUE(program->wait_for_error("^cohort: SIGUSR1 does nothing here: "));
+  program->signal(SIGUSR2);
+  EXPECT_TRUE(program->wait_for_error("^cohort: SIGUSR2 does nothing here: "));
+  EXPECT_EQ(http_get(port_of(*program)).status, 200);
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
 TEST_F(Command, TheWorkersMayAcceptFromOneSocket) {
   auto program = serve({"-w", "2", "-b", "shared"});
   EXPECT_EQ(count_errors(*program, "^cohort: 2 workers of server.js, shared"), 1);

@@ -59,6 +59,26 @@ TEST_F(Verbs, StatusShowsEveryWorker) {
   EXPECT_TRUE(has(nobody.err, "no application runs under cohort")) << nobody.text();
 }
 
+TEST_F(Verbs, StatusSaysThatAPlaceFails) {
+  auto program = serve("hello",
+                       "if (process.env.COHORT_SLOT === '1' && require('fs').existsSync("
+                       "'bad')) process.exit(3);\n");
+  folder_.write("bad", "");
+  const auto status = [this] { return verb({"status"}).out; };
+  EXPECT_FALSE(has(status(), "degraded"));
+  EXPECT_EQ(verb({"kill", "1", "--signal", "KILL"}).code, 0);
+  EXPECT_TRUE(program->wait_until("the place to fail", [&] {
+    const std::string text = status();
+    return has(text, ", degraded\n") && has(text, "\nfailing  slot 1: ");
+  })) << status();
+  fs::remove(folder_.path() + "/bad");
+  // When its worker has lived for 10 s, all is well.
+  EXPECT_TRUE(program->wait_until("the place to be well", [&] {
+    return !has(status(), "degraded");
+  })) << status();
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
 TEST_F(Verbs, OfSeveralApplicationsOneHasToBeNamed) {
   auto first = serve();
   fs::create_directory(folder_.path() + "/other");

@@ -359,6 +359,8 @@ void SupervisorReferee::vacated(std::size_t at, int worker, const Live& live, Ti
   auto delay = 100ms;
   for (int i = 1; i < place.deaths && delay < 10s; ++i) delay *= 2;
   place.not_before = now + std::min<std::chrono::milliseconds>(delay, 10s);
+  const auto more = std::min<std::chrono::nanoseconds>(delay, 10s) / 4000;
+  if (place.deaths > 1) place.not_before += more * static_cast<int>(at * 618 % 1000);
   if (place.successor) inherits(at, now);
 }
 
