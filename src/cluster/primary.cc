@@ -205,6 +205,8 @@ void Primary::worker_listening(ForkedWorker& worker, const Address& address) {
   const bool counts = !is_private(address, worker.pid());
   if (counts && checks_.is_awaited(worker.id()))
     checks_.happened(listening, Readiness::By::Listening);
+  else if (counts && is_tried(supervisor_.state(), worker.id()))
+    checks_.await_turn(listening);  // else one that hangs would have its place
   else if (counts)
     supervisor_.tell(event::Ready{worker.id()});
   events.listening.emit(listening, address);

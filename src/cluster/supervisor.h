@@ -329,6 +329,8 @@ bool is_closed(const Supervisor& state, const Supervisor::Place& place);
 bool is_failing(const Supervisor& state, const Supervisor::Place& place, TimePoint now);
 /// How many places have a worker of that generation.
 std::size_t places_of(const Supervisor& state, int generation);
+/// Whether others serve until it is ready: it is to replace one, or to be of a new generation.
+bool is_tried(const Supervisor& state, int worker);
 /// Who is to have its place, and has not yet.
 std::optional<int> successor_of(const Supervisor& state, int worker);
 /// Whether a successor may be started for it: it has a place, stays, has no successor yet, and the

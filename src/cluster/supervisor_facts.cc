@@ -114,6 +114,12 @@ std::size_t places_of(const Supervisor& state, int generation) {
       }));
 }
 
+bool is_tried(const Supervisor& state, int worker) {
+  const auto found = state.live.find(worker);
+  if (found == state.live.end()) return false;
+  return place_to_have(state, worker) || rolls_out(state, found->second);
+}
+
 std::optional<int> successor_of(const Supervisor& state, int worker) {
   const auto found = state.live.find(worker);
   const bool has_place = found != state.live.end() && found->second.place;

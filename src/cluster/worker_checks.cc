@@ -55,6 +55,17 @@ void WorkerChecks::happened(const Worker& worker, Readiness::By what) {
   loop_.post(callbacks_.wrap([this, worker] { ask(worker); }));
 }
 
+void WorkerChecks::await_turn(const Worker& worker) {
+  const auto turned = [this, worker] {
+    if (awaited_.erase(worker.id()) == 0) return;
+    reasons_.erase(worker.id());
+    user_.well(worker, false);
+  };
+  awaited_.emplace(worker.id(), Awaited{{}, {}, boost::asio::steady_timer{loop_.executor()}, 1});
+  reasons_[worker.id()] = "it listens, but its event loop does not turn";
+  if (!worker.ping(callbacks_.wrap(turned))) turned();
+}
+
 std::string WorkerChecks::why_not(int worker) const {
   if (const auto said = reasons_.find(worker); said != reasons_.end()) return said->second;
   const auto found = awaited_.find(worker);

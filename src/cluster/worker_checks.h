@@ -43,6 +43,9 @@ class WorkerChecks {
   Result<Environment> open_socket(const Worker& worker, const Settings& settings);
   /// This has happened to it. If it makes it ready it is asked, once; or it is `well` at once.
   void happened(const Worker& worker, Readiness::By what);
+  /// It listens, and is not awaited. It is `well` when its loop has turned since, or nobody can ask
+  /// whether it does.
+  void await_turn(const Worker& worker);
   bool is_awaited(int worker) const { return awaited_.contains(worker); }
   /// What it has not done, or why it was not well, also when it is gone; empty: it is, or has not
   /// answered yet.

@@ -245,13 +245,18 @@ INSTANTIATE_TEST_SUITE_P(
                                "  process.kill(process.pid, 'SIGKILL');\n}, 100));\n"),
                         "killed by SIGKILL"},
                     Bad{"hangs_before_it_listens", "for (;;);\n", "did not listen in time"},
+                    Bad{"hangs_when_it_listens",
+                        script("bad",
+                               "server.on('listening', () => process.nextTick(() => {\n"
+                               "  for (;;);\n}));\n"),
+                        "was not ready in time: it listens, but its event loop does not turn"},
                     Bad{"never_listens", "setInterval(() => {}, 1000);\n",
                         "did not listen in time"}),
     [](const auto& test) { return std::string{test.param.name}; });
 
 TEST_P(BadVersions, AreUndoneAndNobodyNotices) {
   folder_.write("server.js", script("hello world"));
-  Program& program = start(node26(), {"--ready-within", "3"}, "server.js");
+  Program& program = start(node26(), {"--ready-within", "3", "--grace", "5"}, "server.js");
   const std::vector<pid_t> before = children_of(program.pid());
   // One that listens before it dies answers meanwhile: that is what it was let do.
   const bool answers = GetParam().name == std::string_view{"listens_and_dies"};

@@ -196,8 +196,9 @@ TEST_F(Rollback, NobodyIsParkedWhereTheMemoryForThatIsNotLeft) {
   ASSERT_TRUE(program.wait_for_error("all 2 workers listen")) << program.transcript();
   reload_to("two");
   EXPECT_TRUE(program.wait_for_error(
-      "the workers before this reload will not stay \\(--park\\): with as many "
-      "new ones they need [45][0-9][0-9] MB more, and [0-9]+ MB are left"))
+      "there is no memory for as many new workers beside the old ones \\(they need [45][0-9][0-9] "
+      "MB, "
+      "[0-9]+ MB are left\\): at most 1 at a time, old ones end to make room"))
       << program.transcript();
   EXPECT_TRUE(program.wait_for_error("generation 2 serves; the workers before it end"));
   EXPECT_TRUE(program.wait_until("the old ones to end", [&] {
