@@ -250,19 +250,25 @@ TEST(ImportEcosystem, TheEnvironmentOfADeploymentCountsLeast) {
   EXPECT_EQ(all.applications.at(0).env_of("B"), "2");
 }
 
+TEST(ImportEcosystem, TheUserOfTheWorkersIsTheirs) {
+  const ImportedApplication one = import_one(R"(,"uid":"www-data","gid":1000)");
+  EXPECT_EQ(setting_of(one, "user"), "www-data");
+  EXPECT_EQ(setting_of(one, "group"), "1000");
+  EXPECT_EQ(setting_of(import_one(R"(,"username":"shop")"), "user"), "shop");
+}
+
 TEST(ImportEcosystem, EveryOtherFieldIsNamedWithAReason) {
   const ImportedApplication one = import_one(
       R"(,"name":"shop","cron_restart":"0 4 * * *","min_uptime":"10s","unheard_of":true,
-         "error":"err.log","uid":"www","io":{"x":1},"treekill":false,"pmx":false)");
+         "error":"err.log","io":{"x":1},"treekill":false,"pmx":false)");
   EXPECT_TRUE(is_said(one, "cron_restart (\"0 4 * * *\"): left out: cohort has no timer"));
   EXPECT_TRUE(is_said(one, "0 4 * * * cohort reload shop"));
   EXPECT_TRUE(is_said(one, "min_uptime (\"10s\"): left out"));
   EXPECT_TRUE(is_said(one, "unheard_of: left out: unknown, to pm2 as well"));
   EXPECT_TRUE(is_said(one, "error (\"err.log\"): left out"));
-  EXPECT_TRUE(is_said(one, "uid (\"www\"): left out: it is User="));
   EXPECT_TRUE(is_said(one, "io: left out"));
   EXPECT_TRUE(is_said(one, "treekill (false): left out"));
-  EXPECT_EQ(one.remarks.size(), 7U) << remarks_of(one) << "pmx: false is as it is here";
+  EXPECT_EQ(one.remarks.size(), 6U) << remarks_of(one) << "pmx: false is as it is here";
 }
 
 TEST(ImportEcosystem, WhatCannotBeUsedIsNamedToo) {

@@ -17,7 +17,6 @@ constexpr const char* kGivingUp =
     "ever";
 constexpr const char* kOfWatch =
     "left out: watch settles for 200 ms, and never looks at node_modules, hidden files and logs";
-constexpr const char* kOfUnit = "left out: it is User= or Group= of the unit of `cohort systemd`";
 constexpr const char* kOfTime =
     "left out: a program's lines are its own; `cohort events` has the time of cohort's";
 constexpr const char* kOfLog =
@@ -26,7 +25,7 @@ constexpr const char* kOfLog =
 constexpr UnmappedField kUnmapped[] = {
     {"name_prefix", "", "left out: write it into the name, as [prefix-{name}]"},
     {"namespace", "\"default\"", "left out: a COHORT_RUNTIME_DIR for each keeps groups apart"},
-    {"filter_env", "false|[]", "left out: workers inherit all variables of the primary"},
+    {"filter_env", "false|[]", "left out: env-only names those that the workers inherit instead"},
     {"install_url", "", kOfDeployment},
     {"out_file", "", kOfLog},
     {"error_file", "",
@@ -54,7 +53,8 @@ constexpr UnmappedField kUnmapped[] = {
     {"autorestart", "true",
      "left out: cohort replaces a worker that ends. What ends by itself is a job: cron, or a "
      "oneshot of systemd"},
-    {"stop_exit_codes", "[]", "left out: not yet"},
+    {"stop_exit_codes", "[]",
+     "left out: a worker that exits with 100 is not started again, and no other code means that"},
     {"watch_delay", "", kOfWatch},
     {"ignore_watch", "", kOfWatch},
     {"watch_options", "", kOfWatch},
@@ -67,9 +67,6 @@ constexpr UnmappedField kUnmapped[] = {
     {"instance_var", "\"NODE_APP_INSTANCE\"",
      "left out: it is NODE_APP_INSTANCE, from 0 on; the program has to read that"},
     {"treekill", "true", "left out: what a worker started always ends with it"},
-    {"uid", "", kOfUnit},
-    {"gid", "", kOfUnit},
-    {"username", "", kOfUnit},
     {"v8", "false", kOfTheCloud},
     {"event_loop_inspector", "false", kOfTheCloud},
     {"deep_monitoring", "false", kOfTheCloud},

@@ -1,9 +1,11 @@
 """Checks README.md and docs/ against the tree: `docs_test.py SOURCE_DIR`.
 
 Code below a line `<!-- examples/NAME -->` has to be in that file, word for word, so that it is code that is compiled and run.
-Every test that is named, `Suite.Name`, has to exist; so has every file that a link names.
+Every test that is named, `Suite.Name`, has to exist; so has every file that a link names. The schema of cohort.toml has
+the keys that the command takes.
 """
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -14,6 +16,10 @@ TEST = re.compile(r"`(?:\w+/)?([A-Z]\w+)\.([A-Z]\w+)(?:/\w+)?`")
 CODE = re.compile(r"^```.*?^```|`[^`\n]+`", re.M | re.S)
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
 DEFINED = re.compile(r"^TEST(?:_F|_P)?\((\w+),\s*(\w+)\)", re.M)
+
+# In the table of options: those that are keys of cohort.toml, too.
+KEY = re.compile(r'\{"([a-z-]+)",\s*"[^"]*",\s*Kind::\w+,\s*true,')
+FLAG = re.compile(r'\{"([a-z-]+)",\s*"[^"]*",\s*Kind::Flag,\s*true,')
 
 
 def problems(root):
@@ -32,6 +38,15 @@ def problems(root):
         for link in LINK.findall(CODE.sub("", text)):
             if not (document.parent / link).exists():
                 yield f"{document.name}: the link leads nowhere: {link}"
+    options = (root / "src/cli/run_options.cc").read_text(encoding="utf-8")
+    keys = {"program", "args", *KEY.findall(options)}
+    schema = json.loads((root / "docs/cohort.schema.json").read_text(encoding="utf-8"))
+    application = schema["definitions"]["application"]["properties"]
+    for key in sorted(keys ^ set(application)):
+        yield f"cohort.schema.json: {key} is " + ("missing" if key in keys else "no key of cohort.toml")
+    for key in FLAG.findall(options):
+        if application.get(key, {}).get("type") != "boolean":
+            yield f"cohort.schema.json: {key} is true or false"
     if quotes == 0:
         yield "no document quotes an example: has the form of the comment changed?"
 
