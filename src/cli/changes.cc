@@ -117,6 +117,7 @@ std::vector<std::string> changes(const RunOptions& was, const RunOptions& is) {
   constexpr const char* kLater = " (counts from the next start on: cohort restart)";
   compare("balance", policy(was.policy), policy(is.policy), kLater);
   compare("max-memory", megabytes(was.max_memory), megabytes(is.max_memory));
+  compare("max-memory to be killed", megabytes(was.kill_memory), megabytes(is.kill_memory));
   compare("max-age", seconds(was.max_age), seconds(is.max_age));
   compare("kill-hung", seconds(was.kill_hung), seconds(is.kill_hung));
   compare("admin", addresses(of(was.admin)), addresses(of(is.admin)), kLater);

@@ -18,6 +18,7 @@ constexpr std::uint64_t kMemoryOfWorker = 64'000'000;
 constexpr std::uint64_t kDescriptorsOfPrimary = 30, kDescriptorsPerWorker = 6;
 constexpr std::uint64_t kDescriptorsFew = 1024, kDescriptorsMany = 4096, kDescriptorsWanted = 65536;
 constexpr std::uint64_t kBacklog = 511;  // what a server asks for if it does not say
+constexpr std::uint64_t kFoldersWatched = 8192;
 constexpr int kNodeOldest = 20;
 
 std::string number(std::uint64_t value) { return std::to_string(value); }
@@ -209,6 +210,19 @@ Finding backlog(const DoctorFacts& facts) {
            "Docker: docker run --sysctl net.core.somaxconn=4096 ..."}};
 }
 
+Finding watch(const DoctorFacts& facts) {
+  if (!facts.folders_watched_max)
+    return not_known("watch", "The limit", facts.folders_watched_max.error());
+  const std::string found = "at most " + number(*facts.folders_watched_max) +
+                            " folders are watched (fs.inotify.max_user_watches)";
+  if (*facts.folders_watched_max >= kFoldersWatched) return {"watch", Level::Ok, found};
+  return {"watch",
+          Level::Note,
+          found,
+          "cohort run --watch of a large application may not see every change.",
+          {"On the host: sysctl -w fs.inotify.max_user_watches=65536"}};
+}
+
 Finding directory(const DoctorFacts& facts) {
   if (facts.directory_usable)
     return {"directory", Level::Ok, "control sockets are in " + facts.directory};
@@ -323,7 +337,7 @@ const char* to_string(Level level) {
 std::vector<Finding> examine(const DoctorFacts& facts) {
   std::vector<Finding> findings;
   for (const auto check : {kernel, child, steering, cpus, memory, descriptors, processes, backlog,
-                           directory, proc, init, ports, systemd, node})
+                           watch, directory, proc, init, ports, systemd, node})
     findings.push_back(check(facts));
   return findings;
 }

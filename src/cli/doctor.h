@@ -37,6 +37,7 @@ struct DoctorFacts {
 
   std::optional<std::uint64_t> descriptors{}, descriptors_hard{};  ///< None: no limit.
   Result<std::uint64_t> backlog_max = std::uint64_t{0};
+  Result<std::uint64_t> folders_watched_max = std::uint64_t{0};  ///< Of this user, by inotify.
 
   std::string directory{};  ///< Of the control sockets.
   Result<void> directory_usable{};

@@ -136,8 +136,8 @@ void find_limits(DoctorFacts& facts) {
   facts.descriptors_hard = finite(limit.rlim_max);
 }
 
-Result<std::uint64_t> backlog_max() {
-  const auto text = text_of("/proc/sys/net/core/somaxconn");
+Result<std::uint64_t> system_limit(const char* file) {
+  const auto text = text_of(file);
   if (!text) return text.error();
   return static_cast<std::uint64_t>(number_of(*text).value_or(0));
 }
@@ -198,7 +198,8 @@ DoctorFacts doctor_facts() {
   facts.user_namespace = in_user_namespace();
   facts.btf = sys::access("/sys/kernel/btf/vmlinux", R_OK) == 0;
   find_limits(facts);
-  facts.backlog_max = backlog_max();
+  facts.backlog_max = system_limit("/proc/sys/net/core/somaxconn");
+  facts.folders_watched_max = system_limit("/proc/sys/fs/inotify/max_user_watches");
   facts.directory = manager::runtime_directory(manager::surroundings());
   facts.directory_usable = directory_usable(facts.directory);
   if (const auto stat = text_of("/proc/self/stat"); !stat) facts.proc = stat.error();

@@ -21,6 +21,7 @@ DoctorFacts healthy() {
   facts.memory_of_machine = 8'000'000'000;
   facts.descriptors = facts.descriptors_hard = 65536;
   facts.backlog_max = std::uint64_t{4096};
+  facts.folders_watched_max = std::uint64_t{65536};
   facts.directory = "/run/cohort";
   facts.pid = 4711;
   facts.node = "/usr/bin/node";
@@ -68,6 +69,7 @@ TEST(Doctor, EveryFindingThatIsNotOkSaysWhatItMeans) {
   facts.child = facts.port = facts.cgroups = facts.directory_usable = facts.proc = facts.low_port =
       Result<void>{kNone};
   facts.backlog_max = kNone;
+  facts.folders_watched_max = kNone;
   for (const Finding& finding : examine(facts))
     EXPECT_EQ(finding.level == Level::Ok, finding.means.empty()) << text(finding);
 }
@@ -288,6 +290,7 @@ TEST(DoctorText, WhatToDoFitsATerminal) {
   little.memory_max = 1'000'000;
   little.descriptors = little.pids_left = 10;
   little.backlog_max = std::uint64_t{1};
+  little.folders_watched_max = std::uint64_t{1};
   little.listen_fds = 1;
   little.node.clear();
   nothing.child = nothing.queues = Result<void>{kForbidden};

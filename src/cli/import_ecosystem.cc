@@ -278,7 +278,8 @@ class EcosystemApplication {
   void switches() {
     if (const EcosystemField* field = find("wait_ready"); field && field->value->bool_or(false))
       set(*field, "ready", "message", true);
-    for (const auto& [name, key] : {std::pair{"uid", "user"}, {"username", "user"}, {"gid", "group"}})
+    for (const auto& [name, key] :
+         {std::pair{"uid", "user"}, {"username", "user"}, {"gid", "group"}})
       if (const EcosystemField* field = find(name))
         set(*field, key, text_in_field(*field->value), true);
     if (const EcosystemField* field = find("watch")) watch(*field);

@@ -340,18 +340,29 @@ void Operator::watch_files() {
 
 void Operator::watch_limits() {
   if (limits_timer_) limits_timer_->cancel();
-  const RecycleLimits limits{serving_.options.max_memory, serving_.options.max_age};
+  const RecycleLimits limits{serving_.options.max_memory, serving_.options.kill_memory,
+                             serving_.options.max_age};
   if (!limits.any()) return;
   limits_timer_ = cluster_.set_interval(
       kLimitsLook, [this, limits, rule = std::make_shared<manager::RecycleRule>(limits)] {
-        const auto choice = rule->choose(cluster_.status(), std::chrono::steady_clock::now(),
-                                         [&](const WorkerStatus& worker) {
-                                           return memory_of(worker.pid, limits.memory.value_or(0));
-                                         });
+        const auto memory = [&](const WorkerStatus& worker) {
+          return memory_of(worker.pid, limits.memory.value_or(0));
+        };
+        const ClusterStatus status = cluster_.status();
+        for (const auto& each : rule->too_large(status, memory)) kill_large(status, each);
+        const auto choice = rule->choose(status, std::chrono::steady_clock::now(), memory);
         if (!choice) return;
         say_(narrator_.recycles(choice->worker, choice->why));
         (void)recycle(choice->slot);
       });
+}
+
+void Operator::kill_large(const ClusterStatus& status,
+                          const manager::RecycleRule::Choice& choice) const {
+  const auto worker = std::find_if(status.workers.begin(), status.workers.end(),
+                                   [&](const auto& each) { return each.id == choice.worker; });
+  say_(narrator_.kills_large(choice.worker, choice.why));
+  sys::kill(worker->pid, SIGKILL);
 }
 
 void Operator::watch_hangs() {

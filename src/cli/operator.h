@@ -19,6 +19,7 @@
 #include "cli/worker_count.h"
 #include "manager/file_watch.h"
 #include "manager/hang_rule.h"
+#include "manager/recycle_rule.h"
 #include "manager/service_manager.h"
 #include "manager/share.h"
 
@@ -87,6 +88,7 @@ class Operator {
   void have(const WorkerCount& wanted);
   void watch_count();
   void watch_limits();
+  void kill_large(const ClusterStatus& status, const manager::RecycleRule::Choice& choice) const;
   void watch_hangs();
   void look_for_hangs(const std::shared_ptr<manager::HangRule>& rule);
   void end_hung(const std::shared_ptr<manager::HangRule>& rule,

@@ -33,6 +33,7 @@ struct RunOptions {
   std::optional<std::chrono::milliseconds> grace = {};  ///< Nothing: the library's default.
   std::optional<int> stop_signal = {};
   std::optional<std::uint64_t> max_memory = {};           ///< Of a worker, in bytes.
+  std::optional<std::uint64_t> kill_memory = {};          ///< The same; with more it is killed.
   std::optional<std::chrono::milliseconds> max_age = {};  ///< Of a worker.
   /// A worker that gives no sign of life for so long is killed.
   std::optional<std::chrono::milliseconds> kill_hung = {};

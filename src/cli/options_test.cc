@@ -180,6 +180,16 @@ TEST(CommandLine, WorkersHaveLimitsOfMemoryAndAge) {
     expect_usage_error({"run", "--max-age", wrong, "p"}, "--max-age takes seconds");
 }
 
+TEST(CommandLine, ASecondSizeOfMaxMemoryIsTheOneToBeKilledWith) {
+  const RunOptions both = run_options({"run", "--max-memory", "512M,1G", "p"});
+  EXPECT_EQ(both.max_memory, std::uint64_t{512} << 20);
+  EXPECT_EQ(both.kill_memory, std::uint64_t{1} << 30);
+  EXPECT_EQ(run_options({"run", "--max-memory", "512M", "p"}).kill_memory, std::nullopt);
+  for (const char* wrong : {"512M,", "512M,512M", "512M,1K", "512M,1G,2G"})
+    expect_usage_error({"run", "--max-memory", wrong, "p"},
+                       "--max-memory takes a second size that is larger than the first");
+}
+
 TEST(CommandLine, APortThatNobodyServesHoldsConnectionsForAWhileOrRefusesThem) {
   EXPECT_FALSE(run_options({"run", "p"}).when_empty);
   EXPECT_FALSE(run_options({"run", "--when-empty", "hold", "p"}).when_empty);

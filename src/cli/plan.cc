@@ -145,7 +145,11 @@ std::string plan_text(const Plan& plan) {
   if (!options.group.empty()) lines.add("group", options.group);
   if (options.no_new_privs) lines.add("privileges", "none are gained (no-new-privs)");
   if (options.env_only) lines.add("inherits", inherited_names(*options.env_only));
-  if (options.max_memory) lines.add("max memory", std::to_string(*options.max_memory) + " bytes");
+  if (options.max_memory)
+    lines.add("max memory", std::to_string(*options.max_memory) + " bytes" +
+                                (options.kill_memory ? ", killed with more than " +
+                                                           std::to_string(*options.kill_memory)
+                                                     : ""));
   if (options.max_age) lines.add("max age", plan_time(*options.max_age));
   if (options.kill_hung) lines.add("hung", "killed after " + plan_time(*options.kill_hung));
   if (options.admin)
@@ -197,6 +201,7 @@ Value plan_value(const Plan& plan) {
        {"user", or_null(!options.user.empty(), options.user)},
        {"group", or_null(!options.group.empty(), options.group)},
        {"max_memory", or_null(options.max_memory.has_value(), options.max_memory.value_or(0))},
+       {"kill_memory", or_null(options.kill_memory.has_value(), options.kill_memory.value_or(0))},
        {"max_age", or_null(options.max_age.has_value(),
                            plan_seconds(options.max_age.value_or(std::chrono::milliseconds{0})))},
        {"kill_hung", or_null(options.kill_hung.has_value(), plan_seconds(options.kill_hung.value_or(

@@ -490,6 +490,13 @@ Report Narrator::cannot_be_asked(int worker, const std::string& why) const {
           .fields = Value::object({{"code", "cannot_be_asked"}, {"worker", worker}})};
 }
 
+Report Narrator::kills_large(int worker, const std::string& why) const {
+  return {.event = "notice",
+          .text = "worker " + std::to_string(worker) + " is killed: " + why + " (--max-memory)",
+          .tone = Tone::Bad,
+          .fields = Value::object({{"code", "too_large"}, {"worker", worker}, {"why", why}})};
+}
+
 Report Narrator::recycles_in_vain(int worker, std::chrono::milliseconds within) const {
   return {.event = "notice",
           .text = "worker " + std::to_string(worker) + " did not listen within " +

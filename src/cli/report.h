@@ -110,6 +110,8 @@ class Narrator {
   Report little_memory(const MemoryNow& memory, unsigned max_surge) const;
   /// A worker gets a successor, and why.
   Report recycles(int worker, const std::string& why) const;
+  /// A worker has so much memory that it is killed, and why.
+  Report kills_large(int worker, const std::string& why) const;
   /// A worker gives no sign of life; if that is its fault, it is killed. `stack`: where it is.
   Report hangs(const manager::HangRule::Verdict& verdict,
                const std::vector<std::string>& stack) const;

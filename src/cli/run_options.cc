@@ -76,7 +76,8 @@ Options:
       --once COMMAND      Runs before workers start, and before each reload. A
                           migration: if it fails, they do not start.
       --max-memory SIZE   Replaces a worker that has more: 512M, 2G. Its
-                          successor serves before it ends.
+                          successor serves before it ends. 512M,1G: with more
+                          than 1G it is killed.
       --max-age SECONDS   The same of a worker that has lived so long.
       --kill-hung SECONDS Kills a worker that hangs for so long. Its loop does
                           not turn, though it has a CPU.
@@ -221,7 +222,8 @@ Problem read_min_ready(const std::string& text, RunOptions& options) {
 }
 
 // 512M, 2G, 1000000.
-Problem read_max_memory(const std::string& text, RunOptions& options) {
+// `512M`, `2G`; from 1M on.
+std::optional<std::uint64_t> size_from(std::string_view text) {
   constexpr std::uint64_t kMin = 1 << 20, kMax = std::uint64_t{1} << 50;
   std::uint64_t size = 0;
   const char* end = text.data() + text.size();
@@ -230,9 +232,20 @@ Problem read_max_memory(const std::string& text, RunOptions& options) {
   const auto shift = unit == end ? 0 : units.find(*unit) + 1;
   const bool is_size = error == std::errc{} && end - unit <= 1 && shift <= units.size();
   const bool fits = is_size && size <= kMax >> (10 * shift);
-  if (!fits || size << (10 * shift) < kMin) return "takes a size of 1M or more, as 512M or 2G";
-  options.max_memory = size << (10 * shift);
-  return std::nullopt;
+  if (!fits || size << (10 * shift) < kMin) return std::nullopt;
+  return size << (10 * shift);
+}
+
+// One size, or two with a comma.
+Problem read_max_memory(const std::string& text, RunOptions& options) {
+  const auto comma = std::min(text.find(','), text.size());
+  options.max_memory = size_from(std::string_view{text}.substr(0, comma));
+  options.kill_memory.reset();
+  if (!options.max_memory) return "takes a size of 1M or more, as 512M or 2G";
+  if (comma == text.size()) return std::nullopt;
+  options.kill_memory = size_from(std::string_view{text}.substr(comma + 1));
+  if (options.kill_memory && *options.kill_memory > *options.max_memory) return std::nullopt;
+  return "takes a second size that is larger than the first, as 512M,1G";
 }
 
 Problem read_max_age(const std::string& text, RunOptions& options) {

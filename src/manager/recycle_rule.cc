@@ -11,6 +11,11 @@ constexpr std::uint64_t kMegabyte = 1024 * 1024;
 
 std::string megabytes(std::uint64_t bytes) { return std::to_string(bytes / kMegabyte) + " MB"; }
 
+std::optional<std::string> more_than(std::uint64_t limit, std::optional<std::uint64_t> has) {
+  if (!has || *has <= limit) return std::nullopt;
+  return "it has " + megabytes(*has) + ", of " + megabytes(limit);
+}
+
 // Every open place has a worker that serves, and nobody else is there.
 bool is_calm(const ClusterStatus& status) {
   return status.phase == ClusterStatus::Phase::Running && !status.rollout &&
@@ -27,9 +32,8 @@ std::chrono::milliseconds age_of(int worker, std::chrono::milliseconds age) {
 
 }  // namespace
 
-std::optional<RecycleRule::Choice> RecycleRule::choose(
-    const ClusterStatus& status, TimePoint now,
-    const std::function<std::optional<std::uint64_t>(const WorkerStatus&)>& memory) {
+std::optional<RecycleRule::Choice> RecycleRule::choose(const ClusterStatus& status, TimePoint now,
+                                                       const Memory& memory) {
   if (!is_calm(status)) return std::nullopt;
   for (const WorkerStatus& worker : status.workers) {
     const auto rests = rests_until_.find(worker.slot);
@@ -42,14 +46,20 @@ std::optional<RecycleRule::Choice> RecycleRule::choose(
   return std::nullopt;
 }
 
-std::optional<std::string> RecycleRule::reason(
-    const WorkerStatus& worker,
-    const std::function<std::optional<std::uint64_t>(const WorkerStatus&)>& memory) const {
-  if (limits_.memory) {
-    const auto has = memory(worker);
-    if (has && *has > *limits_.memory)
-      return "it has " + megabytes(*has) + ", of " + megabytes(*limits_.memory);
-  }
+std::vector<RecycleRule::Choice> RecycleRule::too_large(const ClusterStatus& status,
+                                                        const Memory& memory) const {
+  std::vector<Choice> all;
+  if (!limits_.kill_memory) return all;
+  for (const WorkerStatus& worker : status.workers)
+    if (auto why = more_than(*limits_.kill_memory, memory(worker)))
+      all.push_back({worker.id, worker.slot, std::move(*why)});
+  return all;
+}
+
+std::optional<std::string> RecycleRule::reason(const WorkerStatus& worker,
+                                               const Memory& memory) const {
+  if (limits_.memory)
+    if (auto why = more_than(*limits_.memory, memory(worker))) return why;
   if (limits_.age && worker.age >= age_of(worker.id, *limits_.age))
     return "it is " +
            std::to_string(std::chrono::duration_cast<std::chrono::seconds>(worker.age).count()) +

@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cohort/status.h"
 
@@ -17,10 +18,12 @@ namespace cohort::manager {
 
 struct RecycleLimits {
   std::optional<std::uint64_t> memory{};  ///< Bytes of a worker's own (its PSS).
+  /// With more it is killed: so fast has it grown, or its successor did not come.
+  std::optional<std::uint64_t> kill_memory{};
   /// Each worker has up to a tenth more, so that those which started together do not end so.
   std::optional<std::chrono::milliseconds> age{};
 
-  bool any() const { return memory || age; }
+  bool any() const { return memory || kill_memory || age; }
 };
 
 class RecycleRule {
@@ -37,15 +40,16 @@ class RecycleRule {
 
   explicit RecycleRule(const RecycleLimits& limits) : limits_{limits} {}
 
-  /// Who is to be replaced now. `memory`: of a worker, in bytes; asked only if that matters.
-  std::optional<Choice> choose(
-      const ClusterStatus& status, TimePoint now,
-      const std::function<std::optional<std::uint64_t>(const WorkerStatus&)>& memory);
+  /// Of a worker, in bytes; asked only if that matters. Nothing: less than matters, or not known.
+  using Memory = std::function<std::optional<std::uint64_t>(const WorkerStatus&)>;
+
+  /// Who is to be replaced now.
+  std::optional<Choice> choose(const ClusterStatus& status, TimePoint now, const Memory& memory);
+  /// Who is to be killed now, whatever is under way, and why.
+  std::vector<Choice> too_large(const ClusterStatus& status, const Memory& memory) const;
 
  private:
-  std::optional<std::string> reason(
-      const WorkerStatus& worker,
-      const std::function<std::optional<std::uint64_t>(const WorkerStatus&)>& memory) const;
+  std::optional<std::string> reason(const WorkerStatus& worker, const Memory& memory) const;
 
   RecycleLimits limits_;
   std::map<std::size_t, TimePoint> rests_until_;  ///< By slot.

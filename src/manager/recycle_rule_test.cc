@@ -38,6 +38,24 @@ TEST_F(Recycling, IsOfWhoHasTooMuchMemory) {
   EXPECT_EQ(choose(rule), "2 it has 201 MB, of 200 MB");
 }
 
+TEST_F(Recycling, WhoHasMuchTooMuchMemoryIsKilledWhateverIsUnderWay) {
+  RecycleRule rule{{.memory = 200 * kMegabyte, .kill_memory = 300 * kMegabyte}};
+  const auto killed = [&] {
+    std::string text;
+    for (const auto& each :
+         rule.too_large(status, [this](const WorkerStatus& worker) { return memory[worker.id]; }))
+      text += std::to_string(each.worker) + ' ' + each.why + "; ";
+    return text;
+  };
+  memory[2] = 300 * kMegabyte;
+  EXPECT_EQ(killed(), "");
+  memory[1] = memory[3] = 301 * kMegabyte;
+  status.rollout = ClusterStatus::Rollout{.generation = 2};
+  EXPECT_EQ(choose(rule), "") << "not during a reload";
+  EXPECT_EQ(killed(), "1 it has 301 MB, of 300 MB; 3 it has 301 MB, of 300 MB; ");
+  EXPECT_TRUE(RecycleRule{{.memory = 1}}.too_large(status, [](const auto&) { return 9; }).empty());
+}
+
 TEST_F(Recycling, IsOfWhoIsTooOldButNotOfAllAtOnce) {
   RecycleRule rule{{.age = 2h}};
   EXPECT_EQ(choose(rule), "");

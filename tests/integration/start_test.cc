@@ -275,6 +275,21 @@ TEST_F(Started, AWorkerThatGrowsTooLargeIsReplacedAndNoRequestIsLost) {
   EXPECT_EQ(verb({"stop"}).code, 0);
 }
 
+TEST_F(Started, AWorkerThatGrowsFarTooLargeIsKilledAndReplaced) {
+  folder_.write("server.js",
+                "if (process.env.COHORT_SLOT === '1')\n"
+                "  setTimeout(() => { globalThis.hoard = Buffer.alloc(400 << 20, 1); }, 1000);\n" +
+                    script("hello world"));
+  ASSERT_EQ(start({"-w", "2", "--max-memory", "250M,350M", "server.js"}).code, 0);
+  EXPECT_TRUE(eventually("the end of worker 2", [&] {
+    const std::string events = verb({"events"}).out;
+    return has(events, "worker 2 is killed: it has ") &&
+           has(events, ", of 350 MB (--max-memory)") && has(events, "died: killed by SIGKILL");
+  })) << verb({"events"}).out;
+  EXPECT_EQ(http_get(port).body, "hello world\n");
+  EXPECT_EQ(verb({"stop"}).code, 0);
+}
+
 // It is larger again soon, and has its minute of rest for that.
 TEST_F(Started, AVersionThatLeaksIsReplacedNowAndThenAndNoRequestIsLost) {
   folder_.write("server.js", script("hello world"));

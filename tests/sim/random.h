@@ -10,6 +10,11 @@ class Random {
  public:
   explicit Random(std::uint64_t seed) : state_{seed} {}
 
+  /// From here on as if it had begun with these: what comes does not depend on what came.
+  void begin_again(std::uint64_t seed, int step) {
+    state_ = seed * 0x9e3779b97f4a7c15 + static_cast<std::uint64_t>(step);
+    state_ = next();
+  }
   /// 0 to `count` - 1. The bias of the remainder does not matter here, the portability does.
   std::size_t below(std::size_t count) { return static_cast<std::size_t>(next() % count); }
   bool chance(unsigned per_mille) { return below(1000) < per_mille; }

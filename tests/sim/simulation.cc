@@ -14,8 +14,8 @@ using namespace std::chrono_literals;
 
 class Simulation {
  public:
-  Simulation(std::uint64_t seed, int steps, Outcome& outcome)
-      : random_{seed}, steps_{steps}, outcome_{outcome} {}
+  Simulation(const Schedule& schedule, Outcome& outcome)
+      : schedule_{schedule}, random_{schedule.seed}, steps_{schedule.steps}, outcome_{outcome} {}
 
   void run() {
     while (outcome_.step < steps_) one_cluster();
@@ -43,9 +43,15 @@ class Simulation {
     const auto time = std::chrono::duration_cast<std::chrono::milliseconds>(
         primary_ ? primary_->now.time_since_epoch() : 0s);
     outcome_.last_events.push_back(std::to_string(time.count()) + " ms  " + what);
-    if (outcome_.last_events.size() > 60) outcome_.last_events.pop_front();
+    if (outcome_.last_events.size() > 60 && !schedule_.all_events) outcome_.last_events.pop_front();
   }
 
+  bool is_skipped(int step) const {
+    const auto at = static_cast<std::size_t>(step);
+    return at < schedule_.skipped.size() && schedule_.skipped[at];
+  }
+
+  const Schedule& schedule_;
   Random random_;
   const int steps_;
   Outcome& outcome_;
@@ -77,7 +83,8 @@ void Simulation::one_cluster() {
 }
 
 void Simulation::one_step() {
-  ++outcome_.step;
+  random_.begin_again(schedule_.seed, ++outcome_.step);
+  if (is_skipped(outcome_.step)) return;
   if (random_.chance(climate_->connect))
     primary_->connect(static_cast<int>(random_.below(kListeners)));
   user_acts();
@@ -260,10 +267,10 @@ void Simulation::end() {
 
 }  // namespace
 
-Outcome simulate(std::uint64_t seed, int steps) {
+Outcome simulate(const Schedule& schedule) {
   Outcome outcome;
   try {
-    Simulation{seed, steps, outcome}.run();
+    Simulation{schedule, outcome}.run();
   } catch (const Violation& violation) {
     outcome.violation = violation.what();
   }

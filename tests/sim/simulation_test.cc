@@ -11,7 +11,7 @@ constexpr int kSteps = 10000;
 Coverage coverage_of_many_seeds() {
   Coverage sum;
   for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
-    Outcome outcome = simulate(seed, kSteps);
+    Outcome outcome = simulate({.seed = seed, .steps = kSteps});
     EXPECT_EQ(outcome.violation, "")
         << "replay: cluster_sim --seed " << seed << " --steps " << kSteps;
     sum.cells.merge(outcome.coverage.cells);
@@ -118,11 +118,11 @@ TEST(Simulation, EveryInvariantHoldsWhateverHappens) {
 }
 
 TEST(Simulation, TheSameSeedReplaysTheSameRun) {
-  const auto first = simulate(7, 3000);
-  const auto again = simulate(7, 3000);
+  const auto first = simulate({.seed = 7, .steps = 3000});
+  const auto again = simulate({.seed = 7, .steps = 3000});
   EXPECT_EQ(first.last_events, again.last_events);
   EXPECT_EQ(first.coverage.counts, again.coverage.counts);
-  EXPECT_NE(first.last_events, simulate(8, 3000).last_events);
+  EXPECT_NE(first.last_events, simulate({.seed = 8, .steps = 3000}).last_events);
 }
 
 }  // namespace
