@@ -5,7 +5,7 @@
 #include <cmath>
 #include <set>
 
-#include "cli/import_command.h"
+#include "cli/shell_command.h"
 #include "cli/import_unmapped.h"
 
 namespace cohort::cli {

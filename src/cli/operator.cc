@@ -391,13 +391,12 @@ void Operator::look_for_hangs(const std::shared_ptr<manager::HangRule>& rule) {
       say_(narrator_.hangs(verdict, {}));
   }
   for (const auto& [id, worker] : all) {
-    const auto now = rule->is_asked(id) ? std::nullopt : evidence(id);
-    if (!now) continue;
+    if (rule->is_asked(id)) continue;
     const auto asked = worker.ping([weak = std::weak_ptr{rule}, id = id] {
       if (const auto alive = weak.lock()) alive->forget(id);
     });
     if (asked)
-      rule->asked(id, *now, std::chrono::steady_clock::now());
+      rule->asked(id);
     else if (!std::exchange(told_who_cannot_be_asked_, true))
       say_(narrator_.cannot_be_asked(id, asked.error().detail));
   }

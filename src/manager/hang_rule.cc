@@ -81,11 +81,7 @@ std::optional<LoopEvidence> loop_evidence_of(pid_t pid, const std::filesystem::p
   return evidence;
 }
 
-milliseconds HangRule::period() const { return std::clamp<milliseconds>(patience_ / 4, 100ms, 2s); }
-
-void HangRule::asked(int worker, const LoopEvidence& now, TimePoint at) {
-  asked_.emplace(worker, Asked{at, now});
-}
+milliseconds HangRule::period() const { return std::clamp<milliseconds>(patience_ / 5, 100ms, 5s); }
 
 std::vector<HangRule::Verdict> HangRule::look(
     TimePoint now, const std::function<std::optional<LoopEvidence>(int)>& evidence) {
@@ -100,11 +96,11 @@ std::vector<HangRule::Verdict> HangRule::look(
     }
     auto& [worker, last] = *next++;
     if (last.judged) continue;
-    if (slept) last = {now, *does};
+    if (slept || !last.then) last = {.at = now, .then = *does};
     if (const auto excuse = excuse_of(does->state)) last.excuse = excuse;
     if (now - last.at < patience_) continue;
     const auto time = std::chrono::duration_cast<milliseconds>(now - last.at);
-    const LoopEvidence since = between(last.then, *does);
+    const LoopEvidence since = between(*last.then, *does);
     const Verdict verdict{worker, last.excuse.value_or(kind_of(since, time, patience_)), time,
                           since};
     last.judged = verdict.is_to_blame();

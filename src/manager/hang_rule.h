@@ -60,7 +60,8 @@ class HangRule {
 
   /// Whether it was asked and has not answered.
   bool is_asked(int worker) const { return asked_.contains(worker); }
-  void asked(int worker, const LoopEvidence& now, TimePoint at);
+  /// Its time begins with the next `look`: most have answered by then, and nobody reads /proc.
+  void asked(int worker) { asked_.try_emplace(worker); }
   /// It answered, or is gone.
   void forget(int worker) { asked_.erase(worker); }
 
@@ -71,11 +72,11 @@ class HangRule {
 
  private:
   struct Asked {
-    TimePoint at;
-    LoopEvidence then;
-    std::optional<Kind> excuse{};  // that was seen since then
-    std::optional<Kind> said{};    // that it is not to blame
-    bool judged = false;           // it was found to be to blame
+    TimePoint at{};
+    std::optional<LoopEvidence> then{};  // since `at`
+    std::optional<Kind> excuse{};        // that was seen since then
+    std::optional<Kind> said{};          // that it is not to blame
+    bool judged = false;                 // it was found to be to blame
   };
 
   std::chrono::milliseconds patience_;

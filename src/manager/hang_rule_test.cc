@@ -14,7 +14,7 @@ using Kind = HangRule::Kind;
 // One worker, 7, that was asked at time 0.
 class HangRuleTest : public testing::Test {
  protected:
-  HangRuleTest() { rule_.asked(7, now_, at(0s)); }
+  HangRuleTest() { rule_.asked(7); }
   static HangRule::TimePoint at(std::chrono::milliseconds time) {
     return HangRule::TimePoint{} + 1h + time;
   }
@@ -52,6 +52,14 @@ TEST_F(HangRuleTest, NobodyHangsBeforeItsTime) {
   EXPECT_TRUE(look_until(9999ms).empty());
   rule_.forget(7);
   EXPECT_TRUE(look_until(60s).empty());
+}
+
+TEST_F(HangRuleTest, ItsTimeBeginsWithTheFirstLookThatFindsItAsked) {
+  time_ = 4s;
+  now_.state = 'R';
+  runs_ = 1;
+  EXPECT_TRUE(look_until(13'999ms).empty());
+  EXPECT_EQ(hang_text(verdict_until(14s)), "it computes (10.0 s of CPU time)");
 }
 
 TEST_F(HangRuleTest, WhoComputesIsToBlame) {
@@ -127,7 +135,7 @@ TEST_F(HangRuleTest, WhoIsToBlameIsFoundOnceUntilItAnswers) {
   EXPECT_TRUE(look_until(31s).empty());
   EXPECT_TRUE(rule_.is_asked(7));
   rule_.forget(7);
-  rule_.asked(7, *does(), at(time_));
+  rule_.asked(7);
   EXPECT_EQ(look_until(50s).size(), 1U);
 }
 

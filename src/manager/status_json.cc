@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <fstream>
-#include <iterator>
 
 #include "base/read_file.h"
 #include "manager/probes.h"
@@ -80,9 +78,9 @@ std::optional<Usage> parse_usage(std::string_view stat, long ticks_per_second,
 }
 
 std::optional<Usage> usage_of(pid_t pid, const std::filesystem::path& root) {
-  std::ifstream file{root / std::to_string(pid) / "stat"};
-  const std::string stat{std::istreambuf_iterator<char>{file}, {}};
-  return parse_usage(stat, ::sysconf(_SC_CLK_TCK),
+  const auto stat = read_file(root / std::to_string(pid) / "stat");
+  if (!stat) return std::nullopt;
+  return parse_usage(*stat, ::sysconf(_SC_CLK_TCK),
                      static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)));
 }
 
