@@ -5,8 +5,8 @@
 #include <cmath>
 #include <set>
 
-#include "cli/shell_command.h"
 #include "cli/import_unmapped.h"
+#include "cli/shell_command.h"
 
 namespace cohort::cli {
 namespace {

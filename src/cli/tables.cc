@@ -197,7 +197,34 @@ bool is_closed_by(const Value& status, const Value& worker) {
                      [&](const Value& place) { return place["worker"] == worker; });
 }
 
-std::string end_text(const Value& event, bool closed) {
+std::string sequel_text(const Value& end, const std::vector<Value>& ends, const Value& status) {
+  const Value& slot = end["slot"];
+  const std::int64_t id = end["worker"].int64_or(0);
+  if (is_closed_by(status, end["worker"]))
+    return "its place is closed: `cohort reload` starts it again";
+  // Who came next there: of those that live, and of those that have ended, too.
+  std::int64_t next = 0;
+  bool lives = false;
+  const auto consider = [&](const Value& of_slot, std::int64_t other, bool now) {
+    if (of_slot != slot || other <= id || (next != 0 && next <= other)) return;
+    next = other;
+    lives = now;
+  };
+  for (const Value& other : ends) consider(other["slot"], other["worker"].int64_or(0), false);
+  for (const Value& worker : status["workers"].elements())
+    consider(worker["slot"], worker["id"].int64_or(0), true);
+  if (next != 0)
+    return "worker " + std::to_string(next) + (lives ? " is in its slot now" : " came in its slot");
+  for (const Value& place : status["failing"].elements())
+    if (const double wait = place["next"].number_or(0); place["slot"] == slot && wait > 0)
+      return "another one starts in its slot in " + duration_text(wait);
+  // It was to replace this one.
+  for (const Value& worker : status["workers"].elements())
+    if (worker["slot"] == slot) return "worker " + integer(worker["id"]) + " serves on in its slot";
+  return {};
+}
+
+std::string end_text(const Value& event, const std::string& sequel) {
   std::string text = string(event["time"]) + ' ' + string(event["message"]) + '\n';
   const Value& exit = event["exit"];
   text += "  slot " + integer(event["slot"]) + ", generation " + integer(event["generation"]) +
@@ -209,7 +236,7 @@ std::string end_text(const Value& event, bool closed) {
   if (exit["peakMemory"].is_number())
     text += ", peak memory " + memory_text(exit["peakMemory"].number_or(0));
   text += '\n';
-  if (closed) text += "  its place is closed: `cohort reload` starts it again\n";
+  if (!sequel.empty()) text += "  " + sequel + '\n';
   const std::string last_words = lines_text(exit["stderr"]);
   if (!last_words.empty()) text += "  the last lines on stderr:\n" + last_words;
   return text;

@@ -24,8 +24,11 @@ std::string status_text(const Value& status);
 std::string missing_text(const Value& status);
 /// `22:14:03 worker 3 died: ...`, and what it wrote to stderr below.
 std::string event_text(const Value& event);
-/// How a worker ended, with all that is known. `closed`: none is started in its place.
-std::string end_text(const Value& event, bool closed = false);
+/// How a worker ended, with all that is known. `sequel`: what came of it.
+std::string end_text(const Value& event, const std::string& sequel = {});
+/// What came of this end: who is in its slot by now, came there and is one of `ends`, too, is
+/// started soon, or serves on there; or that nobody is. Empty: its slot is no more.
+std::string sequel_text(const Value& end, const std::vector<Value>& ends, const Value& status);
 /// Whether a place is closed since that worker exited, by an application's status.
 bool is_closed_by(const Value& status, const Value& worker);
 /// Of a reload that is under way: `generation 3: 2 of 4 replaced`.

@@ -90,8 +90,22 @@ TEST(Tables, AnEndThatClosedItsPlaceSaysSo) {
   EXPECT_TRUE(is_closed_by(status, Value(4)));
   EXPECT_FALSE(is_closed_by(status, Value(5)));
   EXPECT_FALSE(is_closed_by(Value::object(), Value(4)));
-  EXPECT_NE(end_text(json(R"({"worker":4})"), true).find("`cohort reload` starts it again"),
-            std::string::npos);
+  EXPECT_EQ(sequel_text(json(R"({"worker":4})"), {}, status),
+            "its place is closed: `cohort reload` starts it again");
+}
+
+TEST(Tables, AnEndSaysWhatCameOfIt) {
+  const Value status = json(R"({"workers":[{"id":9,"slot":1},{"id":8,"slot":0}],
+    "failing":[{"slot":2,"deaths":3,"next":0.4}]})");
+  const std::vector<Value> ends{json(R"({"worker":2,"slot":1})"), json(R"({"worker":5,"slot":1})"),
+                                json(R"({"worker":7,"slot":2})"), json(R"({"worker":6,"slot":3})"),
+                                json(R"({"worker":10,"slot":0})")};
+  std::vector<std::string> texts;
+  for (const Value& end : ends) texts.push_back(sequel_text(end, ends, status));
+  EXPECT_EQ(texts,
+            (std::vector<std::string>{"worker 5 came in its slot", "worker 9 is in its slot now",
+                                      "another one starts in its slot in 0.4s", "",
+                                      "worker 8 serves on in its slot"}));
 }
 
 TEST(Tables, AnEndSaysAllThatIsKnown) {

@@ -167,7 +167,8 @@ class Command {
     }
     if (ends.empty()) print("No worker has ended.\n");
     const auto now = status_now();
-    for (const Value& end : ends) print(end_text(end, now && is_closed_by(*now, end["worker"])));
+    for (const Value& end : ends)
+      print(end_text(end, now ? sequel_text(end, ends, *now) : std::string{}));
     if (const std::string text = now ? missing_text(*now) : std::string{}; !text.empty())
       print(text);
     return 0;
