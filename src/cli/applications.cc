@@ -44,6 +44,9 @@ std::vector<Running> applications(const std::string& wanted) {
 
 std::variant<Running, Answer> find_application(const std::string& name) {
   auto all = applications(name);
+  // A machine that is busy is no reason to give up.
+  for (int again = 0; again < 2 && all.size() == 1 && all.front().status.is_undefined(); ++again)
+    all = applications(name);
   if (all.size() == 1) {
     if (all.front().status.is_undefined()) return does_not_answer(all.front().name);
     return std::move(all.front());
