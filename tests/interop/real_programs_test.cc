@@ -44,6 +44,7 @@ std::vector<RealProgram> real_programs() {
   for (const char* name : {"http", "express", "fastify", "koa", "hono"})
     all.push_back({name, true, {}, {node_servers, name}});
   all.push_back({"http", false, {}, {node_servers, "http"}});
+  all.push_back({"hono_module", true, {}, {of_endings("hono.mjs")}});
   // Next.js' production server. The page of its root is more than `hello world`.
   const std::string next = frameworks() + "/node_modules/next/dist/bin/next";
   all.push_back({"next",
