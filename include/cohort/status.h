@@ -64,7 +64,7 @@ struct ClosedPlace {
 };
 
 /// A place whose workers die again and again, soon after their start. The next one is started later
-/// each time, up to 10 s.
+/// each time, up to 12.5 s.
 struct FailingPlace {
   std::size_t slot = 0;               ///< That the next one has, or would have.
   int deaths = 0;                     ///< In a row, from 2 on.

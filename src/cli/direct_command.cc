@@ -1,6 +1,7 @@
 #include "cli/direct_command.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
 #include <utility>
 
@@ -16,6 +17,12 @@ using Found = std::optional<DirectCommand>;
 
 // A script may name another one; one that names itself ends here.
 constexpr int kDepthMax = 8;
+constexpr std::string_view kRunners[] = {"npm",  "yarn",      "pnpm",    "npx",
+                                         "bunx", "cross-env", "nodemon", "tsx"};
+// Of node, which tsx passes on to it.
+constexpr std::string_view kOfNode[] = {
+    "--env-file=",           "--import=",           "--require=", "--inspect",
+    "--max-old-space-size=", "--enable-source-maps"};
 bool is_one_of(std::string_view word, std::initializer_list<std::string_view> words) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
@@ -63,21 +70,26 @@ class Unwrapping {
 
  private:
   Found npm(Words words, int depth) {
-    std::erase_if(words,
-                  [](const std::string& word) { return is_one_of(word, {"-s", "--silent"}); });
+    const auto end = std::find(words.begin(), words.end(), "--");
+    words.erase(
+        std::remove_if(words.begin(), end,
+                       [](const std::string& word) { return is_one_of(word, {"-s", "--silent"}); }),
+        end);
     if (words.empty()) return std::nullopt;
     const std::string verb = words.front();
     words.erase(words.begin());
-    if (verb == "exec" || verb == "x") {
-      if (!words.empty() && words.front() == "--") words.erase(words.begin());
-      return installed(words, depth);
-    }
-    const bool runs = is_one_of(verb, {"run", "run-script"});
-    if (!runs && verb != "start") return std::nullopt;
-    if (runs && (words.empty() || is_option(words.front()))) return std::nullopt;
-    const std::string script = runs ? words.front() : verb;
-    const auto arguments = arguments_for_script(from(words, runs ? 1 : 0));
-    return arguments ? run_script(script, *arguments, true, depth) : std::nullopt;
+    const bool executes = is_one_of(verb, {"exec", "x"});
+    if (executes && !words.empty() && words.front() == "--")
+      return installed(from(words, 1), depth);
+    const bool names_it = executes || is_one_of(verb, {"run", "run-script"});
+    if (!names_it && verb != "start") return std::nullopt;
+    if (names_it && (words.empty() || is_option(words.front()))) return std::nullopt;
+    const std::string name = names_it ? words.front() : verb;
+    auto arguments = arguments_for_script(from(words, names_it ? 1 : 0));
+    if (!arguments) return std::nullopt;
+    if (!executes) return run_script(name, *arguments, "npm", depth);
+    arguments->insert(arguments->begin(), name);
+    return installed(*arguments, depth);
   }
 
   // They give a script whatever comes behind its name.
@@ -89,32 +101,56 @@ class Unwrapping {
     const auto arguments = from(words, 1);
     // What each of them makes of it is not the same.
     if (std::find(arguments.begin(), arguments.end(), "--") != arguments.end()) return std::nullopt;
-    if (auto found = run_script(words.front(), arguments, true, depth)) return found;
+    if (auto found = run_script(words.front(), arguments, which, depth)) return found;
     return which == "yarn" && !has_script(words.front()) ? installed(words, depth) : std::nullopt;
   }
 
   Found node_run(const Words& words, int depth) {
     if (words.empty() || is_option(words.front())) return std::nullopt;
     const auto arguments = arguments_for_script(from(words, 1));
-    return arguments ? run_script(words.front(), *arguments, false, depth) : std::nullopt;
+    return arguments ? run_script(words.front(), *arguments, "node", depth) : std::nullopt;
   }
 
   bool has_script(const std::string& name) { return !package()["scripts"][name].is_undefined(); }
 
-  Found run_script(const std::string& name, const Words& arguments, bool with_hooks, int depth) {
+  Found run_script(const std::string& name, const Words& arguments, std::string_view by,
+                   int depth) {
     const std::string text{package()["scripts"][name].string_or("")};
     if (text.empty()) return std::nullopt;
-    if (with_hooks && (has_script("pre" + name) || has_script("post" + name))) return std::nullopt;
+    if (by != "node" && (has_script("pre" + name) || has_script("post" + name) || is_configured()))
+      return std::nullopt;
     auto found = line(text, depth);
     if (!found) return found;
     found->words.insert(found->words.end(), arguments.begin(), arguments.end());
-    found->npm["npm_lifecycle_event"] = name;
-    found->npm["npm_lifecycle_script"] = text;
-    for (const char* member : {"name", "version"})
-      if (const auto value = package()[member].string_or(""); !value.empty())
-        found->npm[std::string{"npm_package_"} + member] = value;
-    found->npm["npm_package_json"] = files_.directory + "/package.json";
+    found->finds_installed = true;
+    const std::string description = files_.directory + "/package.json";
+    // What a script says that this one has named counts more.
+    const auto say = [&](const char* variable, std::string_view value) {
+      if (!value.empty()) found->npm.try_emplace(variable, value);
+    };
+    if (by == "node") {
+      say("NODE_RUN_SCRIPT_NAME", name);
+      say("NODE_RUN_PACKAGE_JSON_PATH", description);
+      return found;
+    }
+    say("npm_lifecycle_event", name);
+    say("npm_lifecycle_script", text);
+    say("npm_package_name", package()["name"].string_or(""));
+    say("npm_package_version", package()["version"].string_or(""));
+    say("npm_package_json", description);
+    say("INIT_CWD", files_.directory);
     return found;
+  }
+
+  // Beyond what is said here: options for node, a shell of its own, variables from package.json; or
+  // modules that only yarn finds.
+  bool is_configured() {
+    const auto read = [this](const char* name) {
+      return files_.read(files_.directory + '/' + name);
+    };
+    const std::string npmrc = read(".npmrc").value_or("");
+    return !package()["config"].is_undefined() || npmrc.find("node-options") != npmrc.npos ||
+           npmrc.find("script-shell") != npmrc.npos || read(".pnp.cjs") || read(".pnp.loader.mjs");
   }
 
   // As the shell of a script does it.
@@ -143,9 +179,8 @@ class Unwrapping {
   // The program of a script, which finds what npm has installed.
   Found command(const Words& words, int depth) {
     if (auto further = direct(words, depth + 1)) return further;
-    if (is_one_of(words.front(), {"npm", "yarn", "pnpm", "npx", "cross-env", "tsx", "nodemon"}))
-      return std::nullopt;
-    DirectCommand found{words, {}, {}};
+    if (is_runner(words.front())) return std::nullopt;
+    DirectCommand found{.words = words, .env = {}, .npm = {}};
     if (const auto path = files_.installed(words.front())) found.words.front() = *path;
     return found;
   }
@@ -153,15 +188,21 @@ class Unwrapping {
   Found installed(const Words& words, int depth) {
     if (words.empty() || is_option(words.front()) || !files_.installed(words.front()))
       return std::nullopt;
-    return command(words, depth);
+    auto found = command(words, depth);
+    if (found) found->finds_installed = true;
+    return found;
   }
 
   Found tsx(const Words& words) {
     const auto program = files_.installed("tsx");
-    if (!program || words.empty() || is_one_of(words.front(), {"watch", "-"})) return std::nullopt;
-    // A file among the words: without one it asks for input.
-    if (std::all_of(words.begin(), words.end(), is_option)) return std::nullopt;
-    DirectCommand found{files_.options_of_tsx(*program), {}, {}};
+    if (!program) return std::nullopt;
+    const auto script = std::find_if_not(words.begin(), words.end(), [](const std::string& word) {
+      return std::any_of(std::begin(kOfNode), std::end(kOfNode),
+                         [&](std::string_view option) { return word.starts_with(option); });
+    });
+    // Without a script it asks for input.
+    if (script == words.end() || is_option(*script) || *script == "watch") return std::nullopt;
+    DirectCommand found{.words = files_.options_of_tsx(*program), .env = {}, .npm = {}};
     if (found.words.empty()) return std::nullopt;
     found.words.insert(found.words.begin(), "node");
     found.words.insert(found.words.end(), words.begin(), words.end());
@@ -182,6 +223,10 @@ class Unwrapping {
 };
 
 }  // namespace
+
+bool is_runner(std::string_view program) {
+  return std::find(std::begin(kRunners), std::end(kRunners), program) != std::end(kRunners);
+}
 
 std::optional<DirectCommand> direct_command(const Words& words, const RunnerFiles& files) {
   return Unwrapping{files}.direct(words, 0);

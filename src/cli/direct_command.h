@@ -13,6 +13,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/cgroups.h"
@@ -22,7 +23,8 @@ namespace cohort::cli {
 struct DirectCommand {
   std::vector<std::string> words;          ///< The program, and its arguments.
   std::map<std::string, std::string> env;  ///< What the script sets; these count most.
-  std::map<std::string, std::string> npm;  ///< What a package manager says to a script.
+  std::map<std::string, std::string> npm;  ///< What whoever runs scripts says to one.
+  bool finds_installed = false;            ///< node_modules/.bin is in its PATH.
 
   bool operator==(const DirectCommand&) const = default;
 };
@@ -36,8 +38,11 @@ struct RunnerFiles {
   std::function<std::vector<std::string>(const std::string& tsx)> options_of_tsx;
 };
 
-/// Nothing: it is no such command, or one that needs a shell, options of the package manager, or
-/// scripts that come before or after it.
+/// Whether a program is one that runs others, as `npm`, `nodemon` and `tsx` do.
+bool is_runner(std::string_view program);
+
+/// Nothing: it is no such command, or one that needs a shell, options of the package manager, what
+/// its configuration says, or scripts that come before or after it.
 std::optional<DirectCommand> direct_command(const std::vector<std::string>& words,
                                             const RunnerFiles& files);
 

@@ -15,7 +15,10 @@ class DirectCommandOf : public testing::Test {
     return direct_command(
         words, {.directory = "/app",
                 .read = [this](const std::string& path) -> std::optional<std::string> {
-                  if (path != "/app/package.json") return std::nullopt;
+                  if (path != "/app/package.json") {
+                    const auto file = files_.find(path.substr(5));
+                    return file == files_.end() ? std::nullopt : std::optional{file->second};
+                  }
                   return R"({"name":"shop","version":"1.2.3","scripts":)" + scripts_ + "}";
                 },
                 .installed = [this](const std::string& name) -> std::optional<std::string> {
@@ -38,6 +41,7 @@ class DirectCommandOf : public testing::Test {
 
   std::string scripts_ = R"({"start":"node server.js"})";
   std::set<std::string> installed_;
+  std::map<std::string, std::string> files_;  // beside package.json
 };
 
 TEST_F(DirectCommandOf, AScriptOfPackageJsonIsWhatItNames) {
@@ -61,6 +65,41 @@ TEST_F(DirectCommandOf, ArgumentsGoToTheScript) {
   EXPECT_EQ(of({"npm", "start", "--port", "80"}), "-") << "npm would take it for its own";
   EXPECT_EQ(of({"yarn", "start", "--port", "80"}), "node server.js --port 80");
   EXPECT_EQ(of({"pnpm", "start", "--", "x"}), "-") << "some versions give it the --, others not";
+}
+
+TEST_F(DirectCommandOf, WhatIsNotOfNpmIsNotTaken) {
+  installed_ = {"serve"};
+  EXPECT_EQ(of({"npm", "start", "--", "-s", "--silent"}), "node server.js -s --silent");
+  const std::string serve = "/app/node_modules/.bin/serve";
+  EXPECT_EQ(of({"npm", "exec", "--", "serve", "-s", "build"}), serve + " -s build");
+  EXPECT_EQ(of({"npm", "exec", "serve", "--", "-l", "80"}), serve + " -l 80");
+  EXPECT_EQ(of({"npm", "exec", "serve", "-l", "80"}), "-") << "npm would take -l for its own";
+  EXPECT_EQ(of({"npx", "serve", "-l", "80"}), serve + " -l 80");
+}
+
+TEST_F(DirectCommandOf, WhatNpmIsConfiguredForIsLeftToIt) {
+  for (const auto& [name, text] : {std::pair{".npmrc", "node-options=--max-old-space-size=99"},
+                                   {".npmrc", "script-shell=/bin/zsh"},
+                                   {".pnp.cjs", ""},
+                                   {".pnp.loader.mjs", ""}}) {
+    files_ = {{name, text}};
+    EXPECT_EQ(of({"npm", "start"}), "-") << name << text;
+    EXPECT_EQ(of({"node", "--run", "start"}), "node server.js") << "node reads none of them";
+  }
+  files_ = {{".npmrc", "registry=https://example.org"}};
+  EXPECT_EQ(of({"npm", "start"}), "node server.js");
+  scripts_ = R"({"start":"node server.js"},"config":{"port":"80"})";
+  EXPECT_EQ(of({"npm", "start"}), "-") << "npm_package_config_port";
+}
+
+TEST_F(DirectCommandOf, TheInnerScriptIsTheOneThatRuns) {
+  scripts_ = R"({"start":"npm run serve","serve":"node a.js"})";
+  EXPECT_EQ(found({"npm", "start"})->npm.at("npm_lifecycle_event"), "serve");
+  EXPECT_EQ(found({"npm", "start"})->npm.at("npm_lifecycle_script"), "node a.js");
+  const auto by_node = found({"node", "--run", "serve"});
+  EXPECT_EQ(by_node->npm,
+            (std::map<std::string, std::string>{{"NODE_RUN_PACKAGE_JSON_PATH", "/app/package.json"},
+                                                {"NODE_RUN_SCRIPT_NAME", "serve"}}));
 }
 
 TEST_F(DirectCommandOf, AScriptMayNameAnotherOneAndSetVariables) {
@@ -106,6 +145,7 @@ TEST_F(DirectCommandOf, WhatNpmHasInstalledIsFound) {
   EXPECT_EQ(of({"npm", "run", "dev"}), loader + "--env-file=.env src/a.ts");
   EXPECT_EQ(of({"npx", "tsx", "a.ts"}), loader + "a.ts");
   EXPECT_EQ(of({"tsx", "a.ts"}), loader + "a.ts");
+  EXPECT_EQ(of({"tsx", "--tsconfig", "b.json", "a.ts"}), "-") << "node has no such option";
   EXPECT_EQ(of({"tsx", "watch", "a.ts"}), "-");
   EXPECT_EQ(of({"tsx"}), "-");
 }
@@ -122,7 +162,8 @@ TEST_F(DirectCommandOf, AScriptIsToldWhatNpmWouldTellIt) {
   const auto direct = found({"npm", "start"});
   ASSERT_TRUE(direct);
   EXPECT_EQ(direct->npm,
-            (std::map<std::string, std::string>{{"npm_lifecycle_event", "start"},
+            (std::map<std::string, std::string>{{"INIT_CWD", "/app"},
+                                                {"npm_lifecycle_event", "start"},
                                                 {"npm_lifecycle_script", "node server.js"},
                                                 {"npm_package_json", "/app/package.json"},
                                                 {"npm_package_name", "shop"},

@@ -1,17 +1,11 @@
 #include "cli/import_command.h"
 
-#include <algorithm>
-#include <array>
-
+#include "cli/direct_command.h"
 #include "cli/program_of.h"
 #include "cli/shell_command.h"
 
 namespace cohort::cli {
 namespace {
-
-// They start what they run as a process of its own.
-constexpr std::array<std::string_view, 7> kWrappers{"bunx", "nodemon", "npm", "npx",
-                                                    "pnpm", "tsx",     "yarn"};
 
 bool is_javascript(const std::string& word) {
   return !word.starts_with('-') && language_of(word) == Language::JavaScript;
@@ -24,7 +18,7 @@ void set_words(ImportedApplication& application, const std::string& field,
   if (words.size() > 1 && words[0] == "node" && is_javascript(words[1])) words.erase(words.begin());
   application.program = words.front();
   application.args.assign(words.begin() + 1, words.end());
-  if (std::find(kWrappers.begin(), kWrappers.end(), application.program) != kWrappers.end())
+  if (is_runner(application.program))
     application.remark(field,
                        '`' + application.program +
                            "` starts the server as a process of its own, which is no worker, "

@@ -283,8 +283,12 @@ ReloadOptions Operator::plan_of(const ProgramNow& now, const manager::ReloadWish
     plan.max_surge = wish.max_surge->of(count_);
   else if (!memory.is_enough())
     plan.max_surge = memory.workers_more();
-  if (!memory.is_enough()) say_(narrator_.little_memory(memory, plan.max_surge));
-  if (plan.max_surge > 0 && plan.max_surge < count_) plan.park = std::chrono::milliseconds{0};
+  const bool makes_room = plan.max_surge > 0 && plan.max_surge < count_;
+  if (!memory.is_enough())
+    say_(narrator_.little_memory(memory, plan.max_surge));
+  else if (makes_room && plan.park.count() > 0)
+    say_(narrator_.parks_nobody(plan.max_surge));
+  if (makes_room || !memory.is_enough()) plan.park = std::chrono::milliseconds{0};
   return plan;
 }
 
@@ -349,7 +353,9 @@ void Operator::watch_limits() {
           return memory_of(worker.pid, limits.memory.value_or(0));
         };
         const ClusterStatus status = cluster_.status();
-        for (const auto& each : rule->too_large(status, memory)) kill_large(status, each);
+        const auto too_large = rule->too_large(status, memory);
+        for (const auto& each : too_large) kill_large(each);
+        if (!too_large.empty()) return;  // not all serve any more
         const auto choice = rule->choose(status, std::chrono::steady_clock::now(), memory);
         if (!choice) return;
         say_(narrator_.recycles(choice->worker, choice->why));
@@ -357,12 +363,11 @@ void Operator::watch_limits() {
       });
 }
 
-void Operator::kill_large(const ClusterStatus& status,
-                          const manager::RecycleRule::Choice& choice) const {
-  const auto worker = std::find_if(status.workers.begin(), status.workers.end(),
-                                   [&](const auto& each) { return each.id == choice.worker; });
+void Operator::kill_large(const manager::RecycleRule::Choice& choice) const {
+  const auto worker = worker_called(choice.worker);
+  if (!worker) return;
   say_(narrator_.kills_large(choice.worker, choice.why));
-  sys::kill(worker->pid, SIGKILL);
+  worker->kill(SIGKILL);
 }
 
 void Operator::watch_hangs() {
@@ -396,7 +401,7 @@ void Operator::look_for_hangs(const std::shared_ptr<manager::HangRule>& rule) {
       if (const auto alive = weak.lock()) alive->forget(id);
     });
     if (asked)
-      rule->asked(id);
+      rule->asked(id, std::chrono::steady_clock::now());
     else if (!std::exchange(told_who_cannot_be_asked_, true))
       say_(narrator_.cannot_be_asked(id, asked.error().detail));
   }

@@ -47,7 +47,8 @@ bool is_inherited(const RunOptions& options, std::string_view name) {
 // This process's, those of the user, and those of the application: the last one counts. As a whole,
 // so that one that is gone from cohort.toml is gone from the next generation.
 std::optional<Environment> environment_of(const RunOptions& options, const Environment& users) {
-  if (options.env.empty() && options.config.empty() && !options.env_only && users.empty())
+  if (options.env.empty() && options.config.empty() && !options.env_only && users.empty() &&
+      !is_runner(options.program))
     return std::nullopt;
   Environment all;
   for (const std::string& entry : process::inherited_variables(::environ)) {
@@ -106,7 +107,7 @@ RunOptions directly(const RunOptions& options, const DirectCommand& direct,
   run.args.assign(direct.words.begin() + 1, direct.words.end());
   run.env.insert(direct.npm.begin(), direct.npm.end());
   for (const auto& [name, value] : direct.env) run.env[name] = value;
-  if (direct.npm.empty()) return run;
+  if (!direct.finds_installed || direct.env.contains("PATH")) return run;
   const char* inherited = is_inherited(options, "PATH") ? std::getenv("PATH") : nullptr;
   const auto given = run.env.find("PATH");
   if (given != run.env.end() || inherited != nullptr)

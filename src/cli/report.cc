@@ -459,6 +459,14 @@ Report Narrator::little_memory(const MemoryNow& memory, unsigned max_surge) cons
                                    {"max_surge", max_surge}})};
 }
 
+Report Narrator::parks_nobody(unsigned max_surge) const {
+  return {.event = "notice",
+          .text = "at most " + std::to_string(max_surge) +
+                  " more at a time (--max-surge): old workers end to make room, and none stays for "
+                  "`cohort rollback` (--park)",
+          .fields = Value::object({{"code", "parks_nobody"}, {"max_surge", max_surge}})};
+}
+
 Report Narrator::recycles(int worker, const std::string& why) const {
   return {.event = "recycling",
           .text = "worker " + std::to_string(worker) + " is to be replaced: " + why,

@@ -108,6 +108,8 @@ class Narrator {
   Report cannot_watch(const std::string& why) const;
   /// Those that this reload replaces make room for others, and none stays for a rollback.
   Report little_memory(const MemoryNow& memory, unsigned max_surge) const;
+  /// With so few more workers at a time none stays for a rollback.
+  Report parks_nobody(unsigned max_surge) const;
   /// A worker gets a successor, and why.
   Report recycles(int worker, const std::string& why) const;
   /// A worker has so much memory that it is killed, and why.

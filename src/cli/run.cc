@@ -367,11 +367,13 @@ void Runner::on_begun(const std::string& problem, bool permanent) {
 
 void Runner::on_fork(const Worker& worker) {
   if (worker.process().pid() == 0) return;  // Its error has been reported.
-  not_started_.clear();
   std::optional<int> beside;
   for (const auto& [id, life] : lives_)
     if (life.worker.slot() == worker.slot() && !life.worker.is_dead()) beside = id;
   const auto status = cluster_.status();
+  const auto kept = std::count_if(status.workers.begin(), status.workers.end(),
+                                  [](const WorkerStatus& each) { return each.kept; });
+  if (static_cast<std::size_t>(kept) >= status.places) not_started_.clear();
   const auto seen = std::find_if(status.workers.begin(), status.workers.end(),
                                  [&](const WorkerStatus& each) { return each.id == worker.id(); });
   lives_.emplace(worker.id(),
@@ -411,7 +413,6 @@ void Runner::on_exit(const Worker& worker, const Exit& how) {
   const Exit exit = was_out_of_memory(how) ? how.with_cause(ExitCause::OutOfMemory) : how;
   const auto died = lives_.extract(worker.id());
   const Life* const life = died ? &died.mapped() : nullptr;
-  if (life != nullptr) not_started_.clear();  // Else this is the end of one that never lived.
   const bool early = life != nullptr && !life->listens && Clock::now() - life->since < kEarly;
   descendants_.look();
   const auto reports =

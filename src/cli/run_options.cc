@@ -222,7 +222,6 @@ Problem read_min_ready(const std::string& text, RunOptions& options) {
 }
 
 // 512M, 2G, 1000000.
-// `512M`, `2G`; from 1M on.
 std::optional<std::uint64_t> size_from(std::string_view text) {
   constexpr std::uint64_t kMin = 1 << 20, kMax = std::uint64_t{1} << 50;
   std::uint64_t size = 0;

@@ -58,6 +58,7 @@ class CommandScan {
   void step() {
     const char c = text_[at_];
     if (quote_ == '\'') return c == quote_ ? void(quote_ = 0) : add(c);
+    if (c == '\\' && text_.substr(at_ + 1).starts_with('\n')) needs("a second line");
     if (c == '\\' && escapes_next()) return add(text_[++at_]);
     if (quote_ == '"') return in_double_quotes(c);
     if (kBlanks.find(c) != kBlanks.npos) return void(in_word_ = false);
@@ -69,7 +70,8 @@ class CommandScan {
       several = true;
       needs(operator_at(text_.substr(at_)));
     }
-    if (kExpanded.find(c) != kExpanded.npos || (!in_word_ && (c == '~' || c == '#')))
+    const bool begins = !in_word_ || (c == '~' && (text_[at_ - 1] == '=' || text_[at_ - 1] == ':'));
+    if (kExpanded.find(c) != kExpanded.npos || (begins && c == '~') || (!in_word_ && c == '#'))
       needs(variable_or_char());
     add(c);
   }

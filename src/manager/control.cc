@@ -225,7 +225,10 @@ Value Control::status() const {
       status_value(application_, actions_.directory(), now, rollouts_,
                    std::chrono::steady_clock::now(), [](pid_t pid) { return usage_of(pid); });
   status["why_so_many"] = actions_.why_so_many();
-  const bool is_one_missing = now.workers.size() + now.closed.size() < now.places;
+  const auto kept = static_cast<std::size_t>(
+      std::count_if(now.workers.begin(), now.workers.end(),
+                    [](const WorkerStatus& worker) { return worker.kept && worker.pid > 0; }));
+  const bool is_one_missing = kept + now.closed.size() < now.places;
   const std::string why = is_one_missing ? actions_.why_not_started() : std::string{};
   status["why_missing"] = why.empty() ? Value(nullptr) : Value(why);
   return status;

@@ -96,7 +96,8 @@ std::vector<HangRule::Verdict> HangRule::look(
     }
     auto& [worker, last] = *next++;
     if (last.judged) continue;
-    if (slept || !last.then) last = {.at = now, .then = *does};
+    if (slept) last = {.at = now, .then = *does};
+    if (!last.then) last.then = *does;
     if (const auto excuse = excuse_of(does->state)) last.excuse = excuse;
     if (now - last.at < patience_) continue;
     const auto time = std::chrono::duration_cast<milliseconds>(now - last.at);

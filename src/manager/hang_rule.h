@@ -60,8 +60,8 @@ class HangRule {
 
   /// Whether it was asked and has not answered.
   bool is_asked(int worker) const { return asked_.contains(worker); }
-  /// Its time begins with the next `look`: most have answered by then, and nobody reads /proc.
-  void asked(int worker) { asked_.try_emplace(worker); }
+  /// What its thread does is looked at from the next `look` on: most have answered by then.
+  void asked(int worker, TimePoint at) { asked_.try_emplace(worker, Asked{.at = at}); }
   /// It answered, or is gone.
   void forget(int worker) { asked_.erase(worker); }
 

@@ -25,6 +25,7 @@ class ChildTest : public testing::Test {
  protected:
   ChildTest() : descriptors_{harness::open_descriptors()} {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);  // so that orphans are seen
+    end_orphans();                       // of the test before, which came late
   }
   ~ChildTest() override {
     io_.reset();

@@ -163,13 +163,15 @@ TEST_P(ReloadsAndSlowClients, LoseNoRequest) {
                          .connections = connections,
                          .request = {.path = "/large", .pause = 5ms},
                          .body = large}};
-  // The head was sent before it was known that the worker ends, and the system has the rest: so
-  // the connection may be closed right behind it.
+  // Of Node such a connection may be closed right behind the answer, under the next request: the
+  // head was sent before it was known that the worker ends, and the system has the rest
+  // (docs/signals.md).
+  const bool keeps = server == std::string_view{"cpp"};
   LoadGenerator kept_readers{{.port = port,
                               .connections = connections,
-                              .request = {.path = "/large", .keep_alive = true, .pause = 5ms},
+                              .request = {.path = "/large", .keep_alive = keeps, .pause = 5ms},
                               .body = large,
-                              .looks = true}};
+                              .looks = keeps}};
   LoadGenerator late{{.port = port, .connections = connections, .request = {}, .late = 200ms}};
   LoadGenerator late_posts{
       {.port = port,

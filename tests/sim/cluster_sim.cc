@@ -1,6 +1,8 @@
 // cluster_sim [--seed N] [--steps M] [--runs R] [--only 3,17,40] [--shrink K]: the
 // simulation for the command line. Seeds N, N+1, ... are run. The first that breaks an invariant is
 // shrunk to the steps that matter, and printed as a timeline; it replays with --seed and --only.
+#include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <iostream>
 #include <sstream>

@@ -129,7 +129,13 @@ bool SupervisorReferee::may_end_held(TimePoint now) const {
   if (parked_before_) return parked_before_->until <= now || wishes_ > wishes_before_;
   if (!is_active(rollout_before_)) return false;
   const RolloutPlan& plan = rollout_before_->wish.plan;
-  if (plan.surge > 0 && surplus_of_rollout() >= plan.surge) return true;
+  if (plan.surge > 0 && surplus_of_rollout() >= plan.surge) {
+    require(
+        std::none_of(places_.begin(), places_.end(),
+                     [](const Place& place) { return place.succession_asked || place.successor; }),
+        "nobody makes room while another starts");
+    return true;
+  }
   if (plan.park > Duration{0}) return false;
   return is_complete(rollout_before_->wish.generation, now);
 }
