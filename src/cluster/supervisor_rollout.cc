@@ -107,6 +107,12 @@ void reopen(Supervisor& state, TimePoint now) {
   }
 }
 
+// Who is held still: its successor stays, or it ends by itself.
+void let_go_all(Moves& moves) {
+  for (const auto& [id, live] : std::map(moves.state.live))
+    if (live.held) moves.let_go(id);
+}
+
 void undo(Moves& moves, RolloutEnd why, std::optional<int> worker = {}) {
   Supervisor& state = moves.state;
   Rollout& rollout = *state.rollout;
@@ -115,13 +121,8 @@ void undo(Moves& moves, RolloutEnd why, std::optional<int> worker = {}) {
   rollout.verdict = {rollout.wish.generation, why, worker};
   for (std::size_t at = 0; at < state.places.size(); ++at)
     if (const auto held = held_of(state, at)) moves.take_back(at, *held);
+  if (rollout.wish.plan.surge > 0) let_go_all(moves);  // who ends by itself: there is to be room
   for (std::size_t at = 0; at < state.places.size(); ++at) close_again(moves, at);
-}
-
-// Who is held still: its successor stays, or it ends by itself.
-void let_go_all(Moves& moves) {
-  for (const auto& [id, live] : std::map(moves.state.live))
-    if (live.held) moves.let_go(id);
 }
 
 // Nobody can start before some of those who are held have gone. If the rollout is undone, their

@@ -76,6 +76,16 @@ TEST(SupervisorRollout, AnotherLikeItIsStartedForOneThatEndedEarlier) {
   EXPECT_EQ(worker_of(places, 1), 2);
 }
 
+TEST(SupervisorRollout, OneThatIsHeldAndEndsByItselfIsNotInTheWayOfUndoing) {
+  Places places{2};
+  places.reload(2, {.canaries = 1, .batch = 1, .surge = 2});
+  places.opens(3);
+  EXPECT_EQ(places.is_ready(3), "hold 1, fork 4 beside 2 as 2");
+  places.ends(1);
+  EXPECT_EQ(places.exits(4), "retire 1") << "it cannot have its place again";
+  EXPECT_EQ(places.exits(1), "fork 5 beside 3");
+}
+
 TEST(SupervisorRollout, WhoDiesLaterIsReplacedByOneOfItsGeneration) {
   Places places = proving();
   places.pass(5s);
