@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 
 std::string gap_text(std::uint64_t lines) {
   return std::to_string(lines) + (lines == 1 ? " line was" : " lines were") +
-         " dropped: whoever reads stderr was too slow";
+         " dropped: stderr did not take them in time";
 }
 
 LineOutput::LineOutput(const Loop& loop, int fd, Gap gap)

@@ -49,7 +49,7 @@ class LineOutput {
   std::optional<Watch> watch_;
 };
 
-/// `12 lines were dropped: whoever reads stderr was too slow`
+/// `12 lines were dropped: stderr did not take them in time`
 std::string gap_text(std::uint64_t lines);
 
 }  // namespace cohort

@@ -99,7 +99,7 @@ TEST_F(LineOutputTest, SaysInTheirPlaceHowManyLinesWereDropped) {
   EXPECT_GE(at, LineOutput::kWaitingMax);
   EXPECT_EQ(text.substr(at),
             "(" + std::to_string(kLines - next) +
-                " lines were dropped: whoever reads stderr was too slow)\nlater\n");
+                " lines were dropped: stderr did not take them in time)\nlater\n");
 }
 
 TEST_F(LineOutputTest, LeavesTheFlagsOfTheFileAloneWhileItWaits) {
@@ -161,8 +161,8 @@ TEST_F(LineOutputTest, SurvivesThatNobodyReads) {
 }
 
 TEST(LineOutput, NamesOneLineAndMore) {
-  EXPECT_EQ(gap_text(1), "1 line was dropped: whoever reads stderr was too slow");
-  EXPECT_EQ(gap_text(12), "12 lines were dropped: whoever reads stderr was too slow");
+  EXPECT_EQ(gap_text(1), "1 line was dropped: stderr did not take them in time");
+  EXPECT_EQ(gap_text(12), "12 lines were dropped: stderr did not take them in time");
 }
 
 }  // namespace
