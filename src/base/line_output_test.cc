@@ -97,9 +97,8 @@ TEST_F(LineOutputTest, SaysInTheirPlaceHowManyLinesWereDropped) {
     at += expected.size();
   }
   EXPECT_GE(at, LineOutput::kWaitingMax);
-  EXPECT_EQ(text.substr(at),
-            "(" + std::to_string(kLines - next) +
-                " lines were dropped: stderr did not take them in time)\nlater\n");
+  EXPECT_EQ(text.substr(at), "(" + std::to_string(kLines - next) +
+                                 " lines were dropped: stderr did not take them in time)\nlater\n");
 }
 
 TEST_F(LineOutputTest, LeavesTheFlagsOfTheFileAloneWhileItWaits) {

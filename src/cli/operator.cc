@@ -354,7 +354,7 @@ void Operator::watch_limits() {
         };
         const ClusterStatus status = cluster_.status();
         const auto too_large = rule->too_large(status, memory);
-        for (const auto& each : too_large) kill_large(each);
+        for (const auto& each : too_large) kill_large(status, each);
         if (!too_large.empty()) return;  // not all serve any more
         const auto choice = rule->choose(status, std::chrono::steady_clock::now(), memory);
         if (!choice) return;
@@ -363,11 +363,13 @@ void Operator::watch_limits() {
       });
 }
 
-void Operator::kill_large(const manager::RecycleRule::Choice& choice) const {
-  const auto worker = worker_called(choice.worker);
-  if (!worker) return;
+// Also one that was told to end, or left: nobody can be asked for that one.
+void Operator::kill_large(const ClusterStatus& status,
+                          const manager::RecycleRule::Choice& choice) const {
   say_(narrator_.kills_large(choice.worker, choice.why));
-  worker->kill(SIGKILL);
+  if (const auto worker = worker_called(choice.worker)) return void(worker->kill(SIGKILL));
+  for (const WorkerStatus& each : status.workers)
+    if (each.id == choice.worker && each.pid > 0) sys::kill(each.pid, SIGKILL);
 }
 
 void Operator::watch_hangs() {

@@ -88,7 +88,7 @@ class Operator {
   void have(const WorkerCount& wanted);
   void watch_count();
   void watch_limits();
-  void kill_large(const manager::RecycleRule::Choice& choice) const;
+  void kill_large(const ClusterStatus& status, const manager::RecycleRule::Choice& choice) const;
   void watch_hangs();
   void look_for_hangs(const std::shared_ptr<manager::HangRule>& rule);
   void end_hung(const std::shared_ptr<manager::HangRule>& rule,
