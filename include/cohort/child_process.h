@@ -41,18 +41,14 @@
 #include "cohort/error.h"
 #include "cohort/exit.h"
 #include "cohort/handle.h"
+#include "cohort/loop_ref.h"
 #include "cohort/send_result.h"
 #include "cohort/serialization.h"
 #include "cohort/value.h"
 
-namespace boost::asio {
-class io_context;
-}
-
 namespace cohort {
 
 class ChildImpl;
-class Loop;
 class StdioStream;
 
 /// Added to, or replacing, variables of an environment.
@@ -68,18 +64,6 @@ enum class Stdio {
 
 /// The entry of a child's stdio that is the channel for messages. At most one.
 struct Ipc {};
-
-/// Where a child's events run. A `Cluster` and an `io_context` convert to it. All children of one
-/// io_context share a strand.
-class LoopRef {
- public:
-  LoopRef(boost::asio::io_context& io);
-  explicit LoopRef(const Loop& loop);
-  const Loop& loop() const { return *loop_; }
-
- private:
-  std::shared_ptr<const Loop> loop_;  // a copy, shared by copies of this
-};
 
 /// One stream between this process and a child: the parent's end of a `Stdio::Pipe`.
 ///

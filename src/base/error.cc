@@ -37,6 +37,10 @@ class Category final : public boost::system::error_category {
         return "the channel is full";
       case Errc::OutputTooLarge:
         return "more output than max_buffer";
+      case Errc::QueueFull:
+        return "the queue is full";
+      case Errc::WorkerDied:
+        return "its worker died";
     }
     return "unknown error";
   }

@@ -5,6 +5,8 @@
 #include <mutex>
 #include <optional>
 
+#include "cohort/loop_ref.h"
+
 namespace cohort {
 namespace {
 
@@ -35,5 +37,8 @@ class PlainLoop : public asio::execution_context::service {
 }  // namespace
 
 const Loop& plain_loop(asio::io_context& io) { return asio::use_service<PlainLoop>(io).loop(io); }
+
+LoopRef::LoopRef(asio::io_context& io) : loop_{std::make_shared<Loop>(plain_loop(io))} {}
+LoopRef::LoopRef(const Loop& loop) : loop_{std::make_shared<Loop>(loop)} {}
 
 }  // namespace cohort

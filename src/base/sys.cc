@@ -1,7 +1,9 @@
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
@@ -287,6 +289,33 @@ int signal_group(int leader_pidfd, pid_t leader, int signal_number) {
 
 OwnFd memfd_create(const char* name, unsigned flags) {
   return OwnFd{call([&] { return ::memfd_create(name, flags); })};
+}
+
+OwnFd eventfd() {
+  return OwnFd{call([] { return ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); })};
+}
+
+int futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
+               std::chrono::nanoseconds timeout, bool shared) {
+  // A point in time, so that a call that a signal interrupts waits no longer for that.
+  timespec until{};
+  ::clock_gettime(CLOCK_MONOTONIC, &until);
+  const auto nanoseconds = until.tv_nsec + timeout.count() % 1'000'000'000;
+  until.tv_sec += static_cast<time_t>(timeout.count() / 1'000'000'000 + nanoseconds / 1'000'000'000);
+  until.tv_nsec = nanoseconds % 1'000'000'000;
+  const int operation = FUTEX_WAIT_BITSET | (shared ? 0 : FUTEX_PRIVATE_FLAG);
+  return call([&] {
+    return static_cast<int>(::syscall(SYS_futex, &word, operation, expected,
+                                      timeout.count() < 0 ? nullptr : &until, nullptr,
+                                      FUTEX_BITSET_MATCH_ANY));
+  });
+}
+
+int futex_wake(const std::atomic<std::uint32_t>& word, int count, bool shared) {
+  const int operation = FUTEX_WAKE | (shared ? 0 : FUTEX_PRIVATE_FLAG);
+  return call([&] {
+    return static_cast<int>(::syscall(SYS_futex, &word, operation, count, nullptr, nullptr, 0));
+  });
 }
 
 OwnFd epoll_create() {

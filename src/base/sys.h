@@ -16,6 +16,7 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstddef>
@@ -84,6 +85,14 @@ int pipe(OwnFd (&ends)[2]);
 /// Anonymous memory as a file; `flags` as MFD_CLOEXEC.
 OwnFd memfd_create(const char* name, unsigned flags);
 int ftruncate(int fd, off_t size);
+/// A counter that is readable while it is not 0.
+OwnFd eventfd();
+/// Blocks while `word` is `expected`, for `timeout` at most (negative: for ever). -1 and errno:
+/// ETIMEDOUT, EAGAIN if it was another value. `shared`: other processes wait for the same memory.
+int futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
+               std::chrono::nanoseconds timeout, bool shared);
+/// Wakes at most so many of those that wait.
+int futex_wake(const std::atomic<std::uint32_t>& word, int count, bool shared);
 /// Close-on-exec. Itself readable while any that was added is.
 OwnFd epoll_create();
 /// Level-triggered, until either is closed; `epoll_ready` tells it by its `tag` (`data.u64`).

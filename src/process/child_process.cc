@@ -11,8 +11,6 @@ namespace cohort {
 
 namespace asio = boost::asio;
 
-LoopRef::LoopRef(asio::io_context& io) : loop_{std::make_shared<Loop>(plain_loop(io))} {}
-LoopRef::LoopRef(const Loop& loop) : loop_{std::make_shared<Loop>(loop)} {}
 
 pid_t ChildProcess::pid() const { return impl_->pid(); }
 const ChildStream& ChildProcess::stdio(std::size_t index) const {

@@ -18,14 +18,14 @@ namespace cohort {
 namespace asio = boost::asio;
 using boost::system::error_code;
 using process::LaunchKind;
-using Done = std::function<void(const Output&)>;
+using ExecDone = std::function<void(const Output&)>;
 
 namespace {
 
 // One child, and what it prints. Kept by the child's handlers until `close`.
 class Collector : public std::enable_shared_from_this<Collector> {
  public:
-  Collector(const Loop& loop, const std::string& op, const SpawnOptions& options, Done done)
+  Collector(const Loop& loop, const std::string& op, const SpawnOptions& options, ExecDone done)
       : child_{std::make_shared<ChildImpl>(loop)},
         op_{op},
         size_max_{options.max_buffer},
@@ -102,7 +102,7 @@ class Collector : public std::enable_shared_from_this<Collector> {
   const std::string op_;
   const std::size_t size_max_;
   const std::chrono::milliseconds timeout_;
-  Done done_;
+  ExecDone done_;
   std::vector<std::string> texts_;
   bool input_left_ = false;
   Output output_;
@@ -138,7 +138,7 @@ SpawnOptions with_pipes(SpawnOptions options) {
 
 std::shared_ptr<ChildImpl> collect(const LoopRef& loop, const std::string& op,
                                    const std::string& file, const std::vector<std::string>& args,
-                                   const SpawnOptions& options, Done done) {
+                                   const SpawnOptions& options, ExecDone done) {
   auto judged = [op, done = std::move(done)](Output output) {
     fail_unless_success(op, output);
     if (done) done(output);
