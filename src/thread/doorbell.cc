@@ -6,8 +6,7 @@
 #include <vector>
 
 #include "base/sys.h"
-#include "cohort/parallelism.h"
-#include "thread/pause.h"
+#include "thread/spin.h"
 
 namespace cohort::thread {
 namespace {
@@ -17,11 +16,6 @@ using Clock = std::chrono::steady_clock;
 
 // After so long other handlers of the loop come first.
 constexpr std::chrono::microseconds kTurnMax{100};
-
-bool has_one_cpu() {
-  static const bool one = available_parallelism() == 1;
-  return one;
-}
 
 // The doorbells of an io_context: one for each executor, of which there are one or two.
 class Doorbells : public asio::execution_context::service {
@@ -57,7 +51,7 @@ std::shared_ptr<Doorbell> Doorbell::of(const Loop& loop) {
   return asio::use_service<Doorbells>(loop.context()).at(loop);
 }
 
-Doorbell::Doorbell(OwnFd bell) : bell_{std::move(bell)}, spin_{has_one_cpu()} {}
+Doorbell::Doorbell(OwnFd bell) : bell_{std::move(bell)} {}
 Doorbell::~Doorbell() = default;
 
 void Doorbell::start(const Loop& loop, OwnFd bell) {
@@ -71,10 +65,10 @@ void Doorbell::ring(const std::shared_ptr<Visitor>& visitor) {
   if (visitor->rung_.exchange(true, std::memory_order_seq_cst)) return;
   visitor->self_ = visitor;
   rung_.push(visitor.get());
-  if (asleep_.load(std::memory_order_seq_cst) && asleep_.exchange(false)) {
-    const std::uint64_t one = 1;
-    sys::write(bell_.get(), &one, sizeof one);
-  }
+  if (!asleep_.load(std::memory_order_seq_cst))
+    spin_rule().encourage();
+  else if (asleep_.exchange(false))
+    wake();
   if (shut_.load(std::memory_order_seq_cst)) drop_all();
 }
 
@@ -133,7 +127,7 @@ void Doorbell::answer() {
     answer_all();
     if (!watch_) return;  // the io_context is ending
     if (Clock::now() > until) return;
-  } while (!rung_.empty() || look_longer());
+  } while (!rung_.empty() || spin_until([this] { return !rung_.empty(); }));
   rearm.done = true;
   wait();
 }
@@ -149,28 +143,16 @@ void Doorbell::answer_all() {
   }
 }
 
-bool Doorbell::look_longer() {
-  if (!spin_.spins()) return false;
-  const auto until = Clock::now() + SpinRule::kSpinMax;
-  bool found = false;
-  do {
-    for (int i = 0; i < 16 && !found; ++i) {
-      pause();
-      found = !rung_.empty();
-    }
-  } while (!found && Clock::now() < until);
-  spin_.spun(found);
-  return found;
-}
-
 void Doorbell::wait() {
   watch_->wait_readable([this] { woken(); });
   asleep_.store(true, std::memory_order_seq_cst);
   // What came before that was seen rings itself.
-  if (!rung_.empty() && asleep_.exchange(false)) {
-    const std::uint64_t one = 1;
-    sys::write(bell_.get(), &one, sizeof one);
-  }
+  if (!rung_.empty() && asleep_.exchange(false)) wake();
+}
+
+void Doorbell::wake() const {
+  const std::uint64_t one = 1;
+  sys::write(bell_.get(), &one, sizeof one);
 }
 
 }  // namespace cohort::thread

@@ -17,7 +17,6 @@
 
 #include "base/loop.h"
 #include "cohort/fd.h"
-#include "thread/spin_rule.h"
 #include "thread/stack.h"
 
 namespace cohort::thread {
@@ -67,8 +66,8 @@ class Doorbell : public std::enable_shared_from_this<Doorbell> {
   void woken();
   void answer();
   void answer_all();
-  bool look_longer();
   void wait();
+  void wake() const;
   void drop_all();
 
   Stack<Visitor> rung_;
@@ -80,7 +79,6 @@ class Doorbell : public std::enable_shared_from_this<Doorbell> {
   std::unique_ptr<Watch> watch_;
   std::set<Visitor*> residents_;
   Visitor* answering_ = nullptr;  // those that are left of this round
-  SpinRule spin_;
   std::ptrdiff_t refs_ = 0;
 };
 

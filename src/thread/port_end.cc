@@ -4,25 +4,19 @@
 #include <utility>
 
 #include "base/sys.h"
-#include "cohort/parallelism.h"
-#include "thread/pause.h"
+#include "thread/spin.h"
 
 namespace cohort::thread {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-bool is_alone() {
-  static const bool alone = available_parallelism() == 1;
-  return alone;
-}
-
 const char* const kPost = "post a message";
 
 }  // namespace
 
 PortEnd::PortEnd(PortPair& pair, std::size_t queue_max)
-    : pair_{pair}, queue_max_{queue_max}, spin_{is_alone()} {}
+    : pair_{pair}, queue_max_{queue_max} {}
 
 PortEnd::~PortEnd() {
   for (std::unique_ptr<Letter> letter; take(letter);) letter.reset();
@@ -30,7 +24,7 @@ PortEnd::~PortEnd() {
 
 PortEnd& PortEnd::peer() const { return this == &pair_.first ? pair_.second : pair_.first; }
 
-bool PortEnd::is_open() const { return !pair_.closed.load(std::memory_order_acquire); }
+bool PortEnd::is_open() const { return !pair_.closed.load(std::memory_order_seq_cst); }
 
 std::size_t PortEnd::waiting() const {
   const auto taken = taken_.load(std::memory_order_relaxed);
@@ -60,7 +54,9 @@ void PortEnd::ring() {
 
 void PortEnd::tell_taker() {
   ring();
-  if (sleeps_.load(std::memory_order_seq_cst)) {
+  const Reader reader = reader_.load(std::memory_order_seq_cst);
+  if (reader == Reader::Looks) spin_rule().encourage();
+  if (reader == Reader::Sleeps) {
     calls_.fetch_add(1, std::memory_order_release);
     sys::futex_wake(calls_, 1, false);
   }
@@ -86,23 +82,18 @@ std::unique_ptr<Letter> PortEnd::receive() {
 std::unique_ptr<Letter> PortEnd::receive_for(std::chrono::nanoseconds timeout) {
   std::unique_ptr<Letter> letter;
   if (take(letter)) return letter;
-  if (timeout.count() > 0 && is_open() && spin_.spins()) {
-    const auto until = Clock::now() + SpinRule::kSpinMax;
-    do
-      for (int i = 0; i < 16 && inbox_.empty(); ++i) pause();
-    while (inbox_.empty() && Clock::now() < until);
-    spin_.spun(!inbox_.empty());
-  }
   const auto deadline = Clock::now() + timeout;
-  sleeps_.store(true, std::memory_order_seq_cst);
+  reader_.store(Reader::Looks, std::memory_order_relaxed);
+  if (timeout.count() > 0 && is_open()) spin_until([this] { return !inbox_.empty() || !is_open(); });
+  reader_.store(Reader::Sleeps, std::memory_order_seq_cst);
   for (;;) {
     const auto calls = calls_.load(std::memory_order_acquire);
-    const bool open = pair_.closed.load(std::memory_order_seq_cst) == false;
+    const bool open = is_open();
     const auto left = deadline - Clock::now();
     if (take(letter) || !open || left.count() <= 0) break;
     sys::futex_wait(calls_, calls, left, false);
   }
-  sleeps_.store(false, std::memory_order_relaxed);
+  reader_.store(Reader::None, std::memory_order_relaxed);
   return letter;
 }
 

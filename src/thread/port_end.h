@@ -15,7 +15,6 @@
 
 #include "cohort/message_port.h"
 #include "thread/doorbell.h"
-#include "thread/spin_rule.h"
 #include "thread/stack.h"
 
 namespace cohort::thread {
@@ -65,6 +64,9 @@ class PortEnd {
   void abandoned();
 
  private:
+  // In `receive_for`.
+  enum class Reader : std::uint8_t { None, Looks, Sleeps };
+
   bool take(std::unique_ptr<Letter>& letter);
   bool is_empty() const { return batch_ == nullptr && inbox_.empty(); }
   void tell_taker();
@@ -84,7 +86,7 @@ class PortEnd {
   // What the taker writes, and they read.
   alignas(64) std::atomic<std::uint64_t> taken_ = 0;  // behind by what is left of a batch
   std::atomic<BellPull*> pull_ = nullptr;             // of the loop; null: none
-  std::atomic<bool> sleeps_ = false;                  // in `receive_for`
+  std::atomic<Reader> reader_ = Reader::None;
   std::atomic<std::uint32_t> calls_ = 0;              // how often it was called there
 
   // The taker's.
@@ -96,7 +98,6 @@ class PortEnd {
   std::shared_ptr<PortEnd> kept_;  // while a loop listens
   bool wants_ref_ = true;
   bool is_counted_ = false;  // it keeps the loop running
-  SpinRule spin_;
 };
 
 struct PortPair : std::enable_shared_from_this<PortPair> {
