@@ -45,6 +45,9 @@ struct WorkerStatus {
   std::vector<Address> addresses{};  ///< Where it said that it listens.
   std::string check{};  ///< Until it is ready and well: what it has not done, or why it was not.
   std::optional<WorkerLoad> load{};  ///< As `Worker::load`.
+  /// Requests that it has answered: of its HTTP servers (`load`), of Node's, which tell it once a
+  /// second, or as its program says (docs/ipc.md). Not known of others.
+  std::optional<std::uint64_t> requests{};
 };
 
 struct PortStatus {

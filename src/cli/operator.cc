@@ -345,7 +345,7 @@ void Operator::watch_files() {
 void Operator::watch_limits() {
   if (limits_timer_) limits_timer_->cancel();
   const RecycleLimits limits{serving_.options.max_memory, serving_.options.kill_memory,
-                             serving_.options.max_age};
+                             serving_.options.max_age, serving_.options.max_requests};
   if (!limits.any()) return;
   limits_timer_ = cluster_.set_interval(
       kLimitsLook, [this, limits, rule = std::make_shared<manager::RecycleRule>(limits)] {
@@ -353,6 +353,7 @@ void Operator::watch_limits() {
           return memory_of(worker.pid, limits.memory.value_or(0));
         };
         const ClusterStatus status = cluster_.status();
+        say_who_hides_requests(*rule, status);
         const auto too_large = rule->too_large(status, memory);
         for (const auto& each : too_large) kill_large(status, each);
         if (!too_large.empty()) return;  // not all serve any more
@@ -361,6 +362,18 @@ void Operator::watch_limits() {
         say_(narrator_.recycles(choice->worker, choice->why));
         (void)recycle(choice->slot);
       });
+}
+
+// Once: those of a program are alike.
+void Operator::say_who_hides_requests(const manager::RecycleRule& rule,
+                                      const ClusterStatus& status) {
+  if (told_who_hides_requests_) return;
+  const auto found = std::ranges::find_if(status.workers, [&](const WorkerStatus& worker) {
+    return rule.hides_requests(worker, status);
+  });
+  if (found == status.workers.end()) return;
+  told_who_hides_requests_ = true;
+  say_(narrator_.hides_requests(found->id));
 }
 
 // Also one that was told to end, or left: nobody can be asked for that one.

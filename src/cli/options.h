@@ -35,6 +35,7 @@ struct RunOptions {
   std::optional<std::uint64_t> max_memory = {};           ///< Of a worker, in bytes.
   std::optional<std::uint64_t> kill_memory = {};          ///< The same; with more it is killed.
   std::optional<std::chrono::milliseconds> max_age = {};  ///< Of a worker.
+  std::optional<std::uint64_t> max_requests = {};         ///< That a worker answers.
   /// A worker that gives no sign of life for so long is killed.
   std::optional<std::chrono::milliseconds> kill_hung = {};
   std::chrono::milliseconds ready_within = ReloadOptions{}.ready_within;

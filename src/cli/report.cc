@@ -473,6 +473,15 @@ Report Narrator::recycles(int worker, const std::string& why) const {
           .fields = Value::object({{"worker", worker}, {"why", why}})};
 }
 
+Report Narrator::hides_requests(int worker) const {
+  return {.event = "notice",
+          .text = "worker " + std::to_string(worker) +
+                  " does not tell how many requests it has answered, so --max-requests replaces "
+                  "none (docs/cohort-run.md#requests)",
+          .tone = Tone::Bad,
+          .fields = Value::object({{"code", "requests_not_told"}, {"worker", worker}})};
+}
+
 Report Narrator::hangs(const manager::HangRule::Verdict& verdict,
                        const std::vector<std::string>& stack) const {
   constexpr const char* kKinds[] = {"computes", "waits", "starved", "on-disk", "stopped"};

@@ -112,6 +112,8 @@ class Narrator {
   Report parks_nobody(unsigned max_surge) const;
   /// A worker gets a successor, and why.
   Report recycles(int worker, const std::string& why) const;
+  /// One that serves says nothing of its requests, so their number replaces nobody.
+  Report hides_requests(int worker) const;
   /// A worker has so much memory that it is killed, and why.
   Report kills_large(int worker, const std::string& why) const;
   /// A worker gives no sign of life; if that is its fault, it is killed. `stack`: where it is.

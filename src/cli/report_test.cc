@@ -219,6 +219,14 @@ TEST(Narrator, AReloadSaysWhatIsDifferentAndHowItEnded) {
             "generation 5 is given up: another");
 }
 
+TEST(Narrator, SaysOfWhomTheRequestsAreNotKnown) {
+  const Report report = running(2).hides_requests(2);
+  EXPECT_EQ(report.text,
+            "worker 2 does not tell how many requests it has answered, so --max-requests replaces "
+            "none (docs/cohort-run.md#requests)");
+  EXPECT_EQ(report.fields, (Value{{"code", "requests_not_told"}, {"worker", 2}}));
+}
+
 TEST(Narrator, ScalingChangesHowManyThereAre) {
   Narrator narrator = running(2);
   EXPECT_EQ(narrator.scaled(3).text, "from now on 3 workers");

@@ -79,6 +79,7 @@ Options:
                           successor serves before it ends. 512M,1G: with more
                           than 1G it is killed.
       --max-age SECONDS   The same of a worker that has lived so long.
+      --max-requests N    The same of a worker that has answered so many.
       --kill-hung SECONDS Kills a worker that hangs for so long. Its loop does
                           not turn, though it has a CPU.
       --admin ADDRESS     Answers probes in HTTP: /livez, /readyz, /status. 8081
@@ -112,8 +113,7 @@ Options:
 
 Examples:
   cohort run server.js                      one worker for each CPU
-  cohort run -w 4 server.js --port 3000     --port belongs to server.js
-  cohort run -b shared -- ./server -v       -- ends the options of cohort
+  cohort run -w 4 -- ./server --port 3000   --port belongs to ./server
   cohort run --listen 8000 python3 app.py   app.py accepts from descriptor 3
 
 Ctrl-C (or SIGTERM) stops gracefully: requests that are being served finish,
@@ -256,6 +256,17 @@ Problem read_max_age(const std::string& text, RunOptions& options) {
   return std::nullopt;
 }
 
+Problem read_max_requests(const std::string& text, RunOptions& options) {
+  constexpr std::uint64_t kMax = 1'000'000'000'000;
+  std::uint64_t number = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc{} || rest != end || number == 0 || number > kMax)
+    return "takes a number from 1 on";
+  options.max_requests = number;
+  return std::nullopt;
+}
+
 Problem read_once(const std::string& text, RunOptions& options) {
   if (text.empty()) return "takes a command";
   options.once = text;
@@ -388,6 +399,7 @@ constexpr RunOption kTable[] = {
     {"min-ready", "", Kind::Last, true, read_min_ready},
     {"max-memory", "", Kind::Last, true, read_max_memory},
     {"max-age", "", Kind::Last, true, read_max_age},
+    {"max-requests", "", Kind::Last, true, read_max_requests},
     {"kill-hung", "", Kind::Last, true, read_seconds<&RunOptions::kill_hung>},
     {"stop-signal", "", Kind::Last, true, read_stop_signal},
     {"ready-within", "", Kind::Last, true, read_seconds<&RunOptions::ready_within>},
