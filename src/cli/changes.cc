@@ -125,6 +125,7 @@ std::vector<std::string> changes(const RunOptions& was, const RunOptions& is) {
   compare("max-age", seconds(was.max_age), seconds(is.max_age));
   compare("max-requests", number(was.max_requests), number(is.max_requests));
   compare("kill-hung", seconds(was.kill_hung), seconds(is.kill_hung));
+  compare("hung-stack", was.js_stack ? "js" : "native", is.js_stack ? "js" : "native");
   compare("admin", addresses(of(was.admin)), addresses(of(is.admin)), kLater);
   compare("min-ready", std::to_string(was.min_ready.value_or(1)),
           std::to_string(is.min_ready.value_or(1)), kLater);

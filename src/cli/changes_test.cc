@@ -48,6 +48,8 @@ TEST(Changes, NameWhoseTheWorkersAre) {
 TEST(Changes, NameWhenWorkersAreReplaced) {
   EXPECT_EQ(changes({.max_age = 60s, .max_requests = 1000}, {.max_age = 60s}),
             Lines{"max-requests 1000 -> none"});
+  EXPECT_EQ(changes({.kill_hung = 30s}, {.kill_hung = 30s, .js_stack = true}),
+            Lines{"hung-stack native -> js"});
 }
 
 TEST(Changes, OfVariablesKeepTheirValuesSecret) {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -94,6 +95,9 @@ class Operator {
   void look_for_hangs(const std::shared_ptr<manager::HangRule>& rule);
   void end_hung(const std::shared_ptr<manager::HangRule>& rule,
                 const manager::HangRule::Verdict& verdict);
+  void kill_hung(const std::shared_ptr<manager::HangRule>& rule,
+                 const manager::HangRule::Verdict& verdict, const std::vector<std::string>& stack,
+                 const std::string& no_js = {}) const;
   std::optional<Worker> worker_called(int id) const;
   void watch_files();
   void await_signal();
@@ -117,6 +121,7 @@ class Operator {
   bool told_who_hides_requests_ = false;
   std::optional<Timer> hangs_timer_;
   bool told_who_cannot_be_asked_ = false;
+  std::set<int> debugged_;  ///< Workers that were left alone because of that, by id.
   std::unique_ptr<manager::FileWatch> files_;
   boost::asio::signal_set signals_;
 };

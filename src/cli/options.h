@@ -38,6 +38,7 @@ struct RunOptions {
   std::optional<std::uint64_t> max_requests = {};         ///< That a worker answers.
   /// A worker that gives no sign of life for so long is killed.
   std::optional<std::chrono::milliseconds> kill_hung = {};
+  bool js_stack = false;  ///< Of such a worker of Node: where its JavaScript is.
   std::chrono::milliseconds ready_within = ReloadOptions{}.ready_within;
   Readiness ready = {};
   std::string check = {};  ///< A path of HTTP; empty: none.

@@ -152,7 +152,9 @@ std::string plan_text(const Plan& plan) {
                                                      : ""));
   if (options.max_age) lines.add("max age", plan_time(*options.max_age));
   if (options.max_requests) lines.add("max requests", std::to_string(*options.max_requests));
-  if (options.kill_hung) lines.add("hung", "killed after " + plan_time(*options.kill_hung));
+  if (options.kill_hung)
+    lines.add("hung", "killed after " + plan_time(*options.kill_hung) +
+                          (options.js_stack ? ", with its JavaScript stack" : ""));
   if (options.admin)
     lines.add("probes", to_string(*options.admin) + ", ready with " +
                             std::to_string(options.min_ready.value_or(1)));
@@ -209,6 +211,7 @@ Value plan_value(const Plan& plan) {
         or_null(options.max_requests.has_value(), options.max_requests.value_or(0))},
        {"kill_hung", or_null(options.kill_hung.has_value(), plan_seconds(options.kill_hung.value_or(
                                                                 std::chrono::milliseconds{0})))},
+       {"hung_stack", options.js_stack ? "js" : "native"},
        {"admin", or_null(options.admin.has_value(),
                          options.admin ? to_string(*options.admin) : std::string{})},
        {"min_ready", options.min_ready.value_or(1)},

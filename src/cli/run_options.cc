@@ -82,6 +82,9 @@ Options:
       --max-requests N    The same of a worker that has answered so many.
       --kill-hung SECONDS Kills a worker that hangs for so long. Its loop does
                           not turn, though it has a CPU.
+      --hung-stack KIND   Which stack is shown of it: native (the default), js.
+                          By eu-stack or gdb; or by the debugger of Node, which
+                          says where the JavaScript is.
       --admin ADDRESS     Answers probes in HTTP: /livez, /readyz, /status. 8081
                           is on every interface; 127.0.0.1:8081 is not.
       --min-ready N       /readyz wants so many that serve. Default: 1.
@@ -112,8 +115,7 @@ Options:
   -V, --version           The version of cohort.
 
 Examples:
-  cohort run server.js                      one worker for each CPU
-  cohort run -w 4 -- ./server --port 3000   --port belongs to ./server
+  cohort run -w 4 server.js --port 3000     --port belongs to server.js
   cohort run --listen 8000 python3 app.py   app.py accepts from descriptor 3
 
 Ctrl-C (or SIGTERM) stops gracefully: requests that are being served finish,
@@ -296,6 +298,12 @@ Problem read_check(const std::string& text, RunOptions& options) {
   return std::nullopt;
 }
 
+Problem read_hung_stack(const std::string& text, RunOptions& options) {
+  options.js_stack = text == "js";
+  if (options.js_stack || text == "native") return std::nullopt;
+  return "takes native or js";
+}
+
 // hold, hold=5, hold=5s, refuse.
 Problem read_when_empty(const std::string& text, RunOptions& options) {
   constexpr std::string_view kHold = "hold=";
@@ -401,6 +409,7 @@ constexpr RunOption kTable[] = {
     {"max-age", "", Kind::Last, true, read_max_age},
     {"max-requests", "", Kind::Last, true, read_max_requests},
     {"kill-hung", "", Kind::Last, true, read_seconds<&RunOptions::kill_hung>},
+    {"hung-stack", "", Kind::Last, true, read_hung_stack},
     {"stop-signal", "", Kind::Last, true, read_stop_signal},
     {"ready-within", "", Kind::Last, true, read_seconds<&RunOptions::ready_within>},
     {"ready", "", Kind::Last, true, read_ready},
@@ -515,6 +524,9 @@ std::optional<Answer> contradiction(const RunOptions& options) {
   if (options.min_ready && !options.admin)
     return run_usage_error("--min-ready is for /readyz, which needs --admin",
                            "Say where: cohort run --admin 8081 ...");
+  if (options.js_stack && !options.kill_hung)
+    return run_usage_error("--hung-stack is of a worker that --kill-hung kills",
+                           "Say after how long: cohort run --kill-hung 30 --hung-stack js ...");
   if (options.lame_duck >= options.grace.value_or(kGraceDefault))
     return run_usage_error(
         "--lame-duck is a part of the time of --grace (25 by default), so it has to be less",

@@ -252,6 +252,8 @@ std::string end_text(const Value& event, const std::string& sequel) {
     text += ", peak memory " + memory_text(exit["peakMemory"].number_or(0));
   text += '\n';
   if (!sequel.empty()) text += "  " + sequel + '\n';
+  if (const Value& hung = event["hung"]; hung.is_object())
+    text += "  " + string(hung["message"]) + '\n' + lines_text(hung["lines"]);
   const std::string last_words = lines_text(exit["stderr"]);
   if (!last_words.empty()) text += "  the last lines on stderr:\n" + last_words;
   return text;

@@ -134,6 +134,19 @@ TEST(Tables, AnEndSaysAllThatIsKnown) {
             "  b\n");
 }
 
+TEST(Tables, AnEndForHangingSaysWhereItWas) {
+  const std::string text = end_text(
+      json(R"({"hung":{"message":"worker 3 hangs: it is killed. It is here:","lines":["#0  spin"]},
+               "exit":{"stderr":["a"]}})"),
+      "worker 4 is in its slot now");
+  EXPECT_NE(text.find("  worker 4 is in its slot now\n"
+                      "  worker 3 hangs: it is killed. It is here:\n"
+                      "  #0  spin\n"
+                      "  the last lines on stderr:\n"),
+            text.npos)
+      << text;
+}
+
 TEST(Tables, WhatIsMissingBreaksNothing) {
   EXPECT_EQ(status_text(Value::object()).substr(0, 2), ": ");
   EXPECT_NE(end_text(Value::object()), "");

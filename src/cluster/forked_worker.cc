@@ -141,17 +141,19 @@ WorkerStatus ForkedWorker::status() const {
   constexpr State kStates[kWorkerStates] = {State::Spawned,     State::Online, State::Listening,
                                             State::Ending,      State::Ending, State::Disconnected,
                                             State::Disconnected};
-  return {.id = id_,
-          .pid = pid(),
-          .slot = seat_.slot,
-          .generation = seat_.generation,
-          .state = kStates[static_cast<int>(state_)],
-          .leader = is_leader(),
-          .age = std::chrono::duration_cast<std::chrono::milliseconds>(
-              std::chrono::steady_clock::now() - since_),
-          .addresses = serving_.addresses(),
-          .load = loads_.sum(),
-          .requests = loads_.requests()};
+  return {
+      .id = id_,
+      .pid = pid(),
+      .slot = seat_.slot,
+      .generation = seat_.generation,
+      .state = kStates[static_cast<int>(state_)],
+      .leader = is_leader(),
+      .age = std::chrono::duration_cast<std::chrono::milliseconds>(
+          std::chrono::steady_clock::now() - since_),
+      .addresses = serving_.addresses(),
+      .load = loads_.sum(),
+      .requests = loads_.requests(),
+      .handled_signals = end_.report().there ? std::optional{end_.report().signals} : std::nullopt};
 }
 
 // What arrives.
