@@ -86,6 +86,11 @@ struct Settings {
   /// Whether workers that run under Node load a file of this library first (NODE_OPTIONS), which
   /// tells what they handle, and answers `Connection: close` at the end. Default: true.
   std::optional<bool> preload{};
+  /// Whether the debugger of a Node worker, which SIGUSR1 opens, is to listen at a port of
+  /// 127.0.0.1 that the system chooses, and to say nothing of that on stderr: for a program that
+  /// looks at a worker which hangs. Workers with a debugger option of their own keep to that.
+  /// Default: false.
+  std::optional<bool> quiet_debugger{};
   /// How it is known that a worker is ready. Default: it listens. Until it is, it gets no
   /// connections, as before it has passed its `check`.
   ///

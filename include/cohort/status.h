@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,11 @@ struct WorkerStatus {
   std::vector<Address> addresses{};  ///< Where it said that it listens.
   std::string check{};  ///< Until it is ready and well: what it has not done, or why it was not.
   std::optional<WorkerLoad> load{};  ///< As `Worker::load`.
+  /// Requests that it has answered: of its HTTP servers (`load`), of Node's, which tell it once a
+  /// second, or as its program says (docs/ipc.md). Not known of others.
+  std::optional<std::uint64_t> requests{};
+  /// Signals that its program handles, of a Node worker with the preload. Not known of others.
+  std::optional<std::set<int>> handled_signals{};
 };
 
 struct PortStatus {

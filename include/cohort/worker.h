@@ -71,6 +71,8 @@ struct WorkerLoad {
   /// Of these, with something not answered: a request that arrives, is handled, or is being
   /// answered. Of a `net::Server`, whose protocol is not known, all.
   std::optional<std::size_t> in_flight{};
+  /// Answered by its HTTP servers, ever; not known if it has none (`http::Server`).
+  std::optional<std::uint64_t> requests{};
 };
 
 class Worker {

@@ -56,8 +56,10 @@ Listing parse_sockets(std::span<const std::byte> piece, std::vector<ListedSocket
     inet_diag_msg found;
     if (body.size() >= sizeof found) {
       std::memcpy(&found, body.data(), sizeof found);
-      ListedSocket socket{
-          .inode = found.idiag_inode, .uid = found.idiag_uid, .state = found.idiag_state};
+      ListedSocket socket{.inode = found.idiag_inode,
+                          .uid = found.idiag_uid,
+                          .state = found.idiag_state,
+                          .port = ntohs(found.id.idiag_sport)};
       if (found.idiag_family == AF_INET)
         socket.host = mapped_host(found.id.idiag_src);
       else

@@ -26,10 +26,12 @@ struct ListedSocket {
   uid_t uid = 0;
   int state = 0;  ///< TCP_LISTEN, TCP_ESTABLISHED...
   HostBytes host{};
+  std::uint16_t port = 0;
 };
 
-/// Those whose own port is this one, in one of the states: bit N for state N. `protocol`:
-/// IPPROTO_TCP or IPPROTO_UDP. Nothing: this process may not ask. Blocks while the kernel looks.
+/// Those whose own port is this one, or any if that is 0, in one of the states: bit N for state N.
+/// `protocol`: IPPROTO_TCP or IPPROTO_UDP. Nothing: this process may not ask. Blocks while the
+/// kernel looks.
 std::optional<std::vector<ListedSocket>> list_sockets(int protocol, std::uint16_t port,
                                                       std::uint32_t states = ~0U);
 

@@ -28,6 +28,7 @@ inet_diag_msg listening_at(std::uint32_t host, std::uint32_t inode, std::uint32_
   found.idiag_family = AF_INET;
   found.idiag_state = TCP_LISTEN;
   found.id.idiag_src[0] = htonl(host);
+  found.id.idiag_sport = htons(8000);
   found.idiag_inode = inode;
   found.idiag_uid = uid;
   return found;
@@ -47,6 +48,7 @@ TEST(ParseSockets, ReadsEachAndTheEnd) {
   EXPECT_EQ(sockets[0].uid, 1000U);
   EXPECT_EQ(sockets[0].state, TCP_LISTEN);
   EXPECT_EQ(sockets[0].host, HostBytes{});
+  EXPECT_EQ(sockets[0].port, 8000);
   EXPECT_EQ(sockets[1].host, (HostBytes{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1}));
   EXPECT_EQ(parse(piece_of({}, NLMSG_DONE), sockets), Listing::Done);
   EXPECT_EQ(parse(piece_of({}, NLMSG_ERROR), sockets), Listing::Failed);

@@ -72,6 +72,10 @@ std::string inherited(const std::optional<std::vector<std::string>>& names) {
   return text.empty() ? "nothing" : text;
 }
 
+std::string number(const std::optional<std::uint64_t>& limit) {
+  return limit ? std::to_string(*limit) : "none";
+}
+
 std::string yes_or_no(bool yes) { return yes ? "yes" : "no"; }
 
 }  // namespace
@@ -119,7 +123,9 @@ std::vector<std::string> changes(const RunOptions& was, const RunOptions& is) {
   compare("max-memory", megabytes(was.max_memory), megabytes(is.max_memory));
   compare("max-memory to be killed", megabytes(was.kill_memory), megabytes(is.kill_memory));
   compare("max-age", seconds(was.max_age), seconds(is.max_age));
+  compare("max-requests", number(was.max_requests), number(is.max_requests));
   compare("kill-hung", seconds(was.kill_hung), seconds(is.kill_hung));
+  compare("hung-stack", was.js_stack ? "js" : "native", is.js_stack ? "js" : "native");
   compare("admin", addresses(of(was.admin)), addresses(of(is.admin)), kLater);
   compare("min-ready", std::to_string(was.min_ready.value_or(1)),
           std::to_string(is.min_ready.value_or(1)), kLater);

@@ -45,6 +45,13 @@ TEST(Changes, NameWhoseTheWorkersAre) {
             Lines{"env-only nothing -> all"});
 }
 
+TEST(Changes, NameWhenWorkersAreReplaced) {
+  EXPECT_EQ(changes({.max_age = 60s, .max_requests = 1000}, {.max_age = 60s}),
+            Lines{"max-requests 1000 -> none"});
+  EXPECT_EQ(changes({.kill_hung = 30s}, {.kill_hung = 30s, .js_stack = true}),
+            Lines{"hung-stack native -> js"});
+}
+
 TEST(Changes, OfVariablesKeepTheirValuesSecret) {
   EXPECT_EQ(changes({.env = {{"A", "1"}, {"B", "2"}}}, {.env = {{"B", "3"}, {"C", "4"}}}),
             (Lines{"env A is gone", "env B has changed", "env C is new"}));

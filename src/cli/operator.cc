@@ -13,6 +13,7 @@
 #include "base/read_file.h"
 #include "base/sys.h"
 #include "cli/changes.h"
+#include "cli/debugger_visit.h"
 #include "cli/memory_room.h"
 #include "cli/preparation.h"
 #include "cli/program_now.h"
@@ -345,7 +346,7 @@ void Operator::watch_files() {
 void Operator::watch_limits() {
   if (limits_timer_) limits_timer_->cancel();
   const RecycleLimits limits{serving_.options.max_memory, serving_.options.kill_memory,
-                             serving_.options.max_age};
+                             serving_.options.max_age, serving_.options.max_requests};
   if (!limits.any()) return;
   limits_timer_ = cluster_.set_interval(
       kLimitsLook, [this, limits, rule = std::make_shared<manager::RecycleRule>(limits)] {
@@ -353,6 +354,7 @@ void Operator::watch_limits() {
           return memory_of(worker.pid, limits.memory.value_or(0));
         };
         const ClusterStatus status = cluster_.status();
+        say_who_hides_requests(*rule, status);
         const auto too_large = rule->too_large(status, memory);
         for (const auto& each : too_large) kill_large(status, each);
         if (!too_large.empty()) return;  // not all serve any more
@@ -361,6 +363,18 @@ void Operator::watch_limits() {
         say_(narrator_.recycles(choice->worker, choice->why));
         (void)recycle(choice->slot);
       });
+}
+
+// Once: those of a program are alike.
+void Operator::say_who_hides_requests(const manager::RecycleRule& rule,
+                                      const ClusterStatus& status) {
+  if (told_who_hides_requests_) return;
+  const auto found = std::ranges::find_if(status.workers, [&](const WorkerStatus& worker) {
+    return rule.hides_requests(worker, status);
+  });
+  if (found == status.workers.end()) return;
+  told_who_hides_requests_ = true;
+  say_(narrator_.hides_requests(found->id));
 }
 
 // Also one that was told to end, or left: nobody can be asked for that one.
@@ -409,18 +423,34 @@ void Operator::look_for_hangs(const std::shared_ptr<manager::HangRule>& rule) {
   }
 }
 
-// It may have answered, or been told to end, while its stack was read.
 void Operator::end_hung(const std::shared_ptr<manager::HangRule>& rule,
                         const manager::HangRule::Verdict& verdict) {
-  const auto worker = worker_called(verdict.worker);
-  if (!worker) return;
-  dump_stack(cluster_, worker->process().pid(),
-             [this, rule, verdict](const std::vector<std::string>& stack) {
-               const auto hangs = worker_called(verdict.worker);
-               if (!hangs || !rule->is_asked(verdict.worker)) return;
-               say_(narrator_.hangs(verdict, stack));
-               hangs->kill(SIGKILL);
-             });
+  const ClusterStatus status = cluster_.status();
+  const auto worker = std::ranges::find(status.workers, verdict.worker, &WorkerStatus::id);
+  if (worker == status.workers.end()) return;
+  const auto kill = [this, rule, verdict, pid = worker->pid](const std::string& no_js) {
+    dump_stack(cluster_, pid, [=, this](const std::vector<std::string>& stack) {
+      kill_hung(rule, verdict, stack, no_js);
+    });
+  };
+  if (!serving_.options.js_stack) return kill({});
+  find_js_stack(cluster_.io_context(), *worker, [=, this](const JsStackFound& found) {
+    if (!found.lines.empty()) return kill_hung(rule, verdict, found.lines);
+    if (!found.is_debugged) return kill(found.why_not);
+    // It is judged anew: the debugger may be gone by then.
+    rule->forget(verdict.worker);
+    if (debugged_.insert(verdict.worker).second) say_(narrator_.is_debugged(verdict.worker));
+  });
+}
+
+// It may have answered, or been told to end, while its stack was read.
+void Operator::kill_hung(const std::shared_ptr<manager::HangRule>& rule,
+                         const manager::HangRule::Verdict& verdict,
+                         const std::vector<std::string>& stack, const std::string& no_js) const {
+  const auto hangs = worker_called(verdict.worker);
+  if (!hangs || !rule->is_asked(verdict.worker)) return;
+  say_(narrator_.hangs(verdict, stack, no_js));
+  hangs->kill(SIGKILL);
 }
 
 // Of those that were not told to end, and can be asked.

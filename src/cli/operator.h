@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -71,8 +72,8 @@ class Operator {
   /// Replaces the worker in a slot, make-before-break. The id of its successor.
   Result<int> recycle(std::size_t slot);
 
-  /// From now on workers that are too large or too old are replaced, and files that change are a
-  /// reload, as the options say.
+  /// From now on workers that are too large, too old, or have answered enough, are replaced, and
+  /// files that change are a reload, as the options say.
   void watch();
 
  private:
@@ -88,11 +89,15 @@ class Operator {
   void have(const WorkerCount& wanted);
   void watch_count();
   void watch_limits();
+  void say_who_hides_requests(const manager::RecycleRule& rule, const ClusterStatus& status);
   void kill_large(const ClusterStatus& status, const manager::RecycleRule::Choice& choice) const;
   void watch_hangs();
   void look_for_hangs(const std::shared_ptr<manager::HangRule>& rule);
   void end_hung(const std::shared_ptr<manager::HangRule>& rule,
                 const manager::HangRule::Verdict& verdict);
+  void kill_hung(const std::shared_ptr<manager::HangRule>& rule,
+                 const manager::HangRule::Verdict& verdict, const std::vector<std::string>& stack,
+                 const std::string& no_js = {}) const;
   std::optional<Worker> worker_called(int id) const;
   void watch_files();
   void await_signal();
@@ -113,8 +118,10 @@ class Operator {
   const Hangup hangup_;
   std::optional<Timer> count_timer_;
   std::optional<Timer> limits_timer_;
+  bool told_who_hides_requests_ = false;
   std::optional<Timer> hangs_timer_;
   bool told_who_cannot_be_asked_ = false;
+  std::set<int> debugged_;  ///< Workers that were left alone because of that, by id.
   std::unique_ptr<manager::FileWatch> files_;
   boost::asio::signal_set signals_;
 };

@@ -35,8 +35,10 @@ struct RunOptions {
   std::optional<std::uint64_t> max_memory = {};           ///< Of a worker, in bytes.
   std::optional<std::uint64_t> kill_memory = {};          ///< The same; with more it is killed.
   std::optional<std::chrono::milliseconds> max_age = {};  ///< Of a worker.
+  std::optional<std::uint64_t> max_requests = {};         ///< That a worker answers.
   /// A worker that gives no sign of life for so long is killed.
   std::optional<std::chrono::milliseconds> kill_hung = {};
+  bool js_stack = false;  ///< Of such a worker of Node: where its JavaScript is.
   std::chrono::milliseconds ready_within = ReloadOptions{}.ready_within;
   Readiness ready = {};
   std::string check = {};  ///< A path of HTTP; empty: none.

@@ -180,6 +180,24 @@ TEST(CommandLine, WorkersHaveLimitsOfMemoryAndAge) {
     expect_usage_error({"run", "--max-age", wrong, "p"}, "--max-age takes seconds");
 }
 
+TEST(CommandLine, TheStackOfAWorkerThatHangsIsNativeOrOfJavaScript) {
+  EXPECT_FALSE(run_options({"run", "--kill-hung", "30", "p"}).js_stack);
+  EXPECT_TRUE(run_options({"run", "--kill-hung", "30", "--hung-stack", "js", "p"}).js_stack);
+  EXPECT_FALSE(run_options({"run", "--hung-stack", "native", "p"}).js_stack);
+  for (const char* wrong : {"", "JS", "both"})
+    expect_usage_error({"run", "--kill-hung", "30", "--hung-stack", wrong, "p"},
+                       "--hung-stack takes native or js");
+  expect_usage_error({"run", "--hung-stack", "js", "p"},
+                     "--hung-stack is of a worker that --kill-hung kills");
+}
+
+TEST(CommandLine, WorkersHaveALimitOfRequests) {
+  EXPECT_EQ(run_options({"run", "--max-requests", "10000", "p"}).max_requests, 10'000U);
+  EXPECT_EQ(run_options({"run", "p"}).max_requests, std::nullopt);
+  for (const char* wrong : {"", "0", "-1", "1k", "1.5", "1000000000001"})
+    expect_usage_error({"run", "--max-requests", wrong, "p"}, "--max-requests takes a number");
+}
+
 TEST(CommandLine, ASecondSizeOfMaxMemoryIsTheOneToBeKilledWith) {
   const RunOptions both = run_options({"run", "--max-memory", "512M,1G", "p"});
   EXPECT_EQ(both.max_memory, std::uint64_t{512} << 20);

@@ -151,7 +151,10 @@ std::string plan_text(const Plan& plan) {
                                                            std::to_string(*options.kill_memory)
                                                      : ""));
   if (options.max_age) lines.add("max age", plan_time(*options.max_age));
-  if (options.kill_hung) lines.add("hung", "killed after " + plan_time(*options.kill_hung));
+  if (options.max_requests) lines.add("max requests", std::to_string(*options.max_requests));
+  if (options.kill_hung)
+    lines.add("hung", "killed after " + plan_time(*options.kill_hung) +
+                          (options.js_stack ? ", with its JavaScript stack" : ""));
   if (options.admin)
     lines.add("probes", to_string(*options.admin) + ", ready with " +
                             std::to_string(options.min_ready.value_or(1)));
@@ -204,8 +207,11 @@ Value plan_value(const Plan& plan) {
        {"kill_memory", or_null(options.kill_memory.has_value(), options.kill_memory.value_or(0))},
        {"max_age", or_null(options.max_age.has_value(),
                            plan_seconds(options.max_age.value_or(std::chrono::milliseconds{0})))},
+       {"max_requests",
+        or_null(options.max_requests.has_value(), options.max_requests.value_or(0))},
        {"kill_hung", or_null(options.kill_hung.has_value(), plan_seconds(options.kill_hung.value_or(
                                                                 std::chrono::milliseconds{0})))},
+       {"hung_stack", options.js_stack ? "js" : "native"},
        {"admin", or_null(options.admin.has_value(),
                          options.admin ? to_string(*options.admin) : std::string{})},
        {"min_ready", options.min_ready.value_or(1)},

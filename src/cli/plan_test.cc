@@ -45,6 +45,9 @@ TEST(Plan, SaysAllThatWasAskedForButNoSecrets) {
   plan.options.lame_duck = std::chrono::seconds{2};
   plan.options.max_memory = 1 << 20;
   plan.options.max_age = std::chrono::hours{1};
+  plan.options.max_requests = 10'000;
+  plan.options.kill_hung = std::chrono::seconds{30};
+  plan.options.js_stack = true;
   plan.options.admin = Address{"localhost", 8081};
   plan.options.env = {{"A", "secret"}, {"B", "2"}};
   plan.options.watch = true;
@@ -56,7 +59,8 @@ TEST(Plan, SaysAllThatWasAskedForButNoSecrets) {
        {"  from         /srv/cohort.toml\n", "  workers      2, as asked\n",
         "  policy       sticky, as asked\n", "  listen       localhost:8000\n",
         "  listen       /run/a.sock\n", "  grace        7.5 s, 2 s of it serving on\n",
-        "  max memory   1048576 bytes\n", "  max age      3600 s\n",
+        "  max memory   1048576 bytes\n", "  max age      3600 s\n", "  max requests 10000\n",
+        "  hung         killed after 30 s, with its JavaScript stack\n",
         "  probes       localhost:8081, ready with 1\n", "  variables    A, B\n",
         "  watch        a file that changes is a reload\n", "  preload      nothing\n",
         "  log          /var/log/cohort/server.log\n",

@@ -153,6 +153,7 @@ std::variant<ProgramNow, CannotRun> program_now(const RunOptions& options) {
                    .listen = options.listen,
                    .stop_signal = stop_signal_of(options),
                    .preload = options.preload,
+                   .quiet_debugger = options.js_stack,
                    .ready = options.ready,
                    .check = check_of(options),
                    .watchdog = std::min(options.kill_hung.value_or(kNoWatchdog), kWatchdogMax)},

@@ -473,8 +473,17 @@ Report Narrator::recycles(int worker, const std::string& why) const {
           .fields = Value::object({{"worker", worker}, {"why", why}})};
 }
 
+Report Narrator::hides_requests(int worker) const {
+  return {.event = "notice",
+          .text = "worker " + std::to_string(worker) +
+                  " does not tell how many requests it has answered, so --max-requests replaces "
+                  "none (docs/cohort-run.md#requests)",
+          .tone = Tone::Bad,
+          .fields = Value::object({{"code", "requests_not_told"}, {"worker", worker}})};
+}
+
 Report Narrator::hangs(const manager::HangRule::Verdict& verdict,
-                       const std::vector<std::string>& stack) const {
+                       const std::vector<std::string>& stack, const std::string& no_js) const {
   constexpr const char* kKinds[] = {"computes", "waits", "starved", "on-disk", "stopped"};
   const double seconds = std::chrono::duration<double>(verdict.time).count();
   std::ostringstream text;
@@ -482,6 +491,8 @@ Report Narrator::hangs(const manager::HangRule::Verdict& verdict,
        << std::setprecision(1) << seconds << " s; " << manager::hang_text(verdict)
        << (verdict.is_to_blame() ? "; it is killed" : "; it is left alone");
   if (!stack.empty()) text << ". It is here:";
+  std::vector<std::string> lines = stack;
+  if (!no_js.empty()) lines.insert(lines.begin(), "(no JavaScript: " + no_js + ')');
   return {.event = "hangs",
           .text = text.str(),
           .tone = Tone::Bad,
@@ -489,7 +500,14 @@ Report Narrator::hangs(const manager::HangRule::Verdict& verdict,
                                    {"why", kKinds[static_cast<std::size_t>(verdict.kind)]},
                                    {"seconds", seconds},
                                    {"killed", verdict.is_to_blame()}}),
-          .lines = stack};
+          .lines = lines};
+}
+
+Report Narrator::is_debugged(int worker) const {
+  return {.event = "notice",
+          .text = "worker " + std::to_string(worker) +
+                  " hangs, and a debugger is attached to it: it is left alone while that is so",
+          .fields = Value::object({{"code", "debugged"}, {"worker", worker}})};
 }
 
 Report Narrator::cannot_be_asked(int worker, const std::string& why) const {

@@ -112,11 +112,16 @@ class Narrator {
   Report parks_nobody(unsigned max_surge) const;
   /// A worker gets a successor, and why.
   Report recycles(int worker, const std::string& why) const;
+  /// One that serves says nothing of its requests, so their number replaces nobody.
+  Report hides_requests(int worker) const;
   /// A worker has so much memory that it is killed, and why.
   Report kills_large(int worker, const std::string& why) const;
   /// A worker gives no sign of life; if that is its fault, it is killed. `stack`: where it is.
-  Report hangs(const manager::HangRule::Verdict& verdict,
-               const std::vector<std::string>& stack) const;
+  /// `no_js`: why that is not its JavaScript, if that was asked for.
+  Report hangs(const manager::HangRule::Verdict& verdict, const std::vector<std::string>& stack,
+               const std::string& no_js = {}) const;
+  /// The same, but somebody has attached a debugger to it.
+  Report is_debugged(int worker) const;
   /// Whether it hangs, and why not.
   Report cannot_be_asked(int worker, const std::string& why) const;
   /// The successor did not listen, and is ended.

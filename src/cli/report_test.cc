@@ -219,6 +219,29 @@ TEST(Narrator, AReloadSaysWhatIsDifferentAndHowItEnded) {
             "generation 5 is given up: another");
 }
 
+TEST(Narrator, SaysOfWhomTheRequestsAreNotKnown) {
+  const Report report = running(2).hides_requests(2);
+  EXPECT_EQ(report.text,
+            "worker 2 does not tell how many requests it has answered, so --max-requests replaces "
+            "none (docs/cohort-run.md#requests)");
+  EXPECT_EQ(report.fields, (Value{{"code", "requests_not_told"}, {"worker", 2}}));
+}
+
+TEST(Narrator, SaysWhereAWorkerHangsAndWhyThatIsNoJavaScript) {
+  const Narrator narrator = running(2);
+  const manager::HangRule::Verdict verdict{.worker = 1, .time = std::chrono::seconds{30}};
+  const Report shown = narrator.hangs(verdict, {"#0  spin (/srv/a.js:3:3)"});
+  EXPECT_TRUE(shown.text.ends_with("; it is killed. It is here:")) << shown.text;
+  EXPECT_EQ(shown.lines, std::vector<std::string>{"#0  spin (/srv/a.js:3:3)"});
+  const Report native = narrator.hangs(verdict, {"#0  0x1 read"}, "it is no program of Node");
+  EXPECT_EQ(native.lines, (std::vector<std::string>{"(no JavaScript: it is no program of Node)",
+                                                    "#0  0x1 read"}));
+  const Report neither = narrator.hangs(verdict, {}, "it is no program of Node");
+  EXPECT_TRUE(neither.text.ends_with("; it is killed")) << neither.text;
+  EXPECT_EQ(neither.lines.size(), 1U);
+  EXPECT_EQ(narrator.is_debugged(1).fields, (Value{{"code", "debugged"}, {"worker", 1}}));
+}
+
 TEST(Narrator, ScalingChangesHowManyThereAre) {
   Narrator narrator = running(2);
   EXPECT_EQ(narrator.scaled(3).text, "from now on 3 workers");

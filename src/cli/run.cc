@@ -97,6 +97,7 @@ class Runner {
     int generation = 1;
     bool online = false;
     bool listens = false;
+    Value hung = {};  // how it was found before it was killed for that
   };
 
   bool listen_for_verbs(Operator& by);
@@ -327,6 +328,10 @@ bool Runner::listen_for_probes() {
 
 void Runner::say(const Report& report) {
   stderr_.write(line_of(report));
+  if (report.event == "hangs") {
+    const auto life = lives_.find(static_cast<int>(report.fields["worker"].int64_or(0)));
+    if (life != lives_.end()) life->second.hung = to_value(report, now_text());
+  }
   if (control_) control_->tell(to_value(report, now_text()));
 }
 
@@ -335,14 +340,17 @@ void Runner::say_end(const Report& report, const Worker& worker, const Exit& exi
                      const Life* life) {
   stderr_.write(line_of(report));
   Value event = to_value(report, now_text());
-  // Where stderr is a file, our own lines are in it.
+  // Where stderr is a file, our own lines are in it, and stacks below them.
   auto lines = worker.last_stderr_lines();
-  std::erase_if(lines, [](const std::string& line) { return line.starts_with("cohort: "); });
+  std::erase_if(lines, [](const std::string& line) {
+    return line.starts_with("cohort: ") || line.starts_with("  #");
+  });
   event["exit"] = exit.with_stderr(std::move(lines)).to_value();
   event["slot"] = worker.slot().value_or(0);
   if (life) {
     event["generation"] = life->generation;
     event["uptime"] = std::chrono::duration<double>(Clock::now() - life->since).count();
+    if (life->hung["killed"].bool_or(false)) event["hung"] = life->hung;
   }
   if (control_) control_->tell(std::move(event));
 }

@@ -79,8 +79,12 @@ Options:
                           successor serves before it ends. 512M,1G: with more
                           than 1G it is killed.
       --max-age SECONDS   The same of a worker that has lived so long.
+      --max-requests N    The same of a worker that has answered so many.
       --kill-hung SECONDS Kills a worker that hangs for so long. Its loop does
                           not turn, though it has a CPU.
+      --hung-stack KIND   Which stack is shown of it: native (the default), js.
+                          By eu-stack or gdb; or by the debugger of Node, which
+                          says where the JavaScript is.
       --admin ADDRESS     Answers probes in HTTP: /livez, /readyz, /status. 8081
                           is on every interface; 127.0.0.1:8081 is not.
       --min-ready N       /readyz wants so many that serve. Default: 1.
@@ -111,9 +115,7 @@ Options:
   -V, --version           The version of cohort.
 
 Examples:
-  cohort run server.js                      one worker for each CPU
   cohort run -w 4 server.js --port 3000     --port belongs to server.js
-  cohort run -b shared -- ./server -v       -- ends the options of cohort
   cohort run --listen 8000 python3 app.py   app.py accepts from descriptor 3
 
 Ctrl-C (or SIGTERM) stops gracefully: requests that are being served finish,
@@ -256,6 +258,17 @@ Problem read_max_age(const std::string& text, RunOptions& options) {
   return std::nullopt;
 }
 
+Problem read_max_requests(const std::string& text, RunOptions& options) {
+  constexpr std::uint64_t kMax = 1'000'000'000'000;
+  std::uint64_t number = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc{} || rest != end || number == 0 || number > kMax)
+    return "takes a number from 1 on";
+  options.max_requests = number;
+  return std::nullopt;
+}
+
 Problem read_once(const std::string& text, RunOptions& options) {
   if (text.empty()) return "takes a command";
   options.once = text;
@@ -283,6 +296,12 @@ Problem read_check(const std::string& text, RunOptions& options) {
     return "takes a path, as /healthz";
   options.check = text;
   return std::nullopt;
+}
+
+Problem read_hung_stack(const std::string& text, RunOptions& options) {
+  options.js_stack = text == "js";
+  if (options.js_stack || text == "native") return std::nullopt;
+  return "takes native or js";
 }
 
 // hold, hold=5, hold=5s, refuse.
@@ -388,7 +407,9 @@ constexpr RunOption kTable[] = {
     {"min-ready", "", Kind::Last, true, read_min_ready},
     {"max-memory", "", Kind::Last, true, read_max_memory},
     {"max-age", "", Kind::Last, true, read_max_age},
+    {"max-requests", "", Kind::Last, true, read_max_requests},
     {"kill-hung", "", Kind::Last, true, read_seconds<&RunOptions::kill_hung>},
+    {"hung-stack", "", Kind::Last, true, read_hung_stack},
     {"stop-signal", "", Kind::Last, true, read_stop_signal},
     {"ready-within", "", Kind::Last, true, read_seconds<&RunOptions::ready_within>},
     {"ready", "", Kind::Last, true, read_ready},
@@ -503,6 +524,9 @@ std::optional<Answer> contradiction(const RunOptions& options) {
   if (options.min_ready && !options.admin)
     return run_usage_error("--min-ready is for /readyz, which needs --admin",
                            "Say where: cohort run --admin 8081 ...");
+  if (options.js_stack && !options.kill_hung)
+    return run_usage_error("--hung-stack is of a worker that --kill-hung kills",
+                           "Say after how long: cohort run --kill-hung 30 --hung-stack js ...");
   if (options.lame_duck >= options.grace.value_or(kGraceDefault))
     return run_usage_error(
         "--lame-duck is a part of the time of --grace (25 by default), so it has to be less",

@@ -49,6 +49,11 @@ double sum_of(const Value& status, const char* member) {
   return sum;
 }
 
+std::string requests_text(const Value& worker) {
+  const Value& requests = worker["requests"];
+  return requests.is_number() ? amount_text(requests.number_or(0)) : "-";
+}
+
 std::string addresses_text(const Value& ports) {
   std::string text;
   for (const Value& port : ports.elements())
@@ -91,6 +96,16 @@ std::string memory_text(double bytes) {
   constexpr std::array<const char*, 4> kUnits{"kB", "MB", "GB", "TB"};
   for (bytes /= kKilo; bytes >= kKilo && unit + 1 < kUnits.size(); ++unit) bytes /= kKilo;
   return format(bytes < 10 ? "%.1f " : "%.0f ", bytes) + kUnits[unit];
+}
+
+std::string amount_text(double count) {
+  constexpr double kThousand = 1000;
+  if (count < 10 * kThousand) return format("%.0f", count);
+  std::size_t unit = 0;
+  constexpr std::array<const char*, 3> kUnits{"k", "M", "G"};
+  for (count /= kThousand; count >= kThousand && unit + 1 < kUnits.size(); ++unit)
+    count /= kThousand;
+  return format(count < 10 ? "%.1f" : "%.0f", count) + kUnits[unit];
 }
 
 std::string table(const std::vector<std::vector<std::string>>& rows) {
@@ -164,13 +179,13 @@ std::string status_text(const Value& status) {
     text += "port     " + string(port["address"]) + ", " + string(port["policy"]) + ", " +
             integer(port["waiting"]) + " connections wait\n";
   std::vector<std::vector<std::string>> rows{
-      {"SLOT", "WORKER", "PID", "STATE", "GENERATION", "UPTIME", "CPU", "MEMORY"}};
+      {"SLOT", "WORKER", "PID", "STATE", "GEN", "UPTIME", "CPU", "MEMORY", "REQUESTS"}};
   for (const Value& worker : status["workers"].elements())
     rows.push_back({integer(worker["slot"]), integer(worker["id"]), integer(worker["pid"]),
                     state_text(worker), integer(worker["generation"]),
                     duration_text(worker["uptime"].number_or(0)),
                     duration_text(worker["cpu_time"].number_or(0)),
-                    memory_text(worker["memory"].number_or(0))});
+                    memory_text(worker["memory"].number_or(0)), requests_text(worker)});
   std::string awaited;
   for (const Value& worker : status["workers"].elements())
     if (const std::string why = string(worker["check"]); !why.empty())
@@ -178,7 +193,7 @@ std::string status_text(const Value& status) {
   text += awaited;
   for (const Value& place : status["closed"].elements())
     rows.push_back(
-        {integer(place["slot"]), integer(place["worker"]), "-", "closed", "-", "-", "-", "-"});
+        {integer(place["slot"]), integer(place["worker"]), "-", "closed", "-", "-", "-", "-", "-"});
   std::sort(rows.begin() + 1, rows.end(), [](const auto& a, const auto& b) {
     return std::pair{std::stol(a[0]), std::stol(a[1])} <
            std::pair{std::stol(b[0]), std::stol(b[1])};
@@ -237,6 +252,8 @@ std::string end_text(const Value& event, const std::string& sequel) {
     text += ", peak memory " + memory_text(exit["peakMemory"].number_or(0));
   text += '\n';
   if (!sequel.empty()) text += "  " + sequel + '\n';
+  if (const Value& hung = event["hung"]; hung.is_object())
+    text += "  " + string(hung["message"]) + '\n' + lines_text(hung["lines"]);
   const std::string last_words = lines_text(exit["stderr"]);
   if (!last_words.empty()) text += "  the last lines on stderr:\n" + last_words;
   return text;

@@ -12,6 +12,8 @@ namespace cohort::cli {
 std::string duration_text(double seconds);
 /// `45 MB`.
 std::string memory_text(double bytes);
+/// `9999`, `12k`, `1.2M`.
+std::string amount_text(double count);
 
 /// Columns as wide as their widest cell; the last one is not filled up. The first row says how
 /// many.

@@ -15,7 +15,7 @@ const Value& status() {
       {"id":12,"pid":712,"slot":1,"generation":2,"state":"listening","held":true,"uptime":190,
        "cpu_time":75.5,"memory":45200000},
       {"id":13,"pid":713,"slot":1,"generation":3,"kept":true,"state":"listening","held":false,"leader":true,"uptime":1.25,
-       "cpu_time":0.5,"memory":45200000},
+       "cpu_time":0.5,"memory":45200000,"requests":51234},
       {"id":7,"pid":707,"slot":0,"generation":2,"state":"online","held":false,"uptime":3.5}],
     "ports":[{"address":"*:3000","policy":"adaptive","waiting":2,"workers":[12,13]}]})");
   return value;
@@ -31,6 +31,11 @@ TEST(Tables, TimesAndSizesAreShort) {
   EXPECT_EQ(memory_text(0), "0.0 kB");
   EXPECT_EQ(memory_text(45'200'000), "45 MB");
   EXPECT_EQ(memory_text(1.5e12), "1.5 TB");
+  EXPECT_EQ(amount_text(0), "0");
+  EXPECT_EQ(amount_text(9999), "9999");
+  EXPECT_EQ(amount_text(12'345), "12k");
+  EXPECT_EQ(amount_text(1'250'000), "1.2M");
+  EXPECT_EQ(amount_text(7.7e12), "7700G");
 }
 
 TEST(Tables, LsHasALineForEach) {
@@ -47,10 +52,19 @@ TEST(Tables, StatusHasEveryWorkerBySlot) {
             "program  server.js in /srv (primary: pid 69, cohort 0.1.0)\n"
             "port     *:3000, adaptive, 2 connections wait\n"
             "\n"
-            "SLOT  WORKER  PID  STATE              GENERATION  UPTIME  CPU     MEMORY\n"
-            "0     7       707  online             2           3.5s    0.0s    0.0 kB\n"
-            "1     12      712  held               2           3m 10s  1m 15s  45 MB\n"
-            "1     13      713  listening, leader  3           1.2s    0.5s    45 MB\n");
+            "SLOT  WORKER  PID  STATE              GEN  UPTIME  CPU     MEMORY  REQUESTS\n"
+            "0     7       707  online             2    3.5s    0.0s    0.0 kB  -\n"
+            "1     12      712  held               2    3m 10s  1m 15s  45 MB   -\n"
+            "1     13      713  listening, leader  3    1.2s    0.5s    45 MB   51k\n");
+}
+
+TEST(Tables, StatusFitsTheWidthOfAScreen) {
+  const std::string text = status_text(json(R"({"name":"shop","places":1,"workers":[
+      {"id":1013,"pid":4194303,"slot":100,"generation":213,"kept":true,"state":"listening",
+       "leader":true,"uptime":3599,"cpu_time":3599,"memory":999000000,"requests":9999}]})"));
+  EXPECT_EQ(text.substr(text.rfind("SLOT")),
+            "SLOT  WORKER  PID      STATE              GEN  UPTIME   CPU      MEMORY  REQUESTS\n"
+            "100   1013    4194303  listening, leader  213  59m 59s  59m 59s  999 MB  9999\n");
 }
 
 TEST(Tables, StatusHasThePlacesThatAreClosed) {
@@ -61,9 +75,9 @@ TEST(Tables, StatusHasThePlacesThatAreClosed) {
             "shop: 1 of 2 workers are ready, generation 2, up 3m 12s\n"
             "program  server.js in /srv (primary: pid 69, cohort 0.1.0)\n"
             "\n"
-            "SLOT  WORKER  PID  STATE      GENERATION  UPTIME  CPU   MEMORY\n"
-            "0     4       -    closed     -           -       -     -\n"
-            "1     7       707  listening  2           3.5s    0.0s  0.0 kB\n");
+            "SLOT  WORKER  PID  STATE      GEN  UPTIME  CPU   MEMORY  REQUESTS\n"
+            "0     4       -    closed     -    -       -     -       -\n"
+            "1     7       707  listening  2    3.5s    0.0s  0.0 kB  -\n");
 }
 
 TEST(Tables, StatusSaysWhichPlacesFail) {
@@ -118,6 +132,19 @@ TEST(Tables, AnEndSaysAllThatIsKnown) {
             "  the last lines on stderr:\n"
             "  a\n"
             "  b\n");
+}
+
+TEST(Tables, AnEndForHangingSaysWhereItWas) {
+  const std::string text = end_text(
+      json(R"({"hung":{"message":"worker 3 hangs: it is killed. It is here:","lines":["#0  spin"]},
+               "exit":{"stderr":["a"]}})"),
+      "worker 4 is in its slot now");
+  EXPECT_NE(text.find("  worker 4 is in its slot now\n"
+                      "  worker 3 hangs: it is killed. It is here:\n"
+                      "  #0  spin\n"
+                      "  the last lines on stderr:\n"),
+            text.npos)
+      << text;
 }
 
 TEST(Tables, WhatIsMissingBreaksNothing) {

@@ -141,16 +141,19 @@ WorkerStatus ForkedWorker::status() const {
   constexpr State kStates[kWorkerStates] = {State::Spawned,     State::Online, State::Listening,
                                             State::Ending,      State::Ending, State::Disconnected,
                                             State::Disconnected};
-  return {.id = id_,
-          .pid = pid(),
-          .slot = seat_.slot,
-          .generation = seat_.generation,
-          .state = kStates[static_cast<int>(state_)],
-          .leader = is_leader(),
-          .age = std::chrono::duration_cast<std::chrono::milliseconds>(
-              std::chrono::steady_clock::now() - since_),
-          .addresses = serving_.addresses(),
-          .load = loads_.sum()};
+  return {
+      .id = id_,
+      .pid = pid(),
+      .slot = seat_.slot,
+      .generation = seat_.generation,
+      .state = kStates[static_cast<int>(state_)],
+      .leader = is_leader(),
+      .age = std::chrono::duration_cast<std::chrono::milliseconds>(
+          std::chrono::steady_clock::now() - since_),
+      .addresses = serving_.addresses(),
+      .load = loads_.sum(),
+      .requests = loads_.requests(),
+      .handled_signals = end_.report().there ? std::optional{end_.report().signals} : std::nullopt};
 }
 
 // What arrives.
@@ -186,6 +189,9 @@ void ForkedWorker::cluster_message(ipc::Incoming& incoming) {
     if (incoming.fd) owner_.listeners().take_back(key(), std::move(incoming.fd));
   } else if (act == "load") {
     publishes(key(), std::move(incoming.fd));
+  } else if (act == "requests") {
+    if (const std::int64_t count = message["count"].int64_or(-1); count >= 0)
+      loads_.said_requests(static_cast<std::uint64_t>(count));
   } else if (act == "leaving") {
     owner_.worker_ends(*this);
   } else if (act == "follows") {

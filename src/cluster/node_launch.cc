@@ -120,6 +120,7 @@ bool names_permission(const std::vector<std::string>& argv) {
 
 struct Debugger {
   bool wanted = false;
+  bool named = false;  // some option is of it
   std::string host = "127.0.0.1";
   int port = kDebuggerPort;
 
@@ -129,6 +130,7 @@ struct Debugger {
     const std::string_view name = option.substr(0, equals);
     const bool asks = name == "--inspect" || name == "--inspect-brk" || name == "--inspect-wait";
     if (!asks && name != "--inspect-port" && name != "--debug-port") return false;
+    named = true;
     wanted = wanted || asks;
     const std::string_view value = option.substr(std::min(equals + 1, option.size()));
     const std::size_t colon = value.rfind(':');
@@ -145,6 +147,13 @@ struct Debugger {
     return true;
   }
 };
+
+Debugger debugger_in(const std::vector<std::string>& argv, std::string_view node_options) {
+  Debugger debugger;
+  for (const std::string& word : words_of(node_options)) debugger.read(word);
+  for (std::size_t i = 1; i < end_of_options(argv); ++i) debugger.read(argv[i]);
+  return debugger;
+}
 
 }  // namespace
 
@@ -196,11 +205,10 @@ bool restricts_reading(const std::vector<std::string>& argv, std::string_view no
 
 std::optional<std::string> give_debugger_port(std::vector<std::string>& argv,
                                               std::string& node_options, std::size_t index) {
-  Debugger debugger;
-  for (const std::string& word : words_of(node_options)) debugger.read(word);
+  const Debugger debugger = debugger_in(argv, node_options);
   std::size_t last = 0;  // of those on the command line
   for (std::size_t i = 1; i < end_of_options(argv); ++i)
-    if (debugger.read(argv[i])) last = i;
+    if (Debugger{}.read(argv[i])) last = i;
   if (!debugger.wanted || debugger.port == 0) return std::nullopt;
   std::string where = debugger.host + ':' + std::to_string(debugger.port + static_cast<int>(index));
   const std::string option = "--inspect-port=" + where;
@@ -209,6 +217,11 @@ std::optional<std::string> give_debugger_port(std::vector<std::string>& argv,
   else
     node_options += ' ' + option;
   return where;
+}
+
+void give_quiet_debugger(const std::vector<std::string>& argv, std::string& node_options) {
+  if (!debugger_in(argv, node_options).named)
+    node_options += " --inspect-port=127.0.0.1:0 --inspect-publish-uid=http";
 }
 
 // `env A=1 bun x.ts` is Bun.
@@ -223,7 +236,7 @@ Runtime runtime_in(const process::SpawnRequest& request) {
   return runtime;
 }
 
-NodeLaunch prepare_node(process::SpawnRequest& request, std::size_t debugger, bool preload) {
+NodeLaunch prepare_node(process::SpawnRequest& request, std::size_t debugger, NodeWishes wishes) {
   constexpr std::string_view kVariable = "NODE_OPTIONS=";
   NodeLaunch launch;
   const Runtime runtime = runtime_in(request);
@@ -236,7 +249,7 @@ NodeLaunch prepare_node(process::SpawnRequest& request, std::size_t debugger, bo
   const bool given = found != request.env.end();
   const std::string users = given ? found->substr(kVariable.size()) : "";
   std::string options = users;
-  if (preload) {
+  if (wishes.preload) {
     if (const auto file = preload_file())
       options = with_preload(users, *file,
                              restricts_reading(request.argv, users) ||
@@ -245,12 +258,13 @@ NodeLaunch prepare_node(process::SpawnRequest& request, std::size_t debugger, bo
       launch.no_preload = file.error();
   }
   // Of what a shell starts, only what takes its place is the worker.
-  if (runtime == Runtime::Shell && preload && !launch.no_preload)
+  if (runtime == Runtime::Shell && wishes.preload && !launch.no_preload)
     request.env.push_back("COHORT_PARENT=" + std::to_string(::getpid()));
   // Behind the preload, which takes off all that follows it.
   std::vector<std::string> no_options{"node"};  // a shell's options are no options of Node
-  launch.debugger =
-      give_debugger_port(runtime == Runtime::Node ? request.argv : no_options, options, debugger);
+  auto& argv = runtime == Runtime::Node ? request.argv : no_options;
+  launch.debugger = give_debugger_port(argv, options, debugger);
+  if (wishes.quiet_debugger) give_quiet_debugger(argv, options);
   if (given)
     *found = std::string{kVariable} + options;
   else if (!options.empty())

@@ -46,12 +46,21 @@ bool restricts_reading(const std::vector<std::string>& argv, std::string_view no
 std::optional<std::string> give_debugger_port(std::vector<std::string>& argv,
                                               std::string& node_options, std::size_t index);
 
+/// If the options say nothing of a debugger: what SIGUSR1 opens is at a port of 127.0.0.1 that the
+/// system chooses, and its address is told only to who asks there. Pure.
+void give_quiet_debugger(const std::vector<std::string>& argv, std::string& node_options);
+
+/// What a worker that runs under Node is to have.
+struct NodeWishes {
+  bool preload = true;
+  bool quiet_debugger = false;
+};
 struct NodeLaunch {
   std::optional<std::string> debugger;  ///< Where it listens, if one was asked for.
   std::optional<Error> no_preload;      ///< Why it is started without, though it should be with.
 };
 /// Adds all of that to a worker, if it runs under Node or may start it. `debugger`: the index of
 /// its port. Under Bun it is no worker of a cluster: it has the channel, and no number.
-NodeLaunch prepare_node(process::SpawnRequest& request, std::size_t debugger, bool preload);
+NodeLaunch prepare_node(process::SpawnRequest& request, std::size_t debugger, NodeWishes wishes);
 
 }  // namespace cohort::cluster

@@ -69,7 +69,7 @@ TEST(PrepareNode, OfAShellIsOnlyThePreload) {
   request.file = "/bin/sh";
   request.argv = {"sh", "--inspect", "-c", "node server.js"};
   const auto before = request.argv;
-  EXPECT_FALSE(prepare_node(request, 1, true).debugger);
+  EXPECT_FALSE(prepare_node(request, 1, {}).debugger);
   EXPECT_EQ(request.argv, before);
   ASSERT_EQ(request.env.size(), 2U);
   EXPECT_EQ(request.env.front(), "COHORT_PARENT=" + std::to_string(::getpid()));
@@ -81,11 +81,11 @@ TEST(PrepareNode, OfWhatEnvStartsSeesBunAndPermissions) {
   request.file = "/usr/bin/env";
   request.env = {"NODE_UNIQUE_ID=7"};
   request.argv = {"env", "-u", "B", "A=1", "node", "--permission", "x.js"};
-  prepare_node(request, 0, true);
+  prepare_node(request, 0, {});
   EXPECT_NE(request.env.back().find("--allow-fs-read="), std::string::npos) << request.env.back();
   request.env = {"NODE_UNIQUE_ID=7"};
   request.argv = {"env", "A=1", "/opt/bun", "x.ts"};
-  prepare_node(request, 0, true);
+  prepare_node(request, 0, {});
   EXPECT_TRUE(request.env.empty());
 }
 
@@ -93,8 +93,34 @@ TEST(PrepareNode, TellsBunNothingOfACluster) {
   process::SpawnRequest request;
   request.file = "/opt/bun";
   request.env = {"NODE_CHANNEL_FD=3", "NODE_UNIQUE_ID=7"};
-  prepare_node(request, 0, true);
+  prepare_node(request, 0, {});
   EXPECT_EQ(request.env, std::vector<std::string>{"NODE_CHANNEL_FD=3"});
+}
+
+TEST(PrepareNode, GivesAQuietDebuggerBehindThePreload) {
+  process::SpawnRequest request;
+  request.file = "/usr/bin/node";
+  request.argv = {"node", "a.js"};
+  request.env = {"NODE_OPTIONS=--title=x"};
+  EXPECT_FALSE(prepare_node(request, 3, {.quiet_debugger = true}).debugger);
+  EXPECT_TRUE(request.env[0].ends_with("\" --inspect-port=127.0.0.1:0 --inspect-publish-uid=http"))
+      << request.env[0];
+  EXPECT_EQ(request.argv.size(), 2U);
+}
+
+TEST(QuietDebugger, LeavesTheUsersOwnAlone) {
+  for (const Words& argv :
+       {Words{"node", "--inspect", "a.js"}, Words{"node", "--inspect-port=7000"},
+        Words{"node", "--inspect=0", "a.js"}}) {
+    std::string options;
+    give_quiet_debugger(argv, options);
+    EXPECT_EQ(options, "") << argv[1];
+  }
+  std::string options = "--inspect-port=9300";
+  give_quiet_debugger({"node", "a.js"}, options);
+  EXPECT_EQ(options, "--inspect-port=9300");
+  give_quiet_debugger({"node", "a.js", "--inspect"}, options = "");
+  EXPECT_EQ(options, " --inspect-port=127.0.0.1:0 --inspect-publish-uid=http") << "the program's";
 }
 
 TEST(WithPreload, ComesBehindTheUsersOwn) {

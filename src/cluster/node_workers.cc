@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "base/notices.h"
-#include "cluster/node_launch.h"
 
 namespace cohort::cluster {
 
@@ -20,9 +19,9 @@ std::size_t NodeWorkers::debugger_for(int worker, std::size_t slot, std::size_t 
 }
 
 void NodeWorkers::prepare(process::SpawnRequest& request, int worker, std::size_t slot,
-                          std::size_t slots, bool preload) {
+                          std::size_t slots, NodeWishes wishes) {
   const std::size_t index = debugger_for(worker, slot, slots);
-  const NodeLaunch node = prepare_node(request, index, preload);
+  const NodeLaunch node = prepare_node(request, index, wishes);
   if (node.no_preload && !std::exchange(without_preload_, true))
     say(loop_, {.code = "no_preload",
                 .text = "Node workers start without the preload, so their own handlers run late "

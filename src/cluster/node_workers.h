@@ -9,6 +9,7 @@
 
 #include "base/callback_scope.h"
 #include "base/loop.h"
+#include "cluster/node_launch.h"
 #include "process/spawn.h"
 
 namespace cohort::cluster {
@@ -20,7 +21,7 @@ class NodeWorkers {
   /// Adds the preload, and a debugger port of its own, to a worker that runs under Node. The port
   /// is that of its slot, unless one that left the slot still has it: then one behind `slots`.
   void prepare(process::SpawnRequest& request, int worker, std::size_t slot, std::size_t slots,
-               bool preload);
+               NodeWishes wishes);
   /// The worker is gone, and its port free.
   void gone(int worker) { debugger_of_.erase(worker); }
 

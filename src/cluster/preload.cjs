@@ -2,7 +2,7 @@
 // process itself knows, and helps the worker to end without losing a request. docs/signals.md says what happens when.
 //
 // The program sees nothing of it: messages that begin with NODE_ are no 'message' events. Until the worker is told to
-// end, it does nothing but report which signals have listeners. Node 20 and 26 were read and tried.
+// end, it does nothing but report which signals have listeners, and count requests. Node 20 and 26 were read and tried.
 'use strict';
 
 // Under a shell: whose child the worker is. One that the shell has started is not the worker itself.
@@ -73,13 +73,34 @@ function start(cluster) {
     return disconnect.call(this);
   };
 
+  // How many requests were answered, told once a second while there are some. Of HTTP/2: those that have begun.
+  let requests = 0;
+  let counts = false;
+  let telling;
+  function tellRequests() {
+    telling = undefined;
+    tell({ act: 'requests', count: requests });
+  }
+  function count() {
+    ++requests;
+    telling ??= setTimeout(tellRequests, 1000).unref();
+  }
+  function countOf(server) {
+    if (counts || server.timeout === undefined) return;  // servers that speak no HTTP have none
+    counts = true;
+    require('diagnostics_channel').subscribe('http.server.response.finish', count);
+    tellRequests();
+  }
+
   const getServer = cluster._getServer;
   cluster._getServer = function (server, options, callback) {
     // A limit that the worker keeps by closing what is too much, unless each connection is offered to it.
     if (server.maxConnections > 0) options = { ...options, maxConnections: server.maxConnections };
+    countOf(server);
     if (/^Http2/.test(server.constructor.name)) {
       server.on('session', (session) => {
         sessions.add(session);
+        session.on('stream', count);
         session.once('close', () => sessions.delete(session));
       });
     } else if (typeof server.setSecureContext === 'function') {

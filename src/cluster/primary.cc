@@ -132,7 +132,8 @@ Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool k
   auto launch = prepare_launch(loop_, wanted, *options);
   if (!launch) return launch.error();
   node_.prepare(launch->request, worker.id(), worker.slot(), supervisor_.state().places.size(),
-                settings.preload.value_or(true));
+                {.preload = settings.preload.value_or(true),
+                 .quiet_debugger = settings.quiet_debugger.value_or(false)});
   auto child = process::spawn(launch->request);
   if (!child) return child.error();
   worker.started(*std::move(child), *std::move(launch), *options, std::move(addresses));

@@ -190,6 +190,7 @@ bool Connection::write(std::string_view chunk) {
 
 void Connection::end(std::string_view data) {
   reply_.end(data, service_->reply_common(), output_.bytes());
+  service_->count_answer();
   answered();
 }
 

@@ -86,6 +86,7 @@ class ConnectionTest : public testing::Test {
   const Ticks& ticks() const { return service->settings().ticks; }
   bool is_open() const { return service->size() == 1; }
   std::uint32_t in_flight() const { return net::Load::get(load->in_flight); }
+  std::uint64_t answered() const { return net::Load::get(load->requests); }
   void drain() {
     owner.ends = true;
     service->drain();
@@ -137,6 +138,20 @@ TEST_F(ConnectionTest, IsInFlightFromARequestsFirstByteToItsAnswersLast) {
   }
   EXPECT_EQ(in_flight(), 0U);
   EXPECT_TRUE(is_open());
+}
+
+TEST_F(ConnectionTest, CountsTheRequestsThatItHasAnswered) {
+  open();
+  EXPECT_EQ(net::Load::get(load->counts_requests), 1U);
+  EXPECT_EQ(ask(get("/a") + get("/b")), "200 a, 200 b, ");
+  EXPECT_EQ(answered(), 2U);
+  EXPECT_EQ(ask(get("/later")), "");
+  EXPECT_EQ(answered(), 2U) << "not yet";
+  waiting->end("late");
+  EXPECT_EQ(answers(), "200 late, ");
+  EXPECT_EQ(answered(), 3U);
+  EXPECT_EQ(ask("no request\r\n\r\n").substr(0, 3), "400");
+  EXPECT_EQ(answered(), 3U);
 }
 
 TEST_F(ConnectionTest, RequestsBehindASlowAnswerHaveATurnOfTheirOwn) {

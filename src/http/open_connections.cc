@@ -31,6 +31,7 @@ void OpenConnections::set_busy(Seat& seat, bool busy) {
 void OpenConnections::publish_to(const std::shared_ptr<net::Load>& load) {
   load_ = load;
   net::Load::set(load_->counts_open, 1);
+  net::Load::set(load_->counts_requests, 1);
   publish_in_flight();
   publish_open();
 }

@@ -29,6 +29,8 @@ class OpenConnections {
   void leave(Connection& connection);
   /// A request of it arrives, is being answered, or its answer is being sent.
   void set_busy(Seat& seat, bool busy);
+  /// A request of one was answered.
+  void count_answer() { net::Load::set(load_->requests, net::Load::get(load_->requests) + 1); }
   /// There are none yet.
   void publish_to(const std::shared_ptr<net::Load>& load);
 

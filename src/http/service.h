@@ -75,6 +75,7 @@ class Service {
   void join(Connection& connection);
   void leave(Connection& connection);
   void set_busy(OpenConnections::Seat& seat, bool busy) { open_.set_busy(seat, busy); }
+  void count_answer() { open_.count_answer(); }
 
   // For the owner.
   std::size_t size() const { return open_.size(); }

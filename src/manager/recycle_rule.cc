@@ -24,10 +24,11 @@ bool is_calm(const ClusterStatus& status) {
                      [&](const WorkerStatus& worker) { return serves(worker, status); });
 }
 
-// From the age on, spread over a tenth of it: the same for a worker each time.
-std::chrono::milliseconds age_of(int worker, std::chrono::milliseconds age) {
-  constexpr int kSteps = 8;
-  return age + age * (worker % kSteps) / (10 * kSteps);
+// From the limit on, spread over a tenth of it: the same for a worker each time.
+template <class Limit>
+Limit limit_of(int worker, Limit limit) {
+  constexpr unsigned kSteps = 8;
+  return limit + limit * (static_cast<unsigned>(worker) % kSteps) / (10 * kSteps);
 }
 
 }  // namespace
@@ -36,11 +37,13 @@ std::optional<RecycleRule::Choice> RecycleRule::choose(const ClusterStatus& stat
                                                        const Memory& memory) {
   if (!is_calm(status)) return std::nullopt;
   for (const WorkerStatus& worker : status.workers) {
-    const auto rests = rests_until_.find(worker.slot);
-    if (rests != rests_until_.end() && now < rests->second) continue;
-    auto why = reason(worker, memory);
+    const auto last = rests_.find(worker.slot);
+    const bool rests = last != rests_.end() && now < last->second.until;
+    if (rests && last->second.worker == worker.id) continue;  // its successor failed
+    auto why = answered_enough(worker);
+    if (!why && !rests) why = reason(worker, memory);
     if (!why) continue;
-    rests_until_[worker.slot] = now + kRest;
+    rests_[worker.slot] = {now + kRest, worker.id};
     return Choice{worker.id, worker.slot, std::move(*why)};
   }
   return std::nullopt;
@@ -56,11 +59,22 @@ std::vector<RecycleRule::Choice> RecycleRule::too_large(const ClusterStatus& sta
   return all;
 }
 
+bool RecycleRule::hides_requests(const WorkerStatus& worker, const ClusterStatus& status) const {
+  return limits_.requests && !worker.requests && serves(worker, status);
+}
+
+std::optional<std::string> RecycleRule::answered_enough(const WorkerStatus& worker) const {
+  if (!limits_.requests || worker.requests < limit_of(worker.id, *limits_.requests))
+    return std::nullopt;
+  return "it has answered " + std::to_string(*worker.requests) + " requests, of " +
+         std::to_string(*limits_.requests);
+}
+
 std::optional<std::string> RecycleRule::reason(const WorkerStatus& worker,
                                                const Memory& memory) const {
   if (limits_.memory)
     if (auto why = more_than(*limits_.memory, memory(worker))) return why;
-  if (limits_.age && worker.age >= age_of(worker.id, *limits_.age))
+  if (limits_.age && worker.age >= limit_of(worker.id, *limits_.age))
     return "it is " +
            std::to_string(std::chrono::duration_cast<std::chrono::seconds>(worker.age).count()) +
            " s old";

@@ -66,6 +66,43 @@ TEST_F(Recycling, IsOfWhoIsTooOldButNotOfAllAtOnce) {
   EXPECT_EQ(choose(rule), "2 it is 7920 s old");
 }
 
+TEST_F(Recycling, IsOfWhoHasAnsweredEnoughButNotOfAllAtOnce) {
+  RecycleRule rule{{.requests = 800}};
+  EXPECT_EQ(choose(rule), "") << "nobody says how many";
+  for (WorkerStatus& worker : status.workers) worker.requests = 799;
+  EXPECT_EQ(choose(rule), "");
+  for (WorkerStatus& worker : status.workers) worker.requests = 820;
+  EXPECT_EQ(choose(rule), "1 it has answered 820 requests, of 800");
+  EXPECT_EQ(choose(rule), "2 it has answered 820 requests, of 800");
+  EXPECT_EQ(choose(rule), "") << "worker 3 has 30 more";
+}
+
+TEST_F(Recycling, OfWhoHasAnsweredEnoughDoesNotWaitForTheRestOfTheSlot) {
+  RecycleRule rule{{.memory = 50 * kMegabyte, .requests = 800}};
+  status.workers.resize(1);
+  status.places = 1;
+  status.workers[0].requests = 1000;
+  EXPECT_EQ(choose(rule), "1 it has answered 1000 requests, of 800");
+  EXPECT_EQ(choose(rule), "") << "its successor failed";
+  status.workers[0].id = 2;
+  memory[2] = 60 * kMegabyte;
+  status.workers[0].requests = 10;
+  EXPECT_EQ(choose(rule), "") << "too large again at once, as its successor would be";
+  status.workers[0].requests = 1000;
+  EXPECT_EQ(choose(rule), "2 it has answered 1000 requests, of 800");
+}
+
+TEST_F(Recycling, KnowsWhoHidesItsRequests) {
+  const RecycleRule rule{{.requests = 800}};
+  EXPECT_TRUE(rule.hides_requests(status.workers[0], status));
+  EXPECT_FALSE((RecycleRule{{.age = 1h}}).hides_requests(status.workers[0], status));
+  status.workers[0].requests = 0;
+  EXPECT_FALSE(rule.hides_requests(status.workers[0], status)) << "it has had none so far";
+  status.workers[1].state = WorkerStatus::State::Online;
+  status.workers[1].age = 1s;
+  EXPECT_FALSE(rule.hides_requests(status.workers[1], status)) << "it may tell when it listens";
+}
+
 TEST_F(Recycling, WaitsUntilEverybodyServesAndNothingIsUnderWay) {
   RecycleRule rule{{.age = 1min}};
   auto starts = status;

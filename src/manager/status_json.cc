@@ -42,6 +42,7 @@ Value worker_value(const WorkerStatus& worker, const ClusterStatus& status,
     if (worker.load->connections) value["connections"] = *worker.load->connections;
     if (worker.load->in_flight) value["in_flight"] = *worker.load->in_flight;
   }
+  if (worker.requests) value["requests"] = *worker.requests;
   return value;
 }
 

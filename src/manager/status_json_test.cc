@@ -43,7 +43,8 @@ TEST(StatusValue, HasStableNames) {
                             .leader = true,
                             .age = 1500ms,
                             .addresses = {Address{"", 80}},
-                            .load = WorkerLoad{.accepted = 9, .connections = 2}});
+                            .load = WorkerLoad{.accepted = 9, .connections = 2},
+                            .requests = 40});
   status.ports.push_back(
       {.address = Address{"", 80}, .policy = Policy::Adaptive, .workers = {7}, .waiting = 3});
   status.closed.push_back({.slot = 0, .worker = 6});
@@ -70,7 +71,7 @@ TEST(StatusValue, HasStableNames) {
       R"("workers":[{"id":7,"pid":70,"slot":1,"generation":2,"state":"listening",)"
       R"("kept":true,"held":true,"leaves":false,"serves":false,"leader":true,"uptime":1.5,"addresses":["*:80"],)"
       R"("cpu_time":0.07,)"
-      R"("memory":4096,"accepted":9,"connections":2}],)"
+      R"("memory":4096,"accepted":9,"connections":2,"requests":40}],)"
       R"("closed":[{"slot":0,"worker":6}],"failing":[{"slot":3,"deaths":4,"next":0.8}],)"
       R"("ports":[{"address":"*:80","policy":"adaptive","waiting":3,"workers":[7]}],)"
       R"("forks":0,"exits":0,"deaths":1})");

@@ -20,6 +20,8 @@ struct Load {
   std::atomic<std::uint32_t> arriving{0};     ///< 1 from before `accept` until they are counted.
   std::atomic<std::uint32_t> connections{0};  ///< Open.
   std::atomic<std::uint32_t> in_flight{0};    ///< Of these, with something not yet answered.
+  std::atomic<std::uint32_t> counts_requests{0};  ///< 1: what follows is kept.
+  std::atomic<std::uint64_t> requests{0};         ///< Answered, ever.
 
   /// Writes one of them, or reads it.
   template <class Number, class Value>

@@ -1,5 +1,6 @@
 #include "process/proc_view.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -88,6 +89,17 @@ std::optional<std::set<std::uint64_t>> listed(const std::set<std::uint16_t>& por
   return inodes;
 }
 
+// Whoever listens everywhere does so on the loopback interface.
+std::string host_text(HostBytes host) {
+  constexpr HostBytes kLoopback{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1};
+  if (host == kAnyHost) host = kLoopback;
+  const bool is_mapped = std::equal(host.begin(), host.begin() + 12, kLoopback.begin());
+  char text[INET6_ADDRSTRLEN] = "";
+  ::inet_ntop(is_mapped ? AF_INET : AF_INET6, is_mapped ? &host[12] : host.data(), text,
+              sizeof text);
+  return text;
+}
+
 std::set<std::uint64_t> connections_to(const std::vector<Address>& listening, const fs::path& root,
                                        pid_t pid) {
   std::set<std::uint16_t> ports;
@@ -168,6 +180,23 @@ std::set<std::uint64_t> parse_unix_connections(std::string_view table,
     if (const auto inode = to_number<std::uint64_t>(columns[kInode], 10)) inodes.insert(*inode);
   }
   return inodes;
+}
+
+std::optional<std::vector<TcpListener>> tcp_listeners_of(pid_t pid) {
+  const fs::path root{"/proc"};
+  const auto own = sockets_of(root / std::to_string(pid));
+  if (!own || !is_in_this_network(root, pid)) return std::nullopt;
+  const auto sockets = list_sockets(IPPROTO_TCP, 0, 1U << TCP_LISTEN);
+  if (!sockets) return std::nullopt;
+  std::vector<TcpListener> listeners;
+  for (const ListedSocket& socket : *sockets) {
+    if (!own->contains(socket.inode)) continue;
+    TcpListener listener{Address{host_text(socket.host), socket.port}};
+    if (const auto arrived = listed({socket.port}))
+      for (const std::uint64_t inode : *arrived) listener.connections += own->count(inode);
+    listeners.push_back(std::move(listener));
+  }
+  return listeners;
 }
 
 ProcView look_at(pid_t pid, const std::vector<Address>& listening, const fs::path& root) {

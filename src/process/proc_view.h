@@ -47,6 +47,15 @@ struct ProcView {
     return ((handled_signals.value_or(0) >> (signal_number - 1)) & 1) != 0;
   }
 };
+/// A TCP port where a process listens.
+struct TcpListener {
+  Address address;              ///< With a host that can be connected to.
+  std::size_t connections = 0;  ///< That came there, and that it has open.
+};
+/// Of this very process, not of what descends from it. Nothing if that cannot be seen: it is
+/// another user's, it has ended, its network namespace is another one.
+std::optional<std::vector<TcpListener>> tcp_listeners_of(pid_t pid);
+
 ProcView look_at(pid_t pid, const std::vector<Address>& listening,
                  const std::filesystem::path& root = "/proc");
 

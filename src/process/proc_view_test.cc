@@ -126,6 +126,32 @@ TEST(LookAt, DoesNotTakeAShellForAHandlerOfInt) {
   ::waitpid(shell, nullptr, 0);
 }
 
+TEST(TcpListeners, AreThoseOfTheProcessWithTheirConnections) {
+  const OwnFd listening = sys::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  socklen_t size = sizeof address;
+  auto* const plain = reinterpret_cast<sockaddr*>(&address);
+  ASSERT_EQ(::bind(listening.get(), plain, size), 0);
+  ASSERT_EQ(::listen(listening.get(), 5), 0);
+  ASSERT_EQ(::getsockname(listening.get(), plain, &size), 0);
+  const Address where{"127.0.0.1", ntohs(address.sin_port)};
+  const auto found = [&]() -> std::optional<std::size_t> {
+    const auto listeners = tcp_listeners_of(::getpid());
+    if (!listeners) return std::nullopt;
+    for (const TcpListener& each : *listeners)
+      if (each.address == where) return each.connections;
+    return std::nullopt;
+  };
+  EXPECT_EQ(found(), 0U) << "it listens everywhere, so on the loopback interface, too";
+  const OwnFd client{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  ASSERT_EQ(::connect(client.get(), plain, size), 0);
+  EXPECT_EQ(found(), 0U) << "nobody has taken it";
+  const OwnFd taken{::accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC)};
+  EXPECT_EQ(found(), 1U);
+  EXPECT_EQ(tcp_listeners_of(0), std::nullopt);
+}
+
 TEST(LookAt, KnowsNothingOfAProcessThatIsGone) {
   const ProcView view = look_at(::getpid(), {{"", 8000}}, "/nonexistent");
   EXPECT_EQ(view.handled_signals, std::nullopt);

@@ -24,10 +24,10 @@ class Hung : public Verbs {
     return run({"-w", "2", "--kill-hung", "1", "server.js"});
   }
   // A client whose worker hangs from now on.
-  TcpClient hang() const {
+  TcpClient hang(const std::string& path = "/hang") const {
     TcpClient client;
     EXPECT_EQ(client.connect(port), "");
-    EXPECT_EQ(client.send("GET /hang HTTP/1.1\r\nHost: a\r\n\r\n"), "");
+    EXPECT_EQ(client.send("GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n"), "");
     return client;
   }
   void expect_two_that_serve(Program& program) const {
@@ -159,6 +159,121 @@ TEST_F(Hung, WhoHasSentWatchdogAndSendsItNoMoreIsKilled) {
             1)
       << program->transcript();
   EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+// `--hung-stack js`: what hangs is JavaScript, and its debugger says where.
+class HungJavaScript : public Hung {
+ protected:
+  static constexpr int kTriesMax = 5;  // 5 s for a stack are too few on a busy machine at times
+
+  std::unique_ptr<Program> start_js(std::vector<std::string> options = {},
+                                    const std::string& more = {}) {
+    folder_.write(
+        "server.js",
+        script("hello world", more + "function spinsForEver() {\n"
+                                     "  while (true) {}\n"
+                                     "}\n"
+                                     "const priceOf = (cart) => spinsForEver(cart);\n"
+                                     "server.prependListener('request', (request) => {\n"
+                                     "  if (request.url === '/hang') priceOf([]);\n"
+                                     "  if (request.url === '/native')\n"
+                                     "    require('child_process').execSync('sleep 1000');\n"
+                                     "});\n"));
+    const bool named = std::ranges::find(options, "--interpreter") != options.end();
+    if (!named) options.insert(options.end(), {"--interpreter", node26()});
+    options.insert(options.begin(), {"-w", "2", "--kill-hung", "1", "--hung-stack", "js"});
+    options.emplace_back("server.js");
+    return run(options);
+  }
+  static bool said(const Program& program, const std::string& pattern) {
+    return std::ranges::any_of(program.error_lines(), [&](const std::string& line) {
+      return std::regex_search(line, std::regex{pattern});
+    });
+  }
+  // Hangs until that was said.
+  void expect_said(Program& program, const std::string& pattern,
+                   const std::string& path = "/hang") const {
+    for (int i = 1; i <= kTriesMax && !said(program, pattern); ++i) {
+      const TcpClient client = hang(path);
+      const std::string successor = "worker " + std::to_string(i + 2) + " \\(pid [0-9]+\\) listens";
+      EXPECT_TRUE(program.wait_for_error(successor));
+    }
+    EXPECT_TRUE(said(program, pattern)) << program.transcript();
+  }
+};
+
+class HungJavaScriptOf : public HungJavaScript, public testing::WithParamInterface<int> {};
+
+TEST_P(HungJavaScriptOf, IsShownBeforeTheWorkerIsKilledAndByWhyToo) {
+  auto program = start_js({"--interpreter", GetParam() == 20 ? node20() : node26()});
+  expect_said(*program, "^  #0  spinsForEver \\(.*/server.js:5:[0-9]+\\)$");
+  EXPECT_TRUE(said(*program, "^  #1  priceOf \\(.*/server.js:7:[0-9]+\\)$"))
+      << program->transcript();
+  EXPECT_TRUE(said(*program, "hangs: .* it computes .*; it is killed. It is here:$"));
+  EXPECT_FALSE(said(*program, "Debugger listening|For help, see")) << program->transcript();
+  const std::string why = verb({"why"}).out;
+  EXPECT_TRUE(has(why, "it is killed. It is here:\n  #0  spinsForEver (")) << why;
+  expect_two_that_serve(*program);
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+INSTANTIATE_TEST_SUITE_P(Node, HungJavaScriptOf, testing::Values(20, 26),
+                         testing::PrintToStringParamName());
+
+TEST_F(HungJavaScript, IsNotAskedForWhereTheProgramHandlesTheSignal) {
+  auto program = start_js({}, "process.on('SIGUSR1', () => console.error('was signalled'));\n");
+  expect_said(*program,
+              "^  \\(no JavaScript: the program handles SIGUSR1 itself, which would open the "
+              "debugger of Node\\)$");
+  EXPECT_FALSE(said(*program, "was signalled"));
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(HungJavaScript, IsNotThereWhereOtherCodeRuns) {
+  auto program = start_js();
+  expect_said(*program, "^  \\(no JavaScript: its debugger has not opened within 3 s", "/native");
+  EXPECT_TRUE(said(*program, "worker [12] \\(pid [0-9]+\\) died: killed by SIGKILL"));
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(HungJavaScript, OfAnotherProgramThereIsNone) {
+  auto program =
+      run({"-w", "2", "--kill-hung", "1", "--hung-stack", "js", helper("answers_by_path")});
+  expect_said(*program, "^  \\(no JavaScript: it is no program of Node\\)$");
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+TEST_F(HungJavaScript, OfAWorkerInADebuggerIsLeftToThatAndSoIsTheWorker) {
+  const std::uint16_t first = free_port();
+  auto program = start_js({"--interpreter-args", "--inspect=" + std::to_string(first)});
+  TcpClient debuggers[2];  // of each worker one: which of them will hang is not known
+  for (std::uint16_t i = 0; i < 2; ++i)
+    EXPECT_EQ(debuggers[i].connect(static_cast<std::uint16_t>(first + i)), "");
+  const auto before = children_of(program->pid());
+  const TcpClient client = hang();
+  EXPECT_TRUE(program->wait_for_error(
+      "worker [12] hangs, and a debugger is attached to it: it is left alone while that is so"))
+      << program->transcript();
+  EXPECT_EQ(children_of(program->pid()), before);
+  for (TcpClient& debugger : debuggers) debugger.close();
+  EXPECT_TRUE(program->wait_for_error("^  #0  spinsForEver|^  \\(no JavaScript: "))
+      << program->transcript();
+  EXPECT_TRUE(program->wait_for_error("worker [12] \\(pid [0-9]+\\) died: killed by SIGKILL"));
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+// Of a worker that goes on meanwhile: nobody kills this one.
+TEST_F(HungJavaScript, LeavesNoDebuggerOpen) {
+  const std::string script = folder_.write(
+      "spins.js", "function spinsForEver() { for (;;); }\nconsole.log('runs');\nspinsForEver();\n");
+  Program node{{node26(), "--inspect-port=127.0.0.1:0", script}};
+  ASSERT_TRUE(node.wait_for_line("runs"));
+  Program visitor{{helper("debugger_visitor"), std::to_string(node.pid())}};
+  EXPECT_EQ(visitor.wait_exit()->code, 0);
+  EXPECT_TRUE(has(visitor.output(), "#0  spinsForEver (" + script + ":1:") ||
+              has(visitor.output(), "no JavaScript: "))
+      << visitor.transcript();
+  EXPECT_TRUE(has(visitor.output(), "it listens nowhere\n")) << visitor.transcript();
 }
 
 }  // namespace
