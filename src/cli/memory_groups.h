@@ -15,10 +15,10 @@
 namespace cohort::cli {
 
 /// What the kernel is told of each worker. Pure. `--max-memory SOFT,HARD`: `memory.max` is HARD.
-/// There is no `memory.high` below it: from there on a worker hardly runs any more (tried: a few
-/// percent took it half a minute), so that its clients wait for what dies all the same. SOFT alone:
-/// nobody may kill it, and `memory.high` stops its growth at twice SOFT. It is not SOFT, for the
-/// worker has to serve until its successor does.
+/// There is no `memory.high` below it: from there on a worker hardly runs any more (tried: it did
+/// not get through the last 3 % within 25 s), and its clients wait for what dies all the same. SOFT
+/// alone: nobody may kill it, and `memory.high` stops its growth at twice SOFT. It is not SOFT, for
+/// the worker has to serve until its successor does.
 process::CgroupLimits memory_limits(const RunOptions& options);
 
 class MemoryGroups {
