@@ -284,8 +284,11 @@ struct SpawnOptions {
   /// no such pipe, and the child lives on.
   std::optional<int> parent_death_signal{};
   /// In a cgroup (v2) of its own with these limits, which ends with it: bytes of memory, CPUs (1.5
-  /// is one and a half), processes. An error where cgroups cannot be made: see `cgroup_parent`.
+  /// is one and a half), processes. At `memory_max` the kernel kills all that is in it; above
+  /// `memory_high` it takes back what it can, and slows it down. 0 bytes: no limit. An error where
+  /// cgroups cannot be made: see `cgroup_parent`.
   std::optional<std::uint64_t> memory_max{};
+  std::optional<std::uint64_t> memory_high{};
   std::optional<double> cpu_max{};
   std::optional<std::uint64_t> processes_max{};
   /// The directory below which that cgroup is made. Default: this process's own cgroup, which works

@@ -12,6 +12,7 @@
 #include <sys/select.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -265,6 +266,10 @@ int mkdir(const char* path, mode_t mode) {
 
 int rmdir(const char* path) {
   return call([&] { return ::rmdir(path); });
+}
+
+ssize_t getxattr(const char* path, const char* name, void* value, std::size_t size) {
+  return call([&] { return ::getxattr(path, name, value, size); });
 }
 
 int signal_process(int pidfd, int signal_number) {

@@ -119,6 +119,7 @@ int stat(const char* path, struct ::stat& info);
 int chmod(const char* path, mode_t mode);
 int mkdir(const char* path, mode_t mode);
 int rmdir(const char* path);
+ssize_t getxattr(const char* path, const char* name, void* value, std::size_t size);
 
 // Processes.
 /// `kill` through a pidfd: never reaches a process that took over the number.

@@ -154,6 +154,22 @@ Finding memory(const DoctorFacts& facts) {
        "Docker: docker run --memory 1g ...", "systemd: MemoryMax=1G"}};
 }
 
+// What --max-memory can be. Of the group in which this is asked: that of a service is another.
+Finding groups(const DoctorFacts& facts) {
+  if (facts.memory_groups)
+    return {"cgroups", Level::Ok, "each worker can have one, with --max-memory as its limit"};
+  const Error& why = facts.memory_groups.error();
+  Todo todo{"systemd: Delegate=memory (cohort systemd --max-memory SIZE ... prints it)",
+            "By hand: systemd-run --user --scope -p Delegate=memory cohort run ..."};
+  if (why.code == boost::system::errc::no_such_file_or_directory)
+    todo = {"The host needs cgroup v2 alone: systemd.unified_cgroup_hierarchy=1 when it boots."};
+  if (why.code == boost::system::errc::read_only_file_system)
+    todo = {"Docker: docker run --security-opt writable-cgroups=true ..."};
+  return {"cgroups", Level::Note, "none for each worker: " + why.detail,
+          "--max-memory looks every 2 s. Who grows faster may meet the kernel first.",
+          std::move(todo)};
+}
+
 Finding descriptors(const DoctorFacts& facts) {
   const std::string found =
       "at most " + limit_text(facts.descriptors) +
@@ -336,8 +352,8 @@ const char* to_string(Level level) {
 
 std::vector<Finding> examine(const DoctorFacts& facts) {
   std::vector<Finding> findings;
-  for (const auto check : {kernel, child, steering, cpus, memory, descriptors, processes, backlog,
-                           watch, directory, proc, init, ports, systemd, node})
+  for (const auto check : {kernel, child, steering, cpus, memory, groups, descriptors, processes,
+                           backlog, watch, directory, proc, init, ports, systemd, node})
     findings.push_back(check(facts));
   return findings;
 }

@@ -32,6 +32,7 @@ struct DoctorFacts {
   unsigned workers = 1;  ///< Of `-w auto`.
   std::optional<std::uint64_t> memory_max{};
   std::uint64_t memory_of_machine = 0;
+  Result<void> memory_groups{};  ///< Each worker can have a cgroup: process::plan_cgroups.
   std::optional<std::uint64_t> pids_left{};  ///< Of the cgroup's pids.max.
   std::optional<std::uint64_t> user_processes_max{};
 

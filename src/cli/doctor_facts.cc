@@ -25,6 +25,7 @@
 #include "manager/runtime_directory.h"
 #include "net/bind.h"
 #include "net/slot_group.h"
+#include "process/cgroup_home.h"
 
 namespace cohort::cli {
 namespace {
@@ -124,6 +125,8 @@ void find_limits(DoctorFacts& facts) {
   facts.memory_max = memory_max();
   facts.memory_of_machine = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
                             static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  const auto groups = process::plan_cgroups(process::CgroupFiles::system(), ::getpid(), "memory");
+  if (!groups) facts.memory_groups = groups.error();
   facts.pids_left = pids_left();
   rlimit limit{};
   ::getrlimit(RLIMIT_NPROC, &limit);

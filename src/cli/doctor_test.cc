@@ -175,6 +175,23 @@ TEST(DoctorDescriptors, AreAProblemIfThePrimaryNeedsMore) {
   EXPECT_TRUE(has(of_limit(std::nullopt, std::nullopt), "ok at most no limit"));
 }
 
+TEST(DoctorCgroups, ForWorkersNeedADelegatedGroupOfTheirOwn) {
+  const auto without = [](int number, const char* why) {
+    return with("cgroups", [&](DoctorFacts& facts) {
+      facts.memory_groups = Result<void>{system_error(number, "make cgroups", why)};
+    });
+  };
+  EXPECT_EQ(text(without(EBUSY, "another process is in its cgroup")),
+            "note none for each worker: another process is in its cgroup | --max-memory looks "
+            "every 2 s. Who grows faster may meet the kernel first. | systemd: Delegate=memory "
+            "(cohort systemd --max-memory SIZE ... prints it) | By hand: systemd-run --user "
+            "--scope -p Delegate=memory cohort run ...");
+  EXPECT_TRUE(has(without(EPERM, "x"), "systemd: Delegate=memory"));
+  EXPECT_TRUE(has(without(EACCES, "x"), "systemd: Delegate=memory"));
+  EXPECT_TRUE(has(without(ENOENT, "x"), "systemd.unified_cgroup_hierarchy=1"));
+  EXPECT_TRUE(has(without(EROFS, "x"), "docker run --security-opt writable-cgroups=true"));
+}
+
 TEST(DoctorProcesses, NeedRoomForEveryThreadOfNode) {
   const auto with_room = [](std::optional<std::uint64_t> group, std::optional<std::uint64_t> user) {
     return with("processes", [&](DoctorFacts& facts) {

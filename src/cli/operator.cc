@@ -76,13 +76,15 @@ MemoryNow memory_now(const ClusterStatus& status) {
 }  // namespace
 
 Operator::Operator(Cluster& cluster, unsigned count, ProgramNow serving, Preparation& preparation,
-                   Narrator& narrator, manager::ServiceManager& systemd, Say say)
+                   MemoryGroups& memory_groups, Narrator& narrator,
+                   manager::ServiceManager& systemd, Say say)
     : cluster_{cluster},
       count_{count},
       is_auto_{!serving.options.workers},
       why_so_many_{count_now(serving.options).why},
       serving_{std::move(serving)},
       preparation_{preparation},
+      memory_groups_{memory_groups},
       narrator_{narrator},
       systemd_{systemd},
       say_{std::move(say)},
@@ -206,6 +208,8 @@ Result<int> Operator::reload(const manager::ReloadWish& wish,
   if (const auto* problem = std::get_if<CannotRun>(&found)) return refuse(problem->text);
   auto& now = std::get<ProgramNow>(found);
   process::give_back_identity(serving_.settings.spawn, now.settings.spawn);
+  if (const auto why = memory_groups_.limit(now.options, now.settings.spawn))
+    say_(narrator_.memory_not_limited(*why));
   ReloadOptions plan = plan_of(now, wish);
   plan.before = [this, now](Callback<void(Result<void>)> ready) {
     preparation_.run(now, [ready = std::function<void(Result<void>)>{std::move(ready)}](
@@ -345,6 +349,8 @@ void Operator::watch_files() {
 
 void Operator::watch_limits() {
   if (limits_timer_) limits_timer_->cancel();
+  const std::uint64_t killed_by_kernel = serving_.settings.spawn.memory_max.value_or(0);
+  narrator_.limits_memory(killed_by_kernel > 0 ? std::optional{killed_by_kernel} : std::nullopt);
   const RecycleLimits limits{serving_.options.max_memory, serving_.options.kill_memory,
                              serving_.options.max_age, serving_.options.max_requests};
   if (!limits.any()) return;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "cli/hangup.h"
+#include "cli/memory_groups.h"
 #include "cli/options.h"
 #include "cli/program_of.h"
 #include "cli/report.h"
@@ -43,7 +44,8 @@ class Operator {
 
   /// `serving`: as the workers are started.
   Operator(Cluster& cluster, unsigned count, ProgramNow serving, Preparation& preparation,
-           Narrator& narrator, manager::ServiceManager& systemd, Say say);
+           MemoryGroups& memory_groups, Narrator& narrator, manager::ServiceManager& systemd,
+           Say say);
   /// From now on signals are heard.
   void listen();
   /// The first workers, once what has to be done before them is done. `begun` is called once, now
@@ -112,6 +114,7 @@ class Operator {
   std::optional<ProgramNow> before_{};  ///< Who may be wanted back.
   bool goes_back_ = false;
   Preparation& preparation_;
+  MemoryGroups& memory_groups_;
   Narrator& narrator_;
   manager::ServiceManager& systemd_;
   const Say say_;

@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "cluster/rules.h"
 #include "cohort/cluster.h"
 
 namespace cohort::cli {
@@ -149,8 +150,9 @@ struct SimOptions {
   int exit_code = 1;                                        ///< Of a crash. 100: not again.
   std::optional<std::chrono::milliseconds> reload_at = {};  ///< To `next`.
   SimVersion next = {};
+  cluster::Rules rules = {};
   ReloadOptions reload = {};
-  std::chrono::milliseconds ends_within{200};  ///< Once it is asked to.
+  std::chrono::milliseconds ends_after{200};  ///< It was asked to.
   std::chrono::milliseconds length{60'000};
   bool json = false;
 };

@@ -26,12 +26,16 @@ std::string worker_name(int worker, pid_t pid) {
 }
 
 /// The end alone: CPU time and memory would make the line too long.
-std::string reason(const Exit& exit) {
+std::string reason(const Exit& exit, std::optional<std::uint64_t> memory_limit) {
   std::ostringstream text;
   text << (exit.signal() != 0 ? Exit::killed(exit.signal(), exit.core_dumped())
                               : Exit::exited(exit.code()));
   if (exit.cause() == ExitCause::OutOfMemory)
-    text << " by the kernel, out of memory (the limit of the cgroup, or the machine's)";
+    text << " by the kernel, out of memory ("
+         << (memory_limit
+                 ? "it may have " + std::to_string(*memory_limit >> 20) + " MB: --max-memory"
+                 : "the limit of the cgroup, or the machine's")
+         << ')';
   return text.str();
 }
 
@@ -225,13 +229,14 @@ Narrator::Reports Narrator::exited(int worker, const Exit& exit, bool asked,
     unreplaced_.push_back(worker);
   }
   if (asked && !stopping_) {
-    return {
-        {.event = "left", .text = name + " left: " + reason(exit), .fields = std::move(fields)}};
+    return {{.event = "left",
+             .text = name + " left: " + reason(exit, memory_limit_),
+             .fields = std::move(fields)}};
   }
   std::string what = exit.success() ? " ended" : " died";
   if (ever_listened() && !life.listens) what += " before it listened";
   return {{.event = "died",
-           .text = name + what + ": " + reason(exit) + lost,
+           .text = name + what + ": " + reason(exit, memory_limit_) + lost,
            .tone = Tone::Bad,
            .fields = std::move(fields)}};
 }
@@ -514,6 +519,13 @@ Report Narrator::cannot_be_asked(int worker, const std::string& why) const {
   return {.event = "notice",
           .text = "whether worker " + std::to_string(worker) + " hangs is not known: " + why,
           .fields = Value::object({{"code", "cannot_be_asked"}, {"worker", worker}})};
+}
+
+Report Narrator::memory_not_limited(const std::string& why) const {
+  return {.event = "notice",
+          .text = "no cgroup limits a worker's memory: " + why +
+                  "; --max-memory looks at it every 2 s (what to do: cohort doctor)",
+          .fields = Value::object({{"code", "memory_not_limited"}, {"why", why}})};
 }
 
 Report Narrator::kills_large(int worker, const std::string& why) const {

@@ -59,6 +59,9 @@ class Narrator {
   /// `program`: as the user named it. An end by `stop_signal` is one that was asked for.
   Narrator(std::string program, unsigned count, int stop_signal = SIGTERM);
 
+  /// How many bytes the kernel gives a worker, if it was told.
+  void limits_memory(std::optional<std::uint64_t> bytes) { memory_limit_ = bytes; }
+
   using Reports = std::vector<Report>;
   /// Nothing was started.
   Report cannot_run(const std::string& why) const;
@@ -114,6 +117,8 @@ class Narrator {
   Report recycles(int worker, const std::string& why) const;
   /// One that serves says nothing of its requests, so their number replaces nobody.
   Report hides_requests(int worker) const;
+  /// The kernel limits no worker's memory, and why not.
+  Report memory_not_limited(const std::string& why) const;
   /// A worker has so much memory that it is killed, and why.
   Report kills_large(int worker, const std::string& why) const;
   /// A worker gives no sign of life; if that is its fault, it is killed. `stack`: where it is.
@@ -164,6 +169,7 @@ class Narrator {
   std::string program_;
   unsigned count_;
   int stop_signal_;
+  std::optional<std::uint64_t> memory_limit_;
   std::map<int, Life> lives_;        ///< Workers that have not exited.
   std::vector<int> unreplaced_;      ///< The dead whose places are empty.
   bool ambiguous_ = false;           ///< Who replaces whom of them.

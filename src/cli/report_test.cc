@@ -138,6 +138,21 @@ TEST(Narrator, TheKernelKillsForLackOfMemory) {
                   "limit of the cgroup, or the machine's)"});
 }
 
+TEST(Narrator, TheKernelKillsOneThatReachedItsOwnLimit) {
+  Narrator narrator = running(1);
+  narrator.limits_memory(1024 << 20);
+  const Exit exit = Exit::killed(SIGKILL).with_cause(ExitCause::OutOfMemory);
+  EXPECT_EQ(texts(narrator.exited(1, exit, false)),
+            Texts{"worker 1 (pid 101) died: killed by SIGKILL by the kernel, out of memory (it may "
+                  "have 1024 MB: --max-memory)"});
+}
+
+TEST(Narrator, WhyNoCgroupLimitsMemoryIsOneLine) {
+  EXPECT_EQ(running(1).memory_not_limited("another process is in its cgroup").text,
+            "no cgroup limits a worker's memory: another process is in its cgroup; --max-memory "
+            "looks at it every 2 s (what to do: cohort doctor)");
+}
+
 TEST(Narrator, AWorkerThatNeverListenedIsSaidSo) {
   Narrator narrator = running(2);
   narrator.exited(1, Exit::exited(1), false);

@@ -23,6 +23,7 @@
 #include "base/sys.h"
 #include "cli/colour.h"
 #include "cli/descendants.h"
+#include "cli/memory_groups.h"
 #include "cli/names.h"
 #include "cli/operator.h"
 #include "cli/plan.h"
@@ -126,6 +127,7 @@ class Runner {
   const unsigned count_;
   const bool colour_ = wants_colour(STDERR_FILENO);
   const Clock::time_point start_ = Clock::now();
+  MemoryGroups memory_groups_;  ///< Outlives the workers.
   Cluster cluster_;
   manager::ServiceManager systemd_{cluster_, manager::take_service_wishes()};
   Narrator narrator_;
@@ -203,15 +205,16 @@ int Runner::run() {
   if (options_.grace) cluster_.set_drain_timeout(*options_.grace);
   cluster_.set_lame_duck(options_.lame_duck);
   cluster_.set_when_empty(options_.when_empty);
+  const auto not_limited = memory_groups_.limit(options_, program.settings.spawn);
   cluster_.setup_primary(program.settings);
   Operator by_signals{
-      cluster_, count_, program, preparation_, narrator_, systemd_, [this](const Report& report) {
-        say(report);
-      }};
+      cluster_,       count_,    program,  preparation_,
+      memory_groups_, narrator_, systemd_, [this](const Report& report) { say(report); }};
   by_signals.listen();
   if (!listen_for_verbs(by_signals) || !listen_for_probes()) return *verdict_;
   by_signals.watch();
   say(narrator_.started(cluster_.policy(), ::getpid()));
+  if (not_limited) say(narrator_.memory_not_limited(*not_limited));
   if (!program.direct.empty()) say(narrator_.starts_directly(program.direct));
   // When the loop hears signals: a command that dies of one leaves behind what workers have
   // started.
@@ -228,6 +231,7 @@ int Runner::run() {
   control_.reset();
   descendants_.end(code == 0 ? stop_by_ : Clock::now(), stop_wishes_,
                    [this](const auto& processes) { say(narrator_.left_behind(processes)); });
+  memory_groups_.end();
   if (verdict_) return *verdict_;
   if (code >= 128) return code;  // A second signal.
   // The library has said why.
@@ -423,6 +427,7 @@ void Runner::on_exit(const Worker& worker, const Exit& how) {
   const Life* const life = died ? &died.mapped() : nullptr;
   const bool early = life != nullptr && !life->listens && Clock::now() - life->since < kEarly;
   descendants_.look();
+  memory_groups_.sweep();
   const auto reports =
       narrator_.exited(worker.id(), exit, worker.exited_after_disconnect(), worker.load());
   if (!verdict_)

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <list>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "cli/hangup.h"
 #include "cli/run.h"
 #include "cohort/child_process.h"
+#include "process/cgroup_home.h"
 
 namespace cohort::cli {
 namespace {
@@ -161,6 +163,11 @@ int run_all(const RunOptions& options) {
     return fail(kExitPermanent,
                 "a service of systemd with Type=notify is one application: cohort run --only " +
                     all.front().name);
+  // Once for all of them: none of them would be alone in its group.
+  std::unique_ptr<process::CgroupHome> home;
+  if (std::any_of(all.begin(), all.end(), [](const auto& each) { return each.max_memory; }))
+    if (auto made = process::CgroupHome::make(process::CgroupFiles::system(), ::getpid(), "memory"))
+      home = *std::move(made);
   return Applications{}.run(all);
 }
 

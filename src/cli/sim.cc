@@ -35,7 +35,9 @@ double share(Duration part, Duration whole) {
 
 class Simulated {
  public:
-  explicit Simulated(const SimOptions& options) : options_{options} {}
+  explicit Simulated(const SimOptions& options) : options_{options} {
+    queue_.set_rules(options_.rules);
+  }
 
   std::string run() {
     tell(event::Keep{options_.workers});
@@ -112,7 +114,10 @@ class Simulated {
     reloaded_ = true;
     say("reload", 0, "reload: generation 2 is wanted");
     tell(event::Reload{{.generation = 2,
-                        .plan = {.ready_within = options_.reload.ready_within,
+                        .plan = {.canaries = std::max(1U, options_.reload.canaries),
+                                 .batch = std::max(1U, options_.reload.batch),
+                                 .surge = options_.reload.max_surge,
+                                 .ready_within = options_.reload.ready_within,
                                  .prove = options_.reload.prove,
                                  .park = options_.reload.park}}});
   }
@@ -169,7 +174,10 @@ class Simulated {
   }
   void operator()(const action::LookWhetherDry& look) { tell(event::Dry{look.worker}); }
   void operator()(const action::End& end) { ask_to_end(end.worker); }
-  void operator()(const action::Kill& kill) { workers_.at(kill.worker).gone_at = now_; }
+  void operator()(const action::Kill& kill) {
+    say("killed", kill.worker, name(kill.worker) + " has not ended in time, and is killed");
+    workers_.at(kill.worker).gone_at = now_;
+  }
   void operator()(const action::StopArrivals&) { tell(event::NothingArrives{}); }
   void operator()(const action::LookForArrivals&) { tell(event::NothingArrives{}); }
   void operator()(const action::DisconnectAll&) {
@@ -219,7 +227,7 @@ class Simulated {
     if (found == workers_.end() || std::exchange(found->second.is_asked, true)) return;
     found->second.kept_from = true;
     found->second.ready_at.reset();
-    found->second.gone_at = now_ + options_.ends_within;
+    found->second.gone_at = now_ + options_.ends_after;
     say("asked", id, name(id) + " is asked to end");
     tell(event::Ends{id});
     if (found->second.listens) tell(event::Closed{id, false});

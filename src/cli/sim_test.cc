@@ -76,6 +76,61 @@ TEST(SimCommand, ParksWhomAReloadReplaced) {
   EXPECT_EQ(lines_with(text, " is asked to end"), 2) << text;
 }
 
+TEST(SimCommand, TriesAnotherBackOff) {
+  const std::string text = sim({"-w", "1", "--crash-every", "2", "--policy", "backoff=1s..3s"});
+  for (const char* start : {"    3.000 s  worker 2 starts", "    7.000 s  worker 3 starts",
+                            "   12.000 s  worker 4 starts", "   17.000 s  worker 5 starts"})
+    EXPECT_NE(text.find(start), std::string::npos) << start << " in:\n" << text;
+}
+
+TEST(SimCommand, TriesAnotherTimeOfHealth) {
+  const auto last_start = [](const char* policy) {
+    const std::string text =
+        sim({"-w", "1", "--crash-every", "5", "--for", "20", "--policy", policy});
+    return text.substr(text.find("worker 4 starts") - 13, 9);
+  };
+  EXPECT_EQ(last_start(""), "   15.700");
+  EXPECT_EQ(last_start("healthy=4"), "   15.300") << "100 ms each time";
+}
+
+TEST(SimCommand, GivesUpAfterAsManyTriesAsItIsTold) {
+  const auto starts = [](const char* policy) {
+    return lines_with(
+        sim({"-w", "1", "--ready-after", "9", "--crash-every", "1", "--policy", policy}),
+        "starts in slot");
+  };
+  EXPECT_EQ(starts(""), 5);
+  EXPECT_EQ(starts("tries=2"), 2);
+}
+
+TEST(SimCommand, ReplacesSoManyAtATimeAsItIsTold) {
+  const auto of_first_batch = [](const char* policy) {
+    return lines_with(sim({"-w", "4", "--reload-at", "5", "--policy", policy}),
+                      "    5.000 s  worker ");
+  };
+  EXPECT_EQ(of_first_batch(""), 1);
+  EXPECT_EQ(of_first_batch("canary=50%"), 2);
+  EXPECT_EQ(lines_with(sim({"-w", "4", "--reload-at", "5", "--policy", "batch=3"}),
+                       "    5.500 s  worker "),
+            5)
+      << "one listens, one is held, and three start";
+  const std::string text = sim({"-w", "4", "--reload-at", "5", "--policy", "max-surge=1 batch=4"});
+  EXPECT_EQ(lines_with(text, "is asked to end"), 4) << text;
+  EXPECT_LT(text.find("is asked to end"), text.find("worker 6 starts")) << "makes room:\n" << text;
+}
+
+TEST(SimCommand, KillsWhoTakesLongerThanTheGraceTimeToEnd) {
+  const std::string text =
+      sim({"-w", "1", "--reload-at", "1", "--ends-after", "60", "--policy", "grace=3 prove=1"});
+  EXPECT_NE(text.find("worker 1 has not ended in time, and is killed\n"), std::string::npos)
+      << text;
+}
+
+TEST(SimCommand, AnOptionCountsBeforeThePolicy) {
+  EXPECT_EQ(sim_options({"--prove", "9", "--policy", "prove=1 park=2"}).reload.prove.count(), 9000);
+  EXPECT_EQ(sim_options({"--prove", "9", "--policy", "prove=1 park=2"}).reload.park.count(), 2000);
+}
+
 TEST(SimCommand, AsJsonIsALineForEach) {
   EXPECT_EQ(sim({"-w", "1", "--json", "--for", "1"}),
             R"({"at":0,"event":"starts","text":"worker 1 starts in slot 0","worker":1})"
@@ -91,6 +146,8 @@ TEST(SimCommand, SaysWhatIsWrong) {
       {{"--for", "nan"}, "cohort: --for takes seconds"},
       {{"-w", "0"}, "cohort: --workers takes 1 to 100\n"},
       {{"--exit-code", "256"}, "cohort: --exit-code takes 0 to 255\n"},
+      {{"--policy", "restart=3/60s"},
+       "cohort: --policy has no `restart`; the nearest that there is"},
       {{"server.js"}, "cohort: "}};
   for (const auto& [words, text] : wrongs) {
     const auto parsed = parse_sim(words);

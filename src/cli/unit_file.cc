@@ -106,6 +106,12 @@ std::string end_settings(const RunOptions& options) {
          setting("RestartPreventExitStatus", std::to_string(kExitPermanent));
 }
 
+std::string memory_settings(const RunOptions& options) {
+  if (!options.max_memory) return {};
+  return "# So that each worker has a cgroup of its own, with the limits of --max-memory.\n" +
+         setting("Delegate", "memory");
+}
+
 // The control socket is where `cohort ls` of the same user looks; root's is /run/cohort anyway. The
 // directory stays when one service stops: others of the user are in it.
 std::string user_settings(const RunOptions& options, const UnitPlace& place) {
@@ -176,7 +182,7 @@ std::string unit_text(const UnitOptions& options, const std::string& name, const
       "# systemd >= 253: notify-reload, without ExecReload. A reload then waits for its "
       "verdict.\n" +
       setting("Type", "notify") + setting("NotifyAccess", "main") +
-      command_settings(options, place) + end_settings(options.run) +
+      command_settings(options, place) + end_settings(options.run) + memory_settings(options.run) +
       setting("LimitNOFILE", "65536") + setting("NoNewPrivileges", "yes");
   if (of_system && !uses_tmp(options, place)) text += setting("PrivateTmp", "yes");
   if (of_system) text += setting("ProtectSystem", "full") + user_settings(options.run, place);

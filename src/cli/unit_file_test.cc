@@ -118,6 +118,13 @@ TEST(UnitFile, HasTheControlSocketWhereTheUserLooksForIt) {
                        "# Root opens the ports; the workers are of the user of --user."));
 }
 
+TEST(UnitFile, OfALimitOfMemoryHasItsCgroupDelegated) {
+  EXPECT_TRUE(has_line(unit({"--max-memory", "512M,1G", "server.js"}), "Delegate=memory"));
+  EXPECT_TRUE(
+      has_line(unit({"--user-unit", "--max-memory", "1G", "server.js"}), "Delegate=memory"));
+  EXPECT_EQ(unit({"server.js"}).find("Delegate"), std::string::npos);
+}
+
 TEST(UnitFile, HidesNoTmpThatTheProgramUses) {
   EXPECT_TRUE(has_line(unit({"server.js"}), "PrivateTmp=yes"));
   EXPECT_EQ(unit({"--listen", "/tmp/a.sock", "server.js"}).find("PrivateTmp"), std::string::npos);

@@ -61,6 +61,7 @@ void merge(SpawnOptions& options, const SpawnOptions& changes) {
   take(&SpawnOptions::process_group);
   take(&SpawnOptions::parent_death_signal);
   take(&SpawnOptions::memory_max);
+  take(&SpawnOptions::memory_high);
   take(&SpawnOptions::cpu_max);
   take(&SpawnOptions::processes_max);
   take(&SpawnOptions::cgroup_parent);

@@ -45,6 +45,7 @@ TEST(Merged, TakesEveryOptionOfAChild) {
                                              .cpus = {0},
                                              .no_new_privs = true,
                                              .memory_max = 1,
+                                             .memory_high = 2,
                                              .cpu_max = 0.5,
                                              .processes_max = 9,
                                              .cgroup_parent = "/g"}});
@@ -71,6 +72,7 @@ TEST(Merged, TakesEveryOptionOfAChild) {
   EXPECT_EQ(spawn.no_new_privs, true);
   EXPECT_EQ(merged(all, {.spawn = {.no_new_privs = false}}).spawn.no_new_privs, false);
   EXPECT_EQ(spawn.memory_max, 1u);
+  EXPECT_EQ(spawn.memory_high, 2u);
   EXPECT_EQ(spawn.cpu_max, 0.5);
   EXPECT_EQ(spawn.processes_max, 9u);
   EXPECT_EQ(spawn.cgroup_parent, "/g");

@@ -293,8 +293,8 @@ void Primary::gone(ForkedWorker& worker, std::optional<process::LeftGroup> left,
   checks_.gone(id);
   node_.gone(id);
   if (left) {
-    const auto grace =
-        std::chrono::duration_cast<std::chrono::milliseconds>(supervisor_.state().drain_timeout);
+    const auto grace = std::chrono::duration_cast<std::chrono::milliseconds>(
+        supervisor_.state().rules.drain_timeout);
     left_.try_emplace(id, loop_, std::move(*left), grace, [this, id] {
       left_.erase(id);
       supervisor_.tell(event::Vanished{id});

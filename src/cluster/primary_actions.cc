@@ -110,7 +110,7 @@ void Primary::operator()(const action::Kill& wanted) {
   const auto found = workers_.find(id);
   if (found == workers_.end()) return;
   const ForkedWorker& worker = *found->second.worker;
-  const auto grace = std::chrono::duration<double>(supervisor_.state().drain_timeout).count();
+  const auto grace = std::chrono::duration<double>(supervisor_.state().rules.drain_timeout).count();
   std::ostringstream text;
   text << worker.describe() << " left its place and was told to end; it did not within " << grace
        << " s, and is killed";
@@ -122,14 +122,14 @@ void Primary::operator()(const action::Kill& wanted) {
 
 void Primary::operator()(const action::DisconnectAll&) {
   const auto start = supervisor_.state().deadline
-                         ? *supervisor_.state().deadline - supervisor_.state().drain_timeout
+                         ? *supervisor_.state().deadline - supervisor_.state().rules.drain_timeout
                          : std::chrono::steady_clock::now();
   const EndingRules rules = ending_rules(start);
   for (const auto& [id, entry] : std::map(workers_)) entry.worker->end(rules);
 }
 
 EndingRules Primary::ending_rules(TimePoint start) const {
-  return {settings().stop_signal.value_or(SIGTERM), start, supervisor_.state().drain_timeout};
+  return {settings().stop_signal.value_or(SIGTERM), start, supervisor_.state().rules.drain_timeout};
 }
 
 void Primary::operator()(const action::GiveUp&) {

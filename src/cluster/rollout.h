@@ -5,10 +5,11 @@
 #include <cstdint>
 #include <optional>
 
+#include "cluster/rules.h"
+
 namespace cohort::cluster {
 
 using TimePoint = std::chrono::steady_clock::time_point;
-using Duration = std::chrono::steady_clock::duration;
 
 struct RolloutPlan {
   unsigned canaries = 1;  ///< So many are replaced first; at least 1.

@@ -223,14 +223,14 @@ struct Step : Moves {
   }
 
   void begin_end() {
-    state.deadline = now + state.drain_timeout;
+    state.deadline = now + state.rules.drain_timeout;
     if (state.live.empty()) {
       state.phase = Phase::Draining;
       return finish_if_empty();
     }
     state.phase = Phase::LettingIn;
-    state.arrivals = {now + std::min(kArrivalsMin, state.drain_timeout / 4),
-                      now + std::min(kArrivalsMax, state.drain_timeout / 2)};
+    state.arrivals = {now + std::min(kArrivalsMin, state.rules.drain_timeout / 4),
+                      now + std::min(kArrivalsMax, state.rules.drain_timeout / 2)};
     act(action::StopArrivals{});
   }
 

@@ -48,15 +48,10 @@
 #include <vector>
 
 #include "cluster/rollout.h"
+#include "cluster/rules.h"
 
 namespace cohort::cluster {
 
-inline constexpr Duration kBackoffMin = std::chrono::milliseconds{100};
-inline constexpr Duration kBackoffMax = std::chrono::seconds{10};
-/// A worker that lived this long was healthy: its place starts over with the shortest back-off.
-inline constexpr Duration kHealthyAfter = std::chrono::seconds{10};
-/// Deaths without any worker ever ready after which the cluster gives up.
-inline constexpr int kTriesMax = 5;
 /// The exit code of a worker that says that it is of no use to start it again.
 inline constexpr int kPermanent = 100;
 
@@ -147,7 +142,7 @@ struct Supervisor {
   bool ever_ready = false;
   bool comes_back = false;  ///< A worker that was taken for leaving opened a port again.
   int tries = 0;            ///< Deaths of workers with a place while `ever_ready` was false.
-  Duration drain_timeout = std::chrono::seconds{25};
+  Rules rules;
   std::optional<TimePoint> deadline;  ///< Of the drain.
   std::optional<Arrivals> arrivals;   ///< While it lets them in.
   Reasons reasons;
@@ -341,8 +336,8 @@ bool may_be_replaced(const Supervisor& state, int worker);
 std::optional<TimePoint> next_wakeup(const Supervisor& state);
 
 /// How long a place waits after its `failures`-th death in a row (from 1): 100 ms, doubling, to 10
-/// s. From the second one on up to a quarter more, by place: what fails together is not started
-/// together again and again.
-Duration backoff(int failures, std::size_t place = 0);
+/// s, by the rules of a primary. From the second one on up to a quarter more, by place: what fails
+/// together is not started together again and again.
+Duration backoff(int failures, std::size_t place = 0, const Rules& rules = {});
 
 }  // namespace cohort::cluster

@@ -20,13 +20,15 @@ bool rolls_out(const Supervisor& state, const Supervisor::Live& live) {
          live.generation == state.rollout->wish.generation;
 }
 
-bool tried_enough(const Supervisor& state) { return !state.ever_ready && state.tries >= kTriesMax; }
+bool tried_enough(const Supervisor& state) {
+  return !state.ever_ready && state.tries >= state.rules.tries_max;
+}
 
 std::optional<TimePoint> healthy_at(const Supervisor& state) {
   std::optional<TimePoint> first;
   for (const auto& [id, live] : state.live)
-    if (live.place && (!first || live.since + kHealthyAfter < *first))
-      first = live.since + kHealthyAfter;
+    if (live.place && (!first || live.since + state.rules.healthy_after < *first))
+      first = live.since + state.rules.healthy_after;
   return first;
 }
 
@@ -37,7 +39,7 @@ bool is_closed(const Supervisor& state, const Supervisor::Place& place) {
 
 bool is_failing(const Supervisor& state, const Supervisor::Place& place, TimePoint now) {
   if (place.failures < 2 || is_closed(state, place)) return false;
-  return !place.worker || now - known(state.live, *place.worker).since < kHealthyAfter;
+  return !place.worker || now - known(state.live, *place.worker).since < state.rules.healthy_after;
 }
 
 std::vector<int> leavers(const Supervisor& state, std::size_t place) {
@@ -170,10 +172,10 @@ std::optional<TimePoint> next_wakeup(const Supervisor& state) {
   return next;
 }
 
-Duration backoff(int failures, std::size_t place) {
-  Duration delay = kBackoffMin;
-  for (int i = 1; i < failures && delay < kBackoffMax; ++i) delay *= 2;
-  delay = std::min(delay, kBackoffMax);
+Duration backoff(int failures, std::size_t place, const Rules& rules) {
+  Duration delay = rules.backoff_min;
+  for (int i = 1; i < failures && delay < rules.backoff_max; ++i) delay *= 2;
+  delay = std::min(delay, rules.backoff_max);
   // Multiples of the golden ratio: any number of places is spread evenly.
   constexpr int kGoldenRatio = 618, kOne = 1000;
   if (failures >= 2)

@@ -16,7 +16,7 @@ void Moves::end(int worker, action::End::Why why) {
   Supervisor::Live& live = known(state.live, worker);
   live.ends = true;
   if (live.told) return;
-  live.told = {.kill_at = now + state.drain_timeout};
+  live.told = {.kill_at = now + state.rules.drain_timeout};
   act(action::End{worker, why});
 }
 
@@ -50,7 +50,7 @@ void Moves::have(std::size_t at, int worker, const Supervisor::Live& live) {
 
 void Moves::vacate(std::size_t at, int worker, const Supervisor::Live& live) {
   auto& place = state.places[at];
-  const bool healthy = now - live.since >= kHealthyAfter;
+  const bool healthy = now - live.since >= state.rules.healthy_after;
   if (healthy) state.ever_ready = true;
   if (!state.ever_ready && place.closed != worker) ++state.tries;
   place.worker.reset();
@@ -61,7 +61,7 @@ void Moves::vacate(std::size_t at, int worker, const Supervisor::Live& live) {
   if (place.successor)
     take_over(at);
   else if (!is_closed(state, place))
-    place.due = now + backoff(place.failures, at);
+    place.due = now + backoff(place.failures, at, state.rules);
 }
 
 void Moves::succeed(std::size_t at) {
@@ -129,7 +129,8 @@ void Moves::retire(int worker, bool succeeded) {
   auto& live = known(state.live, worker);
   live.place.reset();
   live.closed.reset();
-  live.retired = {now + std::min(kArrivalsMin, state.drain_timeout / 4), now + state.drain_timeout};
+  live.retired = {now + std::min(kArrivalsMin, state.rules.drain_timeout / 4),
+                  now + state.rules.drain_timeout};
   act(action::Retire{worker, succeeded});
 }
 

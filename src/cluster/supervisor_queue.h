@@ -25,7 +25,9 @@ class SupervisorQueue {
   explicit SupervisorQueue(Hands hands) : hands_{std::move(hands)} {}
 
   const Supervisor& state() const { return state_; }
-  void set_drain_timeout(Duration timeout) { state_.drain_timeout = timeout; }
+  /// Of whoever tries others than those of a primary.
+  void set_rules(const Rules& rules) { state_.rules = rules; }
+  void set_drain_timeout(Duration timeout) { state_.rules.drain_timeout = timeout; }
 
   /// True: this, and whatever came of it, is carried out. False: it comes after what is under way.
   bool tell(const SupervisorEvent& event);

@@ -217,7 +217,7 @@ void undo_rest(Moves& moves) {
     close_again(moves, at);
     if (is_late(state, place.successor, moves.now)) {
       drop_successor(moves, place);
-      rollout.retry_at = moves.now + backoff(++rollout.failures);
+      rollout.retry_at = moves.now + backoff(++rollout.failures, 0, moves.state.rules);
     }
     if (place.succeeds || place.successor) ++under_way;
     // One that serves in a closed place came back to it: it stays.
@@ -282,7 +282,7 @@ void rollout_lost(Moves& moves, int worker, const Supervisor::Live& live) {
   const bool is_new = live.generation == rollout.wish.generation;
   if (is_new) return undo(moves, RolloutEnd::Died, worker);
   if (rollout.phase == RolloutPhase::Undoing && !live.place)
-    rollout.retry_at = moves.now + backoff(++rollout.failures);
+    rollout.retry_at = moves.now + backoff(++rollout.failures, 0, moves.state.rules);
 }
 
 void rollout_unfit(Moves& moves, int worker) {

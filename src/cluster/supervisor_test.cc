@@ -545,7 +545,7 @@ TEST(Supervisor, ADrainFinishesWhenTheLastWorkerIsGone) {
 
 TEST(Supervisor, ADrainThatTakesTooLongKills) {
   Cluster cluster = keeping(2);
-  cluster.state.drain_timeout = 3s;
+  cluster.state.rules.drain_timeout = 3s;
   cluster.pass(1min);
   cluster.terminate();
   cluster.nothing_arrives();
@@ -590,7 +590,7 @@ TEST(Supervisor, WhoDoesNotTakeWhatHasArrivedIsNotWaitedForForEver) {
   while (cluster.now - kStart < 1990ms) EXPECT_EQ(cluster.pass(*cluster.until_wakeup()), "look");
   EXPECT_EQ(cluster.pass(10ms), "disconnect-all");
   Cluster hurried = keeping(1);
-  hurried.state.drain_timeout = 400ms;
+  hurried.state.rules.drain_timeout = 400ms;
   hurried.terminate();
   EXPECT_EQ(hurried.until_wakeup(), 100ms);
   EXPECT_EQ(hurried.pass(200ms), "disconnect-all") << "half of the grace time";

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <charconv>
 #include <cmath>
+#include <filesystem>
 #include <sstream>
 #include <string_view>
 
@@ -14,6 +16,10 @@
 
 namespace cohort::process {
 namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kPrefix = "cohort-";
 
 class SystemFiles final : public CgroupFiles {
  public:
@@ -46,6 +52,20 @@ class SystemFiles final : public CgroupFiles {
     OwnFd file = sys::open(path.c_str(), O_WRONLY);
     if (!file) return errno_error("open " + path);
     return file;
+  }
+  std::vector<std::string> directories(const std::string& path) override {
+    std::vector<std::string> names;
+    std::error_code error;
+    for (fs::directory_iterator entry{path, error}, end; !error && entry != end;
+         entry.increment(error))
+      if (entry->is_directory(error)) names.push_back(entry->path().filename().string());
+    return names;
+  }
+  std::optional<std::string> attribute(const std::string& path, const std::string& name) override {
+    char value[64];
+    const ssize_t size = sys::getxattr(path.c_str(), name.c_str(), value, sizeof value);
+    if (size < 0) return std::nullopt;
+    return std::string{value, static_cast<std::size_t>(size)};
   }
 };
 
@@ -82,17 +102,20 @@ std::string cpu_max_text(double cpus) {
 
 std::string next_name() {
   static std::atomic<unsigned> count{0};
-  return "cohort-" + std::to_string(::getpid()) + '-' + std::to_string(++count);
+  return std::string{kPrefix} + std::to_string(::getpid()) + '-' + std::to_string(++count);
 }
 
 // The controllers that `limits` need, as cgroup.subtree_control takes them.
 std::string controllers(const CgroupLimits& limits) {
   std::string names;
-  if (limits.memory_max) names += " +memory";
+  if (limits.memory_max || limits.memory_high) names += " +memory";
   if (limits.cpu_max) names += " +cpu";
   if (limits.processes_max) names += " +pids";
   return names.substr(std::min<std::size_t>(names.size(), 1));
 }
+
+bool is_there(const Error& error) { return error.code == boost::system::errc::file_exists; }
+constexpr int kTries = 1000;
 
 Error with_hint(Error error) {
   error.detail =
@@ -119,6 +142,16 @@ std::optional<std::string> own_cgroup(const std::string& cgroup_file,
   return mount->point + (path == "/" ? "" : std::string{path});
 }
 
+std::optional<pid_t> maker_of(std::string_view group_name) {
+  if (!group_name.starts_with(kPrefix)) return std::nullopt;
+  group_name.remove_prefix(kPrefix.size());
+  pid_t pid = 0;
+  const char* const end = group_name.data() + group_name.size();
+  const auto [rest, error] = std::from_chars(group_name.data(), end, pid);
+  if (error != std::errc{} || rest == end || *rest != '-' || pid <= 0) return std::nullopt;
+  return pid;
+}
+
 Result<std::unique_ptr<ChildCgroup>> ChildCgroup::make(CgroupFiles& files,
                                                        const std::string& parent,
                                                        const CgroupLimits& limits) {
@@ -131,8 +164,13 @@ Result<std::unique_ptr<ChildCgroup>> ChildCgroup::make(CgroupFiles& files,
   }
   // Already so where it was delegated with its controllers; if it fails, the limit's file says it.
   std::ignore = files.write(below + "/cgroup.subtree_control", controllers(limits));
-  std::unique_ptr<ChildCgroup> group{new ChildCgroup{files, below + '/' + next_name()}};
-  if (auto made = files.make_directory(group->path_); !made) return with_hint(made.error());
+  std::string path = below + '/' + next_name();
+  auto made = files.make_directory(path);
+  // Left by another process that had this number, and somebody lives in it.
+  for (int tries = 0; !made && is_there(made.error()) && tries < kTries; ++tries)
+    made = files.make_directory(path = below + '/' + next_name());
+  if (!made) return with_hint(made.error());
+  std::unique_ptr<ChildCgroup> group{new ChildCgroup{files, std::move(path)}};
   const auto set = [&](const char* name, const std::string& value) {
     return files.write(group->path_ + '/' + name, value);
   };
@@ -140,6 +178,9 @@ Result<std::unique_ptr<ChildCgroup>> ChildCgroup::make(CgroupFiles& files,
   if (limits.memory_max) done = set("memory.max", std::to_string(*limits.memory_max));
   // Else it swaps instead of ending; there is no such file where there is no swap.
   if (done && limits.memory_max) std::ignore = set("memory.swap.max", "0");
+  // What is left of a program of which the kernel has killed a part is of no use.
+  if (done && limits.memory_max) done = set("memory.oom.group", "1");
+  if (done && limits.memory_high) done = set("memory.high", std::to_string(*limits.memory_high));
   if (done && limits.cpu_max) done = set("cpu.max", cpu_max_text(*limits.cpu_max));
   if (done && limits.processes_max) done = set("pids.max", std::to_string(*limits.processes_max));
   if (!done) return with_hint(done.error());

@@ -6,10 +6,14 @@
 // so that tests have a tree of their own.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "cohort/error.h"
 #include "cohort/fd.h"
@@ -26,23 +30,32 @@ class CgroupFiles {
   virtual Result<void> write(const std::string& path, const std::string& text) = 0;
   virtual std::optional<std::string> read(const std::string& path) = 0;
   virtual Result<OwnFd> open_for_writing(const std::string& path) = 0;
+  /// The names of the directories in it; none if it cannot be read.
+  virtual std::vector<std::string> directories(const std::string& path) = 0;
+  /// An extended attribute.
+  virtual std::optional<std::string> attribute(const std::string& path,
+                                               const std::string& name) = 0;
 
   /// The real ones.
   static CgroupFiles& system();
 };
 
 struct CgroupLimits {
-  std::optional<std::uint64_t> memory_max{};  ///< Bytes.
-  std::optional<double> cpu_max{};            ///< CPUs.
+  std::optional<std::uint64_t> memory_max{};   ///< Bytes. At it the kernel kills all in the group.
+  std::optional<std::uint64_t> memory_high{};  ///< Above it, it is slowed down.
+  std::optional<double> cpu_max{};             ///< CPUs.
   std::optional<std::uint64_t> processes_max{};
 
-  bool any() const { return memory_max || cpu_max || processes_max; }
+  bool any() const { return memory_max || memory_high || cpu_max || processes_max; }
 };
 
 /// Where this process's own group is, in the file system; pure. Both files as in /proc/self. None
 /// without a unified hierarchy.
 std::optional<std::string> own_cgroup(const std::string& cgroup_file,
                                       const std::string& mountinfo_file);
+
+/// Whose child a group is for, by the group's name; nothing: it is not one of ours. Pure.
+std::optional<pid_t> maker_of(std::string_view group_name);
 
 /// One group, with one child. Destroying it removes the group if nothing lives in it any more.
 class ChildCgroup {

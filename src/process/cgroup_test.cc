@@ -5,101 +5,117 @@
 
 #include <cerrno>
 #include <csignal>
-#include <map>
-#include <set>
 
-#include "base/sys.h"
+#include "process/cgroup_tree_test.h"
 #include "process/child_fixture_test.h"
 
 namespace cohort::process {
 namespace {
 
-// A tree of cgroups in memory: a new group has the files of the controllers that were delegated.
-class FakeFiles final : public CgroupFiles {
- public:
-  Result<void> make_directory(const std::string& path) override {
-    if (read_only) return system_error(EACCES, "make " + path);
-    directories.insert(path);
-    for (const char* name : {"cgroup.procs", "cgroup.kill"}) files[path + '/' + name] = "";
-    const std::string& enabled = files["/group/cgroup.subtree_control"];
-    const auto has = [&](const char* name) { return enabled.find(name) != std::string::npos; };
-    if (has("memory")) files[path + "/memory.max"] = files[path + "/memory.events"] = "";
-    if (has("cpu")) files[path + "/cpu.max"] = "";
-    if (has("pids")) files[path + "/pids.max"] = "";
-    return {};
-  }
-  Result<void> remove_directory(const std::string& path) override {
-    directories.erase(path);
-    return {};
-  }
-  Result<void> write(const std::string& path, const std::string& text) override {
-    const bool control = path.ends_with("subtree_control");
-    if (!files.contains(path) && !control) return system_error(ENOENT, "write " + path);
-    if (control && refuses_control) return system_error(EBUSY, "write " + path);
-    files[path] = text;
-    return {};
-  }
-  std::optional<std::string> read(const std::string& path) override {
-    const auto found = files.find(path);
-    return found == files.end() ? std::nullopt : std::optional{found->second};
-  }
-  Result<OwnFd> open_for_writing(const std::string& path) override {
-    if (!files.contains(path)) return system_error(ENOENT, "open " + path);
-    return sys::open("/dev/null", 1);
-  }
+// Of the changes that `make` makes: not every kernel has swap.
+constexpr int kSwapChange = 3;
 
-  std::map<std::string, std::string> files;
-  std::set<std::string> directories;
-  bool read_only = false;
-  bool refuses_control = false;
-};
+const CgroupLimits kLimits{
+    .memory_max = 1 << 20, .memory_high = 1 << 19, .cpu_max = 1.5, .processes_max = 10};
 
-const CgroupLimits kLimits{.memory_max = 1 << 20, .cpu_max = 1.5, .processes_max = 10};
+// As if its own processes were elsewhere.
+CgroupTree delegated() {
+  CgroupTree tree;
+  tree.enter("/cg");
+  return tree;
+}
 
 TEST(ChildCgroup, HasTheLimitsAndGoesWithItsObject) {
-  FakeFiles files;
-  auto group = ChildCgroup::make(files, "/group", kLimits);
+  CgroupTree tree = delegated();
+  auto group = ChildCgroup::make(tree, "/cg/group", kLimits);
   ASSERT_TRUE(group) << group.error();
   const std::string path = (*group)->path();
-  EXPECT_TRUE(path.starts_with("/group/cohort-" + std::to_string(::getpid()) + '-')) << path;
-  EXPECT_EQ(files.files["/group/cgroup.subtree_control"], "+memory +cpu +pids");
-  EXPECT_EQ(files.files[path + "/memory.max"], "1048576");
-  EXPECT_EQ(files.files[path + "/cpu.max"], "150000 100000");
-  EXPECT_EQ(files.files[path + "/pids.max"], "10");
+  EXPECT_TRUE(path.starts_with("/cg/group/cohort-" + std::to_string(::getpid()) + '-')) << path;
+  EXPECT_EQ(tree.files["/cg/group/cgroup.subtree_control"], "cpu memory pids");
+  EXPECT_EQ(tree.files[path + "/memory.max"], "1048576");
+  EXPECT_EQ(tree.files[path + "/memory.high"], "524288");
+  EXPECT_EQ(tree.files[path + "/memory.oom.group"], "1");
+  EXPECT_EQ(tree.files[path + "/cpu.max"], "150000 100000");
+  EXPECT_EQ(tree.files[path + "/pids.max"], "10");
   EXPECT_GE((*group)->procs(), 0);
   (*group)->joined();
   EXPECT_EQ((*group)->procs(), -1);
-  EXPECT_EQ(files.directories.size(), 1U);
+  EXPECT_TRUE(tree.all().contains(path));
   group->reset();
-  EXPECT_TRUE(files.directories.empty());
+  EXPECT_FALSE(tree.all().contains(path));
+}
+
+TEST(ChildCgroup, OfMemoryHighAloneIsNotEnded) {
+  CgroupTree tree = delegated();
+  const auto group = ChildCgroup::make(tree, "/cg/group", {.memory_high = 4096}).value();
+  EXPECT_EQ(tree.files["/cg/group/cgroup.subtree_control"], "memory");
+  EXPECT_EQ(tree.files[group->path() + "/memory.high"], "4096");
+  EXPECT_EQ(
+      tree.files[group->path() + "/memory.max"] + tree.files[group->path() + "/memory.oom.group"],
+      "");
 }
 
 TEST(ChildCgroup, KnowsThatTheKernelKilled) {
-  FakeFiles files;
-  const auto group = ChildCgroup::make(files, "/group", {.memory_max = 1 << 20}).value();
-  std::string& events = files.files[group->path() + "/memory.events"];
+  CgroupTree tree = delegated();
+  const auto group = ChildCgroup::make(tree, "/cg/group", {.memory_max = 1 << 20}).value();
+  std::string& events = tree.files[group->path() + "/memory.events"];
   EXPECT_FALSE(group->out_of_memory());
   events = "low 0\nhigh 0\nmax 12\noom 1\noom_kill 0\n";
   EXPECT_FALSE(group->out_of_memory());
   events = "low 0\nhigh 0\nmax 12\noom 1\noom_kill 1\noom_group_kill 0\n";
   EXPECT_TRUE(group->out_of_memory());
   EXPECT_TRUE(group->kill());
-  EXPECT_EQ(files.files[group->path() + "/cgroup.kill"], "1");
+  EXPECT_EQ(tree.files[group->path() + "/cgroup.kill"], "1");
 }
 
 TEST(ChildCgroup, SaysWhichFileRefused) {
-  FakeFiles files;
-  files.refuses_control = true;
-  auto group = ChildCgroup::make(files, "/group", kLimits);
+  CgroupTree tree;  // with processes of its own
+  auto group = ChildCgroup::make(tree, "/cg/group", kLimits);
   ASSERT_FALSE(group);
   EXPECT_NE(group.error().op.find("/memory.max"), std::string::npos) << group.error();
   EXPECT_NE(group.error().detail.find("cgroup_parent"), std::string::npos);
-  EXPECT_TRUE(files.directories.empty());
-  files.read_only = true;
-  group = ChildCgroup::make(files, "/group", kLimits);
-  EXPECT_EQ(group.error().code.value(), EACCES);
-  group = ChildCgroup::make(files, "", kLimits);
+  EXPECT_EQ(tree.all().size(), 2U);
+  group = ChildCgroup::make(tree, "", kLimits);
+  EXPECT_NE(group.error().op.find("/cg/group/cohort-"), std::string::npos) << "it is its own";
+  tree.files.erase("/proc/self/cgroup");
+  group = ChildCgroup::make(tree, "", kLimits);
   EXPECT_EQ(group.error().op, "find the own cgroup");
+}
+
+TEST(ChildCgroup, LeavesNothingBehindWhicheverChangeFails) {
+  CgroupTree whole = delegated();
+  ASSERT_TRUE(ChildCgroup::make(whole, "/cg/group", kLimits));
+  ASSERT_GT(whole.changes, 7);
+  for (int change = 1; change < whole.changes; ++change) {
+    CgroupTree tree = delegated();
+    tree.fails_at = change;
+    const auto group = ChildCgroup::make(tree, "/cg/group", kLimits);
+    EXPECT_EQ(group.has_value(), change == kSwapChange) << change;
+    if (group) continue;
+    EXPECT_EQ(group.error().code.value(), EACCES) << change;
+    EXPECT_EQ(tree.all().size(), 2U) << change;
+  }
+}
+
+TEST(ChildCgroup, TakesAnotherNameWhereOneIsTaken) {
+  CgroupTree tree = delegated();
+  std::string last;
+  {
+    last = ChildCgroup::make(tree, "/cg/group", kLimits).value()->path();
+  }
+  const auto at = last.rfind('-') + 1;
+  const auto next = [&](int by) {
+    return last.substr(0, at) + std::to_string(std::stoi(last.substr(at)) + by);
+  };
+  tree.add(next(1), "");
+  tree.add(next(2), "");
+  EXPECT_EQ(ChildCgroup::make(tree, "/cg/group", kLimits).value()->path(), next(3));
+}
+
+TEST(ChildCgroup, SaysByItsNameWhoMadeIt) {
+  EXPECT_EQ(maker_of("cohort-17-3"), 17);
+  for (const char* other : {"cohort-primary", "cohort-17", "cohort--1", "cohort-0-1", "x-17-3", ""})
+    EXPECT_EQ(maker_of(other), std::nullopt) << other;
 }
 
 TEST(ChildCgroup, IsMadeBelowOurOwn) {
@@ -130,6 +146,7 @@ TEST_F(CgroupOption, TheRealOneHoldsTheChildOrTheErrorSaysWhy) {
   if (child.pid() != 0) {
     EXPECT_NE(text.find("cohort-"), std::string::npos) << text;
     EXPECT_EQ(exits.at(0).signal(), SIGKILL);
+    end_orphans();  // what it had started
   } else {
     EXPECT_EQ(events, (Strings{"error", "close"}));
     EXPECT_NE(errors.at(0).detail.find("cgroup_parent"), std::string::npos) << errors[0];

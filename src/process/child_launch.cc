@@ -203,7 +203,11 @@ void add_identity(const SpawnOptions& options, SpawnRequest& request) {
 }
 
 Result<void> add_cgroup(const SpawnOptions& options, ChildLaunch& launch) {
-  const CgroupLimits limits{options.memory_max, options.cpu_max, options.processes_max};
+  const auto bytes = [](std::optional<std::uint64_t> size) {
+    return size == 0U ? std::nullopt : size;
+  };
+  const CgroupLimits limits{bytes(options.memory_max), bytes(options.memory_high), options.cpu_max,
+                            options.processes_max};
   if (!limits.any()) return {};
   auto group = ChildCgroup::make(CgroupFiles::system(), options.cgroup_parent, limits);
   if (!group) return group.error();

@@ -11,12 +11,14 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string_view>
 
 #include "base/callback_scope.h"
 #include "base/loop.h"
 #include "cohort/fd.h"
+#include "process/cgroup.h"
 
 namespace cohort::process {
 
@@ -38,6 +40,7 @@ struct LeftGroup {
   pid_t id = 0;
   OwnFd leader;    ///< The leader's pidfd.
   OwnFd lifeline;  ///< Closing it kills the members, if one holds the other end.
+  std::unique_ptr<ChildCgroup> cgroup{};  ///< In which they are, if the leader had one.
 };
 
 /// Asks the group of a child that has not been reaped to end. Who is stopped goes on, so as to hear

@@ -17,6 +17,7 @@ RunningChild::RunningChild(const Loop& loop, Child child, ChildLaunch& launch,
       kill_signal_{options.kill_signal},
       detached_{options.detached},
       leads_group_{options.detached || options.process_group == 0},
+      ends_with_its_group_{ends == ChildWatch::Ends::WithItsGroup},
       group_is_its_own_{!options.detached && options.process_group == 0},
       stderr_lines_{options.stderr_lines},
       cgroup_{std::move(launch.cgroup)},
@@ -78,8 +79,16 @@ Exit RunningChild::settle(const Exit& exit) {
   Exit settled = exit;
   if (const auto cause = cause_of(exit)) settled = settled.with_cause(*cause);
   if (stderr_lines_ > 0) settled = settled.with_stderr(last_stderr_lines(stderr_lines_));
-  if (cgroup_) cgroup_->kill();  // what it left there; the group is removed at `close`
+  // What it left there; the group is removed at `close`. Those of its process group have the time
+  // to end that their GroupEnd gives them.
+  if (cgroup_ && !ends_with_its_group_) cgroup_->kill();
   return settled;
+}
+
+std::optional<LeftGroup> RunningChild::take_left() {
+  auto left = process_.take_left();
+  if (left) left->cgroup = std::move(cgroup_);
+  return left;
 }
 
 std::optional<ExitCause> RunningChild::cause_of(const Exit& exit) const {

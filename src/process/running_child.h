@@ -61,7 +61,7 @@ class RunningChild {
   Exit settle(const Exit& exit);
   std::vector<std::string> last_stderr_lines(std::size_t count) const;
   /// As ChildWatch.
-  std::optional<LeftGroup> take_left() { return process_.take_left(); }
+  std::optional<LeftGroup> take_left();
   void set_ref(bool ref) { process_.set_ref(ref); }
   /// Kills it and waits for that, unless it is detached. Nothing is called back.
   void abandon();
@@ -76,6 +76,7 @@ class RunningChild {
   const int kill_signal_;
   const bool detached_;
   const bool leads_group_;
+  const bool ends_with_its_group_;
   const bool group_is_its_own_;  // on request: `end` ends all of it
   const std::size_t stderr_lines_;
   bool killed_ = false;

@@ -58,7 +58,7 @@ TEST_F(Doctor, FindsNoProblemWhereTestsRun) {
   examine({});
   EXPECT_EQ(code_, 0) << transcript();
   EXPECT_EQ(report_.at("problems"), 0) << transcript();
-  EXPECT_EQ(levels_.size(), 15U) << transcript();
+  EXPECT_EQ(levels_.size(), 16U) << transcript();
   for (const char* check : {"kernel", "child", "proc", "init"})
     EXPECT_EQ(levels_[check], "ok") << transcript();
 }
@@ -68,7 +68,7 @@ TEST_F(Doctor, HasALineForEachCheckAndOneThatSumsUp) {
   EXPECT_TRUE(program.exits_with(0)) << program.transcript();
   const auto lines = program.lines();
   EXPECT_TRUE(lines.front().starts_with("ok       kernel       Linux ")) << program.transcript();
-  EXPECT_TRUE(lines.back().starts_with("15 checks: ")) << program.transcript();
+  EXPECT_TRUE(lines.back().starts_with("16 checks: ")) << program.transcript();
   EXPECT_TRUE(lines.back().ends_with(". cohort can run here.")) << program.transcript();
   EXPECT_EQ(program.output().find('\x1b'), std::string::npos) << "no colours in a pipe";
   EXPECT_EQ(program.errors(), "");

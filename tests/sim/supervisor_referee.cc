@@ -40,8 +40,8 @@ void SupervisorReferee::check(const Supervisor& after, const SupervisorEvent& ev
     return;
   }
   if (is<event::Terminate>(event) && !std::exchange(untold_, false) && ++terminates_ == 1)
-    drain_ends_ = now + after.drain_timeout;
-  grace_ = after.drain_timeout;
+    drain_ends_ = now + after.rules.drain_timeout;
+  grace_ = after.rules.drain_timeout;
   rollout_ = after.rollout;
   happened(event, now);
   for (const auto& action : actions) allowed(action, event, now);
