@@ -1,4 +1,4 @@
-// Everything but cohort/value_to.h: `#include <cohort/cohort.h>`. Each concept also has its own
+// Everything but cohort/value_to.h and cohort/pool.h: `#include <cohort/cohort.h>`. Each concept also has its own
 // header.
 #pragma once
 

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -314,6 +315,14 @@ int futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                                       timeout.count() < 0 ? nullptr : &until, nullptr,
                                       FUTEX_BITSET_MATCH_ANY));
   });
+}
+
+bool has_memory_barrier_everywhere() {
+  return ::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
+void memory_barrier_everywhere() {
+  ::syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
 }
 
 int futex_wake(const std::atomic<std::uint32_t>& word, int count, bool shared) {

@@ -91,6 +91,11 @@ OwnFd eventfd();
 /// ETIMEDOUT, EAGAIN if it was another value. `shared`: other processes wait for the same memory.
 int futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                std::chrono::nanoseconds timeout, bool shared);
+/// Whether `memory_barrier_everywhere` works here; it has to be asked first.
+bool has_memory_barrier_everywhere();
+/// Every other thread of this process has gone through a full memory barrier when this returns
+/// (membarrier(2)): who sleeps rarely pays for those who look often.
+void memory_barrier_everywhere();
 /// Wakes at most so many of those that wait.
 int futex_wake(const std::atomic<std::uint32_t>& word, int count, bool shared);
 /// Close-on-exec. Itself readable while any that was added is.

@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <climits>
-#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <utility>
 
 #include "base/notices.h"
 #include "base/sys.h"
+#include "thread/signals_blocked.h"
 
 namespace cohort {
 namespace {
@@ -86,24 +86,6 @@ void* enter(void* given) {
   control->has_ended();
   return nullptr;
 }
-
-// A thread takes no signals: handlers run where they did before there were threads.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    ::sigfillset(&all);
-    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS})
-      ::sigdelset(&all, fault);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_{};
-};
 
 }  // namespace
 

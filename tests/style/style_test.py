@@ -15,7 +15,9 @@ FOLDERS = ("include", "src", "apps", "examples", "tests", "bench", "fuzz")
 ROOMS = {
     "base": set(),
     "ipc": {"base"},
+    "thread": {"ipc", "base"},
     "process": {"ipc", "base"},
+    "pool": {"thread", "process", "ipc", "base"},
     "net": {"base"},
     "http": {"net", "base"},
     "cluster": {"net", "process", "ipc", "base"},
@@ -40,20 +42,24 @@ ROOM_OF_HEADER = {
     "http.h": "http",
     "lane.h": "base",
     "listen_options.h": "net",
+    "loop_ref.h": "base",
+    "message_port.h": "thread",
     "net.h": "net",
     "parallelism.h": "base",
     "policy.h": "cluster",
+    "pool.h": "pool",
     "rollout.h": "cluster",
     "settings.h": "cluster",
     "send_result.h": "ipc",
     "serialization.h": "ipc",
     "status.h": "cluster",
+    "thread.h": "thread",
     "value.h": "ipc",
     "value_to.h": "ipc",
     "worker.h": "cluster",
 }
 
-PUBLIC_HEADERS_MAX = 30
+PUBLIC_HEADERS_MAX = 32
 MAIN_LINES_MAX = 100
 PROSE_WIDTH = 120
 CLUSTER_LINES_MAX = 400

@@ -1,0 +1,46 @@
+// A pool: its workers, and what comes between them and those who give tasks.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cohort/pool.h"
+#include "pool/deadlines.h"
+#include "pool/process_crew.h"
+#include "pool/thread_crew.h"
+
+namespace cohort::pool {
+
+/// Shared by the Pool and its views; any thread.
+class PoolImpl {
+ public:
+  explicit PoolImpl(PoolOptions options);
+
+  bool in_threads() const { return options_.isolation == Isolation::Thread; }
+  void give(const std::shared_ptr<detail::TaskState>& state, Work work);
+  Result<void> post(Work work);
+  /// Tasks by name: of processes.
+  ProcessCrew& processes() { return *processes_; }
+  ThreadCrew& threads() { return *threads_; }
+  PoolStatistics statistics() const;
+  void resize(unsigned min_workers, unsigned max_workers);
+  /// The Pool is gone, its views may not be.
+  void close();
+
+  const PoolOptions& options() const { return options_; }
+
+ private:
+  void watch(const std::shared_ptr<detail::TaskState>& state);
+
+  const PoolOptions options_;
+  std::atomic<int> overdue_ = 0;  // below 0 for a moment: it ended before it was known to be late
+  std::atomic<bool> closed_ = false;
+  std::unique_ptr<ThreadCrew> threads_;
+  std::unique_ptr<ProcessCrew> processes_;
+  Deadlines deadlines_;  // of threads
+};
+
+}  // namespace cohort::pool

@@ -1,0 +1,195 @@
+#include "pool/process_crew.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <future>
+#include <utility>
+
+#include "base/sys.h"
+#include "cohort/message_port.h"
+#include "pool/crew_manager.h"
+#include "pool/worker_link.h"
+#include "thread/signals_blocked.h"
+#include "thread/spin.h"
+
+namespace cohort::pool {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Chunks of `map` take about so long, so that their cost is small beside it.
+constexpr std::chrono::nanoseconds kChunkGoal = std::chrono::milliseconds{1};
+constexpr std::size_t kChunkMax = 2048;
+constexpr unsigned kSampleOne = 64;
+
+std::int64_t sampled() {
+  thread_local unsigned count = 0;
+  return ++count % kSampleOne == 0 ? Clock::now().time_since_epoch().count() : 0;
+}
+
+}  // namespace
+
+ProcessCrew::ProcessCrew(const PoolOptions& options) : options_{options}, bell_{sys::eventfd()} {
+  if (std::getenv(kWorkerVariable) != nullptr) {
+    // It would start itself again and again.
+    std::fprintf(stderr,
+                 "cohort: this process is a worker of a pool: call cohort::run_as_pool_worker() "
+                 "first in main\n");
+    std::_Exit(1);
+  }
+  const thread::SignalsBlocked blocked;
+  thread_ = std::thread{[this] {
+    ::pthread_setname_np(::pthread_self(), options_.name.substr(0, 15).c_str());
+    CrewManager{*this}.run();
+  }};
+}
+
+ProcessCrew::~ProcessCrew() {
+  send(std::make_unique<Command>(Command{.act = [](CrewManager& manager) { manager.end(); }}));
+  thread_.join();
+  // What came too late.
+  for (Command* command = commands_.take_all(); command != nullptr;) {
+    const std::unique_ptr<Command> taken{std::exchange(command, command->next)};
+    if (!taken->job) continue;
+    for (Job& job = *taken->job; job.left() > 0; ++job.first)
+      job.answer(job.first, system_error(ECANCELED, "run a task", "its pool is gone"), 0);
+  }
+}
+
+void ProcessCrew::send(std::unique_ptr<Command> command) {
+  commands_.push(command.release());
+  if (!sleeps_.load(std::memory_order_seq_cst)) {
+    thread::spin_rule().encourage();
+  } else if (sleeps_.exchange(false)) {
+    const std::uint64_t one = 1;
+    sys::write(bell_.get(), &one, sizeof one);
+  }
+}
+
+bool ProcessCrew::has_room(Error& problem) {
+  if (options_.when_full == WhenFull::DropOldest) return true;
+  while (waiting_.load(std::memory_order_seq_cst) >= options_.queue_max) {
+    if (options_.when_full == WhenFull::Refuse) {
+      problem = make_error(Errc::QueueFull, "give a task to the pool " + options_.name,
+                           std::to_string(options_.queue_max) + " wait already: queue_max");
+      return false;
+    }
+    const auto seen = room_.load(std::memory_order_seq_cst);
+    if (waiting_.load(std::memory_order_seq_cst) >= options_.queue_max)
+      sys::futex_wait(room_, seen, std::chrono::milliseconds{100}, false);
+  }
+  return true;
+}
+
+void ProcessCrew::give(const std::shared_ptr<detail::StateOf<Value>>& state,
+                       const std::string& name, Value arguments) {
+  Error problem;
+  if (!has_room(problem)) {
+    state->fail(std::move(problem));
+    return;
+  }
+  const TaskOptions& options = state->options;
+  auto job = std::make_unique<Job>();
+  job->name = name;
+  job->inputs = Value::array({std::move(arguments)});
+  job->priority = options.priority;
+  job->retries = options.retries;
+  job->since = sampled();
+  if (options.deadline.count() > 0) job->deadline = Clock::now() + options.deadline;
+  job->on_progress = options.on_progress;
+  job->answer = [state](std::size_t, Result<Value> result, std::uint64_t) {
+    if (!state->claim()) return;
+    state->result = std::move(result);
+    state->publish();
+  };
+  waiting_.fetch_add(1, std::memory_order_relaxed);
+  job->left_queue = [this] {
+    waiting_.fetch_sub(1, std::memory_order_seq_cst);
+    if (options_.when_full != WhenFull::Wait) return;
+    room_.fetch_add(1, std::memory_order_seq_cst);
+    sys::futex_wake(room_, 1, false);
+  };
+  // Which number it has got, only the thread knows; nothing: it is answered.
+  const auto id = std::make_shared<std::uint64_t>(0);
+  state->on_cancel = [this, id] {
+    send(std::make_unique<Command>(Command{.act = [id](CrewManager& manager) {
+      manager.cancel(*id, system_error(ECANCELED, "run a task"));
+    }}));
+  };
+  if (options.cancel.stop_possible())
+    state->on_stop = std::make_shared<std::stop_callback<std::function<void()>>>(
+        options.cancel, [weak = std::weak_ptr{state}] {
+          if (const auto alive = weak.lock()) alive->cancel();
+        });
+  state->begin();  // from now on only the thread ends it
+  send(std::make_unique<Command>(
+      Command{.act = [id, job = std::make_shared<std::unique_ptr<Job>>(std::move(job))](
+                         CrewManager& manager) { *id = manager.add(std::move(*job)); }}));
+}
+
+void ProcessCrew::map(const std::string& name, std::size_t count,
+                      const std::function<Value(std::size_t)>& input,
+                      const std::function<void(std::size_t, Result<Value>)>& take) {
+  struct Answer {
+    std::size_t index;
+    Result<Value> result;
+    std::uint64_t time_ns;
+  };
+  const MessageChannel<Answer> answers{{.queue_max = SIZE_MAX}};
+  // Enough that nobody waits for this thread; no more, so that memory is bounded.
+  const unsigned workers = options_.max_workers == 0 ? 8 : options_.max_workers;
+  const std::size_t depth = options_.depth == 0 ? 4 : options_.depth;
+  std::size_t next = 0, answered = 0, size = 1;
+  double mean = 0;
+  while (answered < count) {
+    while (next < count && next - answered < size * workers * depth) {
+      auto job = std::make_unique<Job>();
+      job->name = name;
+      job->inputs = Value::array();
+      const std::size_t first = next;
+      for (const std::size_t end = std::min(count, next + size); next < end; ++next)
+        job->inputs.push_back(input(next));
+      job->answer = [first, port = answers.port1](std::size_t at, Result<Value> result,
+                                                  std::uint64_t time_ns) {
+        port.post_message(Answer{first + at, std::move(result), time_ns});
+      };
+      send(std::make_unique<Command>(Command{.job = std::move(job)}));
+    }
+    auto answer = answers.port2.receive_for(std::chrono::hours{1});
+    if (!answer) continue;
+    ++answered;
+    if (answer->time_ns > 0) {
+      const auto time = static_cast<double>(answer->time_ns);
+      mean = mean == 0 ? time : mean * 0.98 + time * 0.02;
+      size = std::clamp<std::size_t>(
+          static_cast<std::size_t>(static_cast<double>(kChunkGoal.count()) / mean), 1,
+          std::min(kChunkMax, 2 * size));
+    }
+    take(answer->index, std::move(answer->result));
+  }
+}
+
+void ProcessCrew::resize(unsigned min_workers, unsigned max_workers) {
+  send(std::make_unique<Command>(Command{.act = [=](CrewManager& manager) {
+    manager.resize(min_workers, max_workers);
+  }}));
+}
+
+void ProcessCrew::add_to(PoolStatistics& sum) {
+  // As it is now, not as it was when the thread last slept.
+  std::promise<void> published;
+  send(std::make_unique<Command>(Command{.act = [&published](CrewManager& manager) {
+    manager.publish_statistics();
+    published.set_value();
+  }}));
+  published.get_future().wait();
+  const std::lock_guard lock{statistics_mutex_};
+  sum = statistics_;
+}
+
+}  // namespace cohort::pool

@@ -1,0 +1,142 @@
+#include "pool/process_worker.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <utility>
+
+#include "base/sealed_memory.h"
+#include "base/sys.h"
+
+namespace cohort::pool {
+namespace {
+
+std::uint32_t number_of(Has has) { return static_cast<std::uint32_t>(has); }
+
+}  // namespace
+
+Result<std::unique_ptr<PoolWorker>> ProcessWorker::start(const Loop& loop, int number, int bell,
+                                                         const PoolOptions& options,
+                                                         std::function<void(const Exit&)> ended) {
+  auto fd = create_sealed_memory(WorkerLink::kSize);
+  if (!fd) return fd.error();
+  auto memory = map_sealed_memory(fd->get(), WorkerLink::kSize, MemoryAccess::ReadWrite);
+  if (!memory) return memory.error();
+  std::unique_ptr<ProcessWorker> worker{new ProcessWorker(number, *std::move(memory))};
+
+  SpawnOptions spawning = options.spawn;
+  if (!spawning.stdio.given()) spawning.stdio = Stdio::Inherit;
+  std::vector<ChildStdio> stdio = spawning.stdio.entries();
+  const auto first = stdio.size();
+  stdio.emplace_back(fd->get());
+  stdio.emplace_back(bell);
+  spawning.stdio = StdioList{std::move(stdio)};
+  spawning.add_env.emplace_back(kWorkerVariable,
+                                std::to_string(first) + ' ' + std::to_string(first + 1));
+  if (spawning.argv0.empty()) spawning.argv0 = options.name + "-worker";
+  // Once for all: it is the same program even if its file is another by now.
+  ChildProcess child = spawn(LoopRef{loop}, "/proc/self/exe", {}, spawning);
+  child.on_error([](const Error&) {});  // its `close` says it
+  child.on_close([ended = std::move(ended)](const Exit& exit) { ended(exit); });
+  worker->child_.emplace(std::move(child));
+  return std::unique_ptr<PoolWorker>{std::move(worker)};
+}
+
+Result<bool> ProcessWorker::give(const Job& job) {
+  Value inputs = job.inputs;
+  if (job.first > 0) {
+    inputs = Value::array();
+    for (const Value& each : job.inputs.elements().subspan(job.first)) inputs.push_back(each);
+  }
+  auto packed = pack(inputs, job.name, link_.requests.record_max() / 4);
+  if (!packed) return packed.error();
+  Record* const record = link_.requests.reserve(packed->text.size());
+  if (record == nullptr) return false;
+  record->id = job.id;
+  record->kind = static_cast<std::uint32_t>(Kind::Run);
+  record->flags = packed->in_lane ? 1 : 0;
+  std::memcpy(record->bytes(), packed->text.data(), packed->text.size());
+  link_.requests.publish(*record);
+  given_.push_back({job.id, job.first, record, std::move(packed->lane)});
+  wake();
+  return true;
+}
+
+void ProcessWorker::wake() {
+  RingHead& head = link_.requests.head();
+  if (head.reader_sleeps.load(std::memory_order_seq_cst) == 0 || head.reader_sleeps.exchange(0) == 0)
+    return;
+  head.came.fetch_add(1, std::memory_order_seq_cst);
+  sys::futex_wake(head.came, 1, true);
+}
+
+std::optional<std::uint64_t> ProcessWorker::take_back_newest() {
+  if (given_.size() < 2) return std::nullopt;
+  const std::uint64_t id = given_.back().id;
+  if (!take_back(id)) return std::nullopt;
+  return id;
+}
+
+bool ProcessWorker::take_back(std::uint64_t id) {
+  const auto found =
+      std::find_if(given_.begin(), given_.end(), [id](const Given& each) { return each.id == id; });
+  if (found == given_.end()) return true;
+  auto nobody = number_of(Has::Nobody);
+  if (!found->record->state.compare_exchange_strong(nobody, number_of(Has::TakenBack))) return false;
+  given_.erase(found);
+  return true;
+}
+
+std::optional<std::uint64_t> ProcessWorker::begun() const {
+  for (const Given& each : given_)
+    if (each.record->state.load(std::memory_order_acquire) == number_of(Has::Worker)) return each.id;
+  return std::nullopt;
+}
+
+void ProcessWorker::forget(std::uint64_t id) {
+  std::erase_if(given_, [id](const Given& each) { return each.id == id; });
+}
+
+std::optional<ProcessWorker::Answer> ProcessWorker::next_answer() {
+  Record* record = nullptr;
+  const auto look = link_.answers.front(record);
+  is_malformed_ = is_malformed_ || look == SharedRing::Look::Malformed;
+  if (look != SharedRing::Look::Record || is_malformed_) return std::nullopt;
+  has_worked_ = true;
+  const auto found = std::find_if(given_.begin(), given_.end(),
+                                  [record](const Given& each) { return each.id == record->id; });
+  const std::size_t before = found == given_.end() ? 0 : found->first;
+  auto unpacked = unpack(record->text(), record->flags != 0, decoder_);
+  Answer answer{.id = record->id,
+                .input = before + record->index,
+                .time_ns = record->time_ns,
+                .is_progress = record->kind == static_cast<std::uint32_t>(Kind::Progress),
+                .result = unpacked ? Result<Value>{std::move(unpacked->value)}
+                                   : Result<Value>{unpacked.error()}};
+  if (record->kind == static_cast<std::uint32_t>(Kind::Failure) && answer.result)
+    answer.result = error_of_value(*answer.result);
+  link_.answers.pop();
+  RingHead& head = link_.answers.head();
+  if (head.writer_waits.load(std::memory_order_seq_cst) != 0) {
+    head.went.fetch_add(1, std::memory_order_seq_cst);
+    sys::futex_wake(head.went, 1, true);
+  }
+  return answer;
+}
+
+bool ProcessWorker::wants_a_bell(bool wants) {
+  RingHead& head = link_.answers.head();
+  head.reader_sleeps.store(wants ? 1 : 0, std::memory_order_seq_cst);
+  return !wants || link_.answers.is_empty();
+}
+
+void ProcessWorker::end() {
+  Record* const record = link_.requests.reserve(0);
+  if (record == nullptr) return kill();
+  record->kind = static_cast<std::uint32_t>(Kind::End);
+  link_.requests.publish(*record);
+  wake();
+}
+
+}  // namespace cohort::pool

@@ -1,0 +1,174 @@
+// A process of a pool: takes tasks from its ring, runs them, and writes the answers.
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <climits>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <utility>
+
+#include "base/sealed_memory.h"
+#include "base/sys.h"
+#include "cohort/pool.h"
+#include "pool/task_registry.h"
+#include "pool/worker_link.h"
+#include "thread/spin.h"
+
+namespace cohort {
+namespace pool {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// The pool is told of answers at once if it sleeps and this one has nothing more to do, or when so
+// much time has passed.
+constexpr std::chrono::microseconds kTellEvery{200};
+
+class WorkerProcess {
+ public:
+  WorkerProcess(std::shared_ptr<std::byte> memory, int bell) : link_{std::move(memory)}, bell_{bell} {
+    progress_.options.on_progress = [this](const Value& value) {
+      answer(Kind::Progress, value);
+      tell();
+    };
+  }
+
+  int run() {
+    for (;;) {
+      Record* record = nullptr;
+      const auto look = link_.requests.front(record);
+      if (look == SharedRing::Look::Malformed) return 1;
+      if (look == SharedRing::Look::Empty) {
+        tell();
+        wait();
+        continue;
+      }
+      if (record->kind == static_cast<std::uint32_t>(Kind::End)) return 0;
+      auto nobody = static_cast<std::uint32_t>(Has::Nobody);
+      if (record->state.compare_exchange_strong(nobody, static_cast<std::uint32_t>(Has::Worker)))
+        run(*record);
+      link_.requests.pop();
+      drop_lanes();
+    }
+  }
+
+ private:
+  void wait() {
+    RingHead& head = link_.requests.head();
+    if (thread::spin_until([this] { return !link_.requests.is_empty(); })) return;
+    head.reader_sleeps.store(1, std::memory_order_seq_cst);
+    const auto seen = head.came.load(std::memory_order_seq_cst);
+    if (link_.requests.is_empty()) sys::futex_wait(head.came, seen, std::chrono::nanoseconds{-1}, true);
+    head.reader_sleeps.store(0, std::memory_order_relaxed);
+  }
+
+  void run(Record& record) {
+    id_ = record.id;
+    auto given = unpack(record.text(), record.flags != 0, decoder_);
+    const auto* const task = given ? find_task(given->name) : nullptr;
+    const std::size_t count = given ? given->value.size() : 1;
+    auto begun = Clock::now();
+    for (std::size_t i = 0; i < count; ++i) {
+      record.at.store(static_cast<std::uint32_t>(i), std::memory_order_release);
+      index_ = static_cast<std::uint32_t>(i);
+      const detail::Running running{&progress_};
+      auto result = !given          ? Result<Value>{given.error()}
+                    : task == nullptr ? Result<Value>{make_error(Errc::NoSuchMethod, "run the task " + given->name)}
+                                    : detail::outcome<Value>([&] { return (*task)(given->value[i]); });
+      const auto now = Clock::now();
+      time_ = static_cast<std::uint64_t>((now - begun).count());
+      begun = now;
+      result ? answer(Kind::Answer, *result) : answer(Kind::Failure, value_of_error(result.error()));
+      if (now - told_ > kTellEvery) tell();
+    }
+    record.at.store(static_cast<std::uint32_t>(count), std::memory_order_release);
+  }
+
+  void answer(Kind kind, const Value& value) {
+    auto packed = pack(value, {}, link_.answers.record_max() / 2);
+    if (!packed) {
+      kind = Kind::Failure;
+      packed = pack(value_of_error(packed.error()), {}, SIZE_MAX);
+    }
+    Record* place = link_.answers.reserve(packed->text.size());
+    while (place == nullptr) {
+      wait_for_room();
+      place = link_.answers.reserve(packed->text.size());
+    }
+    place->id = id_;
+    place->kind = static_cast<std::uint32_t>(kind);
+    place->index = index_;
+    place->flags = packed->in_lane ? 1 : 0;
+    place->time_ns = time_;
+    std::memcpy(place->bytes(), packed->text.data(), packed->text.size());
+    const std::uint64_t end = link_.answers.publish(*place);
+    if (packed->lane) lanes_.emplace_back(end, *std::move(packed->lane));
+  }
+
+  void wait_for_room() {
+    RingHead& head = link_.answers.head();
+    tell();
+    head.writer_waits.store(1, std::memory_order_seq_cst);
+    const auto seen = head.went.load(std::memory_order_seq_cst);
+    // Half of it: else each record would wait.
+    if (head.written.load() - head.read.load(std::memory_order_seq_cst) > WorkerLink::kRingSize / 2)
+      sys::futex_wait(head.went, seen, std::chrono::nanoseconds{-1}, true);
+    head.writer_waits.store(0, std::memory_order_relaxed);
+  }
+
+  // That there are answers.
+  void tell() {
+    told_ = Clock::now();
+    RingHead& head = link_.answers.head();
+    if (link_.answers.is_empty() || head.reader_sleeps.load(std::memory_order_seq_cst) == 0) return;
+    if (head.reader_sleeps.exchange(0) == 0) return;
+    const std::uint64_t one = 1;
+    sys::write(bell_, &one, sizeof one);
+  }
+
+  // Those that the pool has opened.
+  void drop_lanes() {
+    const auto read = link_.answers.head().read.load(std::memory_order_acquire);
+    while (!lanes_.empty() && lanes_.front().first <= read) lanes_.pop_front();
+  }
+
+  WorkerLink link_;
+  const int bell_;
+  ipc::CloneDecoder decoder_;
+  detail::StateOf<Value> progress_;
+  std::deque<std::pair<std::uint64_t, Lane>> lanes_;  // by the end of the record that has it
+  std::uint64_t id_ = 0;
+  std::uint32_t index_ = 0;
+  std::uint64_t time_ = 0;
+  Clock::time_point told_{};
+};
+
+}  // namespace
+}  // namespace pool
+
+std::optional<int> run_as_pool_worker() {
+  const char* const given = std::getenv(pool::kWorkerVariable);
+  if (given == nullptr) return std::nullopt;
+  int memory = -1, bell = -1;
+  if (std::sscanf(given, "%d %d", &memory, &bell) != 2) return std::nullopt;
+  // What this process starts is no worker.
+  ::unsetenv(pool::kWorkerVariable);
+  sys::set_cloexec(memory, true);
+  sys::set_cloexec(bell, true);
+  auto mapped = map_sealed_memory(memory, pool::WorkerLink::kSize, MemoryAccess::ReadWrite);
+  if (!mapped) {
+    std::fprintf(stderr, "cohort: a worker of a pool: %s\n", mapped.error().message().c_str());
+    return 1;
+  }
+  // The terminal's Ctrl-C is for the one who has the pool.
+  struct sigaction ignored {};
+  ignored.sa_handler = SIG_IGN;
+  ::sigaction(SIGINT, &ignored, nullptr);
+  return pool::WorkerProcess{*std::move(mapped), bell}.run();
+}
+
+}  // namespace cohort
