@@ -1,13 +1,14 @@
 # One command for each thing; every one first installs the packages that it needs (scripts/setup), asking sudo when needed.
 # On a system without apt it lists them and says how to go on.
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos sim mutants tour binary bench firsthour format tidy asan tsan fuzz coverage install clean
+.PHONY: help run test chaos sim soak mutants tour binary bench firsthour format tidy asan tsan fuzz coverage install clean
 
 SETUP ?= scripts/setup
 PORT ?= 8000
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 SEED ?= 1
+SOAK_SECONDS ?= 3600
 BINARY_NODES ?= node20 node26
 RELEASE := cmake --preset release --log-level=WARNING
 ONLY_PROGRAMS := -DCOHORT_BUILD_TESTS=OFF -DCOHORT_BUILD_BENCHES=OFF -DCOHORT_BUILD_FUZZERS=OFF
@@ -42,6 +43,14 @@ sim: ## A million short schedules and a thousand long ones of the supervisor, in
 	@cmake --preset dev --log-level=WARNING
 	@cmake --build build/dev --target cluster_sim
 	@tests/sim/campaign build/dev/tests/sim/cluster_sim $(SEED)
+
+soak: ## A million tasks of which one in a hundred kills its worker, and an hour of random tasks, kills and sizes (SOAK_SECONDS, SEED)
+	@$(SETUP) test
+	@$(RELEASE)
+	@cmake --build build/release --target pool_soak
+	@build/release/tests/soak/pool_soak crashes 1000000
+	@build/release/tests/soak/pool_soak random $$(( $(SOAK_SECONDS) / 2 )) $(SEED) process
+	@build/release/tests/soak/pool_soak random $$(( $(SOAK_SECONDS) / 2 )) $(SEED) thread
 
 mutants: ## Whether the simulation notices each of some fifty broken rules of src/cluster
 	@$(SETUP) test

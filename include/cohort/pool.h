@@ -139,7 +139,7 @@ struct PoolStatistics {
   unsigned width = 0;         ///< That may run at once.
   std::size_t waiting = 0;    ///< Tasks that wait.
   std::uint64_t done = 0;     ///< Tasks that have ended, however.
-  std::uint64_t crashes = 0;  ///< Workers that died.
+  std::uint64_t crashes = 0;  ///< Workers that died and that the pool had not killed.
   std::uint64_t retried = 0;
   unsigned overdue = 0;  ///< Threads that run a task beyond its deadline.
   /// Tasks that were given up since too many workers died of them: their names.
@@ -289,7 +289,8 @@ class LoopTurn {
 /// ones that allow that are in it, others on the heap.
 class Work {
  public:
-  enum class Act { Run, Drop };  ///< Drop: it will not be run. Both end it.
+  /// All end it. Refuse: the queue is full. Cancel: its pool is gone.
+  enum class Act { Run, Refuse, Cancel };
 
   Work() = default;
   /// `F` is called with `Act`.
@@ -320,6 +321,9 @@ class Work {
   void (*act_)(void* storage, Act act) = nullptr;
   alignas(16) std::byte storage_[48];
 };
+
+/// Why such a one was not run.
+Error error_of(Work::Act act);
 
 template <class Returned>
 struct PlainResult {
@@ -394,7 +398,7 @@ class [[nodiscard]] Future {
 
   /// An operation of Asio, with the result as its value: `co_await pool.run(...)`. Cancelling the
   /// operation cancels the task.
-  template <class Token>
+  template <boost::asio::completion_token_for<void(Result<T>)> Token>
   auto operator()(Token&& token) const {
     return boost::asio::async_initiate<Token, void(Result<T>)>(
         [state = state_](auto handler) {
@@ -507,7 +511,10 @@ class PoolView {
     state->options = options_;
     give(state, detail::Work{[state, run = std::decay_t<F>(std::forward<F>(function))](
                                  detail::Work::Act act) mutable {
-           if (act == detail::Work::Act::Run) state->run(run);
+           if (act == detail::Work::Act::Run)
+             state->run(run);
+           else
+             state->fail(detail::error_of(act));
          }});
     return Future<T>{std::move(state)};
   }

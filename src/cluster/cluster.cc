@@ -13,6 +13,7 @@
 #include "base/callback_scope.h"
 #include "base/notices.h"
 #include "base/standard_stdio.h"
+#include "base/this_thread.h"
 #include "cluster/own_worker.h"
 #include "cluster/primary.h"
 #include "cluster/stop_control.h"
@@ -91,6 +92,12 @@ struct Cluster::Impl {
     });
     own_worker->start();
     loop.post([copy = loop] { copy.mark_started(); });
+  }
+
+  // Only a thread that may have it: no Thread of another loop, no worker of a Pool.
+  Impl& here() {
+    assert_own_loop(loop);
+    return *this;
   }
 
   ~Impl() {
@@ -219,44 +226,44 @@ bool Cluster::is_worker() const { return impl_->is_worker; }
 
 Worker Cluster::fork(const Environment& env) {
   impl_->will_fork();
-  return impl_->primary.fork(env);
+  return impl_->here().primary.fork(env);
 }
-std::vector<Worker> Cluster::workers() const { return impl_->primary.workers(); }
-const Settings& Cluster::settings() const { return impl_->primary.settings(); }
-void Cluster::setup_primary(const Settings& settings) { impl_->primary.setup(settings); }
-void Cluster::disconnect(Callback<void()> done) { impl_->primary.disconnect(std::move(done)); }
+std::vector<Worker> Cluster::workers() const { return impl_->here().primary.workers(); }
+const Settings& Cluster::settings() const { return impl_->here().primary.settings(); }
+void Cluster::setup_primary(const Settings& settings) { impl_->here().primary.setup(settings); }
+void Cluster::disconnect(Callback<void()> done) { impl_->here().primary.disconnect(std::move(done)); }
 void Cluster::keep(unsigned count) {
   if (!is_primary()) return;
   impl_->will_fork();
-  impl_->primary.keep(count);
+  impl_->here().primary.keep(count);
 }
 void Cluster::scale(unsigned count) {
   if (!is_primary()) return;
   impl_->will_fork();
-  impl_->primary.scale(count);
+  impl_->here().primary.scale(count);
 }
 int Cluster::reload(const ReloadOptions& options, Callback<void(const RolloutResult&)> done) {
-  return impl_->primary.reload(options, std::move(done));
+  return impl_->here().primary.reload(options, std::move(done));
 }
-Result<int> Cluster::rollback() { return impl_->primary.rollback(); }
+Result<int> Cluster::rollback() { return impl_->here().primary.rollback(); }
 std::optional<Worker> Cluster::replace(const Worker& worker) {
-  return is_primary() ? impl_->primary.replace(worker) : std::nullopt;
+  return is_primary() ? impl_->here().primary.replace(worker) : std::nullopt;
 }
 void Cluster::set_policy(Policy policy, std::optional<std::chrono::milliseconds> rescue_after) {
   if (policy == Policy::Own)
     throw std::invalid_argument{"Policy::Own needs a function that picks: set_policy(pick)"};
-  impl_->primary.set_policy({.policy = policy, .rescue_after = rescue_after});
+  impl_->here().primary.set_policy({.policy = policy, .rescue_after = rescue_after});
 }
 void Cluster::set_policy(Callback<std::optional<std::size_t>(const Arrival&)> pick,
                          std::size_t peek_size) {
   if (!pick) throw std::invalid_argument{"set_policy: the function that picks is empty"};
-  impl_->primary.set_policy(
+  impl_->here().primary.set_policy(
       {.policy = Policy::Own, .pick = std::move(pick), .peek_size = peek_size});
 }
 void Cluster::set_weights(std::vector<unsigned> of_slots, std::chrono::milliseconds slow_start) {
-  impl_->primary.set_weights({std::move(of_slots), slow_start});
+  impl_->here().primary.set_weights({std::move(of_slots), slow_start});
 }
-Policy Cluster::policy() const { return impl_->primary.policy(); }
+Policy Cluster::policy() const { return impl_->here().primary.policy(); }
 Worker Cluster::worker() const { return Worker{impl_->own_worker}; }
 
 void Cluster::handle(const std::string& method, Callback<Value(const Value&)> task) {
@@ -266,7 +273,7 @@ void Cluster::handle(const std::string& method, Callback<Value(const Value&)> ta
   });
 }
 void Cluster::handle(const std::string& method, Callback<void(const Value&, Reply)> task) {
-  impl_->calls->handle(method, std::move(task));
+  impl_->here().calls->handle(method, std::move(task));
   impl_->own_worker->peer().look_again();
 }
 std::size_t Cluster::broadcast(const Value& message) {
@@ -275,45 +282,45 @@ std::size_t Cluster::broadcast(const Value& message) {
   return worker().send(asked).error() ? 0 : 1;
 }
 void Cluster::subscribe(const std::string& topic, Callback<void(const Value&)> handler) {
-  impl_->topics.subscribe(topic, std::move(handler));
+  impl_->here().topics.subscribe(topic, std::move(handler));
   impl_->own_worker->peer().look_again();
 }
 void Cluster::unsubscribe(const std::string& topic) {
-  impl_->topics.unsubscribe(topic);
+  impl_->here().topics.unsubscribe(topic);
   impl_->own_worker->peer().look_again();
 }
 SendResult Cluster::publish(const std::string& topic, const Value& data) {
-  return impl_->topics.publish(topic, data);
+  return impl_->here().topics.publish(topic, data);
 }
 
 Timer Cluster::set_interval(std::chrono::milliseconds period, Callback<void()> task) {
-  return impl_->timers.add(period, true, std::move(task));
+  return impl_->here().timers.add(period, true, std::move(task));
 }
 Timer Cluster::set_timeout(std::chrono::milliseconds delay, Callback<void()> task) {
-  return impl_->timers.add(delay, false, std::move(task));
+  return impl_->here().timers.add(delay, false, std::move(task));
 }
 
 int Cluster::run() { return impl_->run(); }
 void Cluster::stop() {
-  impl_->loop.post(impl_->callbacks.wrap([this] { impl_->stop_control.wish({}); }));
+  impl_->loop.post(impl_->callbacks.wrap([this] { impl_->here().stop_control.wish({}); }));
 }
 ClusterStatus Cluster::status() const {
-  ClusterStatus status = impl_->primary.status();
-  if (impl_->stop_control.is_lame_duck() && status.phase == ClusterStatus::Phase::Running)
+  ClusterStatus status = impl_->here().primary.status();
+  if (impl_->here().stop_control.is_lame_duck() && status.phase == ClusterStatus::Phase::Running)
     status.phase = ClusterStatus::Phase::LameDuck;
   return status;
 }
 
 void Cluster::set_drain_timeout(std::chrono::milliseconds timeout) {
-  impl_->stop_control.set_grace(timeout);
-  impl_->primary.set_drain_timeout(timeout);
+  impl_->here().stop_control.set_grace(timeout);
+  impl_->here().primary.set_drain_timeout(timeout);
 }
 void Cluster::set_lame_duck(std::chrono::milliseconds time) {
-  if (is_primary()) impl_->stop_control.set_lame_duck(time);
+  if (is_primary()) impl_->here().stop_control.set_lame_duck(time);
 }
 
 void Cluster::set_when_empty(std::optional<std::chrono::milliseconds> hold) {
-  impl_->primary.set_when_empty(hold);
+  impl_->here().primary.set_when_empty(hold);
 }
 
 asio::io_context& Cluster::io_context() { return impl_->io; }
@@ -321,38 +328,38 @@ Cluster::operator net::Host&() { return impl_->own_worker->host(); }
 Cluster::operator LoopRef() const { return LoopRef{impl_->loop}; }
 
 void Cluster::on_setup(Callback<void(const Settings&)> handler) {
-  impl_->primary.events.setup.on(std::move(handler));
+  impl_->here().primary.events.setup.on(std::move(handler));
 }
 void Cluster::on_fork(Callback<void(Worker)> handler) {
-  impl_->primary.events.fork.on(std::move(handler));
+  impl_->here().primary.events.fork.on(std::move(handler));
 }
 void Cluster::on_online(Callback<void(Worker)> handler) {
-  impl_->primary.events.online.on(std::move(handler));
+  impl_->here().primary.events.online.on(std::move(handler));
 }
 void Cluster::on_policy(Callback<void(const Address&, Policy, std::string_view why)> handler) {
-  impl_->primary.events.policy.on(std::move(handler));
+  impl_->here().primary.events.policy.on(std::move(handler));
 }
 void Cluster::on_listening(Callback<void(Worker, const Address&)> handler) {
-  impl_->primary.events.listening.on(std::move(handler));
+  impl_->here().primary.events.listening.on(std::move(handler));
 }
 void Cluster::on_message(Callback<void(Worker, const Value&)> handler) {
-  impl_->primary.events.message.on(std::move(handler));
+  impl_->here().primary.events.message.on(std::move(handler));
 }
 void Cluster::on_message(Callback<void(Worker, const Value&, Handle&)> handler) {
-  impl_->primary.events.handle.add(
+  impl_->here().primary.events.handle.add(
       std::function<void(Worker, const Value&, Handle&)>{std::move(handler)});
 }
 void Cluster::on_disconnect(Callback<void(Worker)> handler) {
-  impl_->primary.events.disconnect.on(std::move(handler));
+  impl_->here().primary.events.disconnect.on(std::move(handler));
 }
 void Cluster::on_exit(Callback<void(Worker, const Exit&)> handler) {
-  impl_->primary.events.exit.on(std::move(handler));
+  impl_->here().primary.events.exit.on(std::move(handler));
 }
 void Cluster::on_rollout(Callback<void(const RolloutResult&)> handler) {
-  impl_->primary.events.rollout.on(std::move(handler));
+  impl_->here().primary.events.rollout.on(std::move(handler));
 }
 void Cluster::on_stopping(Callback<void(const Stopping&)> handler) {
-  impl_->stop_control.on_stopping.on(std::move(handler));
+  impl_->here().stop_control.on_stopping.on(std::move(handler));
 }
 void Cluster::on_notice(Callback<void(const Notice&)> handler) {
   std::function<void(const Notice&)> kept = std::move(handler);

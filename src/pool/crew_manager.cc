@@ -171,7 +171,7 @@ bool CrewManager::take_answers_of(PoolWorker& worker) {
   return any;
 }
 
-void CrewManager::died(int number, const Exit& exit) {
+void CrewManager::died(int number, const Exit& exit, const std::optional<Error>& why_not) {
   const auto taken = workers_.extract(number);
   ending_.erase(number);
   idle_since_.erase(number);
@@ -180,16 +180,16 @@ void CrewManager::died(int number, const Exit& exit) {
     PoolWorker& worker = *taken.mapped();
     // What it has published counts, whatever came after.
     take_answers_of(worker);
-    if (!ends_) ++crashes_;
+    if (!ends_ && why.empty()) ++crashes_;
     const auto begun = worker.begun();
     const bool has_failed = !worker.has_worked() && !begun && why.empty();
     failed_boots_ = has_failed ? failed_boots_ + 1 : 0;
     const std::string op = "run a task of the pool " + crew_.options_.name;
     book_.died(number, begun, make_error(Errc::WorkerDied, op, text_of(exit)));
-    if (failed_boots_ >= kFailedBootsMax) {
-      failed_boots_ = 0;
-      rests_until_ = Clock::now() + kRest;
-      book_.fail_all(make_error(
+    if (why_not) {
+      cannot_start(*why_not);
+    } else if (failed_boots_ >= kFailedBootsMax) {
+      cannot_start(make_error(
           Errc::WorkerDied, op,
           "its workers end before they begin (" + text_of(exit) +
               "): does main call cohort::run_as_pool_worker() first?"));
@@ -249,13 +249,21 @@ bool CrewManager::start_workers() {
 void CrewManager::start_one() {
   const int number = ++last_number_;
   auto started = ProcessWorker::start(loop_, number, crew_.bell_.get(), crew_.options_,
-                                      [this, number](const Exit& exit) { died(number, exit); });
+                                      [this, number](const Exit& exit, const std::optional<Error>& why_not) {
+                                        died(number, exit, why_not);
+                                      });
   if (started) {
     workers_.emplace(number, *std::move(started));
   } else if (workers_.empty()) {
-    rests_until_ = Clock::now() + kRest;
-    book_.fail_all(started.error());
+    cannot_start(started.error());
   }
+}
+
+// What waits is not to wait in vain; what is given later tries it again.
+void CrewManager::cannot_start(const Error& why) {
+  failed_boots_ = 0;
+  rests_until_ = Clock::now() + kRest;
+  book_.fail_all(why);
 }
 
 // A worker that is busy for long gives what it has not begun to one that has nothing to do.

@@ -42,7 +42,8 @@ class CrewManager {
   PoolWorker* freest(std::size_t below);
   bool start_workers();
   void start_one();
-  void died(int number, const Exit& exit);
+  void died(int number, const Exit& exit, const std::optional<Error>& why_not);
+  void cannot_start(const Error& why);
   void balance();
   void look_at_deadlines();
   void look_at_width();

@@ -44,12 +44,12 @@ class LaneQueue {
     last_->works[given % kPiece] = work;
     given_.store(given + 1, std::memory_order_release);
   }
-  /// What it knows of the size, without a look at what others write, unless that is `limit`.
-  bool is_full(std::size_t limit) {
+  /// The giver's: whether it has given so many since it was last true.
+  bool is_due(std::size_t step) {
     const std::size_t given = given_.load(std::memory_order_relaxed);
-    if (given - seen_taken_ < limit) return false;
-    seen_taken_ = taken_.load(std::memory_order_acquire);
-    return given - seen_taken_ >= limit;
+    if (given - counted_at_ < step) return false;
+    counted_at_ = given;
+    return true;
   }
 
   /// The oldest, at most so many; how many they were. None if another thread is taking. Any thread.
@@ -81,7 +81,7 @@ class LaneQueue {
 
   // The giver's.
   alignas(64) std::atomic<std::size_t> given_ = 0;
-  std::size_t seen_taken_ = 0;
+  std::size_t counted_at_ = 0;
   // The takers'.
   alignas(64) std::atomic<std::size_t> taken_ = 0;
   std::atomic<bool> taking_ = false;

@@ -34,13 +34,34 @@ void PoolImpl::give(const std::shared_ptr<detail::TaskState>& state, Work work) 
     state->fail(closed_.load() ? system_error(ECANCELED, "run a task", "its pool is gone")
                                : make_error(Errc::InvalidArgument, "run a task",
                                             "a pool of processes runs a Task, which has a name"));
-    return work(Work::Act::Drop);
+    return work(Work::Act::Cancel);
   }
   if (state->options.cancel.stop_possible() || state->options.deadline.count() > 0) watch(state);
   const auto given = threads_->give(work, state->options.priority);
   if (given) return;
   state->fail(given.error());
-  work(Work::Act::Drop);
+  work(Work::Act::Refuse);
+}
+
+void PoolImpl::give_named(const std::shared_ptr<detail::StateOf<Value>>& state,
+                          const std::string& name, Value arguments) {
+  if (closed_.load()) {
+    state->fail(system_error(ECANCELED, "run a task", "its pool is gone"));
+    return;
+  }
+  if (processes_) return processes_->give(state, name, std::move(arguments));
+  const detail::NamedTask* const task = find_task(name);
+  if (task == nullptr) {
+    state->fail(make_error(Errc::NoSuchMethod, "run the task " + name));
+    return;
+  }
+  give(state, Work{[state, task, arguments = std::move(arguments)](Work::Act act) {
+         auto run = [&] { return (*task)(arguments); };
+         if (act == Work::Act::Run)
+           state->run(run);
+         else
+           state->fail(detail::error_of(act));
+       }});
 }
 
 void PoolImpl::watch(const std::shared_ptr<detail::TaskState>& state) {
@@ -72,12 +93,12 @@ void PoolImpl::watch(const std::shared_ptr<detail::TaskState>& state) {
 
 Result<void> PoolImpl::post(Work work) {
   if (!in_threads()) {
-    work(Work::Act::Drop);
+    work(Work::Act::Cancel);
     return make_error(Errc::InvalidArgument, "post to the pool " + options_.name,
                       "a pool of processes runs a Task, which has a name");
   }
   auto given = threads_->give(work, Priority::Normal);
-  if (!given) work(Work::Act::Drop);
+  if (!given) work(Work::Act::Refuse);
   return given;
 }
 
@@ -105,18 +126,7 @@ void PoolView::give(const std::shared_ptr<detail::TaskState>& state, detail::Wor
 Future<Value> PoolView::run_named(const std::string& name, Value arguments) const {
   auto state = std::make_shared<detail::StateOf<Value>>();
   state->options = options_;
-  if (!in_threads()) {
-    impl_->processes().give(state, name, std::move(arguments));
-    return Future<Value>{std::move(state)};
-  }
-  const detail::NamedTask* const task = pool::find_task(name);
-  if (task == nullptr)
-    state->fail(make_error(Errc::NoSuchMethod, "run the task " + name));
-  else
-    give(state, detail::Work{[state, task, arguments = std::move(arguments)](detail::Work::Act act) {
-           auto run = [&] { return (*task)(arguments); };
-           if (act == detail::Work::Act::Run) state->run(run);
-         }});
+  impl_->give_named(state, name, std::move(arguments));
   return Future<Value>{std::move(state)};
 }
 

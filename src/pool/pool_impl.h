@@ -21,6 +21,8 @@ class PoolImpl {
 
   bool in_threads() const { return options_.isolation == Isolation::Thread; }
   void give(const std::shared_ptr<detail::TaskState>& state, Work work);
+  void give_named(const std::shared_ptr<detail::StateOf<Value>>& state, const std::string& name,
+                  Value arguments);
   Result<void> post(Work work);
   /// Tasks by name: of processes.
   ProcessCrew& processes() { return *processes_; }

@@ -5,9 +5,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 
 #include "cohort/error.h"
+#include "cohort/exit.h"
 #include "cohort/value.h"
 #include "pool/task_book.h"
 
@@ -15,6 +17,9 @@ namespace cohort::pool {
 
 class PoolWorker {
  public:
+  /// Called once, later, when it has ended. `why_not`: it could not be started.
+  using Ended = std::function<void(const Exit& exit, const std::optional<Error>& why_not)>;
+
   struct Answer {
     std::uint64_t id = 0;      ///< Of the job.
     std::size_t input = 0;     ///< Which of its inputs, from the beginning of the job.

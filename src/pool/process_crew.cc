@@ -121,15 +121,16 @@ void ProcessCrew::give(const std::shared_ptr<detail::StateOf<Value>>& state,
       manager.cancel(*id, system_error(ECANCELED, "run a task"));
     }}));
   };
+  state->begin();  // from now on only the thread ends it
+  send(std::make_unique<Command>(
+      Command{.act = [id, job = std::make_shared<std::unique_ptr<Job>>(std::move(job))](
+                         CrewManager& manager) { *id = manager.add(std::move(*job)); }}));
+  // Now, so that it is cancelled after it was added.
   if (options.cancel.stop_possible())
     state->on_stop = std::make_shared<std::stop_callback<std::function<void()>>>(
         options.cancel, [weak = std::weak_ptr{state}] {
           if (const auto alive = weak.lock()) alive->cancel();
         });
-  state->begin();  // from now on only the thread ends it
-  send(std::make_unique<Command>(
-      Command{.act = [id, job = std::make_shared<std::unique_ptr<Job>>(std::move(job))](
-                         CrewManager& manager) { *id = manager.add(std::move(*job)); }}));
 }
 
 void ProcessCrew::map(const std::string& name, std::size_t count,

@@ -18,7 +18,7 @@ std::uint32_t number_of(Has has) { return static_cast<std::uint32_t>(has); }
 
 Result<std::unique_ptr<PoolWorker>> ProcessWorker::start(const Loop& loop, int number, int bell,
                                                          const PoolOptions& options,
-                                                         std::function<void(const Exit&)> ended) {
+                                                         Ended ended) {
   auto fd = create_sealed_memory(WorkerLink::kSize);
   if (!fd) return fd.error();
   auto memory = map_sealed_memory(fd->get(), WorkerLink::kSize, MemoryAccess::ReadWrite);
@@ -37,8 +37,9 @@ Result<std::unique_ptr<PoolWorker>> ProcessWorker::start(const Loop& loop, int n
   if (spawning.argv0.empty()) spawning.argv0 = options.name + "-worker";
   // Once for all: it is the same program even if its file is another by now.
   ChildProcess child = spawn(LoopRef{loop}, "/proc/self/exe", {}, spawning);
-  child.on_error([](const Error&) {});  // its `close` says it
-  child.on_close([ended = std::move(ended)](const Exit& exit) { ended(exit); });
+  const auto why = std::make_shared<std::optional<Error>>();
+  child.on_error([why](const Error& error) { *why = error; });
+  child.on_close([why, ended = std::move(ended)](const Exit& exit) { ended(exit, *why); });
   worker->child_.emplace(std::move(child));
   return std::unique_ptr<PoolWorker>{std::move(worker)};
 }

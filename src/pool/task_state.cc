@@ -1,5 +1,6 @@
 // Tasks and those who wait for them.
 #include <boost/asio/executor_work_guard.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <exception>
@@ -54,6 +55,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr std::chrono::milliseconds kHelpEvery{1};
+
 // A continuation that has been called already stands here.
 std::function<void()> called;
 
@@ -75,6 +78,12 @@ Error error_of_exception() {
   } catch (...) {
     return failed("an exception that is no std::exception");
   }
+}
+
+Error error_of(Work::Act act) {
+  return act == Work::Act::Refuse
+             ? make_error(Errc::QueueFull, "run a task", "it had waited longest: queue_max")
+             : system_error(ECANCELED, "run a task", "its pool is gone");
 }
 
 bool TaskState::begin() noexcept {
@@ -104,17 +113,19 @@ bool TaskState::wait(std::chrono::nanoseconds timeout) const {
   if (is_done()) return true;
   const bool for_ever = timeout.count() < 0;
   const auto deadline = for_ever ? Clock::time_point::max() : Clock::now() + timeout;
-  while (pool::ThreadCrew::is_worker() && !is_done() && Clock::now() < deadline)
-    if (!pool::ThreadCrew::help()) break;
-  if (thread::spin_until([this] { return is_done(); })) return true;
-  sleepers_.fetch_add(1, std::memory_order_seq_cst);
-  for (auto phase = phase_.load(std::memory_order_seq_cst); phase != kDone;
-       phase = phase_.load(std::memory_order_seq_cst)) {
-    const auto left = for_ever ? std::chrono::nanoseconds{-1} : deadline - Clock::now();
-    if (!for_ever && left.count() <= 0) break;
-    sys::futex_wait(phase_, phase, left, false);
+  const bool helps = pool::ThreadCrew::is_worker();
+  const auto has_time = [&] { return for_ever || Clock::now() < deadline; };
+  while (!is_done() && has_time()) {
+    if (helps && pool::ThreadCrew::help()) continue;
+    if (thread::spin_until([this] { return is_done(); })) break;
+    // Who helps looks again soon: what is waited for may be given to this very thread.
+    auto left = helps ? std::chrono::nanoseconds{kHelpEvery} : std::chrono::nanoseconds{-1};
+    if (!for_ever) left = helps ? std::min(left, deadline - Clock::now()) : deadline - Clock::now();
+    sleepers_.fetch_add(1, std::memory_order_seq_cst);
+    const auto phase = phase_.load(std::memory_order_seq_cst);
+    if (phase != kDone && (for_ever || left.count() > 0)) sys::futex_wait(phase_, phase, left, false);
+    sleepers_.fetch_sub(1, std::memory_order_relaxed);
   }
-  sleepers_.fetch_sub(1, std::memory_order_relaxed);
   return is_done();
 }
 

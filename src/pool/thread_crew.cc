@@ -30,8 +30,9 @@ constexpr std::int64_t kShort = 500;
 constexpr std::size_t kMany = 8;
 constexpr std::chrono::nanoseconds kWatchMin = std::chrono::microseconds{200};
 constexpr std::chrono::nanoseconds kWatchMax = std::chrono::milliseconds{5};
-// A worker looks at what came from outside at least every so many.
-constexpr unsigned kFairEvery = 61;
+// A worker whose own work does not end looks at what came from outside after so many. More than are
+// taken at once: those begin in the order in which they were given.
+constexpr unsigned kFairEvery = 4 * kTakeMax;
 constexpr std::int64_t kWidthEvery = 500'000'000;
 // Chunks of a loop are about so long.
 constexpr std::int64_t kChunkTime = 20'000;
@@ -97,11 +98,11 @@ ThreadCrew::~ThreadCrew() {
     if (workers_[i]->thread.joinable()) workers_[i]->thread.join();
   Work work;
   for (Given& given : given_)
-    while (given.queue.take(&work, 1) == 1) work(Act::Drop);
+    while (given.queue.take(&work, 1) == 1) work(Act::Cancel);
   for (std::size_t i = 0; i < lane_count_.load(); ++i)
-    while (lanes_[i]->take(&work, 1) == 1) work(Act::Drop);
+    while (lanes_[i]->take(&work, 1) == 1) work(Act::Cancel);
   for (std::size_t i = 0; i < known_.load(); ++i)
-    while (workers_[i]->own.take(&work, 1) == 1) work(Act::Drop);
+    while (workers_[i]->own.take(&work, 1) == 1) work(Act::Cancel);
 }
 
 bool ThreadCrew::is_worker() { return t_worker != nullptr; }
@@ -125,9 +126,10 @@ Result<void> ThreadCrew::give(Work& work, Priority priority) {
   }
   LaneQueue* const lane = priority == Priority::Normal ? own_lane() : nullptr;
   WorkQueue& queue = queue_of(priority);
-  if (lane != nullptr ? lane->is_full(queue_max_) : queue.size() >= queue_max_) {
+  // To count all lanes takes its time: a part of what may wait goes uncounted.
+  if ((lane == nullptr || lane->is_due(queue_max_ / (2 * kLanesMax))) && waiting() >= queue_max_) {
     Error problem;
-    if (!has_room(priority, lane, problem)) return problem;
+    if (!has_room(priority, problem)) return problem;
   }
   if (lane == nullptr) {
     queue.push(work);
@@ -165,28 +167,48 @@ LaneQueue* ThreadCrew::own_lane() {
   return own.last;
 }
 
-bool ThreadCrew::has_room(Priority priority, LaneQueue* lane, Error& problem) {
-  WorkQueue& queue = queue_of(priority);
+bool ThreadCrew::has_room(Priority priority, Error& problem) {
   if (when_full_ == WhenFull::Refuse) {
     problem = make_error(Errc::QueueFull, "give a task to the pool " + name_,
                          std::to_string(queue_max_) + " wait already: queue_max");
     return false;
   }
   if (when_full_ == WhenFull::DropOldest) {
-    Work oldest;
-    if ((lane != nullptr ? lane->take(&oldest, 1) : queue.take(&oldest, 1)) == 1)
-      oldest(Act::Drop);
+    drop_oldest();
     return true;
   }
   Given& given = given_[static_cast<std::size_t>(priority)];
   given.waiting_for_room.fetch_add(1, std::memory_order_seq_cst);
   for (;;) {
     const auto seen = room_.load(std::memory_order_acquire);
-    if ((lane != nullptr ? lane->size() : queue.size()) < queue_max_) break;
+    if (waiting() < queue_max_) break;
     sys::futex_wait(room_, seen, std::chrono::nanoseconds{-1}, false);
   }
   given.waiting_for_room.fetch_sub(1, std::memory_order_relaxed);
   return true;
+}
+
+// Of the lowest priority that there is; of several lanes, any.
+void ThreadCrew::drop_oldest() {
+  Work oldest;
+  const auto drop = [&](auto& queue) {
+    if (queue.take(&oldest, 1) == 0) return false;
+    oldest(Act::Refuse);
+    return true;
+  };
+  if (drop(queue_of(Priority::Low)) || drop(queue_of(Priority::Normal))) return;
+  const std::size_t lanes = lane_count_.load(std::memory_order_acquire);
+  for (std::size_t i = 0; i < lanes; ++i)
+    if (drop(*lanes_[i])) return;
+  drop(queue_of(Priority::High));
+}
+
+std::size_t ThreadCrew::waiting() const {
+  std::size_t sum = 0;
+  for (const Given& given : given_) sum += given.queue.size();
+  const std::size_t lanes = lane_count_.load(std::memory_order_acquire);
+  for (std::size_t i = 0; i < lanes; ++i) sum += lanes_[i]->size();
+  return sum;
 }
 
 void ThreadCrew::tell_one(std::size_t waiting) {
@@ -265,8 +287,12 @@ bool ThreadCrew::is_one_too_many(unsigned enough) {
 }
 
 bool ThreadCrew::find(Worker& self, Work& work) {
-  if (++self.turns % kFairEvery == 0 && take_given(self, work)) return true;
+  if (++self.turns > kFairEvery) {
+    self.turns = 0;
+    if (take_given(self, work)) return true;
+  }
   if (self.own.pop_newest(work)) return true;
+  self.turns = 0;
   measure(self);
   return take_given(self, work) || steal(self, work);
 }
@@ -344,11 +370,7 @@ bool ThreadCrew::steal(Worker& self, Work& work) {
 }
 
 bool ThreadCrew::anything() const {
-  for (const Given& given : given_)
-    if (given.queue.size() > 0) return true;
-  const std::size_t lanes = lane_count_.load(std::memory_order_acquire);
-  for (std::size_t i = 0; i < lanes; ++i)
-    if (lanes_[i]->size() > 0) return true;
+  if (waiting() > 0) return true;
   const std::size_t known = known_.load(std::memory_order_acquire);
   for (std::size_t i = 0; i < known; ++i)
     if (workers_[i]->own.size() > 0) return true;
@@ -433,9 +455,7 @@ bool ThreadCrew::help() {
 void ThreadCrew::add_to(PoolStatistics& sum) const {
   sum.workers += live_.load();
   sum.width = width_.load();
-  for (const Given& given : given_) sum.waiting += given.queue.size();
-  for (std::size_t i = 0; i < lane_count_.load(std::memory_order_acquire); ++i)
-    sum.waiting += lanes_[i]->size();
+  sum.waiting += waiting();
   const std::size_t known = known_.load(std::memory_order_acquire);
   for (std::size_t i = 0; i < known; ++i) {
     const Worker& worker = *workers_[i];
@@ -501,7 +521,7 @@ Result<void> ThreadCrew::for_each(
     Work work{[loop](Act act) {
       if (act == Act::Run) loop->take_part();
     }};
-    if (!give(work, Priority::Normal)) work(Act::Drop);
+    if (!give(work, Priority::Normal)) work(Act::Cancel);
   }
   loop->take_part();
   for (auto active = loop->active.load(); active != 0; active = loop->active.load())

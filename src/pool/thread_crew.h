@@ -57,7 +57,10 @@ class ThreadCrew {
   WorkQueue& queue_of(Priority priority) {
     return given_[static_cast<std::size_t>(priority)].queue;
   }
-  bool has_room(Priority priority, LaneQueue* lane, Error& problem);
+  bool has_room(Priority priority, Error& problem);
+  void drop_oldest();
+  /// What was given from outside and waits.
+  std::size_t waiting() const;
   void tell_one(std::size_t waiting);
   void start_one();
   void work(Worker& self);

@@ -30,5 +30,17 @@ TEST(ThreadOfACluster, ErrorsNobodyHandlesAreANotice) {
   EXPECT_EQ(notices[0].text, "in thread x: the method failed (lost)");
 }
 
+#ifndef NDEBUG
+void use_it_from_a_thread() {
+  Cluster cluster;
+  const Thread thread{cluster, [&](ThisThread&) { cluster.workers(); }, {.name = "stranger"}};
+  cluster.run();
+}
+
+TEST(ThreadOfACluster, MayNotUseItAndTheDebugBuildSaysWhichThreadDid) {
+  EXPECT_DEATH(use_it_from_a_thread(), "used by its thread only is false; this thread = stranger");
+}
+#endif
+
 }  // namespace
 }  // namespace cohort

@@ -1,0 +1,121 @@
+#include "pool/shared_ring.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace cohort::pool {
+namespace {
+
+constexpr std::size_t kSize = 4096;
+
+struct Memory {
+  alignas(64) std::byte bytes[SharedRing::memory_for(kSize)]{};
+  std::span<std::byte> span() { return bytes; }
+};
+
+bool write(SharedRing& ring, std::uint64_t id, std::string_view text) {
+  Record* const record = ring.reserve(text.size());
+  if (record == nullptr) return false;
+  record->id = id;
+  std::memcpy(record->bytes(), text.data(), text.size());
+  ring.publish(*record);
+  return true;
+}
+
+TEST(SharedRing, WhatIsWrittenIsReadInOrder) {
+  Memory memory;
+  SharedRing writer{memory.span()}, reader{memory.span()};
+  Record* record = nullptr;
+  EXPECT_EQ(reader.front(record), SharedRing::Look::Empty);
+  EXPECT_TRUE(write(writer, 1, "one"));
+  EXPECT_TRUE(write(writer, 2, ""));
+  ASSERT_EQ(reader.front(record), SharedRing::Look::Record);
+  EXPECT_EQ(record->text(), "one");
+  reader.pop();
+  ASSERT_EQ(reader.front(record), SharedRing::Look::Record);
+  EXPECT_EQ(record->id, 2u);
+  EXPECT_EQ(record->text(), "");
+  reader.pop();
+  EXPECT_EQ(reader.front(record), SharedRing::Look::Empty);
+}
+
+TEST(SharedRing, AFullOneTakesNothingUntilThereIsRoom) {
+  Memory memory;
+  SharedRing ring{memory.span()};
+  const std::string text(ring.record_max() / 2, 'x');
+  int count = 0;
+  while (write(ring, 1, text)) ++count;
+  EXPECT_GE(count, 3);
+  Record* record = nullptr;
+  ASSERT_EQ(ring.front(record), SharedRing::Look::Record);
+  ring.pop();
+  ASSERT_EQ(ring.front(record), SharedRing::Look::Record);
+  ring.pop();
+  EXPECT_TRUE(write(ring, 2, text));
+}
+
+TEST(SharedRing, TheLargestRecordFitsIntoAnEmptyOneWhereverItStands) {
+  for (std::size_t before = 0; before < kSize; before += 40) {
+    Memory memory;
+    SharedRing ring{memory.span()};
+    Record* record = nullptr;
+    for (std::size_t i = 0; i < before; i += 40 + sizeof(Record)) {
+      ASSERT_TRUE(write(ring, 1, std::string(40, 'a')));
+      ASSERT_EQ(ring.front(record), SharedRing::Look::Record);
+      ring.pop();
+    }
+    ASSERT_TRUE(write(ring, 7, std::string(ring.record_max(), 'b'))) << before;
+    ASSERT_EQ(ring.front(record), SharedRing::Look::Record);
+    EXPECT_EQ(record->id, 7u);
+  }
+}
+
+TEST(SharedRing, NothingIsReadBeyondTheMemoryWhateverItHolds) {
+  std::mt19937 random{7};
+  for (int round = 0; round < 20'000; ++round) {
+    Memory memory;
+    SharedRing ring{memory.span()};
+    for (std::byte& each : memory.bytes) each = static_cast<std::byte>(random());
+    // Positions that are likely to be taken for good ones.
+    if (round % 2 == 0) {
+      ring.head().read = random() % kSize / 8 * 8;
+      ring.head().written = ring.head().read + random() % (kSize + 64);
+    }
+    for (int i = 0; i < 10; ++i) {
+      Record* record = nullptr;
+      if (ring.front(record) != SharedRing::Look::Record) break;
+      const auto* const begin = reinterpret_cast<const std::byte*>(record);
+      ASSERT_GE(begin, memory.bytes + sizeof(RingHead));
+      ASSERT_LE(record->bytes() + record->size, memory.bytes + sizeof memory.bytes);
+      ring.pop();
+    }
+  }
+}
+
+TEST(SharedRing, TwoThreadsPassManyRecordsOfAllSizes) {
+  constexpr std::uint64_t kCount = 100'000;
+  Memory memory;
+  std::thread writing{[&] {
+    SharedRing ring{memory.span()};
+    for (std::uint64_t i = 0; i < kCount;)
+      if (write(ring, i, std::string(i * 37 % 1500, static_cast<char>('a' + i % 26)))) ++i;
+  }};
+  SharedRing ring{memory.span()};
+  for (std::uint64_t i = 0; i < kCount;) {
+    Record* record = nullptr;
+    if (ring.front(record) != SharedRing::Look::Record) continue;
+    EXPECT_EQ(record->id, i);
+    EXPECT_EQ(record->text(), std::string(i * 37 % 1500, static_cast<char>('a' + i % 26)));
+    ring.pop();
+    ++i;
+  }
+  writing.join();
+}
+
+}  // namespace
+}  // namespace cohort::pool
