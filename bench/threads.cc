@@ -28,8 +28,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using cohort::MessageChannel;
-using cohort::Thread;
 using cohort::ThisThread;
+using cohort::Thread;
 using cohort::ThreadOptions;
 using cohort::Value;
 
@@ -47,7 +47,9 @@ struct Asked {
   unsigned cpu_of_other() const { return same_cpu ? 0 : 1; }
 };
 
-double nanoseconds(Clock::duration time) { return std::chrono::duration<double, std::nano>(time).count(); }
+double nanoseconds(Clock::duration time) {
+  return std::chrono::duration<double, std::nano>(time).count();
+}
 
 void print(const Asked& asked, double each, double p50 = 0) {
   std::printf("{\"what\": \"%s\", \"count\": %d, \"each_ns\": %.1f, \"p50_ns\": %.1f}\n",
@@ -55,7 +57,8 @@ void print(const Asked& asked, double each, double p50 = 0) {
 }
 
 double median(std::vector<double>& times) {
-  std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
+  std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2),
+                   times.end());
   return times[times.size() / 2];
 }
 
@@ -65,7 +68,8 @@ void round_trips(const Asked& asked, std::chrono::microseconds pause) {
   const MessageChannel<std::uint64_t> channel;
   const Thread other{io,
                      [port = channel.port2](ThisThread& self) {
-                       port.on_message(self, [port](std::uint64_t& ball) { port.post_message(ball); });
+                       port.on_message(self,
+                                       [port](std::uint64_t& ball) { port.post_message(ball); });
                      },
                      {.name = "pong", .cpus = {asked.cpu_of_other()}}};
   std::vector<double> times;
@@ -189,7 +193,9 @@ int main(int argc, char** argv) {
   }
   if (asked.what == "typed") {
     const MessageChannel<Small> channel;
-    one_way(asked, channel, [&](int i) { return channel.port1.post_message({static_cast<std::uint64_t>(i), 0.5}); });
+    one_way(asked, channel, [&](int i) {
+      return channel.port1.post_message({static_cast<std::uint64_t>(i), 0.5});
+    });
   }
   return 0;
 }

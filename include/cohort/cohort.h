@@ -1,5 +1,5 @@
-// Everything but cohort/value_to.h and cohort/pool.h: `#include <cohort/cohort.h>`. Each concept also has its own
-// header.
+// Everything but cohort/value_to.h and cohort/pool.h: `#include <cohort/cohort.h>`. Each concept
+// also has its own header.
 #pragma once
 
 #include "cohort/acceptor.h"

@@ -31,8 +31,8 @@ enum class Errc {
   CommandFailed,     ///< It ran, and ended with another code than 0 or by a signal (Node's exec).
   ChannelFull,       ///< More than the channel's `queue_size_max` waits for the peer to read.
   OutputTooLarge,    ///< It wrote more than `max_buffer` (ERR_CHILD_PROCESS_STDIO_MAXBUFFER).
-  QueueFull,        ///< As many tasks wait as may: a pool's `queue_max`.
-  WorkerDied,       ///< The process that ran a task ended without an answer; the detail says how.
+  QueueFull,         ///< As many tasks wait as may: a pool's `queue_max`.
+  WorkerDied,        ///< The process that ran a task ended without an answer; the detail says how.
 };
 
 /// The category of `Errc`; `message()` is one sentence per value.

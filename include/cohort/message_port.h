@@ -1,5 +1,5 @@
-// Messages between threads: Node's MessageChannel, MessagePort and BroadcastChannel, and memory that
-// threads share.
+// Messages between threads: Node's MessageChannel, MessagePort and BroadcastChannel, and memory
+// that threads share.
 //
 //   cohort::MessageChannel<Job> jobs;                     // any type that can be moved
 //   cohort::Thread thread{cluster, [port = jobs.port2](cohort::ThisThread& self) {
@@ -11,8 +11,9 @@
 //   any.port1.post_message({{"cmd", "resize"}}, {.buffers = {std::move(pixels)}});
 //
 // A channel has two ends. What is posted at one arrives at the other, in order; each end may be
-// posted to by any thread. Copies of a port are the same end. An end is open until it is closed, the
-// other end is, or the last copy of it is gone. What was posted before the end arrives all the same.
+// posted to by any thread. Copies of a port are the same end. An end is open until it is closed,
+// the other end is, or the last copy of it is gone. What was posted before the end arrives all the
+// same.
 //
 // One thread at a time takes messages out of an end: the loop that `on_message` named, or whoever
 // calls `receive`. A port that moves (in a transfer list, or captured by a thread's function) keeps
@@ -175,7 +176,8 @@ class SharedBuffer {
 
 /// What goes along with a Value: Node's transfer list. Each is at the other side in the same place.
 struct Transfer {
-  /// They are another thread's now: handlers that they had here are gone, what waits in them is not.
+  /// They are another thread's now: handlers that they had here are gone, what waits in them is
+  /// not.
   std::vector<MessagePort<>> ports{};
   /// Moved: not copied, whatever their size, and empty where they were.
   std::vector<std::vector<std::byte>> buffers{};

@@ -11,10 +11,10 @@
 //     n = co_await pool.run(count_words, "/etc/services");               // does not
 //   }
 //
-// **Threads** share memory: arguments are moved, a task may be any callable, and a task that crashes
-// ends this process. **Processes** share nothing: arguments and results are copied (large binary
-// data once, into memory that both have), a task is a function with a name, and one that crashes
-// ends its worker and nothing else. docs/parallel.md helps to choose.
+// **Threads** share memory: arguments are moved, a task may be any callable, and a task that
+// crashes ends this process. **Processes** share nothing: arguments and results are copied (large
+// binary data once, into memory that both have), a task is a function with a name, and one that
+// crashes ends its worker and nothing else. docs/parallel.md helps to choose.
 //
 // A Pool may be used by any thread. It has threads of its own; callbacks run where they are asked
 // to. The destructor drops what waits (ECANCELED), and waits for what runs: threads until they are
@@ -407,14 +407,13 @@ class [[nodiscard]] Future {
             slot.assign([weak = std::weak_ptr{state}](boost::asio::cancellation_type) {
               if (const auto alive = weak.lock()) alive->cancel();
             });
-          auto executor = boost::asio::prefer(
-              boost::asio::get_associated_executor(handler),
-              boost::asio::execution::outstanding_work.tracked);
+          auto executor = boost::asio::prefer(boost::asio::get_associated_executor(handler),
+                                              boost::asio::execution::outstanding_work.tracked);
           auto shared = std::make_shared<decltype(handler)>(std::move(handler));
           // Raw: the state owns this, and must not own itself.
           state->then([state_now = state.get(), executor, shared] {
-            boost::asio::post(executor, boost::asio::append(std::move(*shared),
-                                                            std::move(state_now->result)));
+            boost::asio::post(
+                executor, boost::asio::append(std::move(*shared), std::move(state_now->result)));
           });
         },
         token);
@@ -481,9 +480,10 @@ class PoolView {
       -> Future<typename Task<R(A...)>::Returned> {
     using T = typename Task<R(A...)>::Returned;
     if (in_threads())
-      return start<T>([&task, arguments = std::tuple<A...>{std::forward<Given>(given)...}]() mutable {
-        return std::apply(task, std::move(arguments));
-      });
+      return start<T>(
+          [&task, arguments = std::tuple<A...>{std::forward<Given>(given)...}]() mutable {
+            return std::apply(task, std::move(arguments));
+          });
     Value values = Value::array();
     (values.push_back(value_from<A>(A(std::forward<Given>(given)))), ...);
     return converted<T>(run_named(task.name(), std::move(values)));
@@ -562,8 +562,8 @@ class Pool {
   /// throws is a notice on stderr. Errors: QueueFull; InvalidArgument, not a pool of threads.
   template <class F>
   Result<void> post(F&& function) const {
-    return post_work(
-        detail::Work{[run = std::decay_t<F>(std::forward<F>(function))](detail::Work::Act act) mutable {
+    return post_work(detail::Work{
+        [run = std::decay_t<F>(std::forward<F>(function))](detail::Work::Act act) mutable {
           if (act == detail::Work::Act::Run) run();
         }});
   }
@@ -606,7 +606,8 @@ class Pool {
       map_in_threads(
           std::ranges::size(inputs),
           [&](std::size_t index) -> std::shared_ptr<void> {
-            return std::make_shared<Answer>(index, detail::outcome<T>([&] { return task(input(index)); }));
+            return std::make_shared<Answer>(index,
+                                            detail::outcome<T>([&] { return task(input(index)); }));
           },
           [&handler](const std::shared_ptr<void>& answer) {
             auto& [index, result] = *static_cast<Answer*>(answer.get());
@@ -641,8 +642,8 @@ class Pool {
   PoolView view_;
 };
 
-/// In a process that a pool has started: runs its tasks until the pool ends it, and returns the exit
-/// code. In any other: nothing. Call it first in `main`.
+/// In a process that a pool has started: runs its tasks until the pool ends it, and returns the
+/// exit code. In any other: nothing. Call it first in `main`.
 std::optional<int> run_as_pool_worker();
 
 }  // namespace cohort

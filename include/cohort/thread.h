@@ -9,14 +9,14 @@
 // It shares the memory of this process: what it does wrong there nobody can undo, and a crash of it
 // ends the process. Where that may not be, use a process: `Pool` with `Isolation::Process`, `fork`.
 //
-// The function runs on the thread first, then its loop, for as long as something keeps that running:
-// a handler of messages, a timer, a server. An exception that escapes either is the `error` event,
-// and the thread ends; the process does not.
+// The function runs on the thread first, then its loop, for as long as something keeps that
+// running: a handler of messages, a timer, a server. An exception that escapes either is the
+// `error` event, and the thread ends; the process does not.
 //
 // `Thread` is a cheap handle: copy it freely. All of it belongs to the loop that it was given, but
 // `post_message`, which any thread may call. A thread keeps that loop running until it has ended
-// (`unref`). One whose handle is gone goes on. When the io_context is destroyed its threads are told
-// to end, and are waited for, 5 s at most.
+// (`unref`). One whose handle is gone goes on. When the io_context is destroyed its threads are
+// told to end, and are waited for, 5 s at most.
 //
 // What a thread may use: its own `ThisThread`, everything that it makes on its own loop (servers,
 // children, timers of Asio), MessagePorts, Pools, and `Worker::send` and `ChildProcess::send`. What
@@ -64,11 +64,11 @@ struct ThreadOptions {
   /// The CPUs that it may run on. Default: this process's.
   std::vector<unsigned> cpus{};
   /// What `ThisThread::memory` gives out at most, in bytes. More is std::bad_alloc there and, if
-  /// nobody catches that, an `error` that names the limit. Default: no limit. What a thread takes by
-  /// other means is not counted: threads share one heap.
+  /// nobody catches that, an `error` that names the limit. Default: no limit. What a thread takes
+  /// by other means is not counted: threads share one heap.
   std::optional<std::uint64_t> memory_max{};
-  /// A thread that was told to end and has not after so long is said to be still running: an `error`
-  /// (ETIMEDOUT). It cannot be ended by force.
+  /// A thread that was told to end and has not after so long is said to be still running: an
+  /// `error` (ETIMEDOUT). It cannot be ended by force.
   std::chrono::milliseconds patience{std::chrono::seconds{5}};
 };
 

@@ -307,7 +307,8 @@ int futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
   timespec until{};
   ::clock_gettime(CLOCK_MONOTONIC, &until);
   const auto nanoseconds = until.tv_nsec + timeout.count() % 1'000'000'000;
-  until.tv_sec += static_cast<time_t>(timeout.count() / 1'000'000'000 + nanoseconds / 1'000'000'000);
+  until.tv_sec +=
+      static_cast<time_t>(timeout.count() / 1'000'000'000 + nanoseconds / 1'000'000'000);
   until.tv_nsec = nanoseconds % 1'000'000'000;
   const int operation = FUTEX_WAIT_BITSET | (shared ? 0 : FUTEX_PRIVATE_FLAG);
   return call([&] {

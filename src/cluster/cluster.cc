@@ -231,7 +231,9 @@ Worker Cluster::fork(const Environment& env) {
 std::vector<Worker> Cluster::workers() const { return impl_->here().primary.workers(); }
 const Settings& Cluster::settings() const { return impl_->here().primary.settings(); }
 void Cluster::setup_primary(const Settings& settings) { impl_->here().primary.setup(settings); }
-void Cluster::disconnect(Callback<void()> done) { impl_->here().primary.disconnect(std::move(done)); }
+void Cluster::disconnect(Callback<void()> done) {
+  impl_->here().primary.disconnect(std::move(done));
+}
 void Cluster::keep(unsigned count) {
   if (!is_primary()) return;
   impl_->will_fork();

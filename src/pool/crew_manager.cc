@@ -65,7 +65,7 @@ void CrewManager::turn() {
     if (did) return loop_.post([this] { turn(); });
   } while (thread::spin_until([this] { return anything(); }));
   look_at_deadlines();
-  sleep();
+  await_bell();
 }
 
 bool CrewManager::anything() const {
@@ -74,7 +74,7 @@ bool CrewManager::anything() const {
                      [](const auto& each) { return each.second->has_answers(); });
 }
 
-void CrewManager::sleep() {
+void CrewManager::await_bell() {
   balance();
   end_idle();
   publish_statistics();
@@ -189,10 +189,9 @@ void CrewManager::died(int number, const Exit& exit, const std::optional<Error>&
     if (why_not) {
       cannot_start(*why_not);
     } else if (failed_boots_ >= kFailedBootsMax) {
-      cannot_start(make_error(
-          Errc::WorkerDied, op,
-          "its workers end before they begin (" + text_of(exit) +
-              "): does main call cohort::run_as_pool_worker() first?"));
+      cannot_start(make_error(Errc::WorkerDied, op,
+                              "its workers end before they begin (" + text_of(exit) +
+                                  "): does main call cohort::run_as_pool_worker() first?"));
     }
   }
   turn();
@@ -248,10 +247,11 @@ bool CrewManager::start_workers() {
 
 void CrewManager::start_one() {
   const int number = ++last_number_;
-  auto started = ProcessWorker::start(loop_, number, crew_.bell_.get(), crew_.options_,
-                                      [this, number](const Exit& exit, const std::optional<Error>& why_not) {
-                                        died(number, exit, why_not);
-                                      });
+  auto started =
+      ProcessWorker::start(loop_, number, crew_.bell_.get(), crew_.options_,
+                           [this, number](const Exit& exit, const std::optional<Error>& why_not) {
+                             died(number, exit, why_not);
+                           });
   if (started) {
     workers_.emplace(number, *std::move(started));
   } else if (workers_.empty()) {
@@ -273,7 +273,8 @@ void CrewManager::balance() {
   std::size_t idle = 0;
   for (const auto& [number, worker] : workers_) {
     if (worker->in_flight() == 0) ++idle;
-    if (worker->in_flight() > 1 && (busiest == nullptr || worker->in_flight() > busiest->in_flight()))
+    if (worker->in_flight() > 1 &&
+        (busiest == nullptr || worker->in_flight() > busiest->in_flight()))
       busiest = worker.get();
   }
   if (busiest == nullptr || (idle == 0 && workers_.size() >= width_)) return;
@@ -289,9 +290,9 @@ void CrewManager::look_at_deadlines() {
     cancel(id, system_error(ETIMEDOUT, "run a task of the pool " + crew_.options_.name,
                             "its deadline is over"));
   auto next = book_.next_deadline().value_or(Clock::time_point::max());
-  const bool somebody_queues =
-      std::any_of(workers_.begin(), workers_.end(),
-                  [](const auto& each) { return each.second->in_flight() > 1; });
+  const bool somebody_queues = std::any_of(workers_.begin(), workers_.end(), [](const auto& each) {
+    return each.second->in_flight() > 1;
+  });
   if (somebody_queues) next = std::min(next, now + kBalanceEvery);
   if (rests_until_ && book_.anybody_waits()) next = std::min(next, *rests_until_);
   const auto idle_timeout = crew_.options_.idle_timeout;

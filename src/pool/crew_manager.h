@@ -1,4 +1,5 @@
-// The thread of a pool of processes: gives tasks to workers, takes their answers, replaces the dead.
+// The thread of a pool of processes: gives tasks to workers, takes their answers, replaces the
+// dead.
 //
 // On the stack of that thread; its loop's only.
 #pragma once
@@ -10,9 +11,9 @@
 #include <optional>
 
 #include "base/loop.h"
-#include "pool/process_crew.h"
-#include "pool/pool_worker.h"
 #include "pool/histogram.h"
+#include "pool/pool_worker.h"
+#include "pool/process_crew.h"
 
 namespace cohort::pool {
 
@@ -49,7 +50,7 @@ class CrewManager {
   void look_at_width();
   void end_idle();
   bool anything() const;
-  void sleep();
+  void await_bell();
   std::size_t depth() const { return crew_.options_.depth == 0 ? 8 : crew_.options_.depth; }
 
   ProcessCrew& crew_;

@@ -66,8 +66,7 @@ TEST(ThreadPool, ArgumentsAndResultsMayOnlyBeMoved) {
 
 TEST(ThreadPool, AnErrorAndAnExceptionAreTheResult) {
   const Pool pool;
-  EXPECT_EQ(pool.run(fails, "so").get().error().message(),
-            "try: the address cannot be used (so)");
+  EXPECT_EQ(pool.run(fails, "so").get().error().message(), "try: the address cannot be used (so)");
   EXPECT_EQ(pool.run(throws, 1).get().error().message(), "run a task: the method failed (thrown)");
   EXPECT_EQ(pool.run([] { throw 7; }).get().error().code, Errc::CallFailed);
 }
@@ -104,10 +103,11 @@ TEST(ThreadPool, CallsBackOnALoopAndKeepsItRunning) {
   pool.run([&] {
         gate.pass();
         return 5;
-      }).then(io, [&](Result<int> result) {
-    EXPECT_EQ(result.value(), 5);
-    where = std::this_thread::get_id();
-  });
+      })
+      .then(io, [&](Result<int> result) {
+        EXPECT_EQ(result.value(), 5);
+        where = std::this_thread::get_id();
+      });
   std::thread opener{[&] {
     gate.await_arrivals(1);
     gate.open();
@@ -287,11 +287,12 @@ TEST(ThreadPool, ACancelledTaskThatRunsSeesIt) {
 TEST(ThreadPool, TellsOfProgress) {
   const Pool pool;
   std::vector<int> seen;
-  const auto done = pool.with({.on_progress = [&](const Value& at) {
-                            seen.push_back(static_cast<int>(at.number_or(-1)));
-                          }}).run([] {
-    for (const int at : {10, 50, 100}) ThisTask::progress(at);
-  });
+  const auto done =
+      pool.with({.on_progress =
+                     [&](const Value& at) { seen.push_back(static_cast<int>(at.number_or(-1))); }})
+          .run([] {
+            for (const int at : {10, 50, 100}) ThisTask::progress(at);
+          });
   EXPECT_TRUE(done.get());
   EXPECT_EQ(seen, (std::vector<int>{10, 50, 100}));
   ThisTask::progress(1);  // of no task: nothing
@@ -322,9 +323,8 @@ TEST(ThreadPool, WhatForEachThrowsEndsItAndIsTheError) {
 TEST(ThreadPool, ForEachWithinATask) {
   const Pool pool{{.max_workers = 2}};
   std::atomic<int> sum = 0;
-  EXPECT_TRUE(pool.run([&] {
-                    return pool.for_each(100, [&](std::size_t) { sum.fetch_add(1); });
-                  }).get());
+  EXPECT_TRUE(
+      pool.run([&] { return pool.for_each(100, [&](std::size_t) { sum.fetch_add(1); }); }).get());
   EXPECT_EQ(sum.load(), 100);
 }
 

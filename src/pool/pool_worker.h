@@ -21,9 +21,9 @@ class PoolWorker {
   using Ended = std::function<void(const Exit& exit, const std::optional<Error>& why_not)>;
 
   struct Answer {
-    std::uint64_t id = 0;      ///< Of the job.
-    std::size_t input = 0;     ///< Which of its inputs, from the beginning of the job.
-    std::uint64_t time_ns = 0; ///< How long it ran; 0: not known.
+    std::uint64_t id = 0;       ///< Of the job.
+    std::size_t input = 0;      ///< Which of its inputs, from the beginning of the job.
+    std::uint64_t time_ns = 0;  ///< How long it ran; 0: not known.
     bool is_progress = false;
     Result<Value> result;
   };

@@ -176,9 +176,8 @@ void ProcessCrew::map(const std::string& name, std::size_t count,
 }
 
 void ProcessCrew::resize(unsigned min_workers, unsigned max_workers) {
-  send(std::make_unique<Command>(Command{.act = [=](CrewManager& manager) {
-    manager.resize(min_workers, max_workers);
-  }}));
+  send(std::make_unique<Command>(
+      Command{.act = [=](CrewManager& manager) { manager.resize(min_workers, max_workers); }}));
 }
 
 void ProcessCrew::add_to(PoolStatistics& sum) {

@@ -14,8 +14,8 @@
 #include <string>
 #include <thread>
 
-#include "cohort/pool.h"
 #include "cohort/fd.h"
+#include "cohort/pool.h"
 #include "pool/task_book.h"
 #include "thread/stack.h"
 

@@ -138,7 +138,8 @@ TEST(ProcessPool, ManyAtOnceAreAllAnswered) {
   const Pool pool{processes()};
   std::vector<Future<int>> futures;
   for (int i = 0; i < 5000; ++i) futures.push_back(pool.run(add, i, 1));
-  for (int i = 0; i < 5000; ++i) ASSERT_EQ(futures[static_cast<std::size_t>(i)].get().value(), i + 1);
+  for (int i = 0; i < 5000; ++i)
+    ASSERT_EQ(futures[static_cast<std::size_t>(i)].get().value(), i + 1);
   EXPECT_EQ(pool.statistics().done, 5000u);
 }
 
@@ -157,9 +158,10 @@ TEST(ProcessPool, MapKeepsTheOrder) {
 TEST(ProcessPool, ProgressComesInOrderBeforeTheResult) {
   const Pool pool{processes()};
   std::vector<int> seen;
-  const auto done = pool.with({.on_progress = [&](const Value& at) {
-                            seen.push_back(static_cast<int>(at.number_or(0)));
-                          }}).run(reports, 100);
+  const auto done =
+      pool.with({.on_progress =
+                     [&](const Value& at) { seen.push_back(static_cast<int>(at.number_or(0))); }})
+          .run(reports, 100);
   EXPECT_EQ(done.get().value(), 100);
   std::vector<int> expected(100);
   std::iota(expected.begin(), expected.end(), 1);
@@ -186,12 +188,12 @@ TEST_P(DyingTask, FailsAloneWithTheEndOfItsWorker) {
   EXPECT_EQ(pool.statistics().crashes, 1u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Ways, DyingTask,
-                         ::testing::Values(std::pair{"segv", "SIGSEGV"}, std::pair{"abort", "SIGABRT"},
-                                           std::pair{"exit", "code 7"}, std::pair{"kill", "SIGKILL"},
-                                           std::pair{"stack", "SIGSEGV"},
-                                           std::pair{"memory", "SIGABRT"}),
-                         [](const auto& way) { return std::string{way.param.first}; });
+INSTANTIATE_TEST_SUITE_P(
+    Ways, DyingTask,
+    ::testing::Values(std::pair{"segv", "SIGSEGV"}, std::pair{"abort", "SIGABRT"},
+                      std::pair{"exit", "code 7"}, std::pair{"kill", "SIGKILL"},
+                      std::pair{"stack", "SIGSEGV"}, std::pair{"memory", "SIGABRT"}),
+    [](const auto& way) { return std::string{way.param.first}; });
 
 TEST(ProcessPool, OfAMapOnlyTheInputsThatKillFail) {
   const Pool pool{processes()};

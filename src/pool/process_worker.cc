@@ -17,8 +17,7 @@ std::uint32_t number_of(Has has) { return static_cast<std::uint32_t>(has); }
 }  // namespace
 
 Result<std::unique_ptr<PoolWorker>> ProcessWorker::start(const Loop& loop, int number, int bell,
-                                                         const PoolOptions& options,
-                                                         Ended ended) {
+                                                         const PoolOptions& options, Ended ended) {
   auto fd = create_sealed_memory(WorkerLink::kSize);
   if (!fd) return fd.error();
   auto memory = map_sealed_memory(fd->get(), WorkerLink::kSize, MemoryAccess::ReadWrite);
@@ -66,7 +65,8 @@ Result<bool> ProcessWorker::give(const Job& job) {
 
 void ProcessWorker::wake() {
   RingHead& head = link_.requests.head();
-  if (head.reader_sleeps.load(std::memory_order_seq_cst) == 0 || head.reader_sleeps.exchange(0) == 0)
+  if (head.reader_sleeps.load(std::memory_order_seq_cst) == 0 ||
+      head.reader_sleeps.exchange(0) == 0)
     return;
   head.came.fetch_add(1, std::memory_order_seq_cst);
   sys::futex_wake(head.came, 1, true);
@@ -84,14 +84,16 @@ bool ProcessWorker::take_back(std::uint64_t id) {
       std::find_if(given_.begin(), given_.end(), [id](const Given& each) { return each.id == id; });
   if (found == given_.end()) return true;
   auto nobody = number_of(Has::Nobody);
-  if (!found->record->state.compare_exchange_strong(nobody, number_of(Has::TakenBack))) return false;
+  if (!found->record->state.compare_exchange_strong(nobody, number_of(Has::TakenBack)))
+    return false;
   given_.erase(found);
   return true;
 }
 
 std::optional<std::uint64_t> ProcessWorker::begun() const {
   for (const Given& each : given_)
-    if (each.record->state.load(std::memory_order_acquire) == number_of(Has::Worker)) return each.id;
+    if (each.record->state.load(std::memory_order_acquire) == number_of(Has::Worker))
+      return each.id;
   return std::nullopt;
 }
 

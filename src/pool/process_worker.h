@@ -20,8 +20,7 @@ class ProcessWorker final : public PoolWorker {
  public:
   /// `bell`: what it rings when there are answers. `ended`: once, later.
   static Result<std::unique_ptr<PoolWorker>> start(const Loop& loop, int number, int bell,
-                                                   const PoolOptions& options,
-                                                   Ended ended);
+                                                   const PoolOptions& options, Ended ended);
 
   std::size_t in_flight() const override { return given_.size(); }
   bool has_worked() const override { return has_worked_; }

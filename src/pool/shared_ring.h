@@ -116,7 +116,9 @@ class SharedRing {
  private:
   // The first eight bytes of what is left at the end: `size` is never that large.
   static constexpr std::uint64_t kSkip = UINT64_MAX;
-  static constexpr std::uint64_t rounded(std::uint64_t bytes) { return (bytes + 7) & ~std::uint64_t{7}; }
+  static constexpr std::uint64_t rounded(std::uint64_t bytes) {
+    return (bytes + 7) & ~std::uint64_t{7};
+  }
 
   RingHead& head_;
   std::byte* const data_;

@@ -16,7 +16,8 @@ std::uint64_t TaskBook::add(std::unique_ptr<Job> job) {
 }
 
 bool TaskBook::anybody_waits() const {
-  return std::any_of(waiting_.begin(), waiting_.end(), [](const auto& queue) { return !queue.empty(); });
+  return std::any_of(waiting_.begin(), waiting_.end(),
+                     [](const auto& queue) { return !queue.empty(); });
 }
 
 std::size_t TaskBook::waiting() const {

@@ -26,13 +26,13 @@ using BookTime = std::chrono::steady_clock::time_point;
 struct Job {
   std::uint64_t id = 0;  ///< Set by the book.
   std::string name;
-  Value inputs;             ///< An array: the arguments of each, an array.
-  std::size_t first = 0;    ///< So many of them are answered, from the beginning.
+  Value inputs;           ///< An array: the arguments of each, an array.
+  std::size_t first = 0;  ///< So many of them are answered, from the beginning.
   Priority priority = Priority::Normal;
-  unsigned retries = 0;     ///< Left.
-  unsigned deaths = 0;      ///< Workers that have died of it.
+  unsigned retries = 0;  ///< Left.
+  unsigned deaths = 0;   ///< Workers that have died of it.
   std::optional<BookTime> deadline{};
-  std::int64_t since = 0;   ///< When it was given, of one in 64.
+  std::int64_t since = 0;  ///< When it was given, of one in 64.
   /// `input`: its index among the inputs.
   std::function<void(std::size_t input, Result<Value> result, std::uint64_t time_ns)> answer;
   std::function<void(const Value&)> on_progress{};
@@ -51,7 +51,8 @@ class TaskBook {
   std::uint64_t add(std::unique_ptr<Job> job);
   bool anybody_waits() const;
   std::size_t waiting() const;
-  /// Who has waited longest, of the highest priority: is `worker`'s from now on. Null: nobody waits.
+  /// Who has waited longest, of the highest priority: is `worker`'s from now on. Null: nobody
+  /// waits.
   Job* next_for(int worker);
   /// The worker has given it back; it comes first again.
   void give_back(std::uint64_t id);

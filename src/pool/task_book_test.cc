@@ -182,7 +182,8 @@ TEST_F(TaskBookTest, AnyOrderOfEventsAnswersEachInputOnce) {
           break;
         case 6: {
           std::optional<std::uint64_t> begun;
-          if (!mine.empty() && below(3) > 0) begun = mine[below(static_cast<unsigned>(mine.size()))];
+          if (!mine.empty() && below(3) > 0)
+            begun = mine[below(static_cast<unsigned>(mine.size()))];
           any.died(worker, begun, kDied);
           EXPECT_TRUE(has(worker).empty());
           break;

@@ -1,6 +1,6 @@
 // Tasks and those who wait for them.
-#include <boost/asio/executor_work_guard.hpp>
 #include <algorithm>
+#include <boost/asio/executor_work_guard.hpp>
 #include <cerrno>
 #include <climits>
 #include <exception>
@@ -45,8 +45,7 @@ std::stop_token ThisTask::stop_token() {
 }
 
 void ThisTask::progress(const Value& value) {
-  if (t_task != nullptr && t_task->options.on_progress)
-    t_task->options.on_progress(value);
+  if (t_task != nullptr && t_task->options.on_progress) t_task->options.on_progress(value);
 }
 
 namespace detail {
@@ -105,7 +104,8 @@ void TaskState::publish() {
   const auto kept = shared_from_this();  // whoever waits may let it go
   phase_.store(kDone, std::memory_order_seq_cst);
   if (sleepers_.load(std::memory_order_seq_cst) > 0) sys::futex_wake(phase_, INT_MAX, false);
-  const std::unique_ptr<std::function<void()>> next{next_.exchange(&called, std::memory_order_acq_rel)};
+  const std::unique_ptr<std::function<void()>> next{
+      next_.exchange(&called, std::memory_order_acq_rel)};
   if (next != nullptr) (*next)();
 }
 
@@ -123,7 +123,8 @@ bool TaskState::wait(std::chrono::nanoseconds timeout) const {
     if (!for_ever) left = helps ? std::min(left, deadline - Clock::now()) : deadline - Clock::now();
     sleepers_.fetch_add(1, std::memory_order_seq_cst);
     const auto phase = phase_.load(std::memory_order_seq_cst);
-    if (phase != kDone && (for_ever || left.count() > 0)) sys::futex_wait(phase_, phase, left, false);
+    if (phase != kDone && (for_ever || left.count() > 0))
+      sys::futex_wait(phase_, phase, left, false);
     sleepers_.fetch_sub(1, std::memory_order_relaxed);
   }
   return is_done();

@@ -97,8 +97,8 @@ ThreadCrew::~ThreadCrew() {
   for (std::size_t i = 0; i < known_.load(); ++i)
     if (workers_[i]->thread.joinable()) workers_[i]->thread.join();
   Work work;
-  for (Given& given : given_)
-    while (given.queue.take(&work, 1) == 1) work(Act::Cancel);
+  for (WorkQueue& queue : given_)
+    while (queue.take(&work, 1) == 1) work(Act::Cancel);
   for (std::size_t i = 0; i < lane_count_.load(); ++i)
     while (lanes_[i]->take(&work, 1) == 1) work(Act::Cancel);
   for (std::size_t i = 0; i < known_.load(); ++i)
@@ -118,8 +118,8 @@ Result<void> ThreadCrew::give(Work& work, Priority priority) {
   if (++count % kSampleEvery == 0) work.since = now_ns();
   // What a task gives is never refused, and never waits: its pool could stand still.
   if (is_here()) {
-    WorkQueue& queue = priority == Priority::Normal ? static_cast<Worker*>(t_worker)->own
-                                                    : queue_of(priority);
+    WorkQueue& queue =
+        priority == Priority::Normal ? static_cast<Worker*>(t_worker)->own : queue_of(priority);
     queue.push(work);
     tell_one(queue.size());
     return {};
@@ -129,7 +129,7 @@ Result<void> ThreadCrew::give(Work& work, Priority priority) {
   // To count all lanes takes its time: a part of what may wait goes uncounted.
   if ((lane == nullptr || lane->is_due(queue_max_ / (2 * kLanesMax))) && waiting() >= queue_max_) {
     Error problem;
-    if (!has_room(priority, problem)) return problem;
+    if (!has_room(problem)) return problem;
   }
   if (lane == nullptr) {
     queue.push(work);
@@ -155,7 +155,8 @@ LaneQueue* ThreadCrew::own_lane() {
     const std::size_t count = lane_count_.load();
     // One whose thread has ended, first.
     for (std::size_t i = 0; i < count && lane == nullptr; ++i)
-      if (bool owned = false; lanes_[i]->is_owned.compare_exchange_strong(owned, true)) lane = lanes_[i];
+      if (bool owned = false; lanes_[i]->is_owned.compare_exchange_strong(owned, true))
+        lane = lanes_[i];
     if (lane == nullptr && count < kLanesMax) {
       lane = lanes_[count] = std::make_shared<LaneQueue>();
       lane_count_.store(count + 1, std::memory_order_release);
@@ -167,7 +168,7 @@ LaneQueue* ThreadCrew::own_lane() {
   return own.last;
 }
 
-bool ThreadCrew::has_room(Priority priority, Error& problem) {
+bool ThreadCrew::has_room(Error& problem) {
   if (when_full_ == WhenFull::Refuse) {
     problem = make_error(Errc::QueueFull, "give a task to the pool " + name_,
                          std::to_string(queue_max_) + " wait already: queue_max");
@@ -177,14 +178,13 @@ bool ThreadCrew::has_room(Priority priority, Error& problem) {
     drop_oldest();
     return true;
   }
-  Given& given = given_[static_cast<std::size_t>(priority)];
-  given.waiting_for_room.fetch_add(1, std::memory_order_seq_cst);
+  waiting_for_room_.fetch_add(1, std::memory_order_seq_cst);
   for (;;) {
     const auto seen = room_.load(std::memory_order_acquire);
     if (waiting() < queue_max_) break;
     sys::futex_wait(room_, seen, std::chrono::nanoseconds{-1}, false);
   }
-  given.waiting_for_room.fetch_sub(1, std::memory_order_relaxed);
+  waiting_for_room_.fetch_sub(1, std::memory_order_relaxed);
   return true;
 }
 
@@ -205,7 +205,7 @@ void ThreadCrew::drop_oldest() {
 
 std::size_t ThreadCrew::waiting() const {
   std::size_t sum = 0;
-  for (const Given& given : given_) sum += given.queue.size();
+  for (const WorkQueue& queue : given_) sum += queue.size();
   const std::size_t lanes = lane_count_.load(std::memory_order_acquire);
   for (std::size_t i = 0; i < lanes; ++i) sum += lanes_[i]->size();
   return sum;
@@ -301,7 +301,8 @@ bool ThreadCrew::find(Worker& self, Work& work) {
 void ThreadCrew::measure(Worker& self) {
   if (self.taken == 0) return;
   const auto now = now_ns();
-  self.mean = std::max<std::int64_t>((now - self.taken_at) / static_cast<std::int64_t>(self.taken), 1);
+  self.mean =
+      std::max<std::int64_t>((now - self.taken_at) / static_cast<std::int64_t>(self.taken), 1);
   self.taken = 0;
   mean_.store(self.mean, std::memory_order_relaxed);
   look_at_width(now);
@@ -325,7 +326,7 @@ std::size_t ThreadCrew::size_when_worth_it(const Worker& self, const Queue& queu
 }
 
 bool ThreadCrew::take_given(Worker& self, Work& work) {
-  const auto take = [&](auto& queue, Given& given) {
+  const auto take = [&](auto& queue) {
     const std::size_t waiting = size_when_worth_it(self, queue);
     if (waiting == 0) return false;
     // Its share of what there is, and no more than is done soon: the others wait here for it.
@@ -334,7 +335,7 @@ bool ThreadCrew::take_given(Worker& self, Work& work) {
     Work taken[kTakeMax];
     const std::size_t count = queue.take(taken, std::min({soon, share, kTakeMax}));
     if (count == 0) return false;
-    if (given.waiting_for_room.load(std::memory_order_seq_cst) > 0) {
+    if (waiting_for_room_.load(std::memory_order_seq_cst) > 0) {
       room_.fetch_add(1, std::memory_order_release);
       sys::futex_wake(room_, static_cast<int>(count), false);
     }
@@ -342,12 +343,11 @@ bool ThreadCrew::take_given(Worker& self, Work& work) {
     return true;
   };
   for (std::size_t i = 0; i < given_.size(); ++i) {
-    if (take(given_[i].queue, given_[i])) return true;
+    if (take(given_[i])) return true;
     if (i != static_cast<std::size_t>(Priority::Normal)) continue;
     const std::size_t lanes = lane_count_.load(std::memory_order_acquire);
     for (std::size_t k = 0; k < lanes; ++k) {
-      if (!take(*lanes_[self.lane++ % lanes], given_[i])) continue;
-      return true;
+      if (take(*lanes_[self.lane++ % lanes])) return true;
     }
   }
   return false;
@@ -390,12 +390,12 @@ bool ThreadCrew::rest() {
   const auto seen = calls_.load(std::memory_order_seq_cst);
   sleeping_.fetch_add(1, std::memory_order_seq_cst);
   if (sleepers_pay_) sys::memory_barrier_everywhere();
-  const bool goes_on = sleep(seen);
+  const bool goes_on = doze(seen);
   sleeping_.fetch_sub(1, std::memory_order_seq_cst);
   return goes_on;
 }
 
-bool ThreadCrew::sleep(std::uint32_t seen) {
+bool ThreadCrew::doze(std::uint32_t seen) {
   const bool watches = !watched_.exchange(true);
   const bool may_end = idle_timeout_.count() > 0 && live_.load() > min_workers_.load();
   const auto until = may_end ? Clock::now() + idle_timeout_ : Clock::time_point::max();
@@ -424,7 +424,8 @@ void ThreadCrew::run(Worker& self, Work& work) {
   try {
     work(Act::Run);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "cohort: a task that was posted to the pool %s: %s\n", name_.c_str(), error.what());
+    std::fprintf(stderr, "cohort: a task that was posted to the pool %s: %s\n", name_.c_str(),
+                 error.what());
   } catch (...) {
     std::fprintf(stderr, "cohort: a task that was posted to the pool %s threw\n", name_.c_str());
   }
@@ -498,7 +499,8 @@ struct SharedLoop {
       }
       const auto took = now_ns() - start;
       // So that all have something to do until the end.
-      const std::size_t most = std::max<std::size_t>((count - std::min(count, end)) / (parties * 4), 1);
+      const std::size_t most =
+          std::max<std::size_t>((count - std::min(count, end)) / (parties * 4), 1);
       if (took < kChunkTime)
         size = std::min(size * 2, most);
       else if (took > 4 * kChunkTime)

@@ -5,7 +5,8 @@
 // worker's own, the newest of which it takes next (depth first), while others may steal the oldest.
 // Who finds nothing looks a while (thread/spin.h), then sleeps on a futex. Whoever gives work wakes
 // one sleeper, unless somebody is looking already, or those who are awake are soon done: tasks have
-// been short. Should this one not be, a sleeper finds out that looks now and then while others work.
+// been short. Should this one not be, a sleeper finds out that looks now and then while others
+// work.
 //
 // Shared by everybody who gives work; any thread, but for the destructor, which no worker calls.
 #pragma once
@@ -54,10 +55,8 @@ class ThreadCrew {
 
   bool is_here() const;
   LaneQueue* own_lane();
-  WorkQueue& queue_of(Priority priority) {
-    return given_[static_cast<std::size_t>(priority)].queue;
-  }
-  bool has_room(Priority priority, Error& problem);
+  WorkQueue& queue_of(Priority priority) { return given_[static_cast<std::size_t>(priority)]; }
+  bool has_room(Error& problem);
   void drop_oldest();
   /// What was given from outside and waits.
   std::size_t waiting() const;
@@ -74,17 +73,11 @@ class ThreadCrew {
   bool anything() const;
   /// False: this worker ends.
   bool rest();
-  bool sleep(std::uint32_t seen);
+  bool doze(std::uint32_t seen);
   /// Then it counts no more.
   bool is_one_too_many(unsigned enough);
   void run(Worker& self, Work& work);
   void look_at_width(std::int64_t now);
-
-  // What those who give write, each in a line of its own.
-  struct alignas(64) Given {
-    WorkQueue queue;
-    std::atomic<std::size_t> waiting_for_room = 0;
-  };
 
   const std::string name_;
   const std::size_t queue_max_;
@@ -94,9 +87,9 @@ class ThreadCrew {
   std::atomic<bool> is_auto_;
   std::atomic<unsigned> width_;
 
-  const bool sleepers_pay_;  // for the barrier between giving and looking who sleeps
-  const std::uint64_t id_;   // of this crew, never used again
-  std::array<Given, 3> given_;
+  const bool sleepers_pay_;         // for the barrier between giving and looking who sleeps
+  const std::uint64_t id_;          // of this crew, never used again
+  std::array<WorkQueue, 3> given_;  // by priority
   static constexpr std::size_t kLanesMax = 64;
   std::mutex lanes_mutex_;
   std::atomic<std::size_t> lane_count_ = 0;
@@ -104,8 +97,9 @@ class ThreadCrew {
   alignas(64) std::atomic<unsigned> searching_ = 0;
   std::atomic<unsigned> sleeping_ = 0;
   std::atomic<std::uint32_t> calls_ = 0;  // the sleepers' word
-  std::atomic<std::uint32_t> room_ = 0;   // those who wait for room
-  std::atomic<bool> watched_ = false;     // a sleeper looks now and then
+  std::atomic<std::size_t> waiting_for_room_ = 0;
+  std::atomic<std::uint32_t> room_ = 0;             // their word
+  std::atomic<bool> watched_ = false;               // a sleeper looks now and then
   alignas(64) std::atomic<std::int64_t> mean_ = 0;  // of a task, as it was last; 0: not known
   std::atomic<std::int64_t> width_seen_ = 0;
   std::atomic<bool> ends_ = false;

@@ -50,7 +50,9 @@ constexpr std::size_t kAlign = 64;
 
 std::size_t aligned(std::size_t offset) { return (offset + kAlign - 1) & ~(kAlign - 1); }
 
-Error malformed() { return make_error(Errc::MalformedMessage, "read what a worker of a pool wrote"); }
+Error malformed() {
+  return make_error(Errc::MalformedMessage, "read what a worker of a pool wrote");
+}
 
 }  // namespace
 
@@ -126,9 +128,9 @@ Result<Unpacked> unpack(std::string_view text, bool in_lane, ipc::CloneDecoder& 
 Value value_of_error(const Error& error) {
   const bool is_system = error.code.category() == boost::system::system_category();
   const bool is_own = error.code.category() == cohort_category();
-  return Value::array({is_system, is_system || is_own ? error.code.value()
-                                                      : static_cast<int>(Errc::CallFailed),
-                       error.op, error.detail});
+  return Value::array(
+      {is_system, is_system || is_own ? error.code.value() : static_cast<int>(Errc::CallFailed),
+       error.op, error.detail});
 }
 
 Error error_of_value(const Value& value) {

@@ -5,8 +5,8 @@
 // state of such a record says who has it: the worker begins it, or the pool takes it back. `at` is
 // the input that runs. Answers, one for each input: `Value`, `Failure` (an error) or `Progress`.
 //
-// Values are in V8's format (ipc/clone.h). Large binary data, and what is too large for a record, is
-// in a lane (cohort/lane.h), whose path and parts the record has.
+// Values are in V8's format (ipc/clone.h). Large binary data, and what is too large for a record,
+// is in a lane (cohort/lane.h), whose path and parts the record has.
 #pragma once
 
 #include <memory>

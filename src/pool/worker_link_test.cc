@@ -20,8 +20,8 @@ TEST(WorkerLink, SmallValuesAreInTheRecord) {
 }
 
 TEST(WorkerLink, LargeDataIsInALane) {
-  const Value value = Value::array({Value::buffer(std::vector<std::byte>(1 << 20, std::byte{7})),
-                                    std::string(200'000, 'x'), 3});
+  const Value value = Value::array(
+      {Value::buffer(std::vector<std::byte>(1 << 20, std::byte{7})), std::string(200'000, 'x'), 3});
   const auto packed = pack(value, "name", 1 << 16);
   ASSERT_TRUE(packed);
   EXPECT_TRUE(packed->in_lane);
@@ -54,9 +54,9 @@ TEST(WorkerLink, TruncatedBytesAreMalformed) {
 }
 
 TEST(WorkerLink, AnErrorArrivesAsItWas) {
-  for (const Error& error : {system_error(EACCES, "open x", "locked"),
-                             make_error(Errc::QueueFull, "give", ""),
-                             make_error(Errc::CallFailed, "run", "why")}) {
+  for (const Error& error :
+       {system_error(EACCES, "open x", "locked"), make_error(Errc::QueueFull, "give", ""),
+        make_error(Errc::CallFailed, "run", "why")}) {
     const Error got = error_of_value(value_of_error(error));
     EXPECT_EQ(got.code, error.code);
     EXPECT_EQ(got.message(), error.message());

@@ -30,7 +30,8 @@ constexpr std::chrono::microseconds kTellEvery{200};
 
 class WorkerProcess {
  public:
-  WorkerProcess(std::shared_ptr<std::byte> memory, int bell) : link_{std::move(memory)}, bell_{bell} {
+  WorkerProcess(std::shared_ptr<std::byte> memory, int bell)
+      : link_{std::move(memory)}, bell_{bell} {
     progress_.options.on_progress = [this](const Value& value) {
       answer(Kind::Progress, value);
       tell();
@@ -62,7 +63,8 @@ class WorkerProcess {
     if (thread::spin_until([this] { return !link_.requests.is_empty(); })) return;
     head.reader_sleeps.store(1, std::memory_order_seq_cst);
     const auto seen = head.came.load(std::memory_order_seq_cst);
-    if (link_.requests.is_empty()) sys::futex_wait(head.came, seen, std::chrono::nanoseconds{-1}, true);
+    if (link_.requests.is_empty())
+      sys::futex_wait(head.came, seen, std::chrono::nanoseconds{-1}, true);
     head.reader_sleeps.store(0, std::memory_order_relaxed);
   }
 
@@ -76,13 +78,16 @@ class WorkerProcess {
       record.at.store(static_cast<std::uint32_t>(i), std::memory_order_release);
       index_ = static_cast<std::uint32_t>(i);
       const detail::Running running{&progress_};
-      auto result = !given          ? Result<Value>{given.error()}
-                    : task == nullptr ? Result<Value>{make_error(Errc::NoSuchMethod, "run the task " + given->name)}
-                                    : detail::outcome<Value>([&] { return (*task)(given->value[i]); });
+      auto result =
+          !given ? Result<Value>{given.error()}
+          : task == nullptr
+              ? Result<Value>{make_error(Errc::NoSuchMethod, "run the task " + given->name)}
+              : detail::outcome<Value>([&] { return (*task)(given->value[i]); });
       const auto now = Clock::now();
       time_ = static_cast<std::uint64_t>((now - begun).count());
       begun = now;
-      result ? answer(Kind::Answer, *result) : answer(Kind::Failure, value_of_error(result.error()));
+      result ? answer(Kind::Answer, *result)
+             : answer(Kind::Failure, value_of_error(result.error()));
       if (now - told_ > kTellEvery) tell();
     }
     record.at.store(static_cast<std::uint32_t>(count), std::memory_order_release);
@@ -165,7 +170,7 @@ std::optional<int> run_as_pool_worker() {
     return 1;
   }
   // The terminal's Ctrl-C is for the one who has the pool.
-  struct sigaction ignored {};
+  struct sigaction ignored{};
   ignored.sa_handler = SIG_IGN;
   ::sigaction(SIGINT, &ignored, nullptr);
   return pool::WorkerProcess{*std::move(mapped), bell}.run();

@@ -11,7 +11,6 @@ namespace cohort {
 
 namespace asio = boost::asio;
 
-
 pid_t ChildProcess::pid() const { return impl_->pid(); }
 const ChildStream& ChildProcess::stdio(std::size_t index) const {
   return impl_->streams().handle(index);

@@ -22,7 +22,8 @@ class Doorbells : public asio::execution_context::service {
  public:
   using key_type = Doorbells;
   inline static asio::execution_context::id id;
-  explicit Doorbells(asio::execution_context& context) : asio::execution_context::service{context} {}
+  explicit Doorbells(asio::execution_context& context)
+      : asio::execution_context::service{context} {}
 
   std::shared_ptr<Doorbell> at(const Loop& loop) {
     const std::lock_guard lock{mutex_};

@@ -68,11 +68,12 @@ std::optional<Value> MessagePort<Value>::receive_for(std::chrono::nanoseconds ti
 
 Result<SharedBuffer> SharedBuffer::create(std::size_t size) {
   if (size == 0) return SharedBuffer{};
-  void* const memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* const memory =
+      ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED)
     return errno_error("share " + std::to_string(size) + " bytes between threads");
-  return SharedBuffer{{static_cast<std::byte*>(memory), [size](std::byte* bytes) { ::munmap(bytes, size); }},
-                      size};
+  return SharedBuffer{
+      {static_cast<std::byte*>(memory), [size](std::byte* bytes) { ::munmap(bytes, size); }}, size};
 }
 
 // The other end of each member's channel is in the register, for the others to post to.
@@ -103,7 +104,8 @@ struct Register {
 
 }  // namespace
 
-BroadcastChannel::BroadcastChannel(std::string name) : member_{new Member{std::move(name), MessageChannel<>{}}} {
+BroadcastChannel::BroadcastChannel(std::string name)
+    : member_{new Member{std::move(name), MessageChannel<>{}}} {
   Register& all = Register::of_process();
   const std::lock_guard lock{all.mutex};
   all.ports.emplace(member_->name, member_->channel.port1);

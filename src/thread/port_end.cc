@@ -15,8 +15,7 @@ const char* const kPost = "post a message";
 
 }  // namespace
 
-PortEnd::PortEnd(PortPair& pair, std::size_t queue_max)
-    : pair_{pair}, queue_max_{queue_max} {}
+PortEnd::PortEnd(PortPair& pair, std::size_t queue_max) : pair_{pair}, queue_max_{queue_max} {}
 
 PortEnd::~PortEnd() {
   for (std::unique_ptr<Letter> letter; take(letter);) letter.reset();
@@ -84,7 +83,8 @@ std::unique_ptr<Letter> PortEnd::receive_for(std::chrono::nanoseconds timeout) {
   if (take(letter)) return letter;
   const auto deadline = Clock::now() + timeout;
   reader_.store(Reader::Looks, std::memory_order_relaxed);
-  if (timeout.count() > 0 && is_open()) spin_until([this] { return !inbox_.empty() || !is_open(); });
+  if (timeout.count() > 0 && is_open())
+    spin_until([this] { return !inbox_.empty() || !is_open(); });
   reader_.store(Reader::Sleeps, std::memory_order_seq_cst);
   for (;;) {
     const auto calls = calls_.load(std::memory_order_acquire);

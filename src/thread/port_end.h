@@ -87,13 +87,13 @@ class PortEnd {
   alignas(64) std::atomic<std::uint64_t> taken_ = 0;  // behind by what is left of a batch
   std::atomic<BellPull*> pull_ = nullptr;             // of the loop; null: none
   std::atomic<Reader> reader_ = Reader::None;
-  std::atomic<std::uint32_t> calls_ = 0;              // how often it was called there
+  std::atomic<std::uint32_t> calls_ = 0;  // how often it was called there
 
   // The taker's.
   alignas(64) Letter* batch_ = nullptr;  // what was taken at once and is left, the oldest first
   std::uint64_t given_ = 0;
   std::vector<std::unique_ptr<BellPull>> pulls_;    // all that it had: somebody may be ringing
-  std::shared_ptr<detail::Port::Handler> handler_;    // shared with the call that runs
+  std::shared_ptr<detail::Port::Handler> handler_;  // shared with the call that runs
   std::function<void()> close_handler_;
   std::shared_ptr<PortEnd> kept_;  // while a loop listens
   bool wants_ref_ = true;

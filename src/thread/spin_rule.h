@@ -1,7 +1,7 @@
 // Whether one who waits for another thread looks a while longer before it sleeps. Pure.
 //
-// To be woken costs some 5 us on one CPU and 30 us or more between two. So it pays to look for up to
-// 15 us if what is waited for comes by then: only when the other side runs, on another CPU, and
+// To be woken costs some 5 us on one CPU and 30 us or more between two. So it pays to look for up
+// to 15 us if what is waited for comes by then: only when the other side runs, on another CPU, and
 // answers at once. That is tried now and then, and kept up while it finds something. The trial is
 // longer, since the other side may have to be woken itself; whoever answers one that looks is told
 // (`encourage`), and looks then, too.

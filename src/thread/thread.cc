@@ -21,9 +21,8 @@ SendResult Thread::post_message(const Value& message, Transfer transfer) const {
 }
 
 void Thread::on_message(Callback<void(const Value& message)> handler) const {
-  impl_->events.message.on(
-      [handler = std::function<void(const Value&)>{std::move(handler)}](
-          const Value& message, Transfer&) { handler(message); });
+  impl_->events.message.on([handler = std::function<void(const Value&)>{std::move(handler)}](
+                               const Value& message, Transfer&) { handler(message); });
 }
 
 void Thread::on_message(Callback<void(const Value& message, Transfer& transfer)> handler) const {

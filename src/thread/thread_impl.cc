@@ -172,7 +172,7 @@ std::optional<Error> ThreadImpl::create(Thread::Main main, MessagePort<News> new
   ::pthread_attr_destroy(&attributes);
   if (problem != 0)
     return system_error(problem, "start " + op_of(options_.name),
-                        problem == EINVAL  ? "no such CPU, or no such size of a stack"
+                        problem == EINVAL   ? "no such CPU, or no such size of a stack"
                         : problem == EAGAIN ? "too many threads: see `ulimit -u` and pids.max"
                                             : "");
   std::ignore = start.release();

@@ -68,8 +68,8 @@ struct ThreadStart {
   Transfer transfer;
   Value environment;
   std::optional<std::uint64_t> memory_max;
-  MessagePort<News> news;   ///< To the one who started it; of any length, so that its end comes.
-  MessagePort<> inbox;      ///< From there.
+  MessagePort<News> news;  ///< To the one who started it; of any length, so that its end comes.
+  MessagePort<> inbox;     ///< From there.
   std::shared_ptr<ThreadControl> control;
 };
 

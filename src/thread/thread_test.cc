@@ -60,16 +60,13 @@ TEST(Thread, AnExceptionIsItsErrorAndTheProcessGoesOn) {
   watch(Thread{io, [](ThisThread&) { throw std::runtime_error{"no luck"}; }, {.name = "a"}});
   io.run();
   io.restart();
-  watch(Thread{io,
-               [](ThisThread& self) {
-                 asio::post(self.io_context(), [] { throw 7; });
-               },
-               {.name = "b"}});
+  watch(Thread{
+      io, [](ThisThread& self) { asio::post(self.io_context(), [] { throw 7; }); }, {.name = "b"}});
   io.run();
-  EXPECT_EQ(seen, (std::vector<std::string>{
-                      "in thread a: the method failed (no luck)", "1",
-                      "in thread b: the method failed (an exception that is no std::exception)",
-                      "1"}));
+  EXPECT_EQ(seen,
+            (std::vector<std::string>{
+                "in thread a: the method failed (no luck)", "1",
+                "in thread b: the method failed (an exception that is no std::exception)", "1"}));
 }
 
 TEST(Thread, ExitGivesItsCode) {
@@ -257,10 +254,11 @@ TEST(Thread, EnvironmentDataIsAsItWasWhenItStarted) {
 
 TEST(Thread, AThreadStartsThreadsOfItsOwn) {
   asio::io_context io;
-  const Thread outer{io, [](ThisThread& self) {
-                       const Thread inner{self, [](ThisThread& deep) { deep.post_message("deep"); }};
-                       inner.on_message([&self](const Value& message) { self.post_message(message); });
-                     }};
+  const Thread outer{
+      io, [](ThisThread& self) {
+        const Thread inner{self, [](ThisThread& deep) { deep.post_message("deep"); }};
+        inner.on_message([&self](const Value& message) { self.post_message(message); });
+      }};
   Value got;
   outer.on_message([&](const Value& message) { got = message; });
   io.run();

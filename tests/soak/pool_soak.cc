@@ -2,7 +2,8 @@
 //
 //   pool_soak crashes COUNT                 a task in a hundred kills its worker
 //   pool_soak random SECONDS SEED thread|process
-//                                           tasks are given, cancelled, killed, and the pool resized
+//                                           tasks are given, cancelled, killed, and the pool
+//                                           resized
 //
 // Each task is answered exactly once, with the right result or a reason that it may have; nobody is
 // left in the end. Prints what it saw; the exit code is 1 if anything was wrong.
@@ -112,19 +113,23 @@ int crashes(int count) {
 class Random {
  public:
   Random(int seconds, unsigned seed, Isolation isolation)
-      : until_{Clock::now() + std::chrono::seconds{seconds}}, random_{seed}, isolation_{isolation} {}
+      : until_{Clock::now() + std::chrono::seconds{seconds}},
+        random_{seed},
+        isolation_{isolation} {}
 
   int run() {
     for (unsigned round = 0; Clock::now() < until_; ++round) {
       make_pool();
-      const auto round_until = std::min(until_, Clock::now() + std::chrono::milliseconds{500 + below(4000)});
+      const auto round_until =
+          std::min(until_, Clock::now() + std::chrono::milliseconds{500 + below(4000)});
       while (Clock::now() < round_until) step();
       finish();
       ++pools_;
     }
     wrong_ += children();
-    std::printf("%d pools, %ld tasks: %ld results, %ld failed as they may; %ld killed; wrong: %ld\n",
-                pools_, given_, results_, failed_, killed_, wrong_);
+    std::printf(
+        "%d pools, %ld tasks: %ld results, %ld failed as they may; %ld killed; wrong: %ld\n",
+        pools_, given_, results_, failed_, killed_, wrong_);
     for (const auto& [reason, times] : reasons_) std::printf("  %ld %s\n", times, reason.c_str());
     return wrong_ == 0 ? 0 : 1;
   }
@@ -196,7 +201,8 @@ class Random {
         if (in_processes()) kill_one();
         break;
       case 8: {
-        const auto sent = pool_->run(large, Value::buffer(std::vector<std::byte>(below(300'000)))).get();
+        const auto sent =
+            pool_->run(large, Value::buffer(std::vector<std::byte>(below(300'000)))).get();
         ++given_;
         if (sent)
           ++results_;

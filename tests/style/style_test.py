@@ -66,10 +66,15 @@ CLUSTER_LINES_MAX = 400
 CLUSTER_MEMBERS_MAX = 15
 
 # Public headers that take completion tokens or executors, and so may include a little of Asio.
-ASIO_HEADERS = {"acceptor.h", "child_process.h", "worker.h"}
+ASIO_HEADERS = {"acceptor.h", "child_process.h", "pool.h", "worker.h"}
 ASIO_INCLUDES = {
     "boost/asio/any_completion_handler.hpp",
     "boost/asio/any_io_executor.hpp",  # child_process.h: its streams are Asio's.
+    "boost/asio/append.hpp",  # pool.h, as the next four: a Future is an operation of Asio, of any type.
+    "boost/asio/associated_cancellation_slot.hpp",
+    "boost/asio/associated_executor.hpp",
+    "boost/asio/post.hpp",
+    "boost/asio/prefer.hpp",
     "boost/asio/async_result.hpp",
     "boost/asio/buffer.hpp",  # child_process.h
     "boost/asio/ip/tcp.hpp",  # acceptor.h: its sockets are the user's.
@@ -157,6 +162,8 @@ def line_of(text, position):
 
 def room_of(included):
     parts = included.split("/")
+    if len(parts) == 1:
+        return None  # the standard library's <thread>
     return ROOM_OF_HEADER.get(parts[1]) if parts[0] == "cohort" and len(parts) == 2 else parts[0]
 
 

@@ -23,7 +23,8 @@ TEST(ThreadOfACluster, ErrorsNobodyHandlesAreANotice) {
   Cluster cluster;
   std::vector<Notice> notices;
   cluster.on_notice([&](const Notice& notice) { notices.push_back(notice); });
-  const Thread thread{cluster, [](ThisThread&) { throw std::runtime_error{"lost"}; }, {.name = "x"}};
+  const Thread thread{
+      cluster, [](ThisThread&) { throw std::runtime_error{"lost"}; }, {.name = "x"}};
   EXPECT_EQ(cluster.run(), 0);
   ASSERT_EQ(notices.size(), 1u);
   EXPECT_EQ(notices[0].code, "thread_failed");
