@@ -429,12 +429,13 @@ void ThreadCrew::run(Worker& self, Work& work) {
   } catch (...) {
     std::fprintf(stderr, "cohort: a task that was posted to the pool %s threw\n", name_.c_str());
   }
-  self.done.store(self.done.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  if (since == 0) return;
-  const auto now = now_ns();
-  self.waited.add(begun - since);
-  self.ran.add(now - begun);
-  look_at_width(now);
+  if (since != 0) {
+    const auto now = now_ns();
+    self.waited.add(begun - since);
+    self.ran.add(now - begun);
+    look_at_width(now);
+  }
+  self.done.store(self.done.load(std::memory_order_relaxed) + 1, std::memory_order_release);
 }
 
 // A container's quota may change: looked at while there is work, so that who is idle never wakes.
@@ -461,7 +462,7 @@ void ThreadCrew::add_to(PoolStatistics& sum) const {
   for (std::size_t i = 0; i < known; ++i) {
     const Worker& worker = *workers_[i];
     sum.waiting += worker.own.size();
-    sum.done += worker.done.load(std::memory_order_relaxed);
+    sum.done += worker.done.load(std::memory_order_acquire);
     worker.waited.add_to(sum.waited);
     worker.ran.add_to(sum.ran);
   }

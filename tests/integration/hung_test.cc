@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <regex>
 #include <string>
@@ -120,6 +121,7 @@ constexpr const char* kPython =
     "        assert os.environ['WATCHDOG_USEC'] == '3000000'\n"
     "        say = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
     "        say.sendto(b'WATCHDOG=1', '\\0' + os.environ['NOTIFY_SOCKET'][1:])\n"
+    "        open('said-' + os.environ['COHORT_SLOT'], 'w').close()\n"
     "class Handler(http.server.BaseHTTPRequestHandler):\n"
     "    def do_GET(self):\n"
     "        self.send_response(200)\n"
@@ -145,6 +147,10 @@ TEST_F(Hung, WhoHasSentWatchdogAndSendsItNoMoreIsKilled) {
   auto program =
       run({"-w", "2", "--kill-hung", "3", "--listen", std::to_string(port), "server.py"});
   expect_two_that_serve(*program);
+  EXPECT_TRUE(eventually("both to have said so", [&] {
+    return std::filesystem::exists(folder_.path() + "/said-0") &&
+           std::filesystem::exists(folder_.path() + "/said-1");
+  }));
   const auto before = children_of(program->pid());
   folder_.write("hang", "");
   EXPECT_TRUE(program->wait_for_error("hangs: its loop has not turned .* it waits"))

@@ -281,9 +281,10 @@ TEST_F(Started, AWorkerThatGrowsFarTooLargeIsKilledAndReplaced) {
                 "  setTimeout(() => { globalThis.hoard = Buffer.alloc(400 << 20, 1); }, 1000);\n" +
                     script("hello world"));
   ASSERT_EQ(start({"-w", "2", "--max-memory", "250M,350M", "server.js"}).code, 0);
-  EXPECT_TRUE(eventually("the end of worker 2", [&] {
+  // Of any that is in that slot: each successor grows, too.
+  EXPECT_TRUE(eventually("the end of a worker", [&] {
     const std::string events = verb({"events"}).out;
-    return has(events, "worker 2 is killed: it has ") &&
+    return has(events, " is killed: it has ") &&
            has(events, ", of 350 MB (--max-memory)") && has(events, "died: killed by SIGKILL");
   })) << verb({"events"}).out;
   EXPECT_EQ(http_get(port).body, "hello world\n");
