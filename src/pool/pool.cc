@@ -81,13 +81,16 @@ void PoolImpl::watch(const std::shared_ptr<detail::TaskState>& state) {
     const auto alive = weak.lock();
     if (!alive) return;
     alive->request_stop();
+    // Counted before anybody may see that it has failed, and before it may end.
+    overdue_.fetch_add(1);
     bool ran = false;
-    if (alive->fail(system_error(ETIMEDOUT, "run a task",
+    const bool is_late =
+        alive->fail(system_error(ETIMEDOUT, "run a task",
                                  "its deadline is " + std::to_string(deadline.count()) +
                                      " ms; a thread that runs it goes on until it is done"),
                     &ran) &&
-        ran)
-      overdue_.fetch_add(1);
+        ran;
+    if (!is_late) overdue_.fetch_sub(1);
   });
 }
 
@@ -106,7 +109,7 @@ PoolStatistics PoolImpl::statistics() const {
   PoolStatistics sum;
   if (threads_) threads_->add_to(sum);
   if (processes_) processes_->add_to(sum);
-  sum.overdue = static_cast<unsigned>(std::max(0, overdue_.load()));
+  sum.overdue = overdue_.load();
   return sum;
 }
 

@@ -38,7 +38,7 @@ class PoolImpl {
   void watch(const std::shared_ptr<detail::TaskState>& state);
 
   const PoolOptions options_;
-  std::atomic<int> overdue_ = 0;  // below 0 for a moment: it ended before it was known to be late
+  std::atomic<unsigned> overdue_ = 0;
   std::atomic<bool> closed_ = false;
   std::unique_ptr<ThreadCrew> threads_;
   std::unique_ptr<ProcessCrew> processes_;

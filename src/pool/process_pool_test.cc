@@ -55,27 +55,36 @@ const Task reports{"reports", [](int times) {
                      for (int i = 1; i <= times; ++i) ThisTask::progress(i);
                      return times;
                    }};
+// A sanitizer would catch these first.
+[[gnu::no_sanitize("address", "thread", "undefined")]] void lose_the_stack() {
+  volatile char* at = static_cast<volatile char*>(__builtin_frame_address(0));
+  for (;; ++at) *at = 0;
+}
+
+void use_all_memory() {
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  const rlimit limit{64 << 20, 64 << 20};
+  setrlimit(RLIMIT_AS, &limit);
+  std::vector<std::vector<char>> all;
+  try {
+    for (;;) all.emplace_back(1 << 20);
+  } catch (const std::bad_alloc&) {
+  }
+#endif
+  std::abort();
+}
+
 // How a worker may die.
 const Task dies{"dies", [](const std::string& how) {
+                  struct sigaction by_itself{};
+                  by_itself.sa_handler = SIG_DFL;
+                  sigaction(SIGSEGV, &by_itself, nullptr);
                   if (how == "segv") raise(SIGSEGV);
                   if (how == "abort") std::abort();
                   if (how == "exit") std::_Exit(7);
                   if (how == "kill") kill(getpid(), SIGKILL);
-                  if (how == "stack") {
-                    // It takes its own stack away.
-                    volatile char* at = static_cast<volatile char*>(__builtin_frame_address(0));
-                    for (;; ++at) *at = 0;
-                  }
-                  if (how == "memory") {
-                    const rlimit limit{64 << 20, 64 << 20};
-                    setrlimit(RLIMIT_AS, &limit);
-                    std::vector<std::vector<char>> all;
-                    try {
-                      for (;;) all.emplace_back(1 << 20);
-                    } catch (const std::bad_alloc&) {
-                      std::abort();
-                    }
-                  }
+                  if (how == "stack") lose_the_stack();
+                  if (how == "memory") use_all_memory();
                   return 1;
                 }};
 const Task dies_at_hundreds{"dies_at_hundreds", [](int n) {

@@ -167,11 +167,12 @@ void TaskState::ended_late() {
   if (on_late) on_late();
 }
 
-// The work guard has the executor, and keeps its io_context running.
+// The guard goes last: it keeps the io_context running, so that the other copies of its executor do
+// not outlive it, whichever thread drops them.
 struct LoopTurn::Kept {
-  explicit Kept(const Loop& of) : loop{of}, work{of.executor()} {}
-  Loop loop;
+  explicit Kept(const Loop& of) : work{of.executor()}, loop{of} {}
   boost::asio::executor_work_guard<boost::asio::any_io_executor> work;
+  Loop loop;
 };
 
 LoopTurn::LoopTurn(const LoopRef& loop) : kept_{std::make_shared<Kept>(loop.loop())} {}

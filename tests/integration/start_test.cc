@@ -284,8 +284,8 @@ TEST_F(Started, AWorkerThatGrowsFarTooLargeIsKilledAndReplaced) {
   // Of any that is in that slot: each successor grows, too.
   EXPECT_TRUE(eventually("the end of a worker", [&] {
     const std::string events = verb({"events"}).out;
-    return has(events, " is killed: it has ") &&
-           has(events, ", of 350 MB (--max-memory)") && has(events, "died: killed by SIGKILL");
+    return has(events, " is killed: it has ") && has(events, ", of 350 MB (--max-memory)") &&
+           has(events, "died: killed by SIGKILL");
   })) << verb({"events"}).out;
   EXPECT_EQ(http_get(port).body, "hello world\n");
   EXPECT_EQ(verb({"stop"}).code, 0);
