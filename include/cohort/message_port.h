@@ -72,6 +72,7 @@ class Port {
   bool is_open() const;
   std::size_t waiting() const;
   std::size_t waiting_at_peer() const;
+  bool is_peer_of(const Port& other) const;
   /// Takes it from its loop, for another thread.
   void detach() const;
 

@@ -122,7 +122,8 @@ struct TaskOptions {
   std::stop_token cancel{};
   /// It may be run twice: so often again where its worker died.
   unsigned retries = 0;
-  /// What the task says of its progress (`ThisTask::progress`). Called on a thread of the pool.
+  /// What the task says of its progress (`ThisTask::progress`). Called on a thread of the pool,
+  /// which it keeps from its work; it must not wait for a task. What it throws is a line on stderr.
   std::function<void(const Value&)> on_progress{};
 };
 
@@ -182,10 +183,17 @@ class TaskState : public std::enable_shared_from_this<TaskState> {
   bool claim(bool* ran = nullptr) noexcept;
   void publish();
   /// With an error; false if it is done already.
-  virtual bool fail(Error error, bool* ran = nullptr) = 0;
+  bool fail(Error error, bool* ran = nullptr) {
+    if (!claim(ran)) return false;
+    end(std::move(error));
+    return true;
+  }
+  /// Of one that was claimed.
+  virtual void end(Error error) = 0;
   std::stop_token stop_token();
   void request_stop();
   void ended_late();
+  void tell_progress(const Value& value) const;
 
   TaskOptions options{};
   std::function<void()> on_cancel{};  ///< Of a process: set before anybody knows it.
@@ -255,11 +263,9 @@ template <class T>
 class StateOf final : public TaskState {
  public:
   ~StateOf() override = default;
-  bool fail(Error error, bool* ran = nullptr) override {
-    if (!claim(ran)) return false;
+  void end(Error error) override {
     result = std::move(error);
     publish();
-    return true;
   }
   /// Runs it, and keeps its result or what it throws.
   template <class F>
@@ -382,8 +388,12 @@ class [[nodiscard]] Future {
     return std::move(state_->result);
   }
   /// False: it is not done by then.
-  bool wait_for(std::chrono::nanoseconds timeout) const { return state_->wait(timeout); }
-  /// Calls `handler` with the result, as a turn of `loop`, which it keeps running until then.
+  bool wait_for(std::chrono::nanoseconds timeout) const {
+    return state_->wait(timeout.count() < 0 ? std::chrono::nanoseconds{0} : timeout);
+  }
+  /// Calls `handler` with the result, as a turn of `loop`, which it keeps running until then. That
+  /// io_context has to live until the task is done, or its pool gone; so has the one of an
+  /// operation.
   void then(const LoopRef& loop, Callback<void(Result<T>)> handler) const {
     // Nobody but itself may own it until it is done; on its way to the loop, that keeps it.
     state_->then([state = state_.get(), handed = detail::LoopTurn{loop},

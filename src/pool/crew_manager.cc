@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "cohort/parallelism.h"
 #include "pool/process_worker.h"
+#include "pool/progress.h"
 #include "thread/spin.h"
 
 namespace cohort::pool {
@@ -39,8 +40,8 @@ CrewManager::CrewManager(ProcessCrew& crew)
       is_auto_{crew.options_.max_workers == 0},
       alarm_{io_} {}
 
-void CrewManager::run() {
-  bell_ = std::make_unique<Watch>(loop_, sys::duplicate(crew_.bell_.get()));
+void CrewManager::run(OwnFd heard) {
+  bell_ = std::make_unique<Watch>(loop_, std::move(heard));
   turn();
   io_.run();
 }
@@ -53,6 +54,7 @@ void CrewManager::woken() {
 }
 
 void CrewManager::turn() {
+  fail_overdue();
   const auto until = Clock::now() + std::chrono::milliseconds{1};
   do {
     bool did = true;
@@ -64,7 +66,7 @@ void CrewManager::turn() {
     // Exits and timers have their turn, too.
     if (did) return loop_.post([this] { turn(); });
   } while (thread::spin_until([this] { return anything(); }));
-  look_at_deadlines();
+  set_alarm();
   await_bell();
 }
 
@@ -98,7 +100,12 @@ bool CrewManager::take_commands() {
   const bool any = command != nullptr;
   while (command != nullptr) {
     const std::unique_ptr<Command> taken{std::exchange(command, command->next)};
-    taken->job ? void(add(std::move(taken->job))) : taken->act(*this);
+    if (!taken->job) {
+      taken->act(*this);
+      continue;
+    }
+    const auto id = add(std::move(taken->job));
+    if (taken->id) *taken->id = id;
   }
   return any;
 }
@@ -131,6 +138,7 @@ void CrewManager::end() {
   ends_ = true;
   book_.fail_all(system_error(ECANCELED, "run a task", "its pool is gone"));
   for (const auto& [number, worker] : workers_) worker->kill();
+  for (const auto& [number, worker] : ending_) worker->kill();
 }
 
 void CrewManager::resize(unsigned min_workers, unsigned max_workers) {
@@ -152,9 +160,12 @@ bool CrewManager::take_answers_of(PoolWorker& worker) {
   while (auto answer = worker.next_answer()) {
     any = true;
     Job* const job = book_.find(answer->id);
-    if (job == nullptr || book_.worker_of(answer->id) != worker.number()) continue;
+    if (job == nullptr || book_.worker_of(answer->id) != worker.number()) {
+      worker.forget(answer->id);  // it has failed meanwhile, or is another's
+      continue;
+    }
     if (answer->is_progress) {
-      if (job->on_progress && answer->result) job->on_progress(*answer->result);
+      if (job->on_progress && answer->result) tell_progress(job->on_progress, *answer->result);
       continue;
     }
     if (job->since != 0) {
@@ -229,7 +240,8 @@ bool CrewManager::hand_out() {
 
 bool CrewManager::start_workers() {
   look_at_width();
-  const bool rests = rests_until_ && Clock::now() < *rests_until_;
+  if (rests_until_ && Clock::now() >= *rests_until_) rests_until_.reset();
+  const bool rests = rests_until_.has_value();
   if (ends_ || rests || !book_.anybody_waits()) return false;
   // One for each task that nobody is free for.
   std::size_t free = 0;
@@ -254,7 +266,7 @@ void CrewManager::start_one() {
                            });
   if (started) {
     workers_.emplace(number, *std::move(started));
-  } else if (workers_.empty()) {
+  } else {
     cannot_start(started.error());
   }
 }
@@ -263,7 +275,8 @@ void CrewManager::start_one() {
 void CrewManager::cannot_start(const Error& why) {
   failed_boots_ = 0;
   rests_until_ = Clock::now() + kRest;
-  book_.fail_all(why);
+  // Those who work go on.
+  if (workers_.empty()) book_.fail_waiting(why);
 }
 
 // A worker that is busy for long gives what it has not begun to one that has nothing to do.
@@ -284,16 +297,25 @@ void CrewManager::balance() {
   });
 }
 
-void CrewManager::look_at_deadlines() {
-  const auto now = Clock::now();
-  for (const std::uint64_t id : book_.expired(now))
+// However much there is to do.
+void CrewManager::fail_overdue() {
+  const auto next = book_.next_deadline();
+  if (!next || *next > Clock::now()) return;
+  for (const std::uint64_t id : book_.expired(Clock::now()))
     cancel(id, system_error(ETIMEDOUT, "run a task of the pool " + crew_.options_.name,
                             "its deadline is over"));
+}
+
+void CrewManager::set_alarm() {
+  fail_overdue();
+  const auto now = Clock::now();
   auto next = book_.next_deadline().value_or(Clock::time_point::max());
   const bool somebody_queues = std::any_of(workers_.begin(), workers_.end(), [](const auto& each) {
     return each.second->in_flight() > 1;
   });
-  if (somebody_queues) next = std::min(next, now + kBalanceEvery);
+  // A worker that had no room for what waits may have it soon, and does not say so.
+  const bool somebody_could = book_.anybody_waits() && freest(depth()) != nullptr;
+  if (somebody_queues || somebody_could) next = std::min(next, now + kBalanceEvery);
   if (rests_until_ && book_.anybody_waits()) next = std::min(next, *rests_until_);
   const auto idle_timeout = crew_.options_.idle_timeout;
   if (idle_timeout.count() > 0)

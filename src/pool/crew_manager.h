@@ -20,8 +20,8 @@ namespace cohort::pool {
 class CrewManager {
  public:
   explicit CrewManager(ProcessCrew& crew);
-  /// Until the crew ends.
-  void run();
+  /// Until the crew ends. `heard`: the crew's bell.
+  void run(OwnFd heard);
 
   // Commands.
   void end();
@@ -46,7 +46,8 @@ class CrewManager {
   void died(int number, const Exit& exit, const std::optional<Error>& why_not);
   void cannot_start(const Error& why);
   void balance();
-  void look_at_deadlines();
+  void fail_overdue();
+  void set_alarm();
   void look_at_width();
   void end_idle();
   bool anything() const;

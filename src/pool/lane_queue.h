@@ -44,13 +44,11 @@ class LaneQueue {
     last_->works[given % kPiece] = work;
     given_.store(given + 1, std::memory_order_release);
   }
-  /// The giver's: whether it has given so many since it was last true.
-  bool is_due(std::size_t step) {
-    const std::size_t given = given_.load(std::memory_order_relaxed);
-    if (given - counted_at_ < step) return false;
-    counted_at_ = given;
-    return true;
+  /// The giver's: whether it has given so many since `counted`.
+  bool is_due(std::size_t step) const {
+    return given_.load(std::memory_order_relaxed) - counted_at_ >= step;
   }
+  void counted() { counted_at_ = given_.load(std::memory_order_relaxed); }
 
   /// The oldest, at most so many; how many they were. None if another thread is taking. Any thread.
   std::size_t take(Work* to, std::size_t max) {

@@ -20,20 +20,19 @@ PoolImpl::PoolImpl(PoolOptions options)
   if (in_threads())
     threads_ = std::make_unique<ThreadCrew>(options_);
   else
-    processes_ = std::make_unique<ProcessCrew>(options_);
+    processes_ = std::make_shared<ProcessCrew>(options_);
 }
 
 void PoolImpl::close() {
-  closed_.store(true);
-  threads_.reset();
-  processes_.reset();
+  // They stay: tasks and views may still give something, and are refused.
+  if (threads_) threads_->end();
+  if (processes_) processes_->end();
 }
 
 void PoolImpl::give(const std::shared_ptr<detail::TaskState>& state, Work work) {
-  if (!in_threads() || closed_.load()) {
-    state->fail(closed_.load() ? system_error(ECANCELED, "run a task", "its pool is gone")
-                               : make_error(Errc::InvalidArgument, "run a task",
-                                            "a pool of processes runs a Task, which has a name"));
+  if (!in_threads()) {
+    state->fail(make_error(Errc::InvalidArgument, "run a task",
+                           "a pool of processes runs a Task, which has a name"));
     return work(Work::Act::Cancel);
   }
   if (state->options.cancel.stop_possible() || state->options.deadline.count() > 0) watch(state);
@@ -45,10 +44,6 @@ void PoolImpl::give(const std::shared_ptr<detail::TaskState>& state, Work work) 
 
 void PoolImpl::give_named(const std::shared_ptr<detail::StateOf<Value>>& state,
                           const std::string& name, Value arguments) {
-  if (closed_.load()) {
-    state->fail(system_error(ECANCELED, "run a task", "its pool is gone"));
-    return;
-  }
   if (processes_) return processes_->give(state, name, std::move(arguments));
   const detail::NamedTask* const task = find_task(name);
   if (task == nullptr) {
@@ -158,13 +153,19 @@ void Pool::map_in_threads(std::size_t count,
   std::mutex mutex;
   std::vector<std::shared_ptr<void>> answers;
   const auto here = std::this_thread::get_id();
+  std::exception_ptr thrown;  // by `take`, which is not called again
   const auto take_all = [&] {
     std::vector<std::shared_ptr<void>> taken;
     {
       const std::lock_guard lock{mutex};
       taken.swap(answers);
     }
-    for (const auto& answer : taken) take(answer);
+    try {
+      for (const auto& answer : taken)
+        if (!thrown) take(answer);
+    } catch (...) {
+      thrown = std::current_exception();
+    }
   };
   const auto all = impl_->threads().for_each(count, [&](std::size_t begin, std::size_t end) {
     std::vector<std::shared_ptr<void>> made;
@@ -178,6 +179,7 @@ void Pool::map_in_threads(std::size_t count,
   });
   std::ignore = all;  // `run` keeps what a task throws
   take_all();
+  if (thrown) std::rethrow_exception(thrown);
 }
 
 void Pool::map_named(const std::string& name, std::size_t count,

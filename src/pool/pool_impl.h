@@ -39,10 +39,9 @@ class PoolImpl {
 
   const PoolOptions options_;
   std::atomic<unsigned> overdue_ = 0;
-  std::atomic<bool> closed_ = false;
   std::unique_ptr<ThreadCrew> threads_;
-  std::unique_ptr<ProcessCrew> processes_;
-  Deadlines deadlines_;  // of threads
+  std::shared_ptr<ProcessCrew> processes_;  // shared with tasks that may be cancelled
+  Deadlines deadlines_;                     // of threads
 };
 
 }  // namespace cohort::pool

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <barrier>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
@@ -363,6 +364,91 @@ TEST(ThreadPool, ALongTaskHoldsBackNobodyBehindIt) {
   EXPECT_EQ(pool.run([] { return 1; }).get().value(), 1);
   gate.open();
   EXPECT_TRUE(held.get());
+}
+
+TEST(ThreadPool, ALongTaskHoldsBackNobodyAfterARest) {
+  const Pool pool{{.max_workers = 2}};
+  for (int round = 0; round < 20; ++round) {
+    for (int i = 0; i < 1000; ++i) EXPECT_TRUE(pool.post([] {}));
+    EXPECT_TRUE(pool.run([] {}).get());
+    std::this_thread::sleep_for(2ms);  // all sleep
+    // The first waits for the second by other means than its Future.
+    std::atomic<bool> second_ran = false;
+    const auto first = pool.run([&] { second_ran.wait(false); });
+    const auto second = pool.run([&] {
+      second_ran = true;
+      second_ran.notify_all();
+    });
+    EXPECT_TRUE(first.get() && second.get());
+  }
+}
+
+TEST(ThreadPool, TasksThatWaitForEachOtherAllRunOnceThereAreThreadsForThem) {
+  for (int round = 0; round < 50; ++round) {
+    const Pool pool{{.max_workers = 4}};
+    std::barrier all{4};
+    std::vector<Future<void>> futures;
+    for (int i = 0; i < 4; ++i) futures.push_back(pool.run([&] { all.arrive_and_wait(); }));
+    for (const auto& each : futures) EXPECT_TRUE(each.get());
+  }
+}
+
+TEST(ThreadPool, MoreThreadsFromAResizeTakeWhatWaits) {
+  const Pool pool{{.max_workers = 1}};
+  std::barrier all{3};
+  std::vector<Future<void>> futures;
+  for (int i = 0; i < 3; ++i) futures.push_back(pool.run([&] { all.arrive_and_wait(); }));
+  pool.resize(0, 3);
+  for (const auto& each : futures) EXPECT_TRUE(each.get());
+}
+
+TEST(ThreadPool, AGiverThatIsFasterThanTheWorkersIsBounded) {
+  for (const auto when_full : {WhenFull::Refuse, WhenFull::DropOldest}) {
+    const Pool pool{{.max_workers = 1, .queue_max = 10'000, .when_full = when_full}};
+    Gate gate;
+    const auto held = pool.run([&] { gate.pass(); });
+    gate.await_arrivals(1);
+    for (int i = 0; i < 200'000; ++i) std::ignore = pool.post([] {});
+    EXPECT_GE(pool.statistics().waiting, 9'000u);
+    EXPECT_LE(pool.statistics().waiting, 11'000u);
+    gate.open();
+    EXPECT_TRUE(held.get());
+  }
+}
+
+TEST(ThreadPool, ATaskMayUseItsPoolWhileThatEnds) {
+  Gate gate;
+  Result<void> posted;
+  std::optional<Future<int>> ran;
+  {
+    auto pool = std::make_unique<Pool>(PoolOptions{.max_workers = 1});
+    const PoolView view = pool->with({});
+    const auto runs = pool->run([&, raw = pool.get()] {
+      gate.pass();
+      std::this_thread::sleep_for(20ms);  // the destructor has begun
+      posted = raw->post([] {});
+      ran = view.run([] { return 1; });
+    });
+    gate.await_arrivals(1);
+    gate.open();
+    pool.reset();
+    EXPECT_TRUE(runs.done());
+    EXPECT_EQ(view.run([] { return 2; }).get().error().code.value(), ECANCELED);
+  }
+  EXPECT_EQ(posted.error().code.value(), ECANCELED);
+  EXPECT_EQ(ran->get().error().code.value(), ECANCELED);
+}
+
+TEST(ThreadPool, WhatAHandlerOfMapThrowsIsThrownAfterAllHaveRun) {
+  const Pool pool;
+  const std::vector<int> inputs(1000, 1);
+  int calls = 0;
+  EXPECT_THROW(pool.map_as_completed(inputs, twice,
+                                     [&](std::size_t, const Result<int>&) {
+                                       if (++calls == 3) throw std::runtime_error{"enough"};
+                                     }),
+               std::runtime_error);
+  EXPECT_EQ(calls, 3);
 }
 
 TEST(ThreadPool, AnIdleWorkerEndsAndComesAgain) {

@@ -42,33 +42,52 @@ ProcessCrew::ProcessCrew(const PoolOptions& options) : options_{options}, bell_{
                  "first in main\n");
     std::_Exit(1);
   }
+  OwnFd heard = bell_ ? sys::duplicate(bell_.get()) : OwnFd{};
+  if (!heard) {
+    broken_ = errno_error("start the pool " + options_.name);
+    ended_ = true;
+    return;
+  }
   const thread::SignalsBlocked blocked;
-  thread_ = std::thread{[this] {
+  thread_ = std::thread{[this, heard = std::move(heard)]() mutable {
     ::pthread_setname_np(::pthread_self(), options_.name.substr(0, 15).c_str());
-    CrewManager{*this}.run();
+    CrewManager{*this}.run(std::move(heard));
   }};
 }
 
-ProcessCrew::~ProcessCrew() {
+ProcessCrew::~ProcessCrew() { end(); }
+
+void ProcessCrew::end() {
+  if (!thread_.joinable()) return;
   send(std::make_unique<Command>(Command{.act = [](CrewManager& manager) { manager.end(); }}));
   thread_.join();
-  // What came too late.
+  ended_.store(true, std::memory_order_seq_cst);
+  drop_commands();
+}
+
+// What comes when there is no thread any more.
+void ProcessCrew::drop_commands() {
   for (Command* command = commands_.take_all(); command != nullptr;) {
     const std::unique_ptr<Command> taken{std::exchange(command, command->next)};
     if (!taken->job) continue;
     for (Job& job = *taken->job; job.left() > 0; ++job.first)
-      job.answer(job.first, system_error(ECANCELED, "run a task", "its pool is gone"), 0);
+      job.answer(job.first,
+                 broken_.value_or(system_error(ECANCELED, "run a task", "its pool is gone")), 0);
   }
 }
 
 void ProcessCrew::send(std::unique_ptr<Command> command) {
   commands_.push(command.release());
-  if (!sleeps_.load(std::memory_order_seq_cst)) {
+  if (!sleeps_.load(std::memory_order_seq_cst))
     thread::spin_rule().encourage();
-  } else if (sleeps_.exchange(false)) {
-    const std::uint64_t one = 1;
-    sys::write(bell_.get(), &one, sizeof one);
-  }
+  else if (sleeps_.exchange(false))
+    ring();
+  if (ended_.load(std::memory_order_seq_cst)) drop_commands();
+}
+
+void ProcessCrew::ring() const {
+  const std::uint64_t one = 1;
+  sys::write(bell_.get(), &one, sizeof one);
 }
 
 bool ProcessCrew::has_room(Error& problem) {
@@ -114,17 +133,17 @@ void ProcessCrew::give(const std::shared_ptr<detail::StateOf<Value>>& state,
     room_.fetch_add(1, std::memory_order_seq_cst);
     sys::futex_wake(room_, 1, false);
   };
-  // Which number it has got, only the thread knows; nothing: it is answered.
+  // Which number it has got, only the thread knows; 0: it is answered.
   const auto id = std::make_shared<std::uint64_t>(0);
-  state->on_cancel = [this, id] {
-    send(std::make_unique<Command>(Command{.act = [id](CrewManager& manager) {
+  state->on_cancel = [weak = weak_from_this(), id] {
+    const auto crew = weak.lock();
+    if (!crew) return;
+    crew->send(std::make_unique<Command>(Command{.act = [id](CrewManager& manager) {
       manager.cancel(*id, system_error(ECANCELED, "run a task"));
     }}));
   };
   state->begin();  // from now on only the thread ends it
-  send(std::make_unique<Command>(
-      Command{.act = [id, job = std::make_shared<std::unique_ptr<Job>>(std::move(job))](
-                         CrewManager& manager) { *id = manager.add(std::move(*job)); }}));
+  send(std::make_unique<Command>(Command{.job = std::move(job), .id = id}));
   // Now, so that it is cancelled after it was added.
   if (options.cancel.stop_possible())
     state->on_stop = std::make_shared<std::stop_callback<std::function<void()>>>(
@@ -181,13 +200,15 @@ void ProcessCrew::resize(unsigned min_workers, unsigned max_workers) {
 }
 
 void ProcessCrew::add_to(PoolStatistics& sum) {
-  // As it is now, not as it was when the thread last slept.
-  std::promise<void> published;
-  send(std::make_unique<Command>(Command{.act = [&published](CrewManager& manager) {
-    manager.publish_statistics();
-    published.set_value();
-  }}));
-  published.get_future().wait();
+  // As it is now, not as it was when the thread last slept; of one that has ended, as it was then.
+  auto published = std::make_shared<std::promise<void>>();
+  auto done = published->get_future();
+  send(std::make_unique<Command>(
+      Command{.act = [published = std::move(published)](CrewManager& manager) {
+        manager.publish_statistics();
+        published->set_value();
+      }}));
+  done.wait();
   const std::lock_guard lock{statistics_mutex_};
   sum = statistics_;
 }

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -27,17 +28,20 @@ class CrewManager;
 struct Command {
   Command* next = nullptr;
   std::unique_ptr<Job> job{};
+  std::shared_ptr<std::uint64_t> id{};      ///< Gets the job's, if somebody wants it.
   std::function<void(CrewManager&)> act{};  ///< If there is no job.
 };
 
-class ProcessCrew {
+/// Shared with the tasks that may be cancelled.
+class ProcessCrew : public std::enable_shared_from_this<ProcessCrew> {
  public:
   explicit ProcessCrew(const PoolOptions& options);
-  /// Kills the workers; what they had fails with ECANCELED.
   ~ProcessCrew();
   ProcessCrew(const ProcessCrew&) = delete;
   ProcessCrew& operator=(const ProcessCrew&) = delete;
 
+  /// Kills the workers; what they had, and what is given later, fails with ECANCELED. Once.
+  void end();
   void give(const std::shared_ptr<detail::StateOf<Value>>& state, const std::string& name,
             Value arguments);
   /// Blocks until all are answered; `take` is called on this thread.
@@ -49,6 +53,8 @@ class ProcessCrew {
 
  private:
   void send(std::unique_ptr<Command> command);
+  void drop_commands();
+  void ring() const;
   bool has_room(Error& problem);
 
   const PoolOptions options_;
@@ -59,6 +65,8 @@ class ProcessCrew {
   std::atomic<std::uint32_t> room_ = 0;  // a futex word
   std::mutex statistics_mutex_;          // of `statistics_`
   PoolStatistics statistics_;            // as the thread has left them when it last slept
+  std::optional<Error> broken_;          // it has no thread
+  std::atomic<bool> ended_ = false;
   std::thread thread_;
 
   friend class CrewManager;

@@ -318,6 +318,54 @@ TEST(ProcessPool, ItsDestructorLeavesNoProcess) {
   EXPECT_EQ(errno, ESRCH);
 }
 
+TEST(ProcessPool, ACancelAfterItsPoolIsGoneDoesNothing) {
+  std::optional<Future<Value>> value;
+  std::stop_source stop;
+  {
+    const Pool pool{processes(1)};
+    value = pool.with({.cancel = stop.get_token()}).run_named("add", Value::array({1, 2}));
+    EXPECT_TRUE(value->wait_for(60s));
+  }
+  value->cancel();
+  stop.request_stop();
+  EXPECT_EQ(value->get().value(), Value(3));
+}
+
+TEST(ProcessPool, ALargeResultIsThereThoughItsWorkerDiesAtOnce) {
+  for (int round = 0; round < 20; ++round) {
+    const Pool pool{processes(1)};
+    const auto large = pool.run(zeros, 1 << 20);
+    const auto dead = pool.run(dies, "kill");
+    EXPECT_EQ(large.get().value().bytes().size(), std::size_t{1} << 20);
+    EXPECT_EQ(dead.get().error().code, Errc::WorkerDied);
+  }
+}
+
+TEST(ProcessPool, WhatAHandlerOfProgressThrowsEndsNobody) {
+  const Pool pool{processes(1)};
+  const auto done = pool.with({.on_progress = [](const Value&) { throw std::runtime_error{"no"}; }})
+                        .run(reports, 3);
+  EXPECT_EQ(done.get().value(), 3);
+}
+
+TEST(ProcessPool, ADeadlineHoldsThoughThePoolIsFlooded) {
+  const Pool pool{processes(2)};
+  std::atomic<bool> over = false;
+  std::thread flood{[&] {
+    const std::vector<int> inputs(50'000, 1);
+    while (!over) pool.map(inputs, pid_of);
+  }};
+  for (int i = 0; i < 5; ++i)
+    EXPECT_EQ(pool.with({.priority = Priority::High, .deadline = 50ms})
+                  .run(for_ever, 0)
+                  .get()
+                  .error()
+                  .code.value(),
+              ETIMEDOUT);
+  over = true;
+  flood.join();
+}
+
 TEST(ProcessPool, WorkersThatCannotBeStartedFailTheirTasks) {
   PoolOptions options = processes(1);
   options.spawn.cwd = "/no/such/directory";

@@ -27,6 +27,7 @@ Result<std::unique_ptr<PoolWorker>> ProcessWorker::start(const Loop& loop, int n
   SpawnOptions spawning = options.spawn;
   if (!spawning.stdio.given()) spawning.stdio = Stdio::Inherit;
   std::vector<ChildStdio> stdio = spawning.stdio.entries();
+  while (stdio.size() < 3) stdio.emplace_back(Stdio::Inherit);
   const auto first = stdio.size();
   stdio.emplace_back(fd->get());
   stdio.emplace_back(bell);
@@ -38,7 +39,13 @@ Result<std::unique_ptr<PoolWorker>> ProcessWorker::start(const Loop& loop, int n
   ChildProcess child = spawn(LoopRef{loop}, "/proc/self/exe", {}, spawning);
   const auto why = std::make_shared<std::optional<Error>>();
   child.on_error([why](const Error& error) { *why = error; });
-  child.on_close([why, ended = std::move(ended)](const Exit& exit) { ended(exit, *why); });
+  // Its streams may be held open by what it has started. One that was never there has only a close.
+  const auto told = std::make_shared<bool>(false);
+  const auto tell = [why, told, ended = std::move(ended)](const Exit& exit) {
+    if (!std::exchange(*told, true)) ended(exit, *why);
+  };
+  child.on_exit(tell);
+  child.on_close(tell);
   worker->child_.emplace(std::move(child));
   return std::unique_ptr<PoolWorker>{std::move(worker)};
 }
@@ -51,9 +58,12 @@ Result<bool> ProcessWorker::give(const Job& job) {
   }
   auto packed = pack(inputs, job.name, link_.requests.record_max() / 4);
   if (!packed) return packed.error();
+  if (packed->text.size() > link_.requests.record_max())
+    return make_error(Errc::MessageTooLarge, "give a task to a worker", "its name is too long");
   Record* const record = link_.requests.reserve(packed->text.size());
   if (record == nullptr) return false;
   record->id = job.id;
+  record->index = static_cast<std::uint32_t>(inputs.size());
   record->kind = static_cast<std::uint32_t>(Kind::Run);
   record->flags = packed->in_lane ? 1 : 0;
   std::memcpy(record->bytes(), packed->text.data(), packed->text.size());
@@ -91,9 +101,10 @@ bool ProcessWorker::take_back(std::uint64_t id) {
 }
 
 std::optional<std::uint64_t> ProcessWorker::begun() const {
-  for (const Given& each : given_)
-    if (each.record->state.load(std::memory_order_acquire) == number_of(Has::Worker))
-      return each.id;
+  // The newest: those before it are done, though nobody may have read that yet.
+  for (auto each = given_.rbegin(); each != given_.rend(); ++each)
+    if (each->record->state.load(std::memory_order_acquire) == number_of(Has::Worker))
+      return each->id;
   return std::nullopt;
 }
 
@@ -103,22 +114,31 @@ void ProcessWorker::forget(std::uint64_t id) {
 
 std::optional<ProcessWorker::Answer> ProcessWorker::next_answer() {
   Record* record = nullptr;
-  const auto look = link_.answers.front(record);
+  std::string_view text;
+  const auto look = link_.answers.front(record, text);
   is_malformed_ = is_malformed_ || look == SharedRing::Look::Malformed;
   if (look != SharedRing::Look::Record || is_malformed_) return std::nullopt;
   has_worked_ = true;
-  const auto found = std::find_if(given_.begin(), given_.end(),
-                                  [record](const Given& each) { return each.id == record->id; });
-  const std::size_t before = found == given_.end() ? 0 : found->first;
-  auto unpacked = unpack(record->text(), record->flags != 0, decoder_);
   Answer answer{.id = record->id,
-                .input = before + record->index,
+                .input = record->index,
                 .time_ns = record->time_ns,
-                .is_progress = record->kind == static_cast<std::uint32_t>(Kind::Progress),
-                .result = unpacked ? Result<Value>{std::move(unpacked->value)}
-                                   : Result<Value>{unpacked.error()}};
-  if (record->kind == static_cast<std::uint32_t>(Kind::Failure) && answer.result)
-    answer.result = error_of_value(*answer.result);
+                .is_progress = false,
+                .result = Value()};
+  const auto kind = static_cast<Kind>(record->kind);
+  const bool in_lane = record->flags != 0;
+  const auto found = std::find_if(given_.begin(), given_.end(),
+                                  [&](const Given& each) { return each.id == answer.id; });
+  if (found != given_.end()) answer.input += found->first;
+  auto unpacked = unpack(text, in_lane, decoder_);
+  if (unpacked)
+    answer.result = std::move(unpacked->value);
+  else if (in_lane)
+    answer.result = make_error(Errc::WorkerDied, "read the result of a task",
+                               "it was lost with its worker: " + unpacked.error().message());
+  else
+    answer.result = unpacked.error();
+  answer.is_progress = kind == Kind::Progress;
+  if (kind == Kind::Failure && answer.result) answer.result = error_of_value(*answer.result);
   link_.answers.pop();
   RingHead& head = link_.answers.head();
   if (head.writer_waits.load(std::memory_order_seq_cst) != 0) {

@@ -29,7 +29,6 @@ struct Record {
   std::uint64_t time_ns = 0;
 
   std::byte* bytes() { return reinterpret_cast<std::byte*>(this + 1); }
-  std::string_view text() const { return {reinterpret_cast<const char*>(this + 1), size}; }
 };
 static_assert(sizeof(Record) % 8 == 0);
 
@@ -62,8 +61,10 @@ class SharedRing {
   /// Room for a record with so many bytes behind it; null: there is none now.
   Record* reserve(std::size_t bytes) {
     const std::uint64_t need = rounded(sizeof(Record) + bytes);
-    const std::uint64_t written = head_.written.load(std::memory_order_relaxed);
-    const std::uint64_t free = size_ - (written - head_.read.load(std::memory_order_acquire));
+    const std::uint64_t written = written_;
+    const std::uint64_t used = written - head_.read.load(std::memory_order_acquire);
+    if (used > size_) return nullptr;  // whoever reads has lost its mind
+    const std::uint64_t free = size_ - used;
     const std::uint64_t to_end = size_ - written % size_;
     const std::uint64_t skipped = to_end < need ? to_end : 0;
     if (free < need + skipped) return nullptr;
@@ -75,43 +76,43 @@ class SharedRing {
   }
   /// The reader may have it now; where it begins.
   std::uint64_t publish(const Record& record) {
-    const std::uint64_t end = reserved_ + rounded(sizeof(Record) + record.size);
-    head_.written.store(end, std::memory_order_seq_cst);
-    return end;
+    written_ = reserved_ + rounded(sizeof(Record) + record.size);
+    head_.written.store(written_, std::memory_order_seq_cst);
+    return written_;
   }
 
   // The reader.
 
   enum class Look { Record, Empty, Malformed };
-  /// The oldest record, which stays until `pop`.
-  Look front(Record*& record) {
-    std::uint64_t read = head_.read.load(std::memory_order_relaxed);
+  /// The oldest record and its bytes, which stay until `pop`. The writer may change them: what is
+  /// looked at more than once is copied first.
+  Look front(Record*& record, std::string_view& text) {
     for (;;) {
-      const std::uint64_t there = head_.written.load(std::memory_order_acquire) - read;
+      const std::uint64_t there = head_.written.load(std::memory_order_acquire) - read_;
       if (there == 0) return Look::Empty;
-      const std::uint64_t to_end = size_ - read % size_;
-      if (there > size_ || read % 8 != 0) return Look::Malformed;
-      std::byte* const place = data_ + read % size_;
-      if (*reinterpret_cast<const std::uint64_t*>(place) == kSkip) {
+      const std::uint64_t to_end = size_ - read_ % size_;
+      if (there > size_ || there % 8 != 0) return Look::Malformed;
+      std::byte* const place = data_ + read_ % size_;
+      if (std::atomic_ref{*reinterpret_cast<std::uint64_t*>(place)}.load() == kSkip) {
         if (there < to_end) return Look::Malformed;
-        read += to_end;
-        head_.read.store(read, std::memory_order_release);
+        read_ += to_end;
+        head_.read.store(read_, std::memory_order_release);
         continue;
       }
       record = reinterpret_cast<Record*>(place);
       if (std::min(there, to_end) < sizeof(Record)) return Look::Malformed;
-      next_ = rounded(sizeof(Record) + record->size);
+      const std::uint64_t size = std::atomic_ref{record->size}.load();
+      next_ = rounded(sizeof(Record) + size);
       if (next_ > std::min(there, to_end)) return Look::Malformed;
+      text = {reinterpret_cast<const char*>(record->bytes()), size};
       return Look::Record;
     }
   }
   void pop() {
-    head_.read.store(head_.read.load(std::memory_order_relaxed) + next_, std::memory_order_seq_cst);
+    read_ += next_;
+    head_.read.store(read_, std::memory_order_seq_cst);
   }
-  bool is_empty() const {
-    return head_.written.load(std::memory_order_seq_cst) ==
-           head_.read.load(std::memory_order_relaxed);
-  }
+  bool is_empty() const { return head_.written.load(std::memory_order_seq_cst) == read_; }
 
  private:
   // The first eight bytes of what is left at the end: `size` is never that large.
@@ -123,7 +124,10 @@ class SharedRing {
   RingHead& head_;
   std::byte* const data_;
   const std::size_t size_;
+  // Each side's own: what lies in the memory the other could change.
+  std::uint64_t written_ = 0;
   std::uint64_t reserved_ = 0;
+  std::uint64_t read_ = 0;
   std::uint64_t next_ = 0;
 };
 

@@ -15,16 +15,9 @@ std::uint64_t TaskBook::add(std::unique_ptr<Job> job) {
   return last_id_;
 }
 
-bool TaskBook::anybody_waits() const {
-  return std::any_of(waiting_.begin(), waiting_.end(),
-                     [](const auto& queue) { return !queue.empty(); });
-}
+bool TaskBook::anybody_waits() const { return waiting() > 0; }
 
-std::size_t TaskBook::waiting() const {
-  std::size_t sum = 0;
-  for (const auto& queue : waiting_) sum += queue.size();
-  return sum;
-}
+std::size_t TaskBook::waiting() const { return entries_.size() - with_workers_; }
 
 void TaskBook::leave_queue(Job& job) {
   if (const auto told = std::exchange(job.left_queue, nullptr)) told();
@@ -37,6 +30,7 @@ Job* TaskBook::next_for(int worker) {
       queue.pop_front();
       if (found == entries_.end()) continue;  // it failed while it waited
       found->second.worker = worker;
+      ++with_workers_;
       leave_queue(*found->second.job);
       return found->second.job.get();
     }
@@ -46,8 +40,9 @@ Job* TaskBook::next_for(int worker) {
 
 void TaskBook::give_back(std::uint64_t id) {
   const auto found = entries_.find(id);
-  if (found == entries_.end()) return;
+  if (found == entries_.end() || !found->second.worker) return;
   found->second.worker.reset();
+  --with_workers_;
   queue_of(*found->second.job).push_front(id);
 }
 
@@ -63,6 +58,7 @@ std::optional<int> TaskBook::worker_of(std::uint64_t id) const {
 
 std::unique_ptr<Job> TaskBook::take_out(Entries::iterator entry) {
   auto job = std::move(entry->second.job);
+  if (entry->second.worker) --with_workers_;
   if (job->deadline) {
     const auto [begin, end] = deadlines_.equal_range(*job->deadline);
     const auto mine =
@@ -103,6 +99,13 @@ void TaskBook::drop_oldest(Priority priority, const Error& error) {
     queue.pop_front();
     if (fail(oldest, error)) return;
   }
+}
+
+void TaskBook::fail_waiting(const Error& error) {
+  std::vector<std::uint64_t> all;
+  for (const auto& [id, entry] : entries_)
+    if (!entry.worker) all.push_back(id);
+  for (const std::uint64_t id : all) fail(id, error);
 }
 
 void TaskBook::fail_all(const Error& error) {

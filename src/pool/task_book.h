@@ -65,6 +65,8 @@ class TaskBook {
   /// The one that has waited longest of that priority, answered so.
   void drop_oldest(Priority priority, const Error& error);
   void fail_all(const Error& error);
+  /// All that no worker has.
+  void fail_waiting(const Error& error);
 
   /// A worker is dead. Those that it had wait again, before all others, but for the input that it
   /// had begun (of the job `begun`): tried again if that may be, else answered with `error`.
@@ -95,7 +97,8 @@ class TaskBook {
   const unsigned poison_after_;
   std::uint64_t last_id_ = 0;
   Entries entries_;  // by id: in the order in which they were given
-  std::array<std::deque<std::uint64_t>, 3> waiting_;
+  std::size_t with_workers_ = 0;
+  std::array<std::deque<std::uint64_t>, 3> waiting_;  // some of them have failed meanwhile
   std::multimap<BookTime, std::uint64_t> deadlines_;
   std::set<std::string> poison_;
   std::uint64_t done_ = 0;

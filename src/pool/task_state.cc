@@ -9,6 +9,7 @@
 #include "base/loop.h"
 #include "base/sys.h"
 #include "cohort/pool.h"
+#include "pool/progress.h"
 #include "pool/thread_crew.h"
 #include "thread/spin.h"
 
@@ -45,7 +46,7 @@ std::stop_token ThisTask::stop_token() {
 }
 
 void ThisTask::progress(const Value& value) {
-  if (t_task != nullptr && t_task->options.on_progress) t_task->options.on_progress(value);
+  if (t_task != nullptr) t_task->tell_progress(value);
 }
 
 namespace detail {
@@ -55,6 +56,18 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kHelpEvery{1};
+
+// Helping helps on top of what waits already: so deep it takes what this thread has given itself,
+// for that may be what is waited for.
+constexpr int kHelpDepth = 16;
+thread_local int t_help_depth = 0;
+
+bool help() {
+  ++t_help_depth;
+  const bool helped = pool::ThreadCrew::help(t_help_depth > kHelpDepth);
+  --t_help_depth;
+  return helped;
+}
 
 // A continuation that has been called already stands here.
 std::function<void()> called;
@@ -116,7 +129,7 @@ bool TaskState::wait(std::chrono::nanoseconds timeout) const {
   const bool helps = pool::ThreadCrew::is_worker();
   const auto has_time = [&] { return for_ever || Clock::now() < deadline; };
   while (!is_done() && has_time()) {
-    if (helps && pool::ThreadCrew::help()) continue;
+    if (helps && help()) continue;
     if (thread::spin_until([this] { return is_done(); })) break;
     // Who helps looks again soon: what is waited for may be given to this very thread.
     auto left = helps ? std::chrono::nanoseconds{kHelpEvery} : std::chrono::nanoseconds{-1};
@@ -139,17 +152,22 @@ void TaskState::then(std::function<void()> next) {
 }
 
 void TaskState::cancel() {
+  if (is_done()) return;
   request_stop();
-  if (!has_begun())
-    fail(system_error(ECANCELED, "run a task"));
-  else if (on_cancel)
+  std::uint32_t waiting = kWaiting;
+  if (phase_.compare_exchange_strong(waiting, kClaimed, std::memory_order_acq_rel))
+    end(system_error(ECANCELED, "run a task"));
+  else if (waiting == kRunning && on_cancel)
     on_cancel();
 }
 
 std::stop_token TaskState::stop_token() {
   const std::lock_guard lock{stop_mutex};
-  if (!stop_.stop_possible()) stop_ = std::stop_source{};
-  if (stop_wanted_.load(std::memory_order_relaxed)) stop_.request_stop();
+  if (!stop_.stop_possible()) {
+    stop_ = std::stop_source{};
+    // Nobody has it yet: no callback runs under the lock.
+    if (stop_wanted_.load(std::memory_order_relaxed)) stop_.request_stop();
+  }
   return stop_.get_token();
 }
 
@@ -161,6 +179,10 @@ void TaskState::request_stop() {
     stop = stop_;
   }
   stop.request_stop();  // its callbacks may do anything
+}
+
+void TaskState::tell_progress(const Value& value) const {
+  if (options.on_progress) pool::tell_progress(options.on_progress, value);
 }
 
 void TaskState::ended_late() {

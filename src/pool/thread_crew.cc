@@ -34,6 +34,8 @@ constexpr std::chrono::nanoseconds kWatchMax = std::chrono::milliseconds{5};
 // taken at once: those begin in the order in which they were given.
 constexpr unsigned kFairEvery = 4 * kTakeMax;
 constexpr std::int64_t kWidthEvery = 500'000'000;
+constexpr std::size_t kWaitingMax = 1 << 20;
+constexpr std::chrono::milliseconds kLookForRoom{100};
 // Chunks of a loop are about so long.
 constexpr std::int64_t kChunkTime = 20'000;
 
@@ -90,18 +92,31 @@ ThreadCrew::ThreadCrew(const PoolOptions& options)
       sleepers_pay_{sys::has_memory_barrier_everywhere()},
       id_{++last_crew} {}
 
-ThreadCrew::~ThreadCrew() {
-  ends_.store(true, std::memory_order_seq_cst);
+ThreadCrew::~ThreadCrew() { end(); }
+
+void ThreadCrew::end() {
+  {
+    // From now on nobody starts one.
+    const std::lock_guard lock{starting_};
+    if (ends_.exchange(true, std::memory_order_seq_cst)) return;
+  }
   calls_.fetch_add(1, std::memory_order_seq_cst);
   sys::futex_wake(calls_, INT_MAX, false);
   for (std::size_t i = 0; i < known_.load(); ++i)
     if (workers_[i]->thread.joinable()) workers_[i]->thread.join();
+  room_.fetch_add(1, std::memory_order_seq_cst);
+  sys::futex_wake(room_, INT_MAX, false);
+  cancel_all();
+}
+
+// What nobody will run.
+void ThreadCrew::cancel_all() {
   Work work;
   for (WorkQueue& queue : given_)
     while (queue.take(&work, 1) == 1) work(Act::Cancel);
-  for (std::size_t i = 0; i < lane_count_.load(); ++i)
+  for (std::size_t i = 0; i < lane_count_.load(std::memory_order_acquire); ++i)
     while (lanes_[i]->take(&work, 1) == 1) work(Act::Cancel);
-  for (std::size_t i = 0; i < known_.load(); ++i)
+  for (std::size_t i = 0; i < known_.load(std::memory_order_acquire); ++i)
     while (workers_[i]->own.take(&work, 1) == 1) work(Act::Cancel);
 }
 
@@ -114,6 +129,8 @@ bool ThreadCrew::is_here() const {
 // --- giving
 
 Result<void> ThreadCrew::give(Work& work, Priority priority) {
+  if (ends_.load(std::memory_order_relaxed))
+    return system_error(ECANCELED, "give a task to the pool " + name_, "it is gone");
   thread_local unsigned count = 0;
   if (++count % kSampleEvery == 0) work.since = now_ns();
   // What a task gives is never refused, and never waits: its pool could stand still.
@@ -127,9 +144,10 @@ Result<void> ThreadCrew::give(Work& work, Priority priority) {
   LaneQueue* const lane = priority == Priority::Normal ? own_lane() : nullptr;
   WorkQueue& queue = queue_of(priority);
   // To count all lanes takes its time: a part of what may wait goes uncounted.
-  if ((lane == nullptr || lane->is_due(queue_max_ / (2 * kLanesMax))) && waiting() >= queue_max_) {
+  if (lane == nullptr || lane->is_due(queue_max_ / (2 * kLanesMax))) {
     Error problem;
-    if (!has_room(problem)) return problem;
+    if (waiting() >= queue_max_ && !has_room(problem)) return problem;
+    if (lane != nullptr) lane->counted();
   }
   if (lane == nullptr) {
     queue.push(work);
@@ -141,6 +159,7 @@ Result<void> ThreadCrew::give(Work& work, Priority priority) {
   std::atomic_signal_fence(std::memory_order_seq_cst);
   if (!sleepers_pay_) sleeping_.fetch_add(0, std::memory_order_seq_cst);
   tell_one(1);
+  if (ends_.load(std::memory_order_seq_cst)) cancel_all();
   return {};
 }
 
@@ -161,6 +180,8 @@ LaneQueue* ThreadCrew::own_lane() {
       lane = lanes_[count] = std::make_shared<LaneQueue>();
       lane_count_.store(count + 1, std::memory_order_release);
     }
+    // Those of crews that are gone.
+    std::erase_if(own.all, [](const auto& each) { return each.second.use_count() == 1; });
     own.all.emplace_back(id_, lane);  // none: there are too many of them
   }
   own.last_crew = id_;
@@ -175,32 +196,32 @@ bool ThreadCrew::has_room(Error& problem) {
     return false;
   }
   if (when_full_ == WhenFull::DropOldest) {
-    drop_oldest();
+    while (waiting() >= queue_max_ && drop_oldest()) continue;
     return true;
   }
   waiting_for_room_.fetch_add(1, std::memory_order_seq_cst);
   for (;;) {
     const auto seen = room_.load(std::memory_order_acquire);
-    if (waiting() < queue_max_) break;
-    sys::futex_wait(room_, seen, std::chrono::nanoseconds{-1}, false);
+    if (waiting() < queue_max_ || ends_.load(std::memory_order_seq_cst)) break;
+    sys::futex_wait(room_, seen, kLookForRoom, false);
   }
   waiting_for_room_.fetch_sub(1, std::memory_order_relaxed);
   return true;
 }
 
 // Of the lowest priority that there is; of several lanes, any.
-void ThreadCrew::drop_oldest() {
+bool ThreadCrew::drop_oldest() {
   Work oldest;
   const auto drop = [&](auto& queue) {
     if (queue.take(&oldest, 1) == 0) return false;
     oldest(Act::Refuse);
     return true;
   };
-  if (drop(queue_of(Priority::Low)) || drop(queue_of(Priority::Normal))) return;
+  if (drop(queue_of(Priority::Low)) || drop(queue_of(Priority::Normal))) return true;
   const std::size_t lanes = lane_count_.load(std::memory_order_acquire);
   for (std::size_t i = 0; i < lanes; ++i)
-    if (drop(*lanes_[i])) return;
-  drop(queue_of(Priority::High));
+    if (drop(*lanes_[i])) return true;
+  return drop(queue_of(Priority::High));
 }
 
 std::size_t ThreadCrew::waiting() const {
@@ -217,23 +238,25 @@ void ThreadCrew::tell_one(std::size_t waiting) {
   const auto live = live_.load(std::memory_order_relaxed);
   const auto mean = mean_.load(std::memory_order_relaxed);
   if (mean > 0 && live > sleeping && watched_.load(std::memory_order_relaxed) &&
-      static_cast<std::int64_t>(waiting) * mean < kSoon * (live - sleeping))
+      static_cast<std::int64_t>(std::min(waiting, kWaitingMax)) * mean < kSoon * (live - sleeping))
     return;
   if (sleeping > 0) {
     calls_.fetch_add(1, std::memory_order_release);
-    sys::futex_wake(calls_, 1, false);
+    // Who counts as a sleeper may be on its way already, to another task.
+    if (sys::futex_wake(calls_, 1, false) == 0 && live < width_.load(std::memory_order_relaxed))
+      start_one();
   } else if (live < width_.load(std::memory_order_relaxed)) {
     start_one();
   }
 }
 
 void ThreadCrew::start_one() {
-  const std::unique_lock lock{starting_, std::try_to_lock};
-  if (!lock) return;  // somebody else starts one
+  const std::lock_guard lock{starting_};
   if (live_.load() >= std::min<std::size_t>(width_.load(), kWorkersMax) || ends_.load()) return;
   std::size_t index = 0;
   const std::size_t known = known_.load();
   while (index < known && workers_[index]->lives.load()) ++index;
+  if (index == kWorkersMax) return;
   if (index == known)
     workers_[index].reset(new Worker{.own = {},
                                      .crew = *this,
@@ -251,6 +274,8 @@ void ThreadCrew::start_one() {
     live_.fetch_sub(1);
     if (live_.load() > 0) return;  // those that there are do it
     std::fprintf(stderr, "cohort: pool %s has no thread: %s\n", name_.c_str(), error.what());
+    cancel_all();
+    return;
   }
   if (index == known) known_.store(known + 1, std::memory_order_release);
 }
@@ -262,7 +287,7 @@ void ThreadCrew::resize(unsigned min_workers, unsigned max_workers) {
   // Those that are too many find out.
   calls_.fetch_add(1, std::memory_order_release);
   sys::futex_wake(calls_, INT_MAX, false);
-  if (anything()) tell_one(SIZE_MAX);
+  if (const std::size_t left = waiting(); left > 0) tell_one(left);
 }
 
 // --- working
@@ -314,6 +339,8 @@ void ThreadCrew::keep(Worker& self, const Work* taken, std::size_t count, Work& 
   self.taken = count;
   work = taken[0];
   if (count > 1) self.own.push_reversed(taken + 1, count - 1);
+  // Whoever gave the others may have relied on this one.
+  if (const std::size_t left = count - 1 + self.crew.waiting(); left > 0) self.crew.tell_one(left);
 }
 
 // Where tasks are short, whoever looks too often disturbs those who give them.
@@ -335,7 +362,8 @@ bool ThreadCrew::take_given(Worker& self, Work& work) {
     Work taken[kTakeMax];
     const std::size_t count = queue.take(taken, std::min({soon, share, kTakeMax}));
     if (count == 0) return false;
-    if (waiting_for_room_.load(std::memory_order_seq_cst) > 0) {
+    // A full barrier: whoever waits for room has seen what was taken, or is seen.
+    if (waiting_for_room_.fetch_add(0, std::memory_order_seq_cst) > 0) {
       room_.fetch_add(1, std::memory_order_release);
       sys::futex_wake(room_, static_cast<int>(count), false);
     }
@@ -384,7 +412,9 @@ bool ThreadCrew::rest() {
   const bool was_last = searching_.fetch_sub(1, std::memory_order_seq_cst) == 1;
   if (found) {
     // Whoever gives more from now on relied on this one.
-    if (was_last && sleeping_.load(std::memory_order_seq_cst) > 0 && anything()) tell_one(SIZE_MAX);
+    if (was_last) {
+      if (const std::size_t left = waiting(); left > 0) tell_one(left);
+    }
     return true;
   }
   const auto seen = calls_.load(std::memory_order_seq_cst);
@@ -392,14 +422,19 @@ bool ThreadCrew::rest() {
   if (sleepers_pay_) sys::memory_barrier_everywhere();
   const bool goes_on = doze(seen);
   sleeping_.fetch_sub(1, std::memory_order_seq_cst);
-  return goes_on;
+  if (goes_on || ends_.load(std::memory_order_relaxed)) return true;
+  // It counts no more; but somebody may have tried to wake it.
+  if (sleepers_pay_) sys::memory_barrier_everywhere();
+  if (!anything()) return false;
+  live_.fetch_add(1, std::memory_order_seq_cst);
+  return true;
 }
 
 bool ThreadCrew::doze(std::uint32_t seen) {
-  const bool watches = !watched_.exchange(true);
   const bool may_end = idle_timeout_.count() > 0 && live_.load() > min_workers_.load();
   const auto until = may_end ? Clock::now() + idle_timeout_ : Clock::time_point::max();
   auto period = kWatchMin;
+  bool watches = false;
   bool goes_on = true;
   while (!anything() && !ends_.load(std::memory_order_seq_cst)) {
     auto timeout = may_end ? until - Clock::now() : std::chrono::nanoseconds{-1};
@@ -408,7 +443,16 @@ bool ThreadCrew::doze(std::uint32_t seen) {
       break;
     }
     // Only while somebody works: where nobody does, nobody wakes.
-    if (watches && live_.load() > sleeping_.load(std::memory_order_seq_cst)) {
+    const bool somebody_works = live_.load() > sleeping_.load(std::memory_order_seq_cst);
+    if (watches && !somebody_works) {
+      watches = false;
+      watched_.store(false, std::memory_order_seq_cst);
+      // Those who relied on the watch are seen now.
+      if (sleepers_pay_) sys::memory_barrier_everywhere();
+      continue;
+    }
+    watches = watches || (somebody_works && !watched_.exchange(true));
+    if (watches) {
       timeout = may_end ? std::min(timeout, period) : period;
       period = std::min(2 * period, kWatchMax);
     }
@@ -446,10 +490,10 @@ void ThreadCrew::look_at_width(std::int64_t now) {
   width_.store(available_parallelism(), std::memory_order_relaxed);
 }
 
-bool ThreadCrew::help() {
+bool ThreadCrew::help(bool only_own) {
   Worker& self = *static_cast<Worker*>(t_worker);
   Work work;
-  if (!self.crew.find(self, work)) return false;
+  if (only_own ? !self.own.pop_newest(work) : !self.crew.find(self, work)) return false;
   self.crew.run(self, work);
   return true;
 }

@@ -36,7 +36,9 @@ class ThreadCrew {
   ThreadCrew(const ThreadCrew&) = delete;
   ThreadCrew& operator=(const ThreadCrew&) = delete;
 
-  /// QueueFull; the work is the caller's still.
+  /// Waits for those that run; what waits, and what is given later, is cancelled. Once.
+  void end();
+  /// QueueFull; ECANCELED. The work is the caller's still.
   Result<void> give(Work& work, Priority priority);
   /// Calls `chunk` for all of [0, count), on this thread and others, and waits.
   Result<void> for_each(std::size_t count,
@@ -45,7 +47,7 @@ class ThreadCrew {
   void add_to(PoolStatistics& sum) const;
 
   /// Of a thread that is a worker of any pool: runs something else, if there is anything.
-  static bool help();
+  static bool help(bool only_own);
   static bool is_worker();
 
  private:
@@ -57,7 +59,8 @@ class ThreadCrew {
   LaneQueue* own_lane();
   WorkQueue& queue_of(Priority priority) { return given_[static_cast<std::size_t>(priority)]; }
   bool has_room(Error& problem);
-  void drop_oldest();
+  void cancel_all();
+  bool drop_oldest();
   /// What was given from outside and waits.
   std::size_t waiting() const;
   void tell_one(std::size_t waiting);

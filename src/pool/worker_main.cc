@@ -41,7 +41,8 @@ class WorkerProcess {
   int run() {
     for (;;) {
       Record* record = nullptr;
-      const auto look = link_.requests.front(record);
+      std::string_view text;
+      const auto look = link_.requests.front(record, text);
       if (look == SharedRing::Look::Malformed) return 1;
       if (look == SharedRing::Look::Empty) {
         tell();
@@ -51,9 +52,10 @@ class WorkerProcess {
       if (record->kind == static_cast<std::uint32_t>(Kind::End)) return 0;
       auto nobody = static_cast<std::uint32_t>(Has::Nobody);
       if (record->state.compare_exchange_strong(nobody, static_cast<std::uint32_t>(Has::Worker)))
-        run(*record);
+        run(*record, text);
       link_.requests.pop();
-      drop_lanes();
+      // What the pool has not opened would go with this process, should the next task end it.
+      while (!lanes_.empty()) wait_until_read();
     }
   }
 
@@ -68,11 +70,11 @@ class WorkerProcess {
     head.reader_sleeps.store(0, std::memory_order_relaxed);
   }
 
-  void run(Record& record) {
+  void run(Record& record, std::string_view text) {
     id_ = record.id;
-    auto given = unpack(record.text(), record.flags != 0, decoder_);
+    auto given = unpack(text, record.flags != 0, decoder_);
     const auto* const task = given ? find_task(given->name) : nullptr;
-    const std::size_t count = given ? given->value.size() : 1;
+    const std::size_t count = given ? given->value.size() : record.index;
     auto begun = Clock::now();
     for (std::size_t i = 0; i < count; ++i) {
       record.at.store(static_cast<std::uint32_t>(i), std::memory_order_release);
@@ -112,6 +114,17 @@ class WorkerProcess {
     std::memcpy(place->bytes(), packed->text.data(), packed->text.size());
     const std::uint64_t end = link_.answers.publish(*place);
     if (packed->lane) lanes_.emplace_back(end, *std::move(packed->lane));
+  }
+
+  void wait_until_read() {
+    RingHead& head = link_.answers.head();
+    tell();
+    head.writer_waits.store(1, std::memory_order_seq_cst);
+    const auto seen = head.went.load(std::memory_order_seq_cst);
+    drop_lanes();
+    if (!lanes_.empty()) sys::futex_wait(head.went, seen, std::chrono::nanoseconds{-1}, true);
+    head.writer_waits.store(0, std::memory_order_relaxed);
+    drop_lanes();
   }
 
   void wait_for_room() {
@@ -169,10 +182,11 @@ std::optional<int> run_as_pool_worker() {
     std::fprintf(stderr, "cohort: a worker of a pool: %s\n", mapped.error().message().c_str());
     return 1;
   }
-  // The terminal's Ctrl-C is for the one who has the pool.
-  struct sigaction ignored{};
-  ignored.sa_handler = SIG_IGN;
-  ::sigaction(SIGINT, &ignored, nullptr);
+  // The terminal's Ctrl-C is for the one who has the pool; what a task starts has it as ever.
+  struct sigaction nothing{};
+  nothing.sa_handler = [](int) {};
+  nothing.sa_flags = SA_RESTART;
+  ::sigaction(SIGINT, &nothing, nullptr);
   return pool::WorkerProcess{*std::move(mapped), bell}.run();
 }
 

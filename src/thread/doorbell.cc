@@ -84,19 +84,21 @@ void Doorbell::shut() {
   while (!residents_.empty()) (*residents_.begin())->abandoned();
   // What an exception has left of a round.
   while (answering_ != nullptr) {
-    const auto kept = std::move(answering_->self_);
-    answering_->rung_.exchange(false, std::memory_order_seq_cst);
-    answering_ = answering_->next;
+    Visitor* const visitor = std::exchange(answering_, answering_->next);
+    const auto kept = std::move(visitor->self_);
+    visitor->rung_.exchange(false, std::memory_order_seq_cst);
   }
   drop_all();
   loop_.reset();  // a strand of what is no more
 }
 
 void Doorbell::drop_all() {
+  // They go after the lock: what they own may ring, too.
+  std::vector<std::shared_ptr<Visitor>> dropped;
   const std::lock_guard lock{dropping_};
   for (Visitor* visitor = rung_.take_all(); visitor != nullptr;) {
     Visitor* const next = visitor->next;
-    const auto kept = std::move(visitor->self_);
+    dropped.push_back(std::move(visitor->self_));
     visitor->rung_.exchange(false, std::memory_order_seq_cst);
     visitor = next;
   }

@@ -31,9 +31,10 @@ SendResult MessagePort<Value>::post_message(const Value& message) const {
 
 SendResult MessagePort<Value>::post_message(const Value& message, Transfer transfer) const {
   for (const MessagePort<>& port : transfer.ports) {
-    if (port == *this)
-      return SendResult::failed(make_error(Errc::InvalidArgument, "post a message",
-                                           "its transfer list has the port that it goes through"));
+    if (port == *this || port.untyped().is_peer_of(port_))
+      return SendResult::failed(
+          make_error(Errc::InvalidArgument, "post a message",
+                     "its transfer list has an end of the channel that it goes through"));
   }
   for (const MessagePort<>& port : transfer.ports) port.untyped().detach();
   return port_.post(

@@ -18,6 +18,7 @@ const char* const kPost = "post a message";
 PortEnd::PortEnd(PortPair& pair, std::size_t queue_max) : pair_{pair}, queue_max_{queue_max} {}
 
 PortEnd::~PortEnd() {
+  closed_here_ = false;  // this is what drops
   for (std::unique_ptr<Letter> letter; take(letter);) letter.reset();
 }
 
@@ -62,6 +63,7 @@ void PortEnd::tell_taker() {
 }
 
 bool PortEnd::take(std::unique_ptr<Letter>& letter) {
+  if (closed_here_.load(std::memory_order_relaxed)) drop_all();
   if (batch_ == nullptr) {
     taken_.store(given_, std::memory_order_relaxed);
     batch_ = inbox_.take_all();
@@ -69,7 +71,18 @@ bool PortEnd::take(std::unique_ptr<Letter>& letter) {
   if (batch_ == nullptr) return false;
   letter.reset(std::exchange(batch_, batch_->next));
   ++given_;
+  if (batch_ == nullptr) taken_.store(given_, std::memory_order_relaxed);
   return true;
+}
+
+void PortEnd::drop_all() {
+  do {
+    while (batch_ != nullptr) {
+      const std::unique_ptr<Letter> dropped{std::exchange(batch_, batch_->next)};
+      ++given_;
+    }
+    batch_ = inbox_.take_all();
+  } while (batch_ != nullptr);
 }
 
 std::unique_ptr<Letter> PortEnd::receive() {
@@ -152,6 +165,7 @@ void PortEnd::detach() {
 }
 
 void PortEnd::close() {
+  closed_here_.store(true, std::memory_order_relaxed);
   if (pair_.closed.exchange(true, std::memory_order_seq_cst)) return;
   for (PortEnd* end : {this, &peer()}) end->tell_taker();
 }
@@ -173,11 +187,15 @@ void PortEnd::deliver() {
   // Whatever a handler throws, and whatever comes meanwhile, has its turn later.
   struct Later {
     PortEnd& end;
+    const BellPull* pull;
     ~Later() {
-      if (end.batch_ != nullptr) end.ring();
+      // The one who takes now is another thread, or this is still it.
+      if (end.pull_.load(std::memory_order_relaxed) != pull) return;
+      if (end.batch_ != nullptr || !end.is_open()) end.ring();
     }
-  } later{*this};
+  };
   const BellPull* const pull = pull_.load(std::memory_order_relaxed);
+  const Later later{*this, pull};
   const auto handler = handler_;
   if (handler != nullptr) {
     std::unique_ptr<Letter> letter;
@@ -245,6 +263,10 @@ void Port::close() const {
 bool Port::is_open() const { return end_ && end_->is_open(); }
 
 std::size_t Port::waiting() const { return end_ ? end_->waiting() : 0; }
+
+bool Port::is_peer_of(const Port& other) const {
+  return end_ && other.end_ && &end_->peer() == other.end_.get();
+}
 
 std::size_t Port::waiting_at_peer() const { return end_ ? end_->peer().waiting() : 0; }
 

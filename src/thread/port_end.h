@@ -68,6 +68,7 @@ class PortEnd {
   enum class Reader : std::uint8_t { None, Looks, Sleeps };
 
   bool take(std::unique_ptr<Letter>& letter);
+  void drop_all();
   bool is_empty() const { return batch_ == nullptr && inbox_.empty(); }
   void tell_taker();
   void ring();
@@ -87,7 +88,8 @@ class PortEnd {
   alignas(64) std::atomic<std::uint64_t> taken_ = 0;  // behind by what is left of a batch
   std::atomic<BellPull*> pull_ = nullptr;             // of the loop; null: none
   std::atomic<Reader> reader_ = Reader::None;
-  std::atomic<std::uint32_t> calls_ = 0;  // how often it was called there
+  std::atomic<bool> closed_here_ = false;  // what waits is not wanted
+  std::atomic<std::uint32_t> calls_ = 0;   // how often it was called there
 
   // The taker's.
   alignas(64) Letter* batch_ = nullptr;  // what was taken at once and is left, the oldest first

@@ -130,6 +130,14 @@ void ThreadImpl::start(Thread::Main main) {
   inbox_ = inbox.port1;
   asio::use_service<Threads>(loop_.context()).add(shared_from_this());
   news_.on_message(LoopRef{loop_}, [self = shared_from_this()](News& heard) { self->hear(heard); });
+  if (!news_.is_open()) {
+    // It could not be heard.
+    loop_.post([self = shared_from_this()] {
+      self->failed(system_error(EMFILE, "start " + op_of(self->options_.name)));
+      self->ended(1);
+    });
+    return;
+  }
   if (auto problem = create(std::move(main), news.port2, inbox.port2)) {
     news.port2.post_message(Failed{*std::move(problem)});
     news.port2.post_message(Ended{1});
