@@ -14,6 +14,20 @@ namespace {
 
 std::uint32_t number_of(Has has) { return static_cast<std::uint32_t>(has); }
 
+// What is not answered of a job.
+Result<Packed> pack_values(const Job& job, std::size_t limit) {
+  if (job.first == 0) return pack(job.inputs, job.name, limit);
+  Value inputs = Value::array();
+  for (const Value& each : job.inputs.elements().subspan(job.first)) inputs.push_back(each);
+  return pack(inputs, job.name, limit);
+}
+
+Result<Packed> pack_frames(const Job& job) {
+  FrameReader frames{job.frames};
+  for (std::size_t i = 0; i < job.first; ++i) frames.next();
+  return Packed{.text = with_name(job.name, frames.left()), .in_lane = false, .lane = {}};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<PoolWorker>> ProcessWorker::start(const Loop& loop, int number, int bell,
@@ -44,18 +58,15 @@ Result<std::unique_ptr<PoolWorker>> ProcessWorker::start(const Loop& loop, int n
 }
 
 Result<bool> ProcessWorker::give(const Job& job) {
-  Value inputs = job.inputs;
-  if (job.first > 0) {
-    inputs = Value::array();
-    for (const Value& each : job.inputs.elements().subspan(job.first)) inputs.push_back(each);
-  }
-  auto packed = pack(inputs, job.name, link_.requests.record_max() / 4);
+  auto packed =
+      job.framed > 0 ? pack_frames(job) : pack_values(job, link_.requests.record_max() / 4);
   if (!packed) return packed.error();
   Record* const record = link_.requests.reserve(packed->text.size());
   if (record == nullptr) return false;
   record->id = job.id;
   record->kind = static_cast<std::uint32_t>(Kind::Run);
-  record->flags = packed->in_lane ? 1 : 0;
+  record->flags = (packed->in_lane ? std::uint32_t{kInLane} : 0) |
+                  (job.framed > 0 ? std::uint32_t{kInFrames} : 0);
   std::memcpy(record->bytes(), packed->text.data(), packed->text.size());
   link_.requests.publish(*record);
   given_.push_back({job.id, job.first, record, std::move(packed->lane)});
@@ -104,18 +115,10 @@ std::optional<ProcessWorker::Answer> ProcessWorker::next_answer() {
   is_malformed_ = is_malformed_ || look == SharedRing::Look::Malformed;
   if (look != SharedRing::Look::Record || is_malformed_) return std::nullopt;
   has_worked_ = true;
-  const auto found = std::find_if(given_.begin(), given_.end(),
-                                  [record](const Given& each) { return each.id == record->id; });
-  const std::size_t before = found == given_.end() ? 0 : found->first;
-  auto unpacked = unpack(record->text(), record->flags != 0, decoder_);
-  Answer answer{.id = record->id,
-                .input = before + record->index,
-                .time_ns = record->time_ns,
-                .is_progress = record->kind == static_cast<std::uint32_t>(Kind::Progress),
-                .result = unpacked ? Result<Value>{std::move(unpacked->value)}
-                                   : Result<Value>{unpacked.error()}};
-  if (record->kind == static_cast<std::uint32_t>(Kind::Failure) && answer.result)
-    answer.result = error_of_value(*answer.result);
+  auto answer = record->kind == static_cast<std::uint32_t>(Kind::Answers)
+                    ? read_frames(*record)
+                    : std::optional{read(*record)};
+  if (!answer) return std::nullopt;
   link_.answers.pop();
   RingHead& head = link_.answers.head();
   if (head.writer_waits.load(std::memory_order_seq_cst) != 0) {
@@ -123,6 +126,48 @@ std::optional<ProcessWorker::Answer> ProcessWorker::next_answer() {
     sys::futex_wake(head.went, 1, true);
   }
   return answer;
+}
+
+std::optional<ProcessWorker::Answer> ProcessWorker::last_answer() {
+  Record* const record = link_.answers.left_open();
+  if (record == nullptr || record->at.load(std::memory_order_acquire) == 0) return std::nullopt;
+  return read_frames(*record);
+}
+
+std::size_t ProcessWorker::first_of(std::uint64_t id) const {
+  const auto found =
+      std::find_if(given_.begin(), given_.end(), [id](const Given& each) { return each.id == id; });
+  return found == given_.end() ? 0 : found->first;
+}
+
+ProcessWorker::Answer ProcessWorker::read(Record& record) {
+  auto unpacked = unpack(record.text(), (record.flags & kInLane) != 0, decoder_);
+  Answer answer{.id = record.id,
+                .input = first_of(record.id) + record.index,
+                .time_ns = record.time_ns,
+                .is_progress = record.kind == static_cast<std::uint32_t>(Kind::Progress),
+                .result = unpacked ? Result<Value>{std::move(unpacked->value)}
+                                   : Result<Value>{unpacked.error()}};
+  if (record.kind == static_cast<std::uint32_t>(Kind::Failure) && answer.result)
+    answer.result = error_of_value(*answer.result);
+  return answer;
+}
+
+// As many as it says, in a copy that the worker cannot change.
+std::optional<ProcessWorker::Answer> ProcessWorker::read_frames(Record& record) {
+  const std::size_t count = record.at.load(std::memory_order_acquire);
+  Answer answer{.id = record.id,
+                .input = first_of(record.id) + record.index,
+                .time_ns = record.time_ns,
+                .count = count,
+                .frames = std::string{record.text()},
+                .result = Value()};
+  FrameReader frames{answer.frames};
+  std::size_t whole = 0;
+  while (whole < count && frames.next()) ++whole;
+  if (count > 0 && whole == count) return answer;
+  is_malformed_ = true;
+  return std::nullopt;
 }
 
 bool ProcessWorker::wants_a_bell(bool wants) {

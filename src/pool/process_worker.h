@@ -30,6 +30,7 @@ class ProcessWorker final : public PoolWorker {
   bool take_back(std::uint64_t id) override;
   std::optional<std::uint64_t> begun() const override;
   std::optional<Answer> next_answer() override;
+  std::optional<Answer> last_answer() override;
   bool has_answers() const override { return !link_.answers.is_empty(); }
   bool is_malformed() const override { return is_malformed_; }
   bool wants_a_bell(bool wants) override;
@@ -42,6 +43,9 @@ class ProcessWorker final : public PoolWorker {
       : PoolWorker{number}, link_{std::move(memory)} {}
 
   void wake();
+  Answer read(Record& record);
+  std::size_t first_of(std::uint64_t id) const;
+  std::optional<Answer> read_frames(Record& record);
 
   struct Given {
     std::uint64_t id = 0;
