@@ -78,6 +78,7 @@ bench: ## Compare with Node and others, side by side
 	@bench/run
 	@bench/policies
 	@bench/operator
+	@bench/parallel
 
 firsthour: ## What a new user meets with Express, Next.js, gunicorn...: a table, and what cohort says
 	@$(SETUP) $@

@@ -1,13 +1,17 @@
-// Messages between two threads: what bench/run compares with bench/node/threads.js.
+// Messages between two threads: what bench/parallel compares with bench/node/threads.js.
 //
-//   threads pingpong|asleep|oneway|typed|transfer COUNT [same-cpu]
-//   threads eventfd COUNT [same-cpu]
+//   threads pingpong|asleep|idle COUNT [same-cpu]
+//   threads bare_pingpong|bare_asleep COUNT [same-cpu]
+//   threads oneway|typed COUNT
+//   threads transfer COUNT BYTES
 //
-// pingpong: round trips, one after the other. asleep: the same, but both sides sleep in between.
-// oneway: small Values one way. typed: a struct of 16 bytes one way. transfer: 1 MiB each. eventfd:
-// what a round trip costs without anything of ours, two eventfds and two epolls. Prints one line of
-// JSON: nanoseconds for each, p50 where that is measured.
-#include <cohort/cohort.h>
+// pingpong: round trips, one after the other. asleep: the same, but both sides have gone to sleep
+// in between. idle: pingpong, and then nothing, until it is killed. bare_: what that costs without
+// anything of ours, by two eventfds and two epolls. oneway: small Values one way. typed: a struct
+// of 16 bytes one way. transfer: buffers one way. Prints one line of JSON: nanoseconds for each
+// message, and the median of all where each is measured.
+#include <cohort/message_port.h>
+#include <cohort/thread.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/epoll.h>
@@ -16,6 +20,7 @@
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -30,40 +35,45 @@ using Clock = std::chrono::steady_clock;
 using cohort::MessageChannel;
 using cohort::ThisThread;
 using cohort::Thread;
-using cohort::ThreadOptions;
-using cohort::Value;
+
+// Longer than anybody looks before it sleeps.
+constexpr std::chrono::microseconds kPause{200};
+
+struct Asked {
+  std::string what;
+  int count = 0;
+  std::string more;
+  unsigned cpu_of_other() const { return more == "same-cpu" ? 0 : 1; }
+  bool is(const char* name) const { return what == name; }
+};
 
 void stay_on(unsigned cpu) {
   cpu_set_t cpus;
   CPU_ZERO(&cpus);
   CPU_SET(cpu, &cpus);
-  pthread_setaffinity_np(pthread_self(), sizeof cpus, &cpus);
+  ::pthread_setaffinity_np(::pthread_self(), sizeof cpus, &cpus);
 }
-
-struct Asked {
-  std::string what;
-  int count = 0;
-  bool same_cpu = false;
-  unsigned cpu_of_other() const { return same_cpu ? 0 : 1; }
-};
 
 double nanoseconds(Clock::duration time) {
   return std::chrono::duration<double, std::nano>(time).count();
 }
 
-void print(const Asked& asked, double each, double p50 = 0) {
+void print(const Asked& asked, double each, double p50) {
   std::printf("{\"what\": \"%s\", \"count\": %d, \"each_ns\": %.1f, \"p50_ns\": %.1f}\n",
               asked.what.c_str(), asked.count, each, p50);
+  std::fflush(stdout);
 }
 
-double median(std::vector<double>& times) {
-  std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2),
-                   times.end());
-  return times[times.size() / 2];
+// One message is half of a round trip.
+void print_round_trips(const Asked& asked, std::vector<Clock::duration>& times) {
+  Clock::duration sum{};
+  for (const auto each : times) sum += each;
+  const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
+  std::nth_element(times.begin(), middle, times.end());
+  print(asked, nanoseconds(sum) / asked.count / 2, nanoseconds(*middle) / 2);
 }
 
-// Of a round trip, half: one message.
-void round_trips(const Asked& asked, std::chrono::microseconds pause) {
+void round_trips(const Asked& asked) {
   boost::asio::io_context io;
   const MessageChannel<std::uint64_t> channel;
   const Thread other{io,
@@ -72,8 +82,7 @@ void round_trips(const Asked& asked, std::chrono::microseconds pause) {
                                        [port](std::uint64_t& ball) { port.post_message(ball); });
                      },
                      {.name = "pong", .cpus = {asked.cpu_of_other()}}};
-  std::vector<double> times;
-  times.reserve(static_cast<std::size_t>(asked.count));
+  std::vector<Clock::duration> times;
   boost::asio::steady_timer timer{io};
   Clock::time_point sent;
   const auto send = [&] {
@@ -81,34 +90,84 @@ void round_trips(const Asked& asked, std::chrono::microseconds pause) {
     channel.port1.post_message(times.size());
   };
   channel.port1.on_message(io, [&](std::uint64_t&) {
-    times.push_back(nanoseconds(Clock::now() - sent) / 2);
-    if (static_cast<int>(times.size()) == asked.count) return channel.port1.close();
-    if (pause.count() == 0) return send();
-    timer.expires_after(pause);
+    times.push_back(Clock::now() - sent);
+    if (static_cast<int>(times.size()) == asked.count) {
+      print_round_trips(asked, times);
+      return asked.is("idle") ? void() : channel.port1.close();
+    }
+    if (!asked.is("asleep")) return send();
+    timer.expires_after(kPause);
     timer.async_wait([&](auto) { send(); });
   });
-  const auto start = Clock::now();
   send();
   io.run();
-  const double each = nanoseconds(Clock::now() - start) / asked.count / 2;
-  print(asked, each, median(times));
 }
 
-template <class Channel, class Make>
-void one_way(const Asked& asked, const Channel& channel, const Make& make) {
+class BareBell {
+ public:
+  BareBell() {
+    epoll_event event{.events = EPOLLIN | EPOLLET, .data = {}};
+    ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd_, &event);
+  }
+  void ring() const {
+    const std::uint64_t one = 1;
+    if (::write(fd_, &one, sizeof one) != sizeof one) std::abort();
+  }
+  void wait() const {
+    epoll_event event{};
+    std::uint64_t rings = 0;
+    while (::epoll_wait(epoll_, &event, 1, -1) != 1) continue;
+    if (::read(fd_, &rings, sizeof rings) != sizeof rings) std::abort();
+  }
+
+ private:
+  const int fd_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  const int epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
+};
+
+void bare_round_trips(const Asked& asked) {
+  const BareBell ping, pong;
+  std::thread other{[&] {
+    stay_on(asked.cpu_of_other());
+    for (int i = 0; i < asked.count; ++i) {
+      ping.wait();
+      pong.ring();
+    }
+  }};
+  std::vector<Clock::duration> times;
+  for (int i = 0; i < asked.count; ++i) {
+    if (asked.is("bare_asleep")) std::this_thread::sleep_for(kPause);
+    const auto sent = Clock::now();
+    ping.ring();
+    pong.wait();
+    times.push_back(Clock::now() - sent);
+  }
+  other.join();
+  print_round_trips(asked, times);
+}
+
+// From the first that is posted to the last that is taken. `hear` calls what it is given for each.
+template <class Channel, class Post, class Hear>
+void one_way(const Asked& asked, const Channel& channel, const Post& post, const Hear& hear) {
   boost::asio::io_context io;
-  const Thread other{io,
-                     [port = channel.port2, count = asked.count](ThisThread& self) {
-                       port.on_message(self, [port, left = count](const auto&) mutable {
-                         if (--left == 0) port.close();
-                       });
-                     },
-                     {.name = "taker", .cpus = {asked.cpu_of_other()}}};
+  const MessageChannel<int> ready;
+  Clock::time_point end;
+  const auto take = [&](ThisThread& self) {
+    hear(self, channel.port2, [&, left = asked.count]() mutable {
+      if (--left > 0) return;
+      end = Clock::now();
+      channel.port2.close();
+    });
+    ready.port2.post_message(1);
+  };
+  const Thread other{io, take, {.name = "taker", .cpus = {asked.cpu_of_other()}}};
+  ready.port1.receive_for(std::chrono::minutes{1});
   const auto start = Clock::now();
   for (int i = 0; i < asked.count; ++i)
-    while (!make(i)) std::this_thread::yield();
+    while (!post(i)) std::this_thread::sleep_for(kPause);
   io.run();
-  print(asked, nanoseconds(Clock::now() - start) / asked.count);
+  const double each = nanoseconds(end - start) / asked.count;
+  print(asked, each, each);
 }
 
 struct Small {
@@ -117,85 +176,56 @@ struct Small {
 };
 
 void transfers(const Asked& asked) {
+  // Made before, and kept by the taker: neither their making nor their end is measured.
+  std::vector<cohort::Transfer> given(static_cast<std::size_t>(asked.count));
+  for (auto& each : given)
+    each.buffers.emplace_back(static_cast<std::size_t>(std::atol(asked.more.c_str())));
   const MessageChannel<> channel;
-  one_way(asked, channel, [&](int) {
-    cohort::Transfer given;
-    given.buffers.emplace_back();
-    // A buffer that was there before: its making is not what is measured.
-    static std::vector<std::vector<std::byte>> made = [&] {
-      std::vector<std::vector<std::byte>> all(static_cast<std::size_t>(asked.count));
-      for (auto& each : all) each.resize(1 << 20);
-      return all;
-    }();
-    given.buffers[0] = std::move(made.back());
-    made.pop_back();
-    return channel.port1.post_message(1, std::move(given));
-  });
+  std::vector<cohort::Transfer> kept;
+  one_way(
+      asked, channel,
+      [&](int i) {
+        return channel.port1.post_message(i, std::move(given[static_cast<std::size_t>(i)]));
+      },
+      [&](ThisThread& self, const auto& port, auto taken) {
+        port.on_message(self, [&, taken](const cohort::Value&, cohort::Transfer& each) mutable {
+          kept.push_back(std::move(each));
+          taken();
+        });
+      });
 }
 
-// Two eventfds, two epolls, nothing else.
-void bare(const Asked& asked) {
-  const int to = eventfd(0, EFD_NONBLOCK), from = eventfd(0, EFD_NONBLOCK);
-  const auto wait = [](int epoll, int fd) {
-    epoll_event event{};
-    std::uint64_t value = 0;
-    while (epoll_wait(epoll, &event, 1, -1) != 1) continue;
-    if (read(fd, &value, sizeof value) != sizeof value) std::abort();
-  };
-  const auto watch = [](int fd) {
-    const int epoll = epoll_create1(0);
-    epoll_event event{.events = EPOLLIN | EPOLLET, .data = {}};
-    epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
-    return epoll;
-  };
-  const auto post = [](int fd) {
-    const std::uint64_t one = 1;
-    if (write(fd, &one, sizeof one) != sizeof one) std::abort();
-  };
-  std::thread other{[&] {
-    stay_on(asked.cpu_of_other());
-    const int epoll = watch(to);
-    for (int i = 0; i < asked.count; ++i) {
-      wait(epoll, to);
-      post(from);
-    }
-  }};
-  const int epoll = watch(from);
-  std::vector<double> times;
-  for (int i = 0; i < asked.count; ++i) {
-    const auto sent = Clock::now();
-    post(to);
-    wait(epoll, from);
-    times.push_back(nanoseconds(Clock::now() - sent) / 2);
+void run(const Asked& asked) {
+  stay_on(0);
+  if (asked.is("pingpong") || asked.is("asleep") || asked.is("idle")) round_trips(asked);
+  if (asked.is("bare_pingpong") || asked.is("bare_asleep")) bare_round_trips(asked);
+  if (asked.is("transfer")) transfers(asked);
+  if (asked.is("oneway")) {
+    const MessageChannel<> channel;
+    one_way(
+        asked, channel, [&](int i) { return channel.port1.post_message({{"n", i}}); },
+        [](ThisThread& self, const auto& port, auto taken) {
+          port.on_message(self, [taken](const cohort::Value&) mutable { taken(); });
+        });
   }
-  other.join();
-  double sum = 0;
-  for (const double each : times) sum += each;
-  print(asked, sum / asked.count, median(times));
+  if (asked.is("typed")) {
+    const MessageChannel<Small> channel;
+    one_way(
+        asked, channel,
+        [&](int i) { return channel.port1.post_message({static_cast<std::uint64_t>(i), 0.5}); },
+        [](ThisThread& self, const auto& port, auto taken) {
+          port.on_message(self, [taken](Small&) mutable { taken(); });
+        });
+  }
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc < 3) {
-    std::fputs("threads pingpong|asleep|oneway|typed|transfer|eventfd COUNT [same-cpu]\n", stderr);
-    return 2;
+    std::fputs("usage: threads WHAT COUNT [same-cpu|BYTES]\n", stderr);
+    return 100;
   }
-  const Asked asked{argv[1], std::atoi(argv[2]), argc > 3};
-  stay_on(0);
-  if (asked.what == "pingpong") round_trips(asked, {});
-  if (asked.what == "asleep") round_trips(asked, std::chrono::microseconds{200});
-  if (asked.what == "eventfd") bare(asked);
-  if (asked.what == "transfer") transfers(asked);
-  if (asked.what == "oneway") {
-    const MessageChannel<> channel;
-    one_way(asked, channel, [&](int i) { return channel.port1.post_message({{"n", i}}); });
-  }
-  if (asked.what == "typed") {
-    const MessageChannel<Small> channel;
-    one_way(asked, channel, [&](int i) {
-      return channel.port1.post_message({static_cast<std::uint64_t>(i), 0.5});
-    });
-  }
+  run({argv[1], std::atoi(argv[2]), argc > 3 ? argv[3] : ""});
   return 0;
 }

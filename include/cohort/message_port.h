@@ -27,6 +27,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -48,10 +49,19 @@ class PortEnd;
 
 namespace detail {
 
-/// A message on its way, of whatever type.
+/// A message on its way, of whatever type. In memory that letters before it had (src/thread).
 struct Letter {
   virtual ~Letter() = default;
   Letter* next = nullptr;
+
+  static void* operator new(std::size_t size);
+  static void operator delete(void* memory, std::size_t size);
+  static void* operator new(std::size_t size, std::align_val_t alignment) {
+    return ::operator new(size, alignment);
+  }
+  static void operator delete(void* memory, std::size_t size, std::align_val_t alignment) {
+    ::operator delete(memory, size, alignment);
+  }
 };
 
 /// One end of a channel, whatever goes through it. When the last copy goes, the end is closed.
@@ -187,16 +197,16 @@ struct Transfer {
 
 /// One end of a channel of Values, as in Node. A Value is cloned when it is posted (containers are
 /// copied; strings, Buffers and typed arrays never change, and are shared), so that both sides may
-/// change theirs.
+/// change theirs. One that is moved in and that nobody else has is not copied.
 template <>
 class MessagePort<Value> {
  public:
   MessagePort() = default;
   explicit MessagePort(detail::Port port) : port_{std::move(port)} {}
 
-  SendResult post_message(const Value& message) const;
+  SendResult post_message(Value message) const;
   /// InvalidArgument: the transfer list has this very channel's end.
-  SendResult post_message(const Value& message, Transfer transfer) const;
+  SendResult post_message(Value message, Transfer transfer) const;
   /// As for the others; a handler may be given what was transferred, too.
   void on_message(const LoopRef& loop, Callback<void(const Value& message)> handler) const;
   void on_message(const LoopRef& loop,

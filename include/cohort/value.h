@@ -343,7 +343,9 @@ class Value {
 
   /// An independent copy, however deep; what is shared or circular within it stays so, and what
   /// never changes is shared with the original.
-  Value clone() const;
+  Value clone() const&;
+  /// If nobody else has any of it that may change, it is moved: at no cost, for small ones.
+  Value clone() &&;
   /// The same object of whatever kind, not just an equal one (JavaScript's `===`); equality for
   /// primitives.
   bool is_same(const Value& other) const noexcept;

@@ -71,39 +71,63 @@ void Value::drop(Value&& value) {
   for (const auto& [node, count] : inner) Internals::take_contents(node, contents);
 }
 
-Value Value::clone() const {
+Value Value::Internals::copy_container(const Value& original) {
+  switch (original.tag()) {
+    case Tag::Array:
+    case Tag::Set: {
+      auto* node = new ArrayNode(original.tag());
+      node->elements = original.node<ArrayNode>().elements;
+      return adopt(node);
+    }
+    case Tag::Map: {
+      auto* node = new MapNode;
+      node->entries = original.node<MapNode>().entries;
+      return adopt(node);
+    }
+    case Tag::Object: {
+      auto* node = new ObjectNode;
+      node->members = original.node<ObjectNode>().members;
+      node->make_index();
+      return adopt(node);
+    }
+    default: {
+      const ErrorNode& from = original.node<ErrorNode>();
+      return Value::error(from.name.string_or({}), from.message, from.stack, from.cause);
+    }
+  }
+}
+
+namespace {
+
+bool is_flat(const Value& container) {
+  bool flat = true;
+  for_each_content(Internals::node(container), [&](const Value& content) {
+    flat = flat && !has_contents(Internals::tag(content));
+  });
+  return flat;
+}
+
+}  // namespace
+
+Value Value::clone() && {
+  const bool is_only_copy =
+      has_contents(tag()) && rep_.plain.node->references.load(std::memory_order_acquire) == 1;
+  if (is_only_copy && is_flat(*this)) return std::move(*this);
+  return std::as_const(*this).clone();
+}
+
+Value Value::clone() const& {
+  if (!has_contents(tag())) return *this;
+  // Most are so, and need no account of what was met.
+  if (is_flat(*this)) return Internals::copy_container(*this);
   std::unordered_map<const Node*, Value> copies;
   std::vector<Value> unfinished;
   // The copy of a node; its contents are still those of the original when it is first asked for.
   const auto copy_of = [&](const Value& original) -> Value {
-    if (!Internals::is_container(original.tag())) return original;
+    if (!has_contents(original.tag())) return original;
     const auto [entry, is_new] = copies.try_emplace(original.rep_.plain.node);
     if (!is_new) return entry->second;
-    switch (original.tag()) {
-      case Tag::Array:
-      case Tag::Set: {
-        auto* node = new ArrayNode(original.tag());
-        entry->second = Value(node);
-        node->elements = original.node<ArrayNode>().elements;
-        break;
-      }
-      case Tag::Object:
-        entry->second = object();
-        entry->second.node<ObjectNode>().members = original.node<ObjectNode>().members;
-        entry->second.node<ObjectNode>().make_index();
-        break;
-      case Tag::Map:
-        entry->second = map();
-        entry->second.node<MapNode>().entries = original.node<MapNode>().entries;
-        break;
-      case Tag::Error: {
-        const ErrorNode& from = original.node<ErrorNode>();
-        entry->second = error(from.name.string_or({}), from.message, from.stack, from.cause);
-        break;
-      }
-      default:
-        return entry->second = original;
-    }
+    entry->second = Internals::copy_container(original);
     unfinished.push_back(entry->second);
     return entry->second;
   };

@@ -168,6 +168,9 @@ struct Value::Internals {
   static Value string(std::string_view text, std::shared_ptr<const void> owner) {
     return Value(BytesNode::refer<StringNode>(std::as_bytes(std::span(text)), std::move(owner)));
   }
+  /// A container of its own, whose contents are still those of the original. Only of what has any
+  /// that may change.
+  static Value copy_container(const Value& original);
   /// Moves all Values out of a container, to the end of `out`.
   static void take_contents(Node* node, std::vector<Value>& out);
   /// Drops the entries whose key came before; the last value wins in the place of the first.

@@ -217,6 +217,22 @@ TEST(Value, ClonesDeeply) {
   EXPECT_EQ(Value("scalar").clone(), "scalar");
 }
 
+TEST(Value, CloneOfWhatIsMovedFromIsThatItselfIfNobodyElseHasIt) {
+  Value only = {{"n", 1}};
+  const auto* const members = only.members().data();
+  EXPECT_EQ(std::move(only).clone().members().data(), members);
+
+  Value shared = {{"n", 1}};
+  const Value other = shared;
+  Value copy = std::move(shared).clone();
+  copy["n"] = 2;
+  EXPECT_EQ(other["n"], 1);
+
+  const Value inner = {1};
+  Value deep = {{"inner", inner}};
+  EXPECT_FALSE(std::move(deep).clone()["inner"].is_same(inner));
+}
+
 TEST(Value, ClonesSharedAndCircularValuesAsSuch) {
   const Value shared = {{"n", 1}};
   Value a = {{"x", shared}, {"y", shared}};

@@ -159,27 +159,32 @@ bool CrewManager::take_answers_of(PoolWorker& worker) {
   bool any = false;
   while (auto answer = worker.next_answer()) {
     any = true;
-    Job* const job = book_.find(answer->id);
-    if (job == nullptr || book_.worker_of(answer->id) != worker.number()) {
-      worker.forget(answer->id);  // it has failed meanwhile, or is another's
-      continue;
-    }
-    if (answer->is_progress) {
-      if (job->on_progress && answer->result) tell_progress(job->on_progress, *answer->result);
-      continue;
-    }
-    if (job->since != 0) {
-      const auto now = Clock::now().time_since_epoch().count();
-      const auto ran = static_cast<std::int64_t>(answer->time_ns);
-      ran_.add(ran);
-      waited_.add(now - job->since - ran);
-      job->since = 0;
-    }
-    if (book_.answered(answer->id, answer->input, std::move(answer->result), answer->time_ns))
-      worker.forget(answer->id);
+    take_answer(worker, *std::move(answer));
   }
   if (worker.is_malformed()) worker.kill();
   return any;
+}
+
+void CrewManager::take_answer(PoolWorker& worker, PoolWorker::Answer answer) {
+  Job* const job = book_.find(answer.id);
+  if (job == nullptr || book_.worker_of(answer.id) != worker.number())
+    return worker.forget(answer.id);  // it has failed meanwhile, or is another's
+  if (answer.is_progress) {
+    if (job->on_progress && answer.result) tell_progress(job->on_progress, *answer.result);
+    return;
+  }
+  if (job->since != 0) {
+    const auto now = Clock::now().time_since_epoch().count();
+    const auto ran = static_cast<std::int64_t>(answer.time_ns);
+    ran_.add(ran);
+    waited_.add(now - job->since - ran);
+    job->since = 0;
+  }
+  const bool was_last = answer.count > 0 ? book_.answered(answer.id, answer.input, answer.count,
+                                                          std::move(answer.frames), answer.time_ns)
+                                         : book_.answered(answer.id, answer.input,
+                                                          std::move(answer.result), answer.time_ns);
+  if (was_last) worker.forget(answer.id);
 }
 
 void CrewManager::died(int number, const Exit& exit, const std::optional<Error>& why_not) {
@@ -191,6 +196,7 @@ void CrewManager::died(int number, const Exit& exit, const std::optional<Error>&
     PoolWorker& worker = *taken.mapped();
     // What it has published counts, whatever came after.
     take_answers_of(worker);
+    if (auto last = worker.last_answer()) take_answer(worker, *std::move(last));
     if (!ends_ && why.empty()) ++crashes_;
     const auto begun = worker.begun();
     const bool has_failed = !worker.has_worked() && !begun && why.empty();

@@ -39,6 +39,7 @@ class CrewManager {
   bool take_commands();
   bool take_answers();
   bool take_answers_of(PoolWorker& worker);
+  void take_answer(PoolWorker& worker, PoolWorker::Answer answer);
   bool hand_out();
   PoolWorker* freest(std::size_t below);
   bool start_workers();

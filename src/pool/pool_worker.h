@@ -25,6 +25,8 @@ class PoolWorker {
     std::size_t input = 0;      ///< Which of its inputs, from the beginning of the job.
     std::uint64_t time_ns = 0;  ///< How long it ran; 0: not known.
     bool is_progress = false;
+    std::size_t count = 0;  ///< Not 0: of so many inputs, in frames (worker_link.h).
+    std::string frames{};
     Result<Value> result;
   };
 
@@ -48,6 +50,8 @@ class PoolWorker {
   virtual std::optional<std::uint64_t> begun() const = 0;
   /// What it has answered, one after the other; nothing: no more for now.
   virtual std::optional<Answer> next_answer() = 0;
+  /// It is dead: what it had answered besides, and not told of yet.
+  virtual std::optional<Answer> last_answer() { return std::nullopt; }
   virtual bool has_answers() const = 0;
   /// It has broken the rules, and is to be killed.
   virtual bool is_malformed() const = 0;

@@ -27,6 +27,41 @@ constexpr std::chrono::nanoseconds kChunkGoal = std::chrono::milliseconds{1};
 constexpr std::size_t kChunkMax = 2048;
 constexpr unsigned kSampleOne = 64;
 
+// Of a record of inputs in frames, about.
+constexpr std::size_t kFramesMax = 32 << 10;
+
+// Some of the results of `map`: in frames, or one for itself.
+struct Answers {
+  std::size_t first = 0;
+  std::size_t count = 1;
+  std::string frames;
+  Result<Value> one;
+  std::uint64_t time_ns = 0;  // of all together
+};
+
+// The inputs from `begin` on, as many as fit, up to `end`; how many they are. One that cannot be in
+// a frame has a job of its own.
+std::size_t fill(Job& job, std::size_t begin, std::size_t end, bool in_frames,
+                 const std::function<Value(std::size_t)>& input) {
+  for (std::size_t i = begin; i < end && job.frames.size() < kFramesMax; ++i) {
+    Value arguments = input(i);
+    if (in_frames && append_frame(job.frames, Kind::Run, arguments, kFramesMax)) {
+      ++job.framed;
+      continue;
+    }
+    if (job.framed == 0) job.inputs = Value::array({std::move(arguments)});
+    break;
+  }
+  return job.left();
+}
+
+Result<Value> result_of(const FrameReader& frame, ipc::CloneDecoder& decoder) {
+  auto decoded = decoder.decode(frame.value());
+  if (!decoded) return decoded.error();
+  if (frame.kind() == Kind::Failure) return error_of_value(decoded->value);
+  return std::move(decoded->value);
+}
+
 std::int64_t sampled() {
   thread_local unsigned count = 0;
   return ++count % kSampleOne == 0 ? Clock::now().time_since_epoch().count() : 0;
@@ -155,12 +190,9 @@ void ProcessCrew::give(const std::shared_ptr<detail::StateOf<Value>>& state,
 void ProcessCrew::map(const std::string& name, std::size_t count,
                       const std::function<Value(std::size_t)>& input,
                       const std::function<void(std::size_t, Result<Value>)>& take) {
-  struct Answer {
-    std::size_t index;
-    Result<Value> result;
-    std::uint64_t time_ns;
-  };
-  const MessageChannel<Answer> answers{{.queue_max = SIZE_MAX}};
+  const MessageChannel<Answers> answers{{.queue_max = SIZE_MAX}};
+  ipc::CloneDecoder decoder;
+  const bool in_frames = options_.isolation == Isolation::Process;
   // Enough that nobody waits for this thread; no more, so that memory is bounded.
   const unsigned workers = options_.max_workers == 0 ? 8 : options_.max_workers;
   const std::size_t depth = options_.depth == 0 ? 4 : options_.depth;
@@ -170,27 +202,35 @@ void ProcessCrew::map(const std::string& name, std::size_t count,
     while (next < count && next - answered < size * workers * depth) {
       auto job = std::make_unique<Job>();
       job->name = name;
-      job->inputs = Value::array();
-      const std::size_t first = next;
-      for (const std::size_t end = std::min(count, next + size); next < end; ++next)
-        job->inputs.push_back(input(next));
-      job->answer = [first, port = answers.port1](std::size_t at, Result<Value> result,
-                                                  std::uint64_t time_ns) {
-        port.post_message(Answer{first + at, std::move(result), time_ns});
+      job->answer = [first = next, port = answers.port1](std::size_t at, Result<Value> result,
+                                                         std::uint64_t time_ns) {
+        port.post_message({first + at, 1, {}, std::move(result), time_ns});
       };
+      job->answer_many = [first = next, port = answers.port1](std::size_t at, std::size_t many,
+                                                              std::string frames,
+                                                              std::uint64_t time_ns) {
+        port.post_message({first + at, many, std::move(frames), Value(), time_ns});
+      };
+      next += fill(*job, next, std::min(count, next + size), in_frames, input);
       send(std::make_unique<Command>(Command{.job = std::move(job)}));
     }
-    auto answer = answers.port2.receive_for(std::chrono::hours{1});
-    if (!answer) continue;
-    ++answered;
-    if (answer->time_ns > 0) {
-      const auto time = static_cast<double>(answer->time_ns);
-      mean = mean == 0 ? time : mean * 0.98 + time * 0.02;
+    auto came = answers.port2.receive_for(std::chrono::hours{1});
+    if (!came) continue;
+    answered += came->count;
+    if (came->time_ns > 0) {
+      const auto time = static_cast<double>(came->time_ns) / static_cast<double>(came->count);
+      mean = mean == 0 ? time : mean * 0.9 + time * 0.1;
       size = std::clamp<std::size_t>(
           static_cast<std::size_t>(static_cast<double>(kChunkGoal.count()) / mean), 1,
           std::min(kChunkMax, 2 * size));
     }
-    take(answer->index, std::move(answer->result));
+    if (came->frames.empty()) {
+      take(came->first, std::move(came->one));
+      continue;
+    }
+    FrameReader frames{came->frames};
+    for (std::size_t i = 0; i < came->count && frames.next(); ++i)
+      take(came->first + i, result_of(frames, decoder));
   }
 }
 

@@ -14,6 +14,20 @@ namespace {
 
 std::uint32_t number_of(Has has) { return static_cast<std::uint32_t>(has); }
 
+// What is not answered of a job.
+Result<Packed> pack_values(const Job& job, std::size_t limit) {
+  if (job.first == 0) return pack(job.inputs, job.name, limit);
+  Value inputs = Value::array();
+  for (const Value& each : job.inputs.elements().subspan(job.first)) inputs.push_back(each);
+  return pack(inputs, job.name, limit);
+}
+
+Result<Packed> pack_frames(const Job& job) {
+  FrameReader frames{job.frames};
+  for (std::size_t i = 0; i < job.first; ++i) frames.next();
+  return Packed{.text = with_name(job.name, frames.left()), .in_lane = false, .lane = {}};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<PoolWorker>> ProcessWorker::start(const Loop& loop, int number, int bell,
@@ -51,21 +65,18 @@ Result<std::unique_ptr<PoolWorker>> ProcessWorker::start(const Loop& loop, int n
 }
 
 Result<bool> ProcessWorker::give(const Job& job) {
-  Value inputs = job.inputs;
-  if (job.first > 0) {
-    inputs = Value::array();
-    for (const Value& each : job.inputs.elements().subspan(job.first)) inputs.push_back(each);
-  }
-  auto packed = pack(inputs, job.name, link_.requests.record_max() / 4);
+  auto packed =
+      job.framed > 0 ? pack_frames(job) : pack_values(job, link_.requests.record_max() / 4);
   if (!packed) return packed.error();
   if (packed->text.size() > link_.requests.record_max())
     return make_error(Errc::MessageTooLarge, "give a task to a worker", "its name is too long");
   Record* const record = link_.requests.reserve(packed->text.size());
   if (record == nullptr) return false;
   record->id = job.id;
-  record->index = static_cast<std::uint32_t>(inputs.size());
+  record->index = static_cast<std::uint32_t>(job.left());
   record->kind = static_cast<std::uint32_t>(Kind::Run);
-  record->flags = packed->in_lane ? 1 : 0;
+  record->flags = (packed->in_lane ? std::uint32_t{kInLane} : 0) |
+                  (job.framed > 0 ? std::uint32_t{kInFrames} : 0);
   std::memcpy(record->bytes(), packed->text.data(), packed->text.size());
   link_.requests.publish(*record);
   given_.push_back({job.id, job.first, record, std::move(packed->lane)});
@@ -119,16 +130,38 @@ std::optional<ProcessWorker::Answer> ProcessWorker::next_answer() {
   is_malformed_ = is_malformed_ || look == SharedRing::Look::Malformed;
   if (look != SharedRing::Look::Record || is_malformed_) return std::nullopt;
   has_worked_ = true;
-  Answer answer{.id = record->id,
-                .input = record->index,
-                .time_ns = record->time_ns,
-                .is_progress = false,
-                .result = Value()};
-  const auto kind = static_cast<Kind>(record->kind);
-  const bool in_lane = record->flags != 0;
-  const auto found = std::find_if(given_.begin(), given_.end(),
-                                  [&](const Given& each) { return each.id == answer.id; });
-  if (found != given_.end()) answer.input += found->first;
+  auto answer = record->kind == static_cast<std::uint32_t>(Kind::Answers)
+                    ? read_frames(*record, text)
+                    : std::optional{read(*record, text)};
+  if (!answer) return std::nullopt;
+  link_.answers.pop();
+  RingHead& head = link_.answers.head();
+  if (head.writer_waits.load(std::memory_order_seq_cst) != 0) {
+    head.went.fetch_add(1, std::memory_order_seq_cst);
+    sys::futex_wake(head.went, 1, true);
+  }
+  return answer;
+}
+
+std::optional<ProcessWorker::Answer> ProcessWorker::last_answer() {
+  std::string_view text;
+  Record* const record = link_.answers.left_open(text);
+  if (record == nullptr || record->at.load(std::memory_order_acquire) == 0) return std::nullopt;
+  return read_frames(*record, text);
+}
+
+std::size_t ProcessWorker::first_of(std::uint64_t id) const {
+  const auto found =
+      std::find_if(given_.begin(), given_.end(), [id](const Given& each) { return each.id == id; });
+  return found == given_.end() ? 0 : found->first;
+}
+
+ProcessWorker::Answer ProcessWorker::read(const Record& record, std::string_view text) {
+  const auto kind = static_cast<Kind>(record.kind);
+  const bool in_lane = (record.flags & kInLane) != 0;
+  Answer answer{.id = record.id, .time_ns = record.time_ns, .result = Value()};
+  answer.input = first_of(answer.id) + record.index;
+  answer.is_progress = kind == Kind::Progress;
   auto unpacked = unpack(text, in_lane, decoder_);
   if (unpacked)
     answer.result = std::move(unpacked->value);
@@ -137,15 +170,26 @@ std::optional<ProcessWorker::Answer> ProcessWorker::next_answer() {
                                "it was lost with its worker: " + unpacked.error().message());
   else
     answer.result = unpacked.error();
-  answer.is_progress = kind == Kind::Progress;
   if (kind == Kind::Failure && answer.result) answer.result = error_of_value(*answer.result);
-  link_.answers.pop();
-  RingHead& head = link_.answers.head();
-  if (head.writer_waits.load(std::memory_order_seq_cst) != 0) {
-    head.went.fetch_add(1, std::memory_order_seq_cst);
-    sys::futex_wake(head.went, 1, true);
-  }
   return answer;
+}
+
+// As many as it says, in a copy that the worker cannot change.
+std::optional<ProcessWorker::Answer> ProcessWorker::read_frames(const Record& record,
+                                                                std::string_view text) {
+  const std::size_t count = record.at.load(std::memory_order_acquire);
+  Answer answer{.id = record.id,
+                .time_ns = record.time_ns,
+                .count = count,
+                .frames = std::string{text},
+                .result = Value()};
+  answer.input = first_of(answer.id) + record.index;
+  FrameReader frames{answer.frames};
+  std::size_t whole = 0;
+  while (whole < count && frames.next()) ++whole;
+  if (count > 0 && whole == count) return answer;
+  is_malformed_ = true;
+  return std::nullopt;
 }
 
 bool ProcessWorker::wants_a_bell(bool wants) {

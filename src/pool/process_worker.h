@@ -29,6 +29,7 @@ class ProcessWorker final : public PoolWorker {
   bool take_back(std::uint64_t id) override;
   std::optional<std::uint64_t> begun() const override;
   std::optional<Answer> next_answer() override;
+  std::optional<Answer> last_answer() override;
   bool has_answers() const override { return !link_.answers.is_empty(); }
   bool is_malformed() const override { return is_malformed_; }
   bool wants_a_bell(bool wants) override;
@@ -41,6 +42,9 @@ class ProcessWorker final : public PoolWorker {
       : PoolWorker{number}, link_{std::move(memory)} {}
 
   void wake();
+  Answer read(const Record& record, std::string_view text);
+  std::size_t first_of(std::uint64_t id) const;
+  std::optional<Answer> read_frames(const Record& record, std::string_view text);
 
   struct Given {
     std::uint64_t id = 0;

@@ -1,8 +1,8 @@
 // Records from one process to another, through memory that both have: one writes, one reads.
 //
 // A record lies in one piece, aligned to 8 bytes. It is the reader's from `publish` to `pop`, and
-// what was published stays when the writer dies. Positions only grow; the place is the rest of the
-// division by the size, a power of two.
+// what was published stays when the writer dies; so does what an open record has. Positions only
+// grow; the place is the rest of the division by the size, a power of two.
 //
 // The reader trusts the writer with nothing but its own work: a record that does not fit is
 // Malformed, and nothing is read beyond the memory. Pure, but for the memory.
@@ -37,6 +37,8 @@ struct RingHead {
   alignas(64) std::atomic<std::uint64_t> read{0};
   std::atomic<std::uint32_t> reader_sleeps{0};
   alignas(64) std::atomic<std::uint64_t> written{0};
+  /// Where the last open record begins, plus one; it is open still if it is not written.
+  std::atomic<std::uint64_t> opened{0};
   std::atomic<std::uint32_t> writer_waits{0};  ///< For room.
   /// Futex words: records have come; there is room again.
   alignas(64) std::atomic<std::uint32_t> came{0};
@@ -74,7 +76,16 @@ class SharedRing {
     record->size = static_cast<std::uint32_t>(bytes);
     return record;
   }
-  /// The reader may have it now; where it begins.
+  /// The same for one that grows in place, up to so many bytes: whoever writes sets `size`, then
+  /// `at`. `publish` ends that.
+  Record* open(std::size_t bytes) {
+    Record* const record = reserve(bytes);
+    if (record == nullptr) return nullptr;
+    record->size = 0;
+    head_.opened.store(reserved_ + 1, std::memory_order_release);
+    return record;
+  }
+  /// The reader may have it now; where it ends.
   std::uint64_t publish(const Record& record) {
     written_ = reserved_ + rounded(sizeof(Record) + record.size);
     head_.written.store(written_, std::memory_order_seq_cst);
@@ -111,6 +122,19 @@ class SharedRing {
   void pop() {
     read_ += next_;
     head_.read.store(read_, std::memory_order_seq_cst);
+  }
+  /// What a writer that is dead had open, with `at` of it; null: nothing.
+  Record* left_open(std::string_view& text) const {
+    const std::uint64_t opened = head_.opened.load(std::memory_order_acquire);
+    const std::uint64_t written = head_.written.load(std::memory_order_acquire);
+    if (opened <= written || opened - 1 - written >= size_ || (opened - 1) % 8 != 0) return nullptr;
+    const std::uint64_t to_end = size_ - (opened - 1) % size_;
+    auto* const record = reinterpret_cast<Record*>(data_ + (opened - 1) % size_);
+    if (to_end < sizeof(Record)) return nullptr;
+    const std::uint64_t size = std::atomic_ref{record->size}.load();
+    if (size > to_end - sizeof(Record)) return nullptr;
+    text = {reinterpret_cast<const char*>(record->bytes()), size};
+    return record;
   }
   bool is_empty() const { return head_.written.load(std::memory_order_seq_cst) == read_; }
 

@@ -84,6 +84,20 @@ bool TaskBook::answered(std::uint64_t id, std::size_t input, Result<Value> resul
   return true;
 }
 
+bool TaskBook::answered(std::uint64_t id, std::size_t input, std::size_t count, std::string frames,
+                        std::uint64_t time_ns) {
+  const auto found = entries_.find(id);
+  if (found == entries_.end()) return false;
+  Job& job = *found->second.job;
+  if (input != job.first || count > job.left() || !job.answer_many) return false;
+  job.first += count;
+  done_ += count;
+  job.answer_many(input, count, std::move(frames), time_ns);
+  if (job.left() > 0) return false;
+  take_out(found);
+  return true;
+}
+
 bool TaskBook::fail(std::uint64_t id, const Error& error) {
   const auto found = entries_.find(id);
   if (found == entries_.end()) return false;

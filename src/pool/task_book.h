@@ -26,7 +26,9 @@ using BookTime = std::chrono::steady_clock::time_point;
 struct Job {
   std::uint64_t id = 0;  ///< Set by the book.
   std::string name;
-  Value inputs;           ///< An array: the arguments of each, an array.
+  Value inputs;        ///< An array: the arguments of each, an array.
+  std::string frames;  ///< Or so (worker_link.h), if there are any:
+  std::size_t framed = 0;
   std::size_t first = 0;  ///< So many of them are answered, from the beginning.
   Priority priority = Priority::Normal;
   unsigned retries = 0;  ///< Left.
@@ -35,11 +37,15 @@ struct Job {
   std::int64_t since = 0;  ///< When it was given, of one in 64.
   /// `input`: its index among the inputs.
   std::function<void(std::size_t input, Result<Value> result, std::uint64_t time_ns)> answer;
+  /// Of several inputs at once, from the first: the results in frames. Of a job in frames.
+  std::function<void(std::size_t input, std::size_t count, std::string frames,
+                     std::uint64_t time_ns)>
+      answer_many{};
   std::function<void(const Value&)> on_progress{};
   /// It has left the queue: there is room for another.
   std::function<void()> left_queue{};
 
-  std::size_t left() const { return inputs.size() - first; }
+  std::size_t left() const { return (framed > 0 ? framed : inputs.size()) - first; }
 };
 
 class TaskBook {
@@ -60,6 +66,9 @@ class TaskBook {
   Job* find(std::uint64_t id);
   /// One input was answered, in order. True: that was the last; the job is gone.
   bool answered(std::uint64_t id, std::size_t input, Result<Value> result, std::uint64_t time_ns);
+  /// The same of several, by `Job::answer_many`.
+  bool answered(std::uint64_t id, std::size_t input, std::size_t count, std::string frames,
+                std::uint64_t time_ns);
   /// Answers all that is left of it so. False: it is gone already.
   bool fail(std::uint64_t id, const Error& error);
   /// The one that has waited longest of that priority, answered so.

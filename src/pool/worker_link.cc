@@ -124,6 +124,50 @@ Result<Unpacked> unpack(std::string_view text, bool in_lane, ipc::CloneDecoder& 
   return unpacked;
 }
 
+bool append_frame(std::string& frames, Kind kind, const Value& value, std::size_t limit) {
+  const std::size_t begin = frames.size();
+  const std::size_t head = begin + 2 * sizeof(std::uint32_t);
+  frames.resize(head);
+  std::vector<ipc::Attached> parts;
+  const auto written = ipc::encode_clone(value, frames, &parts);
+  if (!written || !parts.empty() || frames.size() - begin > limit) {
+    frames.resize(begin);
+    return false;
+  }
+  const auto size = static_cast<std::uint32_t>(frames.size() - head);
+  std::memcpy(frames.data() + begin, &size, sizeof size);
+  std::memcpy(frames.data() + begin + sizeof size, &kind, sizeof kind);
+  return true;
+}
+
+bool FrameReader::next() {
+  std::uint32_t size = 0;
+  if (left_.size() < sizeof size + sizeof kind_) return false;
+  std::memcpy(&size, left_.data(), sizeof size);
+  std::memcpy(&kind_, left_.data() + sizeof size, sizeof kind_);
+  left_.remove_prefix(sizeof size + sizeof kind_);
+  if (size > left_.size()) return false;
+  value_ = left_.substr(0, size);
+  left_.remove_prefix(size);
+  return true;
+}
+
+std::string with_name(std::string_view name, std::string_view frames) {
+  std::string text;
+  text.reserve(sizeof(std::uint64_t) + name.size() + frames.size());
+  put(text, name);
+  text += frames;
+  return text;
+}
+
+Result<std::string_view> name_of(std::string_view text, std::string_view& frames) {
+  Reader reader{text};
+  const std::string_view name = reader.string();
+  if (!reader.is_good()) return malformed();
+  frames = reader.rest();
+  return name;
+}
+
 // Codes of the system and our own survive; any other is a call that failed.
 Value value_of_error(const Error& error) {
   const bool is_system = error.code.category() == boost::system::system_category();

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <string>
 #include <utility>
 
 #include "base/sealed_memory.h"
@@ -27,6 +28,9 @@ using Clock = std::chrono::steady_clock;
 // The pool is told of answers at once if it sleeps and this one has nothing more to do, or when so
 // much time has passed.
 constexpr std::chrono::microseconds kTellEvery{200};
+// An answer up to so many bytes goes into a record with others, of so many at most.
+constexpr std::size_t kShort = 1024;
+constexpr std::size_t kOpenSize = 16 << 10;
 
 class WorkerProcess {
  public:
@@ -72,30 +76,79 @@ class WorkerProcess {
 
   void run(Record& record, std::string_view text) {
     id_ = record.id;
-    auto given = unpack(text, record.flags != 0, decoder_);
+    began_ = Clock::now();
+    if ((record.flags & kInFrames) != 0)
+      run_frames(record, text);
+    else
+      run_values(record, text);
+    close();
+  }
+
+  void run_values(Record& record, std::string_view text) {
+    auto given = unpack(text, (record.flags & kInLane) != 0, decoder_);
     const auto* const task = given ? find_task(given->name) : nullptr;
     const std::size_t count = given ? given->value.size() : record.index;
-    auto begun = Clock::now();
-    for (std::size_t i = 0; i < count; ++i) {
-      record.at.store(static_cast<std::uint32_t>(i), std::memory_order_release);
-      index_ = static_cast<std::uint32_t>(i);
-      const detail::Running running{&progress_};
-      auto result =
-          !given ? Result<Value>{given.error()}
-          : task == nullptr
-              ? Result<Value>{make_error(Errc::NoSuchMethod, "run the task " + given->name)}
-              : detail::outcome<Value>([&] { return (*task)(given->value[i]); });
-      const auto now = Clock::now();
-      time_ = static_cast<std::uint64_t>((now - begun).count());
-      begun = now;
-      result ? answer(Kind::Answer, *result)
-             : answer(Kind::Failure, value_of_error(result.error()));
-      if (now - told_ > kTellEvery) tell();
+    for (std::size_t i = 0; i < count; ++i)
+      run_one(record, i, given ? Result<const Value*>{&given->value[i]} : given.error(), task,
+              given ? given->name : std::string_view{});
+  }
+
+  void run_frames(Record& record, std::string_view text) {
+    std::string_view inputs;
+    const auto name = name_of(text, inputs);
+    const auto* const task = name ? find_task(*name) : nullptr;
+    FrameReader frames{inputs};
+    for (std::size_t i = 0; frames.next(); ++i) {
+      const auto given = decoder_.decode(frames.value());
+      run_one(record, i, given ? Result<const Value*>{&given->value} : given.error(), task,
+              name ? *name : std::string_view{});
     }
-    record.at.store(static_cast<std::uint32_t>(count), std::memory_order_release);
+  }
+
+  void run_one(Record& record, std::size_t index, const Result<const Value*>& given,
+               const detail::NamedTask* task, std::string_view name) {
+    index_ = static_cast<std::uint32_t>(index);
+    record.at.store(index_, std::memory_order_release);
+    const detail::Running running{&progress_};
+    const auto result =
+        !given ? Result<Value>{given.error()}
+        : task == nullptr
+            ? Result<Value>{make_error(Errc::NoSuchMethod, "run the task " + std::string{name})}
+            : detail::outcome<Value>([&] { return (*task)(**given); });
+    const auto now = Clock::now();
+    time_ = static_cast<std::uint64_t>((now - began_).count());
+    began_ = now;
+    const Kind kind = result ? Kind::Answer : Kind::Failure;
+    const Value value = result ? *result : value_of_error(result.error());
+    if ((record.flags & kInFrames) == 0 || !answer_shortly(kind, value)) answer(kind, value);
+    if (now - told_ > kTellEvery) tell();
+  }
+
+  // Behind those before it, in the record that is open. False: it is too long for that.
+  bool answer_shortly(Kind kind, const Value& value) {
+    frame_.clear();
+    if (!append_frame(frame_, kind, value, kShort)) return false;
+    if (open_ != nullptr && open_->size + frame_.size() > kOpenSize) close();
+    if (open_ == nullptr) {
+      while ((open_ = link_.answers.open(kOpenSize)) == nullptr) wait_for_room();
+      open_->id = id_;
+      open_->kind = static_cast<std::uint32_t>(Kind::Answers);
+      open_->index = index_;
+    }
+    std::memcpy(open_->bytes() + open_->size, frame_.data(), frame_.size());
+    open_->size += static_cast<std::uint32_t>(frame_.size());
+    open_->time_ns += time_;
+    // Now it counts, whatever becomes of this process.
+    open_->at.fetch_add(1, std::memory_order_release);
+    return true;
+  }
+
+  void close() {
+    if (open_ != nullptr) link_.answers.publish(*std::exchange(open_, nullptr));
   }
 
   void answer(Kind kind, const Value& value) {
+    close();
     auto packed = pack(value, {}, link_.answers.record_max() / 2);
     if (!packed) {
       kind = Kind::Failure;
@@ -109,7 +162,7 @@ class WorkerProcess {
     place->id = id_;
     place->kind = static_cast<std::uint32_t>(kind);
     place->index = index_;
-    place->flags = packed->in_lane ? 1 : 0;
+    place->flags = packed->in_lane ? std::uint32_t{kInLane} : 0;
     place->time_ns = time_;
     std::memcpy(place->bytes(), packed->text.data(), packed->text.size());
     const std::uint64_t end = link_.answers.publish(*place);
@@ -140,6 +193,7 @@ class WorkerProcess {
 
   // That there are answers.
   void tell() {
+    close();
     told_ = Clock::now();
     RingHead& head = link_.answers.head();
     if (link_.answers.is_empty() || head.reader_sleeps.load(std::memory_order_seq_cst) == 0) return;
@@ -162,6 +216,9 @@ class WorkerProcess {
   std::uint64_t id_ = 0;
   std::uint32_t index_ = 0;
   std::uint64_t time_ = 0;
+  Record* open_ = nullptr;  // what short answers are appended to
+  std::string frame_;
+  Clock::time_point began_{};
   Clock::time_point told_{};
 };
 

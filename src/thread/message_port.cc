@@ -25,11 +25,11 @@ std::optional<Value> taken(std::unique_ptr<detail::Letter> letter, Transfer* tra
 
 }  // namespace
 
-SendResult MessagePort<Value>::post_message(const Value& message) const {
-  return port_.post(std::make_unique<ValueLetter>(ValueMessage{message.clone(), {}}));
+SendResult MessagePort<Value>::post_message(Value message) const {
+  return port_.post(std::make_unique<ValueLetter>(ValueMessage{std::move(message).clone(), {}}));
 }
 
-SendResult MessagePort<Value>::post_message(const Value& message, Transfer transfer) const {
+SendResult MessagePort<Value>::post_message(Value message, Transfer transfer) const {
   for (const MessagePort<>& port : transfer.ports) {
     if (port == *this || port.untyped().is_peer_of(port_))
       return SendResult::failed(
@@ -38,7 +38,7 @@ SendResult MessagePort<Value>::post_message(const Value& message, Transfer trans
   }
   for (const MessagePort<>& port : transfer.ports) port.untyped().detach();
   return port_.post(
-      std::make_unique<ValueLetter>(ValueMessage{message.clone(), std::move(transfer)}));
+      std::make_unique<ValueLetter>(ValueMessage{std::move(message).clone(), std::move(transfer)}));
 }
 
 void MessagePort<Value>::on_message(const LoopRef& loop,

@@ -21,6 +21,22 @@ struct OnlyMoved {
   std::unique_ptr<int> value;
 };
 
+TEST(MessagePort, OfATypeThatIsAlignedArrivesAligned) {
+  struct alignas(64) Wide {
+    int number = 0;
+  };
+  const MessageChannel<Wide> channel;
+  int wrong = 0;
+  asio::io_context io;
+  channel.port2.on_message(io, [&](Wide& wide) {
+    if (reinterpret_cast<std::uintptr_t>(&wide) % alignof(Wide) != 0) ++wrong;
+    if (wide.number == 99) channel.port2.close();
+  });
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(channel.port1.post_message(Wide{i}));
+  io.run();
+  EXPECT_EQ(wrong, 0);
+}
+
 TEST(MessagePort, WhatIsPostedArrivesAtTheOtherEndInOrder) {
   asio::io_context io;
   const MessageChannel<int> channel;

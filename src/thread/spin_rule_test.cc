@@ -1,6 +1,14 @@
 #include "thread/spin_rule.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "base/parallelism.h"
+#include "base/read_file.h"
+#include "thread/spin.h"
 
 namespace cohort::thread {
 namespace {
@@ -63,6 +71,19 @@ TEST(SpinRule, NeverSpinsOnOneCpu) {
   SpinRule rule{true};
   rule.encourage();
   EXPECT_EQ(spins_of(rule, 1000, true), 0);
+}
+
+// The first thread that asks decides for the process, and may be pinned.
+TEST(SpinRule, SpinsOnAThreadThatIsPinnedToOneCpu) {
+  if (::sysconf(_SC_NPROCESSORS_ONLN) == 1 || cgroup_cpu_limit(read_file) == 1U)
+    GTEST_SKIP() << "there is one CPU";
+  std::thread{[] {
+    cpu_set_t cpu;
+    CPU_ZERO(&cpu);
+    CPU_SET(static_cast<unsigned>(::sched_getcpu()), &cpu);
+    ASSERT_EQ(::sched_setaffinity(0, sizeof cpu, &cpu), 0);
+    EXPECT_EQ(spins_of(spin_rule(), SpinRule::kTrialEveryMin, false), 1);
+  }}.join();
 }
 
 }  // namespace
