@@ -29,7 +29,7 @@ using Clock = std::chrono::steady_clock;
 // much time has passed.
 constexpr std::chrono::microseconds kTellEvery{200};
 // An answer up to so many bytes goes into a record with others, of so many at most.
-constexpr std::size_t kShort = 1024;
+constexpr std::size_t kShortAnswer = 1024;
 constexpr std::size_t kOpenSize = 16 << 10;
 
 class WorkerProcess {
@@ -127,7 +127,7 @@ class WorkerProcess {
   // Behind those before it, in the record that is open. False: it is too long for that.
   bool answer_shortly(Kind kind, const Value& value) {
     frame_.clear();
-    if (!append_frame(frame_, kind, value, kShort)) return false;
+    if (!append_frame(frame_, kind, value, kShortAnswer)) return false;
     if (open_ != nullptr && open_->size + frame_.size() > kOpenSize) close();
     if (open_ == nullptr) {
       while ((open_ = link_.answers.open(kOpenSize)) == nullptr) wait_for_room();
