@@ -1,10 +1,11 @@
-// Single and multi: the same work on one thread, on N threads, and in N processes.
+// Single and multi: the same work on one thread, on N threads, and in N processes. One word changes
+// one into the other: `Isolation::Thread`, `Isolation::Process`.
 //
 //   single_and_multi [--megabytes 64] [--workers N]
 //
-// The work is to count the words of a text that is made up beforehand. Threads share the text where
-// it lies; worker processes are called with a range of the file, and answer with their counts.
-#include <cohort/cohort.h>
+// The work is to count the words of a text, which is made up beforehand, in pieces.
+#include <cohort/parallelism.h>
+#include <cohort/pool.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,20 +14,68 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <stdexcept>
 #include <string>
-#include <string_view>
-#include <thread>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "flags.h"
 
-namespace {
+using Counts = std::unordered_map<std::string, std::uint64_t>;
 
-using Counts = std::unordered_map<std::string_view, std::uint64_t>;
-using Clock = std::chrono::steady_clock;
+struct Piece {
+  std::string path;
+  std::uint64_t begin = 0;
+  std::uint64_t size = 0;
+};
+BOOST_DESCRIBE_STRUCT(Piece, (), (path, begin, size))
+
+// A task has a name, by which the other processes of this program know it.
+const cohort::Task count_words{"count_words", [](const Piece& piece) {
+                                 std::ifstream file{piece.path, std::ios::binary};
+                                 file.seekg(static_cast<std::streamoff>(piece.begin));
+                                 std::string text(piece.size, '\0');
+                                 file.read(text.data(), static_cast<std::streamsize>(text.size()));
+                                 Counts counts;
+                                 for (std::size_t at = 0; at < text.size();) {
+                                   const std::size_t end =
+                                       std::min(text.find_first_of(" \n", at), text.size());
+                                   if (end > at) ++counts[text.substr(at, end - at)];
+                                   at = end + 1;
+                                 }
+                                 return counts;
+                               }};
+
+// How many milliseconds it takes; 0: a piece has failed.
+double measure(cohort::Isolation isolation, unsigned workers, const std::vector<Piece>& pieces) {
+  const cohort::Pool pool{{.isolation = isolation, .max_workers = workers}};
+  // Measured when all workers run, as a server's do.
+  pool.map(std::vector<Piece>(workers), count_words);
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<cohort::Future<Counts>> parts;
+  for (const Piece& piece : pieces) parts.push_back(pool.run(count_words, piece));
+  Counts sum;
+  for (const cohort::Future<Counts>& part : parts) {
+    const cohort::Result<Counts> counts = part.get();
+    if (!counts) {
+      std::cerr << counts.error() << '\n';
+      return 0;
+    }
+    for (const auto& [word, count] : *counts) sum[word] += count;
+  }
+  const std::chrono::duration<double, std::milli> time = std::chrono::steady_clock::now() - start;
+  const auto [word, count] = *std::max_element(sum.begin(), sum.end(), [](auto& a, auto& b) {
+    return std::pair{a.second, b.first} < std::pair{b.second, a.first};
+  });
+  const std::string how = isolation == cohort::Isolation::Thread ? " thread" : " process";
+  const std::string plural = workers == 1                             ? ""
+                             : isolation == cohort::Isolation::Thread ? "s"
+                                                                      : "es";
+  std::printf("%-12s %6.0f ms   %zu words, %s %llu times",
+              (std::to_string(workers) + how + plural).c_str(), time.count(), sum.size(),
+              word.c_str(), static_cast<unsigned long long>(count));
+  return time.count();
+}
 
 // Words w0, w1, w2... of which the lower ones are more frequent; the same at every run.
 std::string make_text(std::size_t size) {
@@ -42,121 +91,34 @@ std::string make_text(std::size_t size) {
   return text;
 }
 
-void count_words(std::string_view text, Counts& counts) {
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find_first_of(" \n", at), text.size());
-    if (end > at) ++counts[text.substr(at, end - at)];
-    at = end + 1;
-  }
-}
-
-// `parts` pieces of about the same size that end between words: begin, end.
-std::vector<std::pair<std::size_t, std::size_t>> split(std::string_view text, unsigned parts) {
-  std::vector<std::pair<std::size_t, std::size_t>> pieces;
-  for (std::size_t begin = 0, i = 1; i <= parts; ++i) {
+// Pieces of about the same size that end between words.
+std::vector<Piece> split(const std::string& path, const std::string& text) {
+  constexpr std::size_t kParts = 32;
+  std::vector<Piece> pieces;
+  for (std::size_t begin = 0, i = 1; i <= kParts; ++i) {
     const std::size_t end =
-        i == parts ? text.size() : std::min(text.find(' ', text.size() / parts * i), text.size());
-    pieces.emplace_back(begin, end);
+        i == kParts ? text.size() : std::min(text.find(' ', text.size() / kParts * i), text.size());
+    pieces.push_back({path, begin, end - begin});
     begin = end;
   }
   return pieces;
 }
 
-void add(Counts& sum, const Counts& part) {
-  for (const auto& [word, count] : part) sum[word] += count;
-}
-
-void print(const std::string& how, Clock::time_point since, const Counts& counts) {
-  const auto [word, count] = *std::max_element(counts.begin(), counts.end(), [](auto& a, auto& b) {
-    return std::pair{a.second, b.first} < std::pair{b.second, a.first};
-  });
-  std::printf("%-12s %6.0f ms   %zu words, %.*s %llu times\n", how.c_str(),
-              std::chrono::duration<double, std::milli>(Clock::now() - since).count(),
-              counts.size(), static_cast<int>(word.size()), word.data(),
-              static_cast<unsigned long long>(count));
-}
-
-// --- on one thread, on several
-
-void on_threads(std::string_view text, unsigned threads) {
-  const auto start = Clock::now();
-  const auto pieces = split(text, threads);
-  std::vector<Counts> parts(threads);
-  std::vector<std::thread> running;
-  for (unsigned i = 0; i < threads; ++i)
-    running.emplace_back([&, i] {
-      count_words(text.substr(pieces[i].first, pieces[i].second - pieces[i].first), parts[i]);
-    });
-  for (std::thread& thread : running) thread.join();
-  Counts sum;
-  for (const Counts& part : parts) add(sum, part);
-  print(std::to_string(threads) + (threads == 1 ? " thread" : " threads"), start, sum);
-}
-
-// --- in several processes
-
-int be_worker(cohort::Cluster& cluster) {
-  cluster.handle("count", [](const cohort::Value& piece) -> cohort::Value {
-    std::ifstream file{std::string{piece["path"].string_or("")}, std::ios::binary};
-    file.seekg(piece["begin"].int64_or(0));
-    std::string text(static_cast<std::size_t>(piece["size"].int64_or(0)), '\0');
-    file.read(text.data(), static_cast<std::streamsize>(text.size()));
-    Counts counts;
-    count_words(text, counts);
-    cohort::Value answer = cohort::Value::array();
-    for (const auto& [word, count] : counts) answer.push_back(cohort::Value::array({word, count}));
-    return answer;
-  });
-  return cluster.run();
-}
-
-int in_processes(cohort::Cluster& cluster, const std::string& path, std::string_view text,
-                 unsigned processes) {
-  // The answers own their words.
-  std::vector<cohort::Value> answers;
-  Clock::time_point start;
-  const auto pieces = split(text, processes);
-  const auto answered = [&](const cohort::Result<cohort::Value>& answer) {
-    if (!answer) throw std::runtime_error{answer.error().message()};
-    answers.push_back(*answer);
-    if (answers.size() < processes) return;
-    Counts sum;
-    for (const cohort::Value& part : answers)
-      for (const cohort::Value& entry : part.elements())
-        sum[entry[0].string_or("")] += static_cast<std::uint64_t>(entry[1].int64_or(0));
-    print(std::to_string(processes) + (processes == 1 ? " process" : " processes"), start, sum);
-    cluster.disconnect();
-  };
-  // Measured from the call on, when all run: a server's workers run already, too.
-  cluster.on_online([&, online = 0U](const cohort::Worker&) mutable {
-    if (++online < processes) return;
-    start = Clock::now();
-    for (unsigned i = 0; i < processes; ++i)
-      cluster.workers()[i].call("count",
-                                {{"path", path},
-                                 {"begin", pieces[i].first},
-                                 {"size", pieces[i].second - pieces[i].first}},
-                                answered);
-  });
-  for (unsigned i = 0; i < processes; ++i) cluster.fork();
-  return cluster.run();
-}
-
-}  // namespace
-
 int main(int argc, char** argv) {
+  if (const auto code = cohort::run_as_pool_worker()) return *code;
   const Flags flags{argc, argv};
-  cohort::Cluster cluster;
-  if (cluster.is_worker()) return be_worker(cluster);
-
   const unsigned workers = flags.number("--workers", cohort::available_parallelism());
   const std::string text = make_text(std::size_t{flags.number("--megabytes", 64)} << 20);
   const std::string path =
       (std::filesystem::temp_directory_path() / ("words-" + std::to_string(getpid()))).string();
   std::ofstream{path, std::ios::binary} << text;
-  on_threads(text, 1);
-  on_threads(text, workers);
-  const int code = in_processes(cluster, path, text, workers);
+  const std::vector<Piece> pieces = split(path, text);
+
+  const double single = measure(cohort::Isolation::Thread, 1, pieces);
+  std::puts("");
+  for (const auto isolation : {cohort::Isolation::Thread, cohort::Isolation::Process}) {
+    const double multi = measure(isolation, workers, pieces);
+    std::printf(", %.2f times as fast\n", multi > 0 ? single / multi : 0);
+  }
   std::filesystem::remove(path);
-  return code;
 }

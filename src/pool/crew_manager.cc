@@ -8,6 +8,7 @@
 
 #include "base/sys.h"
 #include "cohort/parallelism.h"
+#include "pool/command_worker.h"
 #include "pool/process_worker.h"
 #include "pool/progress.h"
 #include "thread/spin.h"
@@ -198,23 +199,32 @@ void CrewManager::died(int number, const Exit& exit, const std::optional<Error>&
     take_answers_of(worker);
     if (auto last = worker.last_answer()) take_answer(worker, *std::move(last));
     if (!ends_ && why.empty()) ++crashes_;
-    const auto begun = worker.begun();
+    const auto begun = why_not ? std::nullopt : worker.begun();
     const bool has_failed = !worker.has_worked() && !begun && why.empty();
     failed_boots_ = has_failed ? failed_boots_ + 1 : 0;
     const std::string op = "run a task of the pool " + crew_.options_.name;
-    book_.died(number, begun, make_error(Errc::WorkerDied, op, text_of(exit)));
+    std::string how = worker.complaint();
+    how += (how.empty() ? "" : "; ") + text_of(exit);
+    book_.died(number, begun, make_error(Errc::WorkerDied, op, how));
     if (why_not) {
       cannot_start(*why_not);
     } else if (failed_boots_ >= kFailedBootsMax) {
-      cannot_start(make_error(Errc::WorkerDied, op,
-                              "its workers end before they begin (" + text_of(exit) +
-                                  "): does main call cohort::run_as_pool_worker() first?"));
+      cannot_start(make_error(
+          Errc::WorkerDied, op,
+          "its workers end before they begin (" + how + ')' +
+              (is_command() ? "" : ": does main call cohort::run_as_pool_worker() first?")));
     }
   }
   turn();
 }
 
 // --- who does what
+
+// What a command has begun is not known, so it has one.
+std::size_t CrewManager::depth() const {
+  const unsigned given = crew_.options_.depth;
+  return given > 0 ? given : is_command() ? 1 : 8;
+}
 
 PoolWorker* CrewManager::freest(std::size_t below) {
   PoolWorker* best = nullptr;
@@ -265,11 +275,17 @@ bool CrewManager::start_workers() {
 
 void CrewManager::start_one() {
   const int number = ++last_number_;
-  auto started =
-      ProcessWorker::start(loop_, number, crew_.bell_.get(), crew_.options_,
-                           [this, number](const Exit& exit, const std::optional<Error>& why_not) {
-                             died(number, exit, why_not);
-                           });
+  const PoolOptions& options = crew_.options_;
+  const auto ended = [this, number](const Exit& exit, const std::optional<Error>& why_not) {
+    died(number, exit, why_not);
+  };
+  const auto came = [this] {
+    crew_.sleeps_.store(false, std::memory_order_relaxed);
+    turn();
+  };
+  auto started = is_command()
+                     ? CommandWorker::start(loop_, number, options, came, ended)
+                     : ProcessWorker::start(loop_, number, crew_.bell_.get(), options, ended);
   if (started) {
     workers_.emplace(number, *std::move(started));
   } else {

@@ -53,7 +53,8 @@ class CrewManager {
   void end_idle();
   bool anything() const;
   void await_bell();
-  std::size_t depth() const { return crew_.options_.depth == 0 ? 8 : crew_.options_.depth; }
+  bool is_command() const { return crew_.options_.isolation == Isolation::Command; }
+  std::size_t depth() const;
 
   ProcessCrew& crew_;
   boost::asio::io_context io_{1};

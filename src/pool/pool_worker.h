@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 
 #include "cohort/error.h"
 #include "cohort/exit.h"
@@ -55,6 +56,8 @@ class PoolWorker {
   virtual bool has_answers() const = 0;
   /// It has broken the rules, and is to be killed.
   virtual bool is_malformed() const = 0;
+  /// What it did wrong, for its last task's error; empty: nothing that its exit does not say.
+  virtual std::string complaint() const { return {}; }
   /// Before the pool's thread sleeps: whether it is to be rung for. False: there are answers now.
   virtual bool wants_a_bell(bool wants) = 0;
   /// A job that has been answered, or taken back.

@@ -344,12 +344,48 @@ TEST(SingleAndMulti, GivesTheSameAnswerInThreeWays) {
   EXPECT_TRUE(program.exits_with(0));
   const std::vector<std::string> lines = program.lines();
   ASSERT_EQ(lines.size(), 3U) << program.transcript();
-  const auto answer = [&](std::size_t i) { return lines[i].substr(lines[i].find(" ms ")); };
+  // `   4944 words, w0 841 times`, before how many times as fast it was.
+  const auto answer = [&](std::size_t i) {
+    const std::size_t begin = lines[i].find(" ms ") + 4;
+    return lines[i].substr(begin, lines[i].find(" times") - begin);
+  };
   EXPECT_TRUE(lines[0].starts_with("1 thread "));
   EXPECT_TRUE(lines[1].starts_with("3 threads "));
   EXPECT_TRUE(lines[2].starts_with("3 processes "));
-  EXPECT_EQ(answer(0), answer(1));
-  EXPECT_EQ(answer(0), answer(2));
+  EXPECT_TRUE(lines[2].ends_with(" times as fast"));
+  EXPECT_EQ(answer(0), "  4944 words, w0 841");
+  EXPECT_EQ(answer(1), answer(0));
+  EXPECT_EQ(answer(2), answer(0));
+}
+
+TEST(PoolOfCommands, RunsTasksInNodeAndPython) {
+  const std::string node = node20();
+  Program program{{example("pool_of_commands"), "--workers", source("examples")},
+                  {.env = {{"PATH", node.substr(0, node.rfind('/')) + ':' + ::getenv("PATH")}}}};
+  EXPECT_TRUE(program.exits_with(0));
+  const std::vector<std::string> expected = {
+      "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
+      "7",
+      "run a task divide: the method failed (division by zero)",
+      "run a task divide: the method failed (ZeroDivisionError: division by zero)",
+      "run a task multiply: no such method (there is no method multiply)",
+      "step 1",
+      "step 2",
+      "2"};
+  EXPECT_EQ(program.lines(), expected) << program.transcript();
+}
+
+TEST(PoolInServer, OtherRequestsAreAnsweredWhileOneHashes) {
+  const std::uint16_t port = free_port();
+  Program program{{example("pool_in_server"), "--port", std::to_string(port), "--workers", "1"}};
+  ASSERT_TRUE(accepts(port));
+  // It would take hours: what is answered meanwhile waits for nothing.
+  TcpClient waiting;
+  ASSERT_EQ(waiting.connect(port), "");
+  ASSERT_EQ(waiting.send("GET /hash?4000000000 HTTP/1.1\r\nHost: a\r\n\r\n"), "");
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(http_get(port).body, "hello world\n");
+  EXPECT_EQ(http_get(port, "/hash?1").body, "12206856185304982309\n");
+  EXPECT_FALSE(waiting.is_over());
 }
 
 TEST(Awaiting, AsksThreeWorkersOneAfterTheOther) {
