@@ -30,21 +30,21 @@ struct Piece {
 };
 BOOST_DESCRIBE_STRUCT(Piece, (), (path, begin, size))
 
+Counts words_of(const Piece& piece) {
+  std::ifstream file{piece.path, std::ios::binary};
+  file.seekg(static_cast<std::streamoff>(piece.begin));
+  std::string text(piece.size, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  Counts counts;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find_first_of(" \n", at), text.size());
+    if (end > at) ++counts[text.substr(at, end - at)];
+    at = end + 1;
+  }
+  return counts;
+}
 // A task has a name, by which the other processes of this program know it.
-const cohort::Task count_words{"count_words", [](const Piece& piece) {
-                                 std::ifstream file{piece.path, std::ios::binary};
-                                 file.seekg(static_cast<std::streamoff>(piece.begin));
-                                 std::string text(piece.size, '\0');
-                                 file.read(text.data(), static_cast<std::streamsize>(text.size()));
-                                 Counts counts;
-                                 for (std::size_t at = 0; at < text.size();) {
-                                   const std::size_t end =
-                                       std::min(text.find_first_of(" \n", at), text.size());
-                                   if (end > at) ++counts[text.substr(at, end - at)];
-                                   at = end + 1;
-                                 }
-                                 return counts;
-                               }};
+const cohort::Task count_words{"count_words", words_of};
 
 // How many milliseconds it takes; 0: a piece has failed.
 double measure(cohort::Isolation isolation, unsigned workers, const std::vector<Piece>& pieces) {

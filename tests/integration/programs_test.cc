@@ -358,6 +358,31 @@ TEST(SingleAndMulti, GivesTheSameAnswerInThreeWays) {
   EXPECT_EQ(answer(2), answer(0));
 }
 
+TEST(ImageThreads, MovesImagesToAThreadAndBackWhileAnotherFails) {
+  Program program{{example("image_threads")}};
+  EXPECT_TRUE(program.exits_with(0));
+  // The two threads are in no order.
+  std::vector<std::string> lines = program.lines();
+  std::sort(lines.begin(), lines.end());
+  const std::vector<std::string> expected = {
+      "a.png: the first pixel is 255", "b.png: the first pixel is 55",
+      "in thread failing: the method failed (no such file: c.png)", "inverter: exit code 0"};
+  EXPECT_EQ(lines, expected) << program.transcript();
+}
+
+TEST(CrashingTasks, CostTheirWorkersAndNothingElse) {
+  Program program{{example("crashing_tasks")}, kPlainSignals};
+  EXPECT_TRUE(program.exits_with(0));
+  const std::vector<std::string> lines = program.lines();
+  ASSERT_EQ(lines.size(), 5U) << program.transcript();
+  const std::string died = "run a task of the pool pool: its worker died (killed by SIGSEGV";
+  EXPECT_TRUE(lines[0].starts_with(died)) << lines[0];
+  EXPECT_EQ(lines[1], "144");
+  EXPECT_EQ(lines[2], "run a task of the pool pool: timed out (its deadline is over)");
+  EXPECT_TRUE(lines[3].starts_with(died)) << lines[3];
+  EXPECT_EQ(lines[4], "4 crashes, 2 tried again, poison: crash");
+}
+
 TEST(PoolOfCommands, RunsTasksInNodeAndPython) {
   const std::string node = node20();
   Program program{{example("pool_of_commands"), "--workers", source("examples")},
