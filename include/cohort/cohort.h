@@ -20,6 +20,7 @@
 #include "cohort/net.h"
 #include "cohort/parallelism.h"
 #include "cohort/policy.h"
+#include "cohort/preload.h"
 #include "cohort/send_result.h"
 #include "cohort/serialization.h"
 #include "cohort/status.h"

@@ -33,6 +33,7 @@ enum class Errc {
   OutputTooLarge,    ///< It wrote more than `max_buffer` (ERR_CHILD_PROCESS_STDIO_MAXBUFFER).
   QueueFull,         ///< As many tasks wait as may: a pool's `queue_max`.
   WorkerDied,        ///< The process that ran a task ended without an answer; the detail says how.
+  PreloadFailed,     ///< What workers share could not be loaded, or the one that has it not forked.
 };
 
 /// The category of `Errc`; `message()` is one sentence per value.

@@ -50,6 +50,7 @@
 #include "cohort/child_process.h"
 #include "cohort/error.h"
 #include "cohort/loop_ref.h"
+#include "cohort/preload.h"
 #include "cohort/value.h"
 #include "cohort/value_to.h"
 
@@ -104,6 +105,9 @@ struct PoolOptions {
     Lines,    ///< A line of JSON in, a line of JSON out.
   };
   Protocol protocol = Protocol::Channel;
+  /// Of Process: the name of a Preload (cohort/preload.h), which is loaded once for all workers:
+  /// they are forks of the process that has. Empty: none. If it fails, so do the tasks that wait.
+  std::string preload{};
   /// How the processes are started: limits, user, environment.
   SpawnOptions spawn{};
   /// A task during which so many workers have died is poison: it is tried no more, whatever

@@ -83,9 +83,13 @@ struct Settings {
   /// written for pm2. A program that handles INT or TERM, but not this one, gets the one that it
   /// handles. Default: SIGTERM.
   std::optional<int> stop_signal{};
+  /// The name of a Preload of the program (cohort/preload.h): what all workers need is loaded once,
+  /// and they are forks of the process that has. Workers are started when it is loaded, and one
+  /// that is not yet has no `process`; if the loading fails, so do their starts. Empty: none.
+  std::string preload{};
   /// Whether workers that run under Node load a file of this library first (NODE_OPTIONS), which
   /// tells what they handle, and answers `Connection: close` at the end. Default: true.
-  std::optional<bool> preload{};
+  std::optional<bool> node_preload{};
   /// Whether the debugger of a Node worker, which SIGUSR1 opens, is to listen at a port of
   /// 127.0.0.1 that the system chooses, and to say nothing of that on stderr: for a program that
   /// looks at a worker which hangs. Workers with a debugger option of their own keep to that.

@@ -41,6 +41,8 @@ class Category final : public boost::system::error_category {
         return "the queue is full";
       case Errc::WorkerDied:
         return "its worker died";
+      case Errc::PreloadFailed:
+        return "loading failed";
     }
     return "unknown error";
   }

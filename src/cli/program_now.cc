@@ -152,7 +152,7 @@ std::variant<ProgramNow, CannotRun> program_now(const RunOptions& options) {
                    .spawn = std::move(spawn),
                    .listen = options.listen,
                    .stop_signal = stop_signal_of(options),
-                   .preload = options.preload,
+                   .node_preload = options.preload,
                    .quiet_debugger = options.js_stack,
                    .ready = options.ready,
                    .check = check_of(options),

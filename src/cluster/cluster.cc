@@ -24,6 +24,7 @@
 #include "net/host_of_loop.h"
 #include "process/child_impl.h"
 #include "process/stderr_relay.h"
+#include "process/zygote_main.h"
 
 namespace cohort {
 
@@ -216,9 +217,12 @@ std::unique_ptr<asio::io_context> own_context() {
 
 }  // namespace
 
-Cluster::Cluster() : impl_{std::make_unique<Impl>(*this, own_context(), nullptr)} {}
+Cluster::Cluster()
+    : impl_{(process::become_worker_if_zygote(nullptr),
+             std::make_unique<Impl>(*this, own_context(), nullptr))} {}
 Cluster::Cluster(asio::io_context& io)
-    : impl_{(sys::open_standard_descriptors(), std::make_unique<Impl>(*this, nullptr, &io))} {}
+    : impl_{(process::become_worker_if_zygote(&io), sys::open_standard_descriptors(),
+             std::make_unique<Impl>(*this, nullptr, &io))} {}
 Cluster::~Cluster() = default;
 
 bool Cluster::is_primary() const { return !impl_->is_worker; }

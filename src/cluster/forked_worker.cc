@@ -124,15 +124,30 @@ void ForkedWorker::abandon() {
   peer_->abandon();
   state_ = WorkerState::Dead;
   hand_offs_.forget();
+  forget_start_ = nullptr;
   streams_.each([](StdioStream& stream) { stream.abandon(); });
   if (process_) process_->abandon();
 }
 
+// False: it has been started, or has failed to.
+bool ForkedWorker::give_up_start() {
+  if (!forget_start_) return false;
+  std::exchange(forget_start_, nullptr)();
+  loop_.post([weak = weak_from_this()] {
+    const auto self = std::static_pointer_cast<ForkedWorker>(weak.lock());
+    if (self) self->failed_to_start(system_error(ECANCELED, "start " + self->describe()));
+  });
+  return true;
+}
+
 bool ForkedWorker::kill(int signal_number) {
+  if (signal_number == SIGKILL || signal_number == SIGTERM || signal_number == SIGINT)
+    if (give_up_start()) return true;
   return process_ && process_->alive() && process_->signal(signal_number).has_value();
 }
 
 bool ForkedWorker::kill_group(int signal_number) {
+  if (give_up_start()) return true;
   return process_ && process_->signal_group(signal_number);
 }
 
@@ -351,6 +366,7 @@ void ForkedWorker::carry_out(std::uint16_t actions, const Details& details) {
   }
   if (actions & kLeaveWorkers) owner_.worker_left(*this);
   if (actions & kSettle) {
+    give_up_start();
     kill(SIGCONT);  // one that somebody has stopped would not hear of it
     if (serving_.any && speaks() && !peer_->is_cohort()) settling_.start();
     if (!end_.has_begun()) look_whether_settled();
@@ -383,7 +399,8 @@ std::string ForkedWorker::describe_peer() const {
 }
 
 void ForkedWorker::report(const Error& reported) {
-  if (!events.error.has_listener())
+  const bool was_cancelled = reported.code.value() == ECANCELED && !process_;
+  if (!events.error.has_listener() && !was_cancelled)
     say(loop_, {"worker_error", reported.message(), {{"worker", std::int64_t{id_}}}});
   events.error.emit(reported);
 }

@@ -84,6 +84,9 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::P
   void started(process::Child child, process::ChildLaunch launch, const SpawnOptions& options,
                std::vector<Address> lent);
   void failed_to_start(const Error& error);
+  /// It will be started. `forget`: called if it is told to end before.
+  void waits_for_start(std::function<void()> forget) { forget_start_ = std::move(forget); }
+  void waits_no_more() { forget_start_ = nullptr; }
   /// The service ends: as docs/signals.md has it. Once.
   void end(const EndingRules& rules);
   /// Its clients are to go elsewhere: it closes each connection after the answer under way, and
@@ -155,6 +158,7 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::P
   void channel_closed(std::optional<Error> why) override;
 
   void open_streams(process::ChildLaunch& launch);
+  bool give_up_start();
   bool speaks() const;
   bool ends_by_signal() const { return !serving_.lent.empty() && !speaks(); }
   void listens_by_itself();
@@ -180,7 +184,8 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::P
   WorkerState state_ = WorkerState::Spawned;
   const std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
   bool on_purpose_ = false;
-  bool gave_up_channel_ = false;  // it serves on without: it needs none
+  std::function<void()> forget_start_;  // while it has no process
+  bool gave_up_channel_ = false;        // it serves on without: it needs none
   Serving serving_;
   HandOffs hand_offs_;
   Settling settling_;

@@ -96,6 +96,7 @@ Settings merged(Settings settings, const Settings& changes) {
   take(settings.listen, changes.listen);
   take(settings.stop_signal, changes.stop_signal);
   take(settings.preload, changes.preload);
+  take(settings.node_preload, changes.node_preload);
   take(settings.quiet_debugger, changes.quiet_debugger);
   take(settings.ready, changes.ready);
   take(settings.watchdog, changes.watchdog);

@@ -35,7 +35,7 @@ Primary::Primary(const Loop& loop, std::shared_ptr<ipc::Calls> calls, bool may_f
                .not_well = [this](const Worker& worker,
                                   const std::string& why) { is_not_well(worker, why); },
                .lives = [this](const Worker& worker) { lives(worker); }}},
-      node_{loop} {}
+      starts_{loop} {}
 
 Primary::~Primary() {
   for (const auto& [id, entry] : workers_) entry.worker->abandon();
@@ -90,16 +90,34 @@ std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
   const Settings& settings = settings_.of(generation);
   checks_.expect(Worker{worker}, settings);
   const bool says_ready = settings.ready && settings.ready->by != Readiness::By::Listening;
-  const auto started = start(*worker, env, place.has_value());
-  if (!started) {
+  const bool waits = may_fork_ && starts_.has_to_load(generation, settings);
+  if (waits) {
+    start_when_loaded(worker, env, place.has_value());
+  } else if (const auto started = start(*worker, env, place.has_value()); !started) {
     listeners_->lose(worker->id());
     loop_.post([worker, error = started.error()] { worker->failed_to_start(error); });
   }
   // Only now is there somebody who can be told to end.
-  supervisor_.tell(event::Forked{worker->id(), place, generation, says_ready});
+  supervisor_.tell(event::Forked{worker->id(), place, generation, says_ready, waits});
   if (listeners_->uses_any(worker->id())) supervisor_.tell(event::Opened{worker->id()});
   loop_.post(callbacks_.wrap([this, worker] { events.fork.emit(Worker{worker}); }));
   return worker;
+}
+
+// It is there, without a process.
+void Primary::start_when_loaded(const std::shared_ptr<ForkedWorker>& worker, const Environment& env,
+                                bool keep_stderr) {
+  const int id = worker->id();
+  worker->waits_for_start([this, id] { starts_.forget(id); });
+  const auto loaded = [this, worker, env, keep_stderr](const Result<void>& loading) {
+    worker->waits_no_more();
+    const auto started = loading ? start(*worker, env, keep_stderr) : loading;
+    if (started) return supervisor_.tell(event::Started{worker->id()});
+    listeners_->lose(worker->id());
+    worker->failed_to_start(started.error());
+  };
+  starts_.load(worker->generation(), settings_.of(worker->generation()), id,
+               callbacks_.wrap(loaded));
 }
 
 Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool keep_stderr) {
@@ -131,10 +149,8 @@ Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool k
   if (!options) return options.error();
   auto launch = prepare_launch(loop_, wanted, *options);
   if (!launch) return launch.error();
-  node_.prepare(launch->request, worker.id(), worker.slot(), supervisor_.state().places.size(),
-                {.preload = settings.preload.value_or(true),
-                 .quiet_debugger = settings.quiet_debugger.value_or(false)});
-  auto child = process::spawn(launch->request);
+  auto child = starts_.spawn(launch->request, {worker.id(), worker.slot(), worker.generation()},
+                             settings, supervisor_.state().places.size());
   if (!child) return child.error();
   worker.started(*std::move(child), *std::move(launch), *options, std::move(addresses));
   return {};
@@ -291,7 +307,7 @@ void Primary::gone(ForkedWorker& worker, std::optional<process::LeftGroup> left,
   if (!worker.exited_after_disconnect()) ++counters_.deaths;
   workers_.erase(id);
   checks_.gone(id);
-  node_.gone(id);
+  starts_.gone(id);
   if (left) {
     const auto grace = std::chrono::duration_cast<std::chrono::milliseconds>(
         supervisor_.state().rules.drain_timeout);
@@ -301,7 +317,19 @@ void Primary::gone(ForkedWorker& worker, std::optional<process::LeftGroup> left,
     });
   }
   supervisor_.tell(event::Exited{id, left_.contains(id), permanent});
+  drop_what_nobody_needs();
   all_gone();
+}
+
+void Primary::drop_what_nobody_needs() {
+  const Supervisor& state = supervisor_.state();
+  starts_.keep([&](int generation) {
+    const bool is_tried = state.rollout && state.rollout->wish.generation == generation;
+    return generation == state.generation || is_tried || waiting_.prepares == generation ||
+           std::any_of(workers_.begin(), workers_.end(), [generation](const auto& each) {
+             return each.second.worker->generation() == generation;
+           });
+  });
 }
 
 }  // namespace cohort::cluster

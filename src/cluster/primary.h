@@ -16,10 +16,10 @@
 #include "base/notices.h"
 #include "cluster/forked_worker.h"
 #include "cluster/listeners.h"
-#include "cluster/node_workers.h"
 #include "cluster/primary_settings.h"
 #include "cluster/supervisor_loop.h"
 #include "cluster/worker_checks.h"
+#include "cluster/worker_starts.h"
 #include "cohort/cluster.h"
 #include "process/spawn.h"
 
@@ -123,6 +123,9 @@ class Primary final : private ForkedWorkerOwner {
   void is_not_well(const Worker& worker, const std::string& why);
   void lives(const Worker& worker);
   Result<void> start(ForkedWorker& worker, const Environment& env, bool keep_stderr);
+  void start_when_loaded(const std::shared_ptr<ForkedWorker>& worker, const Environment& env,
+                         bool keep_stderr);
+  void drop_what_nobody_needs();
   void gone(ForkedWorker& worker, std::optional<process::LeftGroup> left = {},
             bool permanent = false);
   void all_gone();
@@ -151,6 +154,7 @@ class Primary final : private ForkedWorkerOwner {
   void operator()(const action::Close& wanted);
   void operator()(const action::AllClosed& wanted);
   void operator()(const action::Finish& wanted);
+  void prepared(int generation, const ReloadOptions& options, const Result<void>& done);
   void begin(int generation, const ReloadOptions& options);
   bool can_park() const;
   void give_up_preparing(RolloutResult::Outcome outcome, const std::string& why);
@@ -172,7 +176,7 @@ class Primary final : private ForkedWorkerOwner {
   Waiting waiting_;
   std::optional<LastDeath> last_death_;
   WorkerChecks checks_;
-  NodeWorkers node_;
+  WorkerStarts starts_;
   CallbackScope callbacks_;
 };
 

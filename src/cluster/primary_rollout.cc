@@ -45,22 +45,38 @@ int Primary::reload(const ReloadOptions& options, std::function<void(const Rollo
   if (done) waiting_.reload.emplace(generation, std::move(done));
   give_up_preparing(RolloutResult::Outcome::Superseded, "another reload was wanted");
   // At the end nothing is to be done first: the supervisor refuses.
-  if (!options.before || supervisor_.state().phase != Supervisor::Phase::Running) {
+  const Settings wanted = settings_.with(options.settings);
+  const bool loads = !wanted.preload.empty();
+  if ((!options.before && !loads) || supervisor_.state().phase != Supervisor::Phase::Running) {
     begin(generation, options);
     return generation;
   }
   waiting_.prepares = generation;
-  options.before(callbacks_.wrap([this, generation, options](const Result<void>& prepared) {
-    if (waiting_.prepares != generation) return;
-    if (!prepared) {
-      const Error& error = prepared.error();
-      return give_up_preparing(RolloutResult::Outcome::RolledBack,
-                               error.detail.empty() ? error.message() : error.detail);
-    }
-    waiting_.prepares.reset();
-    begin(generation, options);
-  }));
+  const auto load = [this, generation, options, wanted](const Result<void>& so_far) {
+    if (wanted.preload.empty() || !so_far || waiting_.prepares != generation)
+      return prepared(generation, options, so_far);
+    starts_.load(generation, wanted, 0,
+                 callbacks_.wrap([this, generation, options](const Result<void>& loaded) {
+                   prepared(generation, options, loaded);
+                 }));
+  };
+  if (options.before)
+    options.before(callbacks_.wrap(load));
+  else
+    load({});
   return generation;
+}
+
+// Also of one that is wanted no more.
+void Primary::prepared(int generation, const ReloadOptions& options, const Result<void>& done) {
+  if (waiting_.prepares != generation) return;
+  if (!done) {
+    const Error& error = done.error();
+    return give_up_preparing(RolloutResult::Outcome::RolledBack,
+                             error.detail.empty() ? error.message() : error.detail);
+  }
+  waiting_.prepares.reset();
+  begin(generation, options);
 }
 
 Result<int> Primary::rollback() {
@@ -117,6 +133,7 @@ void Primary::operator()(const action::RolloutOver& wanted) {
 }
 
 void Primary::conclude(const RolloutResult& result) {
+  drop_what_nobody_needs();
   auto waiting = waiting_.reload.extract(result.generation);
   auto done = waiting.empty() ? nullptr : std::move(waiting.mapped());
   loop_.post(callbacks_.wrap([this, done = std::move(done), result] {

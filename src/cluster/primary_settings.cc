@@ -41,10 +41,15 @@ const Settings& PrimarySettings::of(int generation) const {
   return planned == planned_.end() ? settings_ : planned->second;
 }
 
-void PrimarySettings::plan(int generation, const Settings& changes) {
+// But for where they listen.
+Settings PrimarySettings::with(const Settings& changes) const {
   Settings as_now = changes;
   as_now.listen.clear();
-  planned_.insert_or_assign(generation, merged(settings_, as_now));
+  return merged(settings_, as_now);
+}
+
+void PrimarySettings::plan(int generation, const Settings& changes) {
+  planned_.insert_or_assign(generation, with(changes));
 }
 
 void PrimarySettings::reached(int generation) {

@@ -22,6 +22,8 @@ class PrimarySettings {
   const Settings& settings() const { return settings_; }
   /// As workers of that generation start.
   const Settings& of(int generation) const;
+  /// With what a reload changes.
+  Settings with(const Settings& changes) const;
   /// A generation that is to be reached, and how it differs...
   void plan(int generation, const Settings& changes);
   /// ... it was: all start so; or it was not.

@@ -58,12 +58,17 @@ struct Step : Moves {
       if (state.phase == Phase::Killing) act(action::KillAll{});
       return;
     }
-    auto& live = state.live[forked.worker] = {std::nullopt, now};
+    auto& live = state.live[forked.worker] = {std::nullopt, forked.waits ? kNotYet : now};
     live.generation = forked.generation;
     live.says_ready = forked.says_ready;
     if (forked.place && *forked.place < state.places.size())
       fill(*forked.place, forked.worker, live);
     if (state.phase == Phase::Draining) act(action::DisconnectAll{});
+  }
+
+  void operator()(const event::Started& started) {
+    const auto found = state.live.find(started.worker);
+    if (found != state.live.end()) found->second.since = now;
   }
 
   void fill(std::size_t at, int worker, Supervisor::Live& live) {

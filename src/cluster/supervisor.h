@@ -66,6 +66,10 @@ inline constexpr Duration kAsksWithin = std::chrono::minutes{1};
 /// The ports of so many predecessors of a worker stay open for it.
 inline constexpr std::size_t kPredecessorsMax = 8;
 
+/// Of a process that is still to be started. So far away that nothing is due because of it, and
+/// near enough for sums.
+inline constexpr TimePoint kNotYet{Duration::max() / 2};
+
 /// At the end of the service: how long handshakes under way have to complete, how often the queues
 /// are looked at from then on, and until when. At most a quarter, and half, of the grace time. Who
 /// is retired has as long for the first, and the grace time for all of it.
@@ -114,7 +118,7 @@ struct Supervisor {
   };
   struct Live {
     std::optional<std::size_t> place;
-    TimePoint since;
+    TimePoint since;  ///< kNotYet: it has no process.
     bool ready = false;
     bool ends = false;                   ///< It said so, or was asked to.
     bool used_ports = false;             ///< Ever.
@@ -165,7 +169,11 @@ struct Forked {
   std::optional<std::size_t> place;
   int generation = 1;       ///< As `Fork` said.
   bool says_ready = false;  ///< It will say so in another way than by living for long.
+  bool waits = false;       ///< It has no process yet: `Started` follows, or `Exited`.
 };
+struct Started {
+  int worker;
+};  ///< One that had no process has one.
 struct Ready {
   int worker;
 };  ///< It listens.
@@ -218,10 +226,10 @@ struct TimePassed {};      ///< A wake-up that was asked for, or any other momen
 }  // namespace event
 
 using SupervisorEvent =
-    std::variant<event::Keep, event::Scale, event::Forked, event::Ready, event::Greeted,
-                 event::Followed, event::Opened, event::Closed, event::Ends, event::Idle,
-                 event::Exited, event::Vanished, event::Replace, event::Reload, event::Rollback,
-                 event::Unfit, event::Dry, event::NothingArrives, event::Terminate,
+    std::variant<event::Keep, event::Scale, event::Forked, event::Started, event::Ready,
+                 event::Greeted, event::Followed, event::Opened, event::Closed, event::Ends,
+                 event::Idle, event::Exited, event::Vanished, event::Replace, event::Reload,
+                 event::Rollback, event::Unfit, event::Dry, event::NothingArrives, event::Terminate,
                  event::TimePassed>;
 
 namespace action {

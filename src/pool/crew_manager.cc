@@ -84,6 +84,7 @@ void CrewManager::await_bell() {
   if (ends_ && workers_.empty() && ending_.empty()) {
     alarm_.cancel();
     bell_.reset();
+    zygote_.reset();
     return;
   }
   bell_->wait_readable([this] { woken(); });
@@ -259,6 +260,7 @@ bool CrewManager::start_workers() {
   if (rests_until_ && Clock::now() >= *rests_until_) rests_until_.reset();
   const bool rests = rests_until_.has_value();
   if (ends_ || rests || !book_.anybody_waits()) return false;
+  if (!may_fork()) return false;
   // One for each task that nobody is free for.
   std::size_t free = 0;
   for (const auto& [number, worker] : workers_) free += worker->in_flight() == 0 ? 1 : 0;
@@ -283,14 +285,43 @@ void CrewManager::start_one() {
     crew_.sleeps_.store(false, std::memory_order_relaxed);
     turn();
   };
-  auto started = is_command()
-                     ? CommandWorker::start(loop_, number, options, came, ended)
-                     : ProcessWorker::start(loop_, number, crew_.bell_.get(), options, ended);
+  const auto spawner = [this](const process::SpawnRequest& request) {
+    return zygote_ ? zygote_->spawn(request) : process::spawn(request);
+  };
+  auto started = is_command() ? CommandWorker::start(loop_, number, options, came, ended)
+                              : ProcessWorker::start(loop_, number, crew_.bell_.get(), options,
+                                                     spawner, ended);
   if (started) {
     workers_.emplace(number, *std::move(started));
   } else {
     cannot_start(started.error());
   }
+}
+
+// A pool with a preload: not before that is loaded.
+bool CrewManager::may_fork() {
+  if (crew_.options_.preload.empty() || is_command()) return true;
+  if (zygote_) return zygote_->state() == process::Zygote::State::Ready;
+  auto started = ProcessWorker::start_zygote(loop_, crew_.options_, [this] { zygote_changed(); });
+  if (started)
+    zygote_ = *std::move(started);
+  else
+    cannot_start(started.error());
+  return false;
+}
+
+// One that dies later is started again when it is needed.
+void CrewManager::zygote_changed() {
+  if (zygote_->state() == process::Zygote::State::Gone) {
+    const bool had_loaded = zygote_->has_loaded();
+    const Error why = zygote_->why();
+    zygote_.reset();
+    if (had_loaded)
+      rests_until_ = Clock::now() + kRest;
+    else
+      cannot_start(why);
+  }
+  turn();
 }
 
 // What waits is not to wait in vain; what is given later tries it again.

@@ -14,6 +14,7 @@
 #include "pool/histogram.h"
 #include "pool/pool_worker.h"
 #include "pool/process_crew.h"
+#include "process/zygote.h"
 
 namespace cohort::pool {
 
@@ -44,6 +45,8 @@ class CrewManager {
   PoolWorker* freest(std::size_t below);
   bool start_workers();
   void start_one();
+  bool may_fork();
+  void zygote_changed();
   void died(int number, const Exit& exit, const std::optional<Error>& why_not);
   void cannot_start(const Error& why);
   void balance();
@@ -62,6 +65,7 @@ class CrewManager {
   std::unique_ptr<Watch> bell_;
   TaskBook book_;
   Workers workers_;
+  std::unique_ptr<process::Zygote> zygote_;            // of a pool with a preload
   std::map<int, std::unique_ptr<PoolWorker>> ending_;  // told to end, or killed
   std::map<int, std::string> why_killed_;
   int last_number_ = 0;

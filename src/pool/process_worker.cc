@@ -28,18 +28,29 @@ Result<Packed> pack_frames(const Job& job) {
   return Packed{.text = with_name(job.name, frames.left()), .in_lane = false, .lane = {}};
 }
 
+// Once for all: it is the same program even if its file is another by now.
+constexpr const char* kThisProgram = "/proc/self/exe";
+
+SpawnOptions spawn_options(const PoolOptions& options) {
+  SpawnOptions spawning = options.spawn;
+  if (!spawning.stdio.given()) spawning.stdio = Stdio::Inherit;
+  if (spawning.argv0.empty()) spawning.argv0 = options.name + "-worker";
+  return spawning;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<PoolWorker>> ProcessWorker::start(const Loop& loop, int number, int bell,
-                                                         const PoolOptions& options, Ended ended) {
+                                                         const PoolOptions& options,
+                                                         const ChildImpl::Spawner& spawner,
+                                                         Ended ended) {
   auto fd = create_sealed_memory(WorkerLink::kSize);
   if (!fd) return fd.error();
   auto memory = map_sealed_memory(fd->get(), WorkerLink::kSize, MemoryAccess::ReadWrite);
   if (!memory) return memory.error();
   std::unique_ptr<ProcessWorker> worker{new ProcessWorker(number, *std::move(memory))};
 
-  SpawnOptions spawning = options.spawn;
-  if (!spawning.stdio.given()) spawning.stdio = Stdio::Inherit;
+  SpawnOptions spawning = spawn_options(options);
   std::vector<ChildStdio> stdio = spawning.stdio.entries();
   while (stdio.size() < 3) stdio.emplace_back(Stdio::Inherit);
   const auto first = stdio.size();
@@ -48,9 +59,7 @@ Result<std::unique_ptr<PoolWorker>> ProcessWorker::start(const Loop& loop, int n
   spawning.stdio = StdioList{std::move(stdio)};
   spawning.add_env.emplace_back(kWorkerVariable,
                                 std::to_string(first) + ' ' + std::to_string(first + 1));
-  if (spawning.argv0.empty()) spawning.argv0 = options.name + "-worker";
-  // Once for all: it is the same program even if its file is another by now.
-  ChildProcess child = spawn(LoopRef{loop}, "/proc/self/exe", {}, spawning);
+  ChildProcess child = process::spawn_by(spawner, LoopRef{loop}, kThisProgram, {}, spawning);
   const auto why = std::make_shared<std::optional<Error>>();
   child.on_error([why](const Error& error) { *why = error; });
   // Its streams may be held open by what it has started. One that was never there has only a close.
@@ -62,6 +71,22 @@ Result<std::unique_ptr<PoolWorker>> ProcessWorker::start(const Loop& loop, int n
   child.on_close(tell);
   worker->child_.emplace(std::move(child));
   return std::unique_ptr<PoolWorker>{std::move(worker)};
+}
+
+Result<std::unique_ptr<process::Zygote>> ProcessWorker::start_zygote(
+    const Loop& loop, const PoolOptions& options, std::function<void()> changed) {
+  SpawnOptions spawning = spawn_options(options);
+  spawning.stdio = Stdio::Inherit;
+  spawning.stderr_lines = 0;
+  // Those are for each worker.
+  spawning.memory_max = spawning.memory_high = std::nullopt;
+  spawning.cpu_max = {};
+  spawning.processes_max = {};
+  process::ChildLaunch launch;
+  const auto prepared =
+      process::prepare(loop, process::LaunchKind::Spawn, kThisProgram, {}, spawning, launch);
+  if (!prepared) return prepared.error();
+  return process::Zygote::start(loop, launch.request, options.preload, std::move(changed));
 }
 
 Result<bool> ProcessWorker::give(const Job& job) {

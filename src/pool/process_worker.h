@@ -13,14 +13,22 @@
 #include "cohort/pool.h"
 #include "pool/pool_worker.h"
 #include "pool/worker_link.h"
+#include "process/child_impl.h"
+#include "process/zygote.h"
 
 namespace cohort::pool {
 
 class ProcessWorker final : public PoolWorker {
  public:
   /// `bell`: what it rings when there are answers. `ended`: once, later.
+  /// `spawner`: what makes the process.
   static Result<std::unique_ptr<PoolWorker>> start(const Loop& loop, int number, int bell,
-                                                   const PoolOptions& options, Ended ended);
+                                                   const PoolOptions& options,
+                                                   const ChildImpl::Spawner& spawner, Ended ended);
+  /// What workers of a pool with a Preload are forks of.
+  static Result<std::unique_ptr<process::Zygote>> start_zygote(const Loop& loop,
+                                                               const PoolOptions& options,
+                                                               std::function<void()> changed);
 
   std::size_t in_flight() const override { return given_.size(); }
   bool has_worked() const override { return has_worked_; }

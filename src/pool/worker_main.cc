@@ -17,6 +17,7 @@
 #include "cohort/pool.h"
 #include "pool/task_registry.h"
 #include "pool/worker_link.h"
+#include "process/zygote_main.h"
 #include "thread/spin.h"
 
 namespace cohort {
@@ -226,6 +227,7 @@ class WorkerProcess {
 }  // namespace pool
 
 std::optional<int> run_as_pool_worker() {
+  process::become_worker_if_zygote(nullptr);
   const char* const given = std::getenv(pool::kWorkerVariable);
   if (given == nullptr) return std::nullopt;
   int memory = -1, bell = -1;

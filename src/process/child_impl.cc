@@ -25,7 +25,8 @@ ChildImpl::~ChildImpl() { peer_->abandon(); }
 // Starting.
 
 void ChildImpl::start(process::LaunchKind kind, const std::string& file,
-                      const std::vector<std::string>& args, const SpawnOptions& options) {
+                      const std::vector<std::string>& args, const SpawnOptions& options,
+                      const Spawner& spawner) {
   sys::open_standard_descriptors();
   process::Children::of(loop_.context()).add(shared_from_this());
   process::ChildLaunch launch;
@@ -36,7 +37,7 @@ void ChildImpl::start(process::LaunchKind kind, const std::string& file,
     open_streams(launch);
     return not_started(prepared.error());
   }
-  auto child = process::spawn(launch.request);
+  auto child = spawner(launch.request);
   if (!child) {
     open_streams(launch);
     return not_started(child.error());

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <boost/asio/execution_context.hpp>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -31,9 +32,12 @@ class ChildImpl final : public std::enable_shared_from_this<ChildImpl>, private 
   ChildImpl(const ChildImpl&) = delete;
   ChildImpl& operator=(const ChildImpl&) = delete;
 
+  /// How a process comes to be: process::spawn, or another like it.
+  using Spawner = std::function<Result<process::Child>(const process::SpawnRequest&)>;
   /// Once. Every failure becomes the `error` event.
   void start(process::LaunchKind kind, const std::string& file,
-             const std::vector<std::string>& args, const SpawnOptions& options);
+             const std::vector<std::string>& args, const SpawnOptions& options,
+             const Spawner& spawner = process::spawn);
   /// The io_context ends: kills the process unless it is detached. Nothing is called back.
   void abandon();
 
@@ -109,6 +113,11 @@ class ChildImpl final : public std::enable_shared_from_this<ChildImpl>, private 
 };
 
 namespace process {
+
+/// As cohort::spawn, but for the process itself.
+ChildProcess spawn_by(const ChildImpl::Spawner& spawner, const LoopRef& loop,
+                      const std::string& file, const std::vector<std::string>& args,
+                      const SpawnOptions& options);
 
 /// The children of one io_context.
 class Children : public boost::asio::execution_context::service {

@@ -102,11 +102,17 @@ void ChildProcess::wait_close(Handler<void(boost::system::error_code, Exit)> han
   });
 }
 
+ChildProcess process::spawn_by(const ChildImpl::Spawner& spawner, const LoopRef& loop,
+                               const std::string& file, const std::vector<std::string>& args,
+                               const SpawnOptions& options) {
+  const auto child = std::make_shared<ChildImpl>(loop.loop());
+  child->start(LaunchKind::Spawn, file, args, options, spawner);
+  return ChildProcess{child};
+}
+
 ChildProcess spawn(const LoopRef& loop, const std::string& file,
                    const std::vector<std::string>& args, const SpawnOptions& options) {
-  const auto child = std::make_shared<ChildImpl>(loop.loop());
-  child->start(process::LaunchKind::Spawn, file, args, options);
-  return ChildProcess{child};
+  return process::spawn_by(process::spawn, loop, file, args, options);
 }
 
 ChildProcess fork(const LoopRef& loop, const std::string& module,

@@ -205,22 +205,27 @@ COHORT_IN_CHILD bool exec_first(ChildPlan& plan) {
 
 COHORT_IN_CHILD void run(ChildPlan& plan) {
   reset_signal_handlers();
-  if (!join_groups(plan)) return;
-  if (plan.lifeline >= 0 && !arm_lifeline(plan.lifeline, plan.death_signal, plan.new_session))
-    return void(fail(plan, SpawnStep::Lifeline));
-  if (!set_limits(plan)) return;
-  if (!place_descriptors(plan)) return void(fail(plan, SpawnStep::Descriptor));
-  if (plan.directory != nullptr && ::syscall(SYS_chdir, plan.directory) == -1)
-    return void(fail(plan, SpawnStep::Directory));
-  if (!change_ids(plan) || !die_with_parent(plan)) return;
+  if (!settle_child(plan)) return;
   close_from(plan.source_count);
-  if (plan.pid != nullptr) write_pid(plan.pid);
   const std::uint64_t none = 0;
   ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, kKernelSignalSetSize);
   exec_first(plan);
 }
 
 }  // namespace
+
+COHORT_IN_CHILD bool settle_child(ChildPlan& plan) noexcept {
+  if (!join_groups(plan)) return false;
+  if (plan.lifeline >= 0 && !arm_lifeline(plan.lifeline, plan.death_signal, plan.new_session))
+    return fail(plan, SpawnStep::Lifeline);
+  if (!set_limits(plan)) return false;
+  if (!place_descriptors(plan)) return fail(plan, SpawnStep::Descriptor);
+  if (plan.directory != nullptr && ::syscall(SYS_chdir, plan.directory) == -1)
+    return fail(plan, SpawnStep::Directory);
+  if (!change_ids(plan) || !die_with_parent(plan)) return false;
+  if (plan.pid != nullptr) write_pid(plan.pid);
+  return true;
+}
 
 COHORT_IN_CHILD int run_child(void* plan) noexcept {
   constexpr int kExitCode = 127;  // nobody sees it: the parent reports the failure and reaps

@@ -82,6 +82,10 @@ struct ChildPlan {
   int failed_resource = -1;    ///< With SpawnStep::Limit: which.
 };
 
+/// All of it but closing other descriptors, signals, and exec. False: the failure is in the plan,
+/// or the parent is gone.
+bool settle_child(ChildPlan& plan) noexcept;
+
 /// Body of the clone. `plan` is a ChildPlan. Returns, with the failure in the plan, only if there
 /// was no exec; the return value is the exit code.
 int run_child(void* plan) noexcept;

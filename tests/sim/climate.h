@@ -44,6 +44,7 @@ struct Climate {
     only_accepts = pick(random, 0, 100, 300);
     kept_alive = pick(random, 0, 200, 600);
     says_ready = pick(random, 0, 100, 600);
+    waits = pick(random, 0, 100, 600);
     leave = pick(random, 0, 5, 200);
     permanent = pick(random, 0, 30, 500);
     for (unsigned* chance : {&keep, &fork, &disconnect, &kill}) *chance = pick(random, 0, 10, 80);
@@ -86,6 +87,7 @@ struct Climate {
   unsigned credits;   ///< Of one of cohort.
   unsigned only_accepts, kept_alive;
   unsigned says_ready;  ///< Otherwise than by living for long.
+  unsigned waits;       ///< Its process is started later.
   // Of what a process does.
   unsigned crash, garbage, drop_channel, hang, block, leave, close_server;
   unsigned permanent;  ///< Of an exit by itself: that it is for good.

@@ -10,6 +10,9 @@ class LifeReferee {
  public:
   /// `started`: there is a process. One that failed to start is only ever reported.
   explicit LifeReferee(bool started) : started_{started} {}
+  bool starts() const { return started_; }
+  /// It was to start, and was told to end before.
+  void never_starts() { started_ = false; }
 
   void check(WorkerEvent event, std::uint16_t actions) {
     const auto has = [actions](int bits) { return (actions & bits) != 0; };

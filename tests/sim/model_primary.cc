@@ -61,14 +61,18 @@ int ModelPrimary::fork(std::optional<std::size_t> place, int generation,
   const std::size_t slot = beside ? *beside : free_slot(place);
   auto& worker =
       *workers_.emplace(id, std::make_unique<ModelWorker>(id, slot, starts)).first->second;
-  if (starts)
-    worker.process =
-        std::make_unique<VirtualProcess>(random_, climate_, static_cast<Kernel&>(*this), id);
+  worker.waits = random_.chance(climate_.waits);
+  if (starts && !worker.waits) start(worker);
   for (const auto& [other, live] : supervisor().live)
     if (place && live.left == place && live.ends)
       require(!ports_.serves_any(other), "a place has one owner of its traffic");
-  tell(event::Forked{id, place, generation, random_.chance(climate_.says_ready)});
+  tell(event::Forked{id, place, generation, random_.chance(climate_.says_ready), worker.waits});
   return id;
+}
+
+void ModelPrimary::start(ModelWorker& worker) {
+  worker.process =
+      std::make_unique<VirtualProcess>(random_, climate_, static_cast<Kernel&>(*this), worker.id);
 }
 
 void ModelPrimary::disconnect(int worker) {
@@ -77,6 +81,8 @@ void ModelPrimary::disconnect(int worker) {
 
 void ModelPrimary::kill(int worker) {
   if (auto* victim = process(worker)) victim->die();
+  if (const auto found = workers_.find(worker); found != workers_.end() && found->second->waits)
+    found->second->given_up = true;
 }
 
 void ModelPrimary::signal(int worker) {
@@ -293,6 +299,17 @@ void ModelPrimary::received(ModelWorker& worker, const FromWorker& message) {
 bool ModelPrimary::reap(int id) {
   ModelWorker& worker = *workers_.at(id);
   if (worker.referee.over() || (worker.process && worker.process->alive())) return false;
+  if (std::exchange(worker.waits, false) && worker.referee.starts()) {
+    if (worker.state != WorkerState::Spawned || worker.given_up) {
+      ++coverage_.counts["ended before it was started"];
+      worker.referee.never_starts();
+    } else {
+      ++coverage_.counts["started late"];
+      start(worker);
+      tell(event::Started{id});
+      return true;
+    }
+  }
   if (!worker.process) {
     handle(worker, WorkerEvent::SpawnFailed);
   } else {

@@ -93,6 +93,7 @@ class ModelPrimary : private Kernel {
   void handle(ModelWorker& worker, WorkerEvent event);
   void carry_out(ModelWorker& worker, std::uint16_t actions);
   void received(ModelWorker& worker, const FromWorker& message);
+  void start(ModelWorker& worker);
   void gone(ModelWorker& worker);
 
   // One worker, as its ForkedWorker.

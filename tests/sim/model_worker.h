@@ -29,7 +29,9 @@ struct ModelPrimary::ModelWorker {
   std::size_t slot;
   WorkerState state = WorkerState::Spawned;
   LifeReferee referee;
-  std::unique_ptr<VirtualProcess> process;  // none if it failed to start
+  std::unique_ptr<VirtualProcess> process;  // none if it failed to start, or waits
+  bool waits = false;                       // its process is started later
+  bool given_up = false;                    // it waited, and was told to end
   bool channel_open = true;                 // our end
   bool in_workers = true;
   bool has_spoken = false;

@@ -101,6 +101,9 @@ void SupervisorReferee::happened(const SupervisorEvent& event, TimePoint now) {
     exited(*gone, now);
   } else if (const auto* vanished = std::get_if<event::Vanished>(&event)) {
     left_.erase(vanished->worker);
+  } else if (const auto* started = std::get_if<event::Started>(&event)) {
+    if (const auto found = live_.find(started->worker); found != live_.end())
+      found->second.since = now;
   }
   ports_changed(event, now);
   if (!running()) return;
@@ -109,7 +112,7 @@ void SupervisorReferee::happened(const SupervisorEvent& event, TimePoint now) {
 }
 
 void SupervisorReferee::forked(const event::Forked& event, TimePoint now) {
-  Live& live = live_[event.worker] = {{}, now};
+  Live& live = live_[event.worker] = {{}, event.waits ? kNotYet : now};
   live.generation = event.generation;
   live.says_ready = event.says_ready;
   if (!event.place || *event.place >= places_.size()) return;

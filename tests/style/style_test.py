@@ -48,6 +48,7 @@ ROOM_OF_HEADER = {
     "parallelism.h": "base",
     "policy.h": "cluster",
     "pool.h": "pool",
+    "preload.h": "process",
     "rollout.h": "cluster",
     "settings.h": "cluster",
     "send_result.h": "ipc",
@@ -59,7 +60,7 @@ ROOM_OF_HEADER = {
     "worker.h": "cluster",
 }
 
-PUBLIC_HEADERS_MAX = 32
+PUBLIC_HEADERS_MAX = 33
 MAIN_LINES_MAX = 100
 PROSE_WIDTH = 120
 CLUSTER_LINES_MAX = 400

@@ -1,0 +1,103 @@
+#include "cluster/worker_starts.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/notices.h"
+#include "cluster/launch.h"
+
+namespace cohort::cluster {
+namespace {
+
+using State = process::Zygote::State;
+
+// As a worker that loads for itself, but for what each has of its own.
+Result<process::SpawnRequest> loader_request(const Loop& loop, Settings settings, int generation) {
+  SpawnOptions& spawning = settings.spawn;
+  spawning.memory_max = spawning.memory_high = spawning.processes_max = std::nullopt;
+  spawning.cpu_max = std::nullopt;
+  spawning.stderr_lines = 0;
+  spawning.silent = false;
+  spawning.stdio = {};
+  const WorkerLaunch wanted{.settings = settings, .env = with_seat({}, 0, generation)};
+  const auto options = worker_options(wanted);
+  if (!options) return options.error();
+  auto launch = prepare_launch(loop, wanted, *options);
+  if (!launch) return launch.error();
+  return std::move(launch->request);
+}
+
+}  // namespace
+
+bool WorkerStarts::has_to_load(int generation, const Settings& settings) const {
+  if (settings.preload.empty()) return false;
+  const auto found = loaders_.find(generation);
+  return found == loaders_.end() || found->second->state() != State::Ready;
+}
+
+void WorkerStarts::load(int generation, const Settings& settings, int worker, Loaded done) {
+  waiters_.push_back({generation, worker, std::move(done)});
+  const auto found = loaders_.find(generation);
+  if (found == loaders_.end()) return start_loading(generation, settings);
+  if (found->second->state() == State::Ready)
+    loop_.post(callbacks_.wrap([this, generation] { tell(generation, {}); }));
+}
+
+void WorkerStarts::start_loading(int generation, const Settings& settings) {
+  const std::string name = settings.preload;
+  auto request = loader_request(loop_, settings, generation);
+  auto loader =
+      request ? process::Zygote::start(loop_, *request, name,
+                                       [this, generation, name] { changed(generation, name); })
+              : Result<std::unique_ptr<process::Zygote>>{request.error()};
+  if (loader) {
+    loaders_.emplace(generation, *std::move(loader));
+  } else {
+    loop_.post(
+        callbacks_.wrap([this, generation, error = loader.error()] { tell(generation, error); }));
+  }
+}
+
+void WorkerStarts::changed(int generation, const std::string& name) {
+  const auto found = loaders_.find(generation);
+  if (found == loaders_.end()) return;
+  if (found->second->state() == State::Ready) return tell(generation, {});
+  const auto gone = std::move(found->second);
+  loaders_.erase(found);
+  if (gone->has_loaded())
+    say(loop_, {"preload_gone",
+                "what had loaded " + name + " for the workers is gone (" + gone->why().message() +
+                    "); it is loaded again for the next one",
+                {{"preload", name}}});
+  tell(generation, gone->why());
+}
+
+void WorkerStarts::tell(int generation, const Result<void>& loaded) {
+  std::vector<Loaded> all;
+  std::erase_if(waiters_, [&](Waiter& waiter) {
+    if (waiter.generation != generation) return false;
+    all.push_back(std::move(waiter.done));
+    return true;
+  });
+  for (const Loaded& done : all) done(loaded);
+}
+
+void WorkerStarts::forget(int worker) {
+  std::erase_if(waiters_, [worker](const Waiter& waiter) { return waiter.worker == worker; });
+}
+
+Result<process::Child> WorkerStarts::spawn(process::SpawnRequest& request, const Who& who,
+                                           const Settings& settings, std::size_t slots) {
+  const auto found = loaders_.find(who.generation);
+  if (!settings.preload.empty() && found != loaders_.end()) return found->second->spawn(request);
+  node_.prepare(request, who.worker, who.slot, slots,
+                {.preload = settings.node_preload.value_or(true),
+                 .quiet_debugger = settings.quiet_debugger.value_or(false)});
+  return process::spawn(request);
+}
+
+void WorkerStarts::keep(const std::function<bool(int generation)>& needed) {
+  std::erase_if(loaders_, [&](const auto& each) { return !needed(each.first); });
+}
+
+}  // namespace cohort::cluster
