@@ -49,7 +49,7 @@ class PortEnd;
 
 namespace detail {
 
-/// A message on its way, of whatever type. In memory that letters before it had (src/thread).
+/// A message on its way, of whatever type. In memory that others had before it.
 struct Letter {
   virtual ~Letter() = default;
   Letter* next = nullptr;

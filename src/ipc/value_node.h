@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/recycled_memory.h"
 #include "cohort/value.h"
 
 namespace cohort {
@@ -77,6 +78,9 @@ struct Value::DateNode : Node {
 
 struct Value::ContainerNode : Node {
   using Node::Node;
+  // A message is made by one thread and ended by another.
+  static void* operator new(std::size_t size) { return take_recycled(size); }
+  static void operator delete(void* memory, std::size_t size) { give_recycled(memory, size); }
   ContainerNode* next_dead = nullptr;  ///< Links nodes that wait for their destruction.
 };
 
@@ -118,7 +122,8 @@ struct Value::ObjectNode : ContainerNode {
   /// After members were added by other means than `at`.
   void make_index();
 
-  std::vector<Member> members;
+  using Members = std::vector<Member, RecyclingAllocator<Member>>;
+  Members members;
 
  private:
   // Up to this many members comparing them one by one is faster than any index.
@@ -128,7 +133,7 @@ struct Value::ObjectNode : ContainerNode {
   // logarithmic, whatever keys a hostile peer chooses.
   struct ByKey {
     using is_transparent = void;
-    const std::vector<Member>* members;
+    const Members* members;
     std::string_view key(std::size_t position) const { return (*members)[position].key; }
     static std::string_view key(std::string_view text) { return text; }
     template <class A, class B>

@@ -10,23 +10,25 @@
 namespace cohort {
 namespace {
 
+// Few have a transfer list: without it a letter is short.
 struct ValueMessage {
   Value value;
-  Transfer transfer;
+  std::unique_ptr<Transfer> transfer{};
 };
 using ValueLetter = detail::LetterOf<ValueMessage>;
 
 std::optional<Value> taken(std::unique_ptr<detail::Letter> letter, Transfer* transfer) {
   if (letter == nullptr) return std::nullopt;
   ValueMessage& message = static_cast<ValueLetter&>(*letter).content;
-  if (transfer != nullptr) *transfer = std::move(message.transfer);
+  if (transfer != nullptr)
+    *transfer = message.transfer != nullptr ? std::move(*message.transfer) : Transfer{};
   return std::move(message.value);
 }
 
 }  // namespace
 
 SendResult MessagePort<Value>::post_message(Value message) const {
-  return port_.post(std::make_unique<ValueLetter>(ValueMessage{std::move(message).clone(), {}}));
+  return port_.post(std::make_unique<ValueLetter>(ValueMessage{std::move(message).clone()}));
 }
 
 SendResult MessagePort<Value>::post_message(Value message, Transfer transfer) const {
@@ -37,8 +39,8 @@ SendResult MessagePort<Value>::post_message(Value message, Transfer transfer) co
                      "its transfer list has an end of the channel that it goes through"));
   }
   for (const MessagePort<>& port : transfer.ports) port.untyped().detach();
-  return port_.post(
-      std::make_unique<ValueLetter>(ValueMessage{std::move(message).clone(), std::move(transfer)}));
+  return port_.post(std::make_unique<ValueLetter>(
+      ValueMessage{std::move(message).clone(), std::make_unique<Transfer>(std::move(transfer))}));
 }
 
 void MessagePort<Value>::on_message(const LoopRef& loop,
@@ -54,7 +56,8 @@ void MessagePort<Value>::on_message(
   port_.on_letter(loop, [handler = std::function<void(const Value&, Transfer&)>{
                              std::move(handler)}](detail::Letter& letter) {
     ValueMessage& message = static_cast<ValueLetter&>(letter).content;
-    handler(message.value, message.transfer);
+    Transfer none;
+    handler(message.value, message.transfer != nullptr ? *message.transfer : none);
   });
 }
 

@@ -3,6 +3,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/recycled_memory.h"
 #include "base/sys.h"
 #include "thread/spin.h"
 
@@ -220,6 +221,9 @@ void PortEnd::ended() {
 }  // namespace cohort::thread
 
 namespace cohort::detail {
+
+void* Letter::operator new(std::size_t size) { return take_recycled(size); }
+void Letter::operator delete(void* memory, std::size_t size) { give_recycled(memory, size); }
 
 using thread::PortEnd;
 using thread::PortPair;
