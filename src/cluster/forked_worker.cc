@@ -124,31 +124,8 @@ void ForkedWorker::abandon() {
   peer_->abandon();
   state_ = WorkerState::Dead;
   hand_offs_.forget();
-  forget_start_ = nullptr;
   streams_.each([](StdioStream& stream) { stream.abandon(); });
   if (process_) process_->abandon();
-}
-
-// False: it has been started, or has failed to.
-bool ForkedWorker::give_up_start() {
-  if (!forget_start_) return false;
-  std::exchange(forget_start_, nullptr)();
-  loop_.post([weak = weak_from_this()] {
-    const auto self = std::static_pointer_cast<ForkedWorker>(weak.lock());
-    if (self) self->failed_to_start(system_error(ECANCELED, "start " + self->describe()));
-  });
-  return true;
-}
-
-bool ForkedWorker::kill(int signal_number) {
-  if (signal_number == SIGKILL || signal_number == SIGTERM || signal_number == SIGINT)
-    if (give_up_start()) return true;
-  return process_ && process_->alive() && process_->signal(signal_number).has_value();
-}
-
-bool ForkedWorker::kill_group(int signal_number) {
-  if (give_up_start()) return true;
-  return process_ && process_->signal_group(signal_number);
 }
 
 WorkerStatus ForkedWorker::status() const {

@@ -59,6 +59,8 @@ class ForkedWorkerOwner {
   virtual void worker_asks(ForkedWorker& worker, const QueryServer& query) = 0;
   virtual void worker_closed(ForkedWorker& worker) = 0;
   virtual void worker_ends(ForkedWorker& worker) = 0;
+  /// It is told to end before it was started. False: it does not wait for that.
+  virtual bool forget_start(ForkedWorker& worker) = 0;
   /// It can be told to lead; leads no more, as it was asked to.
   virtual void worker_greets(ForkedWorker& worker) = 0;
   virtual void worker_follows(ForkedWorker& worker) = 0;
@@ -84,9 +86,6 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::P
   void started(process::Child child, process::ChildLaunch launch, const SpawnOptions& options,
                std::vector<Address> lent);
   void failed_to_start(const Error& error);
-  /// It will be started. `forget`: called if it is told to end before.
-  void waits_for_start(std::function<void()> forget) { forget_start_ = std::move(forget); }
-  void waits_no_more() { forget_start_ = nullptr; }
   /// The service ends: as docs/signals.md has it. Once.
   void end(const EndingRules& rules);
   /// Its clients are to go elsewhere: it closes each connection after the answer under way, and
@@ -184,8 +183,7 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::P
   WorkerState state_ = WorkerState::Spawned;
   const std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
   bool on_purpose_ = false;
-  std::function<void()> forget_start_;  // while it has no process
-  bool gave_up_channel_ = false;        // it serves on without: it needs none
+  bool gave_up_channel_ = false;  // it serves on without: it needs none
   Serving serving_;
   HandOffs hand_offs_;
   Settling settling_;

@@ -14,6 +14,27 @@ constexpr std::int64_t kQuietMs = 500;
 
 }  // namespace
 
+// False: it has been started, or has failed to.
+bool ForkedWorker::give_up_start() {
+  if (process_ || is_dead() || !owner_.forget_start(*this)) return false;
+  loop_.post([weak = weak_from_this()] {
+    const auto self = std::static_pointer_cast<ForkedWorker>(weak.lock());
+    if (self) self->failed_to_start(system_error(ECANCELED, "start " + self->describe()));
+  });
+  return true;
+}
+
+bool ForkedWorker::kill(int signal_number) {
+  if (signal_number == SIGKILL || signal_number == SIGTERM || signal_number == SIGINT)
+    if (give_up_start()) return true;
+  return process_ && process_->alive() && process_->signal(signal_number).has_value();
+}
+
+bool ForkedWorker::kill_group(int signal_number) {
+  if (give_up_start()) return true;
+  return process_ && process_->signal_group(signal_number);
+}
+
 // Who is told by the end of the service is told when that has come so far.
 void ForkedWorker::look_whether_settled() {
   if (end_.has_begun())

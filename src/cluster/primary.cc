@@ -107,16 +107,13 @@ std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
 // It is there, without a process.
 void Primary::start_when_loaded(const std::shared_ptr<ForkedWorker>& worker, const Environment& env,
                                 bool keep_stderr) {
-  const int id = worker->id();
-  worker->waits_for_start([this, id] { starts_.forget(id); });
   const auto loaded = [this, worker, env, keep_stderr](const Result<void>& loading) {
-    worker->waits_no_more();
     const auto started = loading ? start(*worker, env, keep_stderr) : loading;
     if (started) return supervisor_.tell(event::Started{worker->id()});
     listeners_->lose(worker->id());
     worker->failed_to_start(started.error());
   };
-  starts_.load(worker->generation(), settings_.of(worker->generation()), id,
+  starts_.load(worker->generation(), settings_.of(worker->generation()), worker->id(),
                callbacks_.wrap(loaded));
 }
 

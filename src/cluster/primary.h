@@ -110,6 +110,7 @@ class Primary final : private ForkedWorkerOwner {
   void worker_ends(ForkedWorker& worker) override;
   void worker_greets(ForkedWorker& worker) override;
   void worker_follows(ForkedWorker& worker) override;
+  bool forget_start(ForkedWorker& worker) override { return starts_.forget(worker.id()); }
   bool leads(const ForkedWorker& worker) const override;
 
   std::shared_ptr<ForkedWorker> fork_worker(const Environment& env,

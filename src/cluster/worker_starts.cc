@@ -82,8 +82,9 @@ void WorkerStarts::tell(int generation, const Result<void>& loaded) {
   for (const Loaded& done : all) done(loaded);
 }
 
-void WorkerStarts::forget(int worker) {
-  std::erase_if(waiters_, [worker](const Waiter& waiter) { return waiter.worker == worker; });
+bool WorkerStarts::forget(int worker) {
+  return std::erase_if(waiters_,
+                       [worker](const Waiter& waiter) { return waiter.worker == worker; }) > 0;
 }
 
 Result<process::Child> WorkerStarts::spawn(process::SpawnRequest& request, const Who& who,

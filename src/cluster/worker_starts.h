@@ -29,8 +29,8 @@ class WorkerStarts {
   /// Loads it, unless that is under way, and calls `done`, in a later turn. `worker`: who waits for
   /// it; 0: none.
   void load(int generation, const Settings& settings, int worker, Loaded done);
-  /// It waits no more.
-  void forget(int worker);
+  /// It waits no more. False: it did not.
+  bool forget(int worker);
 
   struct Who {
     int worker;

@@ -71,7 +71,7 @@ Result<std::unique_ptr<Zygote>> Zygote::start(const Loop& loop, const SpawnReque
   zygote->greets_within_.expires_after(kGreetsWithin);
   zygote->greets_within_.async_wait([raw = zygote.get()](boost::system::error_code error) {
     if (error || raw->greeted_) return;
-    std::ignore = raw->watch_->signal(SIGKILL);
+    raw->kill();
     raw->become(State::Gone,
                 make_error(Errc::PreloadFailed, op_of(raw->preload_),
                            "the program does not answer: it has no cohort::Preload of that name"));
@@ -82,6 +82,11 @@ Result<std::unique_ptr<Zygote>> Zygote::start(const Loop& loop, const SpawnReque
 
 Zygote::~Zygote() {
   if (watch_) watch_->kill_and_reap();
+}
+
+void Zygote::kill() {
+  constexpr int kNow = SIGKILL;
+  std::ignore = watch_->signal(kNow);
 }
 
 void Zygote::listen() {
@@ -181,7 +186,7 @@ Result<Child> Zygote::answered(const SpawnRequest& request, PreparedSpawn& prepa
             make_error(Errc::PreloadFailed, op_of(preload_), "its fork was killed at once"));
       if (now < until) continue;
       // Whatever it does now, nobody waits for it.
-      std::ignore = watch_->signal(SIGKILL);
+      kill();
       return give_up(system_error(ETIMEDOUT, op_of(preload_), "it does not fork a worker"));
     }
     const auto reply = read();

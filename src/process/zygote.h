@@ -54,6 +54,7 @@ class Zygote {
  private:
   Zygote(const Loop& loop, std::string preload, std::function<void()> changed);
 
+  void kill();
   void listen();
   void heard();
   void ended(const Exit& exit);

@@ -72,7 +72,8 @@ void reply_text(ForkReply::Kind kind, const std::string& text, int number = 0) {
 std::vector<std::string> other_threads() {
   struct stat status{};
   constexpr nlink_t kWithoutThreads = 2;
-  if (::stat("/proc/self/task", &status) == -1 || status.st_nlink <= kWithoutThreads + 1) return {};
+  if (sys::stat("/proc/self/task", status) == -1 || status.st_nlink <= kWithoutThreads + 1)
+    return {};
   std::vector<std::string> names;
   std::error_code error;
   for (const auto& each : std::filesystem::directory_iterator{"/proc/self/task", error}) {
@@ -94,11 +95,15 @@ Result<void> without_threads() {
                         "), and they would not be in its forks: start them in the worker");
 }
 
-// Ranges of memory that is this process's own and has no file, whole huge pages only.
+// Of memory that is this process's own and has no file, whole huge pages.
 void use_huge_pages(const std::string& name) {
   constexpr std::uintptr_t kHuge = std::uintptr_t{2} << 20;
   constexpr int kCollapse = 25;  // MADV_COLLAPSE, which glibc 2.36 does not know
-  int problem = 0;
+  if (::madvise(nullptr, 0, kCollapse) == -1) {
+    std::fprintf(stderr, "cohort: preload %s: no huge pages: Linux 6.1 has them first\n",
+                 name.c_str());
+    return;
+  }
   std::ifstream maps{"/proc/self/maps"};
   for (std::string line; std::getline(maps, line);) {
     std::istringstream fields{line};
@@ -109,16 +114,9 @@ void use_huge_pages(const std::string& name) {
     if (std::sscanf(range.c_str(), "%lx-%lx", &begin, &end) != 2) continue;
     begin = (begin + kHuge - 1) / kHuge * kHuge;
     end = end / kHuge * kHuge;
-    // One by one: what is not there yet ends nothing but itself.
-    for (; begin < end; begin += kHuge)
-      if (::madvise(reinterpret_cast<void*>(begin), kHuge, kCollapse) == -1 && errno == EINVAL &&
-          problem == 0)
-        problem = errno;
+    // In one call, which goes on behind what cannot be: each waits for all CPUs.
+    if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, kCollapse);
   }
-  if (problem != 0)
-    std::fprintf(stderr,
-                 "cohort: preload %s: no huge pages for some of it: %s (Linux 6.1 has them)\n",
-                 name.c_str(), std::strerror(problem));
 }
 
 Result<void> load(const std::string& name) {
@@ -237,7 +235,7 @@ bool settle(Order& given, const char* name) {
   if (!parent_is_gone) reply(what);
   if (!settled) return false;
   given.fds.clear();
-  for (int fd = plan.source_count; fd < kDescriptorsOfZygote; ++fd) ::close(fd);
+  for (int fd = plan.source_count; fd < kDescriptorsOfZygote; ++fd) OwnFd{fd}.reset();
   ::prctl(PR_SET_NAME, name);
   set_environment(std::move(given.order->env));
   return true;
