@@ -84,8 +84,9 @@ struct Settings {
   /// handles. Default: SIGTERM.
   std::optional<int> stop_signal{};
   /// The name of a Preload of the program (cohort/preload.h): what all workers need is loaded once,
-  /// and they are forks of the process that has. Workers are started when it is loaded, and one
-  /// that is not yet has no `process`; if the loading fails, so do their starts. Empty: none.
+  /// and they are forks of the process that has. A worker is started when it is loaded: until then
+  /// its `process().pid()` is 0, and what is sent to it waits. If the loading fails, so does its
+  /// start. Empty: none.
   std::string preload{};
   /// Whether workers that run under Node load a file of this library first (NODE_OPTIONS), which
   /// tells what they handle, and answers `Connection: close` at the end. Default: true.

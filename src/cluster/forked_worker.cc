@@ -54,13 +54,17 @@ ForkedWorker::ForkedWorker(const Loop& loop, std::shared_ptr<ipc::Calls> calls,
            {.facts = [this](int stop_signal) { return ending_facts(stop_signal); },
             .act = [this](EndingAct act, int signal) { carry_out(act, signal); }}} {}
 
-void ForkedWorker::started(process::Child child, process::ChildLaunch launch,
-                           const SpawnOptions& options, std::vector<Address> lent) {
-  open_streams(launch);
-  peer_->open(std::move(launch.channel), options.serialization.value_or(Serialization::Json),
+void ForkedWorker::open_channel(OwnFd channel, const SpawnOptions& options) {
+  peer_->open(std::move(channel), options.serialization.value_or(Serialization::Json),
               process::channel_limits(options));
   peer_->set_ref(false);  // the process keeps the loop running
   peer_->start();
+}
+
+void ForkedWorker::started(process::Child child, process::ChildLaunch launch,
+                           const SpawnOptions& options, std::vector<Address> lent) {
+  open_streams(launch);
+  if (launch.channel) open_channel(std::move(launch.channel), options);
   process_ = std::make_unique<process::RunningChild>(
       loop_, std::move(child), launch, options, process::ChildWatch::Ends::WithItsGroup, streams_,
       process::RunningChild::User{

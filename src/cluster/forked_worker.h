@@ -81,6 +81,8 @@ class ForkedWorker final : public WorkerImpl, public HandoffPeer, private ipc::P
   ForkedWorker(const Loop& loop, std::shared_ptr<ipc::Calls> calls, ForkedWorkerOwner& owner,
                int id, Seat seat);
 
+  /// Its channel is there: what is sent from now on waits in it.
+  void open_channel(OwnFd channel, const SpawnOptions& options);
   /// The process runs. `lent`: it was started with descriptors that listen there, and need not know
   /// the channel.
   void started(process::Child child, process::ChildLaunch launch, const SpawnOptions& options,

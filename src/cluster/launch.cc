@@ -138,7 +138,7 @@ Result<SpawnOptions> worker_options(const WorkerLaunch& wanted) {
   return options;
 }
 
-Result<process::ChildLaunch> prepare_launch(const Loop& loop, const WorkerLaunch& wanted,
+Result<process::ChildLaunch> prepare_launch(const Loop& loop, WorkerLaunch& wanted,
                                             const SpawnOptions& options) {
   const Settings& settings = wanted.settings;
   std::string program = settings.exec;
@@ -155,6 +155,7 @@ Result<process::ChildLaunch> prepare_launch(const Loop& loop, const WorkerLaunch
     wish = process::StderrWish::AsItIs;
   }
   process::ChildLaunch launch;
+  launch.childs_channel = std::move(wanted.channel);
   const auto prepared = process::prepare(
       loop, process::LaunchKind::Fork, program,
       settings.args.given() ? settings.args.list() : own_arguments(), with_tail, launch, wish);

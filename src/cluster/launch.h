@@ -27,6 +27,8 @@ struct WorkerLaunch {
   std::vector<int> listening{};
   /// The last lines of an inherited stderr are wanted: so many.
   std::size_t keep_stderr = 0;
+  /// Its end of a channel that is there already.
+  OwnFd channel{};
 };
 
 /// InvalidArgument for options that a worker cannot have. Pure, but for the look at whether stdin
@@ -34,7 +36,7 @@ struct WorkerLaunch {
 Result<SpawnOptions> worker_options(const WorkerLaunch& wanted);
 
 /// Ready to be spawned, as `options` of the worker have it.
-Result<process::ChildLaunch> prepare_launch(const Loop& loop, const WorkerLaunch& wanted,
+Result<process::ChildLaunch> prepare_launch(const Loop& loop, WorkerLaunch& wanted,
                                             const SpawnOptions& options);
 
 }  // namespace cohort::cluster

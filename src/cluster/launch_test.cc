@@ -82,11 +82,11 @@ class PrepareLaunch : public testing::Test {
  protected:
   Result<process::ChildLaunch> prepare(const Settings& settings, std::size_t keep_stderr = 0,
                                        std::vector<int> listening = {}) {
-    const WorkerLaunch wanted{.settings = settings,
-                              .env = {{"A", "2"}},
-                              .worker_id = 7,
-                              .listening = std::move(listening),
-                              .keep_stderr = keep_stderr};
+    WorkerLaunch wanted{.settings = settings,
+                        .env = {{"A", "2"}},
+                        .worker_id = 7,
+                        .listening = std::move(listening),
+                        .keep_stderr = keep_stderr};
     const auto options = worker_options(wanted);
     if (!options) return options.error();
     return prepare_launch(loop_, wanted, *options);

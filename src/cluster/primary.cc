@@ -10,6 +10,7 @@
 #include "cluster/launch.h"
 #include "cluster/node_launch.h"
 #include "cluster/private_socket.h"
+#include "process/child_channel.h"
 #include "process/spawn.h"
 
 namespace cohort::cluster {
@@ -91,9 +92,9 @@ std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
   checks_.expect(Worker{worker}, settings);
   const bool says_ready = settings.ready && settings.ready->by != Readiness::By::Listening;
   const bool waits = may_fork_ && starts_.has_to_load(generation, settings);
-  if (waits) {
-    start_when_loaded(worker, env, place.has_value());
-  } else if (const auto started = start(*worker, env, place.has_value()); !started) {
+  const auto started = waits ? start_when_loaded(worker, env, place.has_value())
+                             : start(*worker, env, place.has_value());
+  if (!started) {
     listeners_->lose(worker->id());
     loop_.post([worker, error = started.error()] { worker->failed_to_start(error); });
   }
@@ -104,20 +105,26 @@ std::shared_ptr<ForkedWorker> Primary::fork_worker(const Environment& env,
   return worker;
 }
 
-// It is there, without a process.
-void Primary::start_when_loaded(const std::shared_ptr<ForkedWorker>& worker, const Environment& env,
-                                bool keep_stderr) {
-  const auto loaded = [this, worker, env, keep_stderr](const Result<void>& loading) {
-    const auto started = loading ? start(*worker, env, keep_stderr) : loading;
+// It is there, and has a channel, but no process yet.
+Result<void> Primary::start_when_loaded(const std::shared_ptr<ForkedWorker>& worker,
+                                        const Environment& env, bool keep_stderr) {
+  auto channel = process::make_child_channel("a worker's");
+  if (!channel) return channel.error();
+  const Settings& settings = settings_.of(worker->generation());
+  worker->open_channel(std::move(channel->ours), settings.spawn);
+  const auto childs = std::make_shared<OwnFd>(std::move(channel->childs));
+  const auto loaded = [this, worker, env, keep_stderr, childs](const Result<void>& loading) {
+    const auto started = loading ? start(*worker, env, keep_stderr, std::move(*childs)) : loading;
     if (started) return supervisor_.tell(event::Started{worker->id()});
     listeners_->lose(worker->id());
     worker->failed_to_start(started.error());
   };
-  starts_.load(worker->generation(), settings_.of(worker->generation()), worker->id(),
-               callbacks_.wrap(loaded));
+  starts_.load(worker->generation(), settings, worker->id(), callbacks_.wrap(loaded));
+  return {};
 }
 
-Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool keep_stderr) {
+Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool keep_stderr,
+                            OwnFd channel) {
   if (!may_fork_) return make_error(Errc::NotAPrimary, "fork");
   const Settings& settings = settings_.of(worker.generation());
   std::vector<int> listening;
@@ -137,11 +144,12 @@ Result<void> Primary::start(ForkedWorker& worker, const Environment& env, bool k
   const auto notify = checks_.open_socket(Worker{worker.shared_from_this()}, settings);
   if (!notify) return notify.error();
   variables.insert(variables.end(), notify->begin(), notify->end());
-  const WorkerLaunch wanted{.settings = settings,
-                            .env = std::move(variables),
-                            .worker_id = worker.id(),
-                            .listening = std::move(listening),
-                            .keep_stderr = keep_stderr ? kLastLines : 0};
+  WorkerLaunch wanted{.settings = settings,
+                      .env = std::move(variables),
+                      .worker_id = worker.id(),
+                      .listening = std::move(listening),
+                      .keep_stderr = keep_stderr ? kLastLines : 0,
+                      .channel = std::move(channel)};
   const auto options = worker_options(wanted);
   if (!options) return options.error();
   auto launch = prepare_launch(loop_, wanted, *options);

@@ -123,9 +123,10 @@ class Primary final : private ForkedWorkerOwner {
   void is_well(const Worker& worker, bool now);
   void is_not_well(const Worker& worker, const std::string& why);
   void lives(const Worker& worker);
-  Result<void> start(ForkedWorker& worker, const Environment& env, bool keep_stderr);
-  void start_when_loaded(const std::shared_ptr<ForkedWorker>& worker, const Environment& env,
-                         bool keep_stderr);
+  Result<void> start(ForkedWorker& worker, const Environment& env, bool keep_stderr,
+                     OwnFd channel = {});
+  Result<void> start_when_loaded(const std::shared_ptr<ForkedWorker>& worker,
+                                 const Environment& env, bool keep_stderr);
   void drop_what_nobody_needs();
   void gone(ForkedWorker& worker, std::optional<process::LeftGroup> left = {},
             bool permanent = false);

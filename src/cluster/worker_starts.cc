@@ -19,7 +19,7 @@ Result<process::SpawnRequest> loader_request(const Loop& loop, Settings settings
   spawning.stderr_lines = 0;
   spawning.silent = false;
   spawning.stdio = {};
-  const WorkerLaunch wanted{.settings = settings, .env = with_seat({}, 0, generation)};
+  WorkerLaunch wanted{.settings = settings, .env = with_seat({}, 0, generation)};
   const auto options = worker_options(wanted);
   if (!options) return options.error();
   auto launch = prepare_launch(loop, wanted, *options);
@@ -89,8 +89,11 @@ bool WorkerStarts::forget(int worker) {
 
 Result<process::Child> WorkerStarts::spawn(process::SpawnRequest& request, const Who& who,
                                            const Settings& settings, std::size_t slots) {
-  const auto found = loaders_.find(who.generation);
-  if (!settings.preload.empty() && found != loaders_.end()) return found->second->spawn(request);
+  if (!settings.preload.empty()) {
+    const auto found = loaders_.find(who.generation);
+    if (found != loaders_.end()) return found->second->spawn(request);
+    return make_error(Errc::PreloadFailed, "preload " + settings.preload, "it is not there");
+  }
   node_.prepare(request, who.worker, who.slot, slots,
                 {.preload = settings.node_preload.value_or(true),
                  .quiet_debugger = settings.quiet_debugger.value_or(false)});

@@ -119,11 +119,16 @@ Result<void> add_pipe(const Loop& loop, std::size_t index, ChildLaunch& launch) 
 }
 
 Result<void> add_channel(std::size_t index, const SpawnOptions& options, ChildLaunch& launch) {
-  auto channel = make_child_channel("a child's");
-  if (!channel) return channel.error();
-  launch.request.fds[index] = channel->childs.get();
-  launch.channel = std::move(channel->ours);
-  launch.child_ends.push_back(std::move(channel->childs));
+  OwnFd childs = std::move(launch.childs_channel);
+  if (!childs) {
+    auto channel = make_child_channel("a child's");
+    if (!channel) return channel.error();
+    launch.channel = std::move(channel->ours);
+    childs = std::move(channel->childs);
+  }
+  launch.request.fds[index] = childs.get();
+  launch.request.lifeline_in_env = true;
+  launch.child_ends.push_back(std::move(childs));
   name_channel(launch.request.env, index, options.serialization.value_or(Serialization::Json));
   return {};
 }
@@ -248,7 +253,6 @@ Result<void> prepare(const Loop& loop, LaunchKind kind, const std::string& file,
   if (auto added = add_stdio(loop, entries, options, wish, launch); !added)
     return named(added.error(), op);
   add_identity(options, request);
-  request.lifeline_in_env = static_cast<bool>(launch.channel);
   if (auto added = add_cgroup(options, launch); !added) return named(added.error(), op);
   return {};
 }

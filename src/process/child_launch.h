@@ -26,7 +26,8 @@ struct ChildLaunch {
   std::vector<OwnFd> child_ends;
   std::vector<std::shared_ptr<StdioStream>> given;  ///< Streams of other children.
   OwnFd channel;                                    ///< This process's end.
-  std::optional<StderrPlan> stderr_plan;            ///< Of one whose last lines are wanted.
+  OwnFd childs_channel;                   ///< The child's end, where the channel was there before.
+  std::optional<StderrPlan> stderr_plan;  ///< Of one whose last lines are wanted.
   std::unique_ptr<ChildCgroup> cgroup;
 };
 

@@ -155,6 +155,16 @@ TEST_F(PreloadedCluster, AfterAKilledLoaderAnotherLoadsWhenItIsNeeded) {
   EXPECT_TRUE(program->ends_on_interrupt());
 }
 
+TEST_F(PreloadedCluster, WhatIsSentToAWorkerBeforeItIsStartedReachesIt) {
+  Program program{{helper("told_early")}, kPlainSignals};
+  EXPECT_TRUE(program.wait_for_line("before it was started")) << program.transcript();
+  EXPECT_TRUE(program.exits_with(0)) << program.transcript();
+  EXPECT_EQ(program.lines(),
+            (std::vector<std::string>{"worker 1 has no process",
+                                      "start worker 2 (pid 0): operation canceled",
+                                      "worker 1 has a process", "before it was started"}));
+}
+
 // Nobody writes into that pipe.
 TEST_F(PreloadedCluster, AnEndWhileItLoadsWaitsForNobody) {
   ASSERT_EQ(mkfifo(table().c_str(), 0600), 0);
