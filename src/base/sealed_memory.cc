@@ -4,7 +4,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include <string>
 #include <utility>
 
 #include "base/sys.h"
@@ -38,6 +37,20 @@ Result<std::shared_ptr<std::byte>> map_sealed_memory(int fd, std::size_t size,
   if (memory == MAP_FAILED) return errno_error(op);
   return std::shared_ptr<std::byte>{static_cast<std::byte*>(memory),
                                     [size](std::byte* mapped) { ::munmap(mapped, size); }};
+}
+
+Result<std::shared_ptr<std::byte>> open_sealed_memory(const std::string& path, std::size_t size,
+                                                      MemoryAccess access) {
+  const std::string op = "open the shared memory " + path;
+  // Looked at before it is opened: opening a device or a pipe can do something by itself.
+  const OwnFd seen = sys::open(path.c_str(), O_PATH);
+  struct stat status{};
+  if (!seen || ::fstat(seen.get(), &status) == -1) return errno_error(op);
+  if (!S_ISREG(status.st_mode)) return make_error(Errc::MalformedMessage, op, "not a file");
+  const std::string again = "/proc/self/fd/" + std::to_string(seen.get());
+  const OwnFd fd = sys::open(again.c_str(), access == MemoryAccess::Read ? O_RDONLY : O_RDWR);
+  if (!fd) return errno_error(op);
+  return map_sealed_memory(fd.get(), size, access);
 }
 
 }  // namespace cohort

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
 
 #include "cohort/error.h"
 #include "cohort/fd.h"
@@ -17,5 +18,9 @@ enum class MemoryAccess { Read, ReadWrite };
 /// Unmapped with the last copy of the pointer. MalformedMessage: not such a memfd, or not of that
 /// size.
 Result<std::shared_ptr<std::byte>> map_sealed_memory(int fd, std::size_t size, MemoryAccess access);
+/// The same of what another process names by its descriptor, /proc/PID/fd/N, whatever that may be.
+/// No descriptor stays open.
+Result<std::shared_ptr<std::byte>> open_sealed_memory(const std::string& path, std::size_t size,
+                                                      MemoryAccess access);
 
 }  // namespace cohort

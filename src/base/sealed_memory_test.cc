@@ -59,5 +59,19 @@ TEST(SealedMemory, RefusesAnotherSizeAndNoDescriptor) {
   EXPECT_FALSE(map_sealed_memory(-1, kSize, MemoryAccess::Read));
 }
 
+TEST(SealedMemory, IsOpenedByTheNameOfItsDescriptor) {
+  const auto fd = create_sealed_memory(kSize);
+  const auto written = map_sealed_memory(fd->get(), kSize, MemoryAccess::ReadWrite);
+  ASSERT_TRUE(written);
+  written->get()[1] = std::byte{7};
+  const std::string path = "/proc/self/fd/" + std::to_string(fd->get());
+  const auto read = open_sealed_memory(path, kSize, MemoryAccess::Read);
+  ASSERT_TRUE(read) << read.error();
+  EXPECT_EQ(read->get()[1], std::byte{7});
+  EXPECT_FALSE(open_sealed_memory(path, 2 * kSize, MemoryAccess::Read));
+  for (const char* const other : {"/dev/zero", "/proc/self/exe", "/no/such/file", ""})
+    EXPECT_FALSE(open_sealed_memory(other, kSize, MemoryAccess::Read)) << other;
+}
+
 }  // namespace
 }  // namespace cohort

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "thread/signals_blocked.h"
@@ -17,15 +18,22 @@ Deadlines::~Deadlines() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Deadlines::add(TimePoint when, std::function<void()> task) {
+void Deadlines::add(TimePoint when, std::weak_ptr<const void> owner, std::function<void()> task) {
   const std::lock_guard lock{mutex_};
-  const auto added = tasks_.emplace(when, std::move(task));
+  if (tasks_.size() >= look_at_) drop_orphans();
+  const auto added = tasks_.emplace(when, Entry{std::move(owner), std::move(task)});
   if (!thread_.joinable()) {
     const thread::SignalsBlocked blocked;
     thread_ = std::thread{[this] { run(); }};
   } else if (added == tasks_.begin()) {
     sooner_.notify_one();
   }
+}
+
+// Each time there are twice as many as were left: that costs each of them a look or two.
+void Deadlines::drop_orphans() {
+  std::erase_if(tasks_, [](const auto& each) { return each.second.owner.expired(); });
+  look_at_ = std::max(kLookMin, 2 * tasks_.size());
 }
 
 void Deadlines::run() {
@@ -39,7 +47,7 @@ void Deadlines::run() {
     } else {
       const auto task = tasks_.extract(tasks_.begin());
       lock.unlock();
-      task.mapped()();
+      if (const auto owner = task.mapped().owner.lock()) task.mapped().task();
       lock.lock();
     }
   }

@@ -3,15 +3,18 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 
 namespace cohort::pool {
 
-/// Any thread. The destructor drops what is left.
+/// Any thread. The destructor drops what is left. Those whose owner is gone are not called, and are
+/// dropped once they are half of all.
 class Deadlines {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
@@ -21,15 +24,23 @@ class Deadlines {
   Deadlines(const Deadlines&) = delete;
   Deadlines& operator=(const Deadlines&) = delete;
 
-  void add(TimePoint when, std::function<void()> task);
+  void add(TimePoint when, std::weak_ptr<const void> owner, std::function<void()> task);
 
  private:
+  struct Entry {
+    std::weak_ptr<const void> owner;
+    std::function<void()> task;
+  };
+  void drop_orphans();
   void run();
+
+  static constexpr std::size_t kLookMin = 1024;
 
   const std::string name_;
   std::mutex mutex_;
   std::condition_variable sooner_;
-  std::multimap<TimePoint, std::function<void()>> tasks_;
+  std::multimap<TimePoint, Entry> tasks_;
+  std::size_t look_at_ = kLookMin;  // so many: those whose owner is gone are looked for
   bool ends_ = false;
   std::thread thread_;
 };

@@ -72,9 +72,9 @@ void PoolImpl::watch(const std::shared_ptr<detail::TaskState>& state) {
   const auto deadline = state->options.deadline;
   if (deadline.count() <= 0) return;
   state->on_late = [this] { overdue_.fetch_sub(1); };
-  deadlines_.add(std::chrono::steady_clock::now() + deadline, [this, weak, deadline] {
+  // `state` lives while this is called.
+  deadlines_.add(std::chrono::steady_clock::now() + deadline, state, [this, weak, deadline] {
     const auto alive = weak.lock();
-    if (!alive) return;
     alive->request_stop();
     // Counted before anybody may see that it has failed, and before it may end.
     overdue_.fetch_add(1);

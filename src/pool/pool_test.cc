@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -184,6 +185,27 @@ TEST(ThreadPool, AFullQueueRefuses) {
   EXPECT_EQ(pool.run([] {}).get().error().code, Errc::QueueFull);
   gate.open();
   EXPECT_TRUE(held.get());
+}
+
+TEST(ThreadPool, WhoWaitsForRoomInAPoolThatEndsIsAnswered) {
+  for (const Priority priority : {Priority::Normal, Priority::High}) {
+    std::optional<Pool> pool{
+        std::in_place, PoolOptions{.max_workers = 1, .queue_max = 1, .when_full = WhenFull::Wait}};
+    Gate gate;
+    const auto held = pool->run([&] { gate.pass(); });
+    gate.await_arrivals(1);
+    EXPECT_TRUE(pool->post([] {}));
+    std::thread giver{[view = pool->with({.priority = priority})] {
+      EXPECT_TRUE(view.run([] {}).wait_for(60s)) << "run or cancelled";
+    }};
+    std::this_thread::sleep_for(30ms);  // it waits by now, most likely
+    std::thread ender{[&] { pool.reset(); }};
+    std::this_thread::sleep_for(5ms);
+    gate.open();
+    ender.join();
+    giver.join();
+    EXPECT_TRUE(held.get());
+  }
 }
 
 TEST(ThreadPool, AFullQueueDropsTheOldest) {

@@ -341,6 +341,36 @@ TEST(ProcessPool, ALargeResultIsThereThoughItsWorkerDiesAtOnce) {
   }
 }
 
+TEST(ProcessPool, LargeResultsThatAreKeptKeepNoDescriptors) {
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  const Pool pool{processes(2)};
+  const rlimit few{256, before.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &few);
+  constexpr int kSize = 64 << 10;  // just too large for a record
+  const auto kept = pool.map(std::vector<int>(2000, kSize), zeros);
+  const auto one = pool.run(zeros, kSize).get();
+  setrlimit(RLIMIT_NOFILE, &before);
+  ASSERT_TRUE(one) << one.error();
+  for (const auto& each : kept) {
+    ASSERT_TRUE(each) << each.error();
+    ASSERT_EQ(each->bytes().size(), std::size_t{kSize});
+  }
+}
+
+TEST(ProcessPool, OneInputThatCannotBeSentFailsAlone) {
+  const Pool pool{processes(1)};
+  std::vector<Value> inputs(300, Value::buffer(std::string("\1\2")));
+  inputs[150] = Value::array();
+  for (int depth = 0; depth < 5000; ++depth) {
+    Value deeper = Value::array();
+    deeper.push_back(std::move(inputs[150]));
+    inputs[150] = std::move(deeper);
+  }
+  const auto results = pool.map(inputs, sum_of);
+  for (std::size_t i = 0; i < results.size(); ++i) EXPECT_EQ(results[i].has_value(), i != 150) << i;
+}
+
 TEST(ProcessPool, WhatAHandlerOfProgressThrowsEndsNobody) {
   const Pool pool{processes(1)};
   const auto done = pool.with({.on_progress = [](const Value&) { throw std::runtime_error{"no"}; }})

@@ -78,6 +78,54 @@ TEST(SharedRing, TheLargestRecordFitsIntoAnEmptyOneWhereverItStands) {
   }
 }
 
+void append(Record& record, std::string_view text) {
+  std::memcpy(record.bytes() + record.size, text.data(), text.size());
+  record.size += static_cast<std::uint32_t>(text.size());
+  record.at.fetch_add(1);
+}
+
+TEST(SharedRing, WhatGrowsIsReadOnceItIsPublished) {
+  Memory memory;
+  SharedRing writer{memory.span()}, reader{memory.span()};
+  Record* const open = writer.open(1000);
+  ASSERT_NE(open, nullptr);
+  append(*open, "one");
+  append(*open, "two");
+  Record* record = nullptr;
+  std::string_view text;
+  EXPECT_EQ(reader.front(record, text), SharedRing::Look::Empty);
+  writer.publish(*open);
+  EXPECT_TRUE(write(writer, 2, "next")) << "only what it has is taken";
+  ASSERT_EQ(reader.front(record, text), SharedRing::Look::Record);
+  EXPECT_EQ(text, "onetwo");
+  EXPECT_EQ(reader.left_open(text), nullptr);
+  reader.pop();
+  ASSERT_EQ(reader.front(record, text), SharedRing::Look::Record);
+  EXPECT_EQ(text, "next");
+}
+
+TEST(SharedRing, WhatADeadWriterHadOpenIsThereWhereverItStood) {
+  for (std::size_t before = 0; before < kSize; before += 40) {
+    Memory memory;
+    SharedRing writer{memory.span()}, reader{memory.span()};
+    Record* record = nullptr;
+    std::string_view text;
+    for (std::size_t i = 0; i < before; i += 40 + sizeof(Record)) {
+      ASSERT_TRUE(write(writer, 1, std::string(40, 'a')));
+      ASSERT_EQ(reader.front(record, text), SharedRing::Look::Record);
+      reader.pop();
+    }
+    EXPECT_EQ(reader.left_open(text), nullptr);
+    Record* const open = writer.open(1000);
+    ASSERT_NE(open, nullptr);
+    append(*open, "text");
+    const Record* const left = reader.left_open(text);
+    ASSERT_NE(left, nullptr) << before;
+    EXPECT_EQ(left->at.load(), 1u);
+    EXPECT_EQ(text, "text");
+  }
+}
+
 TEST(SharedRing, NothingIsReadBeyondTheMemoryWhateverItHolds) {
   std::mt19937 random{7};
   for (int round = 0; round < 20'000; ++round) {
@@ -86,9 +134,15 @@ TEST(SharedRing, NothingIsReadBeyondTheMemoryWhateverItHolds) {
     for (std::byte& each : memory.bytes) each = static_cast<std::byte>(random());
     // A position that is likely to be taken for a good one.
     if (round % 2 == 0) ring.head().written = random() % (kSize + 64) / 8 * 8;
+    if (round % 4 == 0)
+      ring.head().opened = ring.head().written + random() % (kSize + 64) / 8 * 8 + 1;
+    std::string_view text;
+    if (ring.left_open(text) != nullptr) {
+      ASSERT_LE(reinterpret_cast<const std::byte*>(text.data()) + text.size(),
+                memory.bytes + sizeof memory.bytes);
+    }
     for (int i = 0; i < 10; ++i) {
       Record* record = nullptr;
-      std::string_view text;
       if (ring.front(record, text) != SharedRing::Look::Record) break;
       const auto* const begin = reinterpret_cast<const std::byte*>(record);
       ASSERT_GE(begin, memory.bytes + sizeof(RingHead));

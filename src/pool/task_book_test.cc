@@ -65,6 +65,33 @@ TEST_F(TaskBookTest, EachInputIsAnsweredOnceAndInOrder) {
   EXPECT_EQ(book.done(), 2u);
 }
 
+TEST_F(TaskBookTest, SeveralInputsAreAnsweredAtOnceButOnlyTheNextOnes) {
+  auto framed = job("a", 0);
+  framed->framed = 5;
+  framed->answer_many = [this](std::size_t input, std::size_t count, const std::string& frames,
+                               std::uint64_t) {
+    said.push_back("a" + std::to_string(input) + "+" + std::to_string(count) + "=" + frames);
+  };
+  const auto id = book.add(std::move(framed));
+  next(1);
+  EXPECT_FALSE(book.answered(id, 1, 2, "early", 0)) << "not their turn";
+  EXPECT_FALSE(book.answered(id, 0, 6, "many", 0)) << "more than there are";
+  EXPECT_FALSE(book.answered(id, 0, 2, "two", 0));
+  EXPECT_FALSE(book.answered(id, 0, 2, "twice", 0));
+  EXPECT_FALSE(book.answered(id, 2, Value(1), 0)) << "one by itself";
+  EXPECT_TRUE(book.answered(id, 3, 2, "rest", 0));
+  EXPECT_FALSE(book.answered(id, 5, 1, "gone", 0));
+  EXPECT_EQ(said, (std::vector<std::string>{"a0+2=two", "a2=ok", "a3+2=rest"}));
+  EXPECT_EQ(book.done(), 5u);
+}
+
+TEST_F(TaskBookTest, SeveralAreNoAnswerToAJobThatIsNotInFrames) {
+  const auto id = book.add(job("a", 2));
+  next(1);
+  EXPECT_FALSE(book.answered(id, 0, 2, "frames", 0));
+  EXPECT_TRUE(said.empty());
+}
+
 TEST_F(TaskBookTest, ADeadWorkersTasksGoToOthersButForTheOneThatItHadBegun) {
   const auto first = book.add(job("a"));
   book.add(job("b"));

@@ -106,6 +106,8 @@ void ThreadCrew::end() {
     if (workers_[i]->thread.joinable()) workers_[i]->thread.join();
   room_.fetch_add(1, std::memory_order_seq_cst);
   sys::futex_wake(room_, INT_MAX, false);
+  // Whoever gives now sees that it ends, or what he gave is seen here.
+  if (sleepers_pay_) sys::memory_barrier_everywhere();
   cancel_all();
 }
 
@@ -115,7 +117,8 @@ void ThreadCrew::cancel_all() {
   for (WorkQueue& queue : given_)
     while (queue.take(&work, 1) == 1) work(Act::Cancel);
   for (std::size_t i = 0; i < lane_count_.load(std::memory_order_acquire); ++i)
-    while (lanes_[i]->take(&work, 1) == 1) work(Act::Cancel);
+    while (lanes_[i]->size() > 0)  // another thread may be taking, and miss what came last
+      if (lanes_[i]->take(&work, 1) == 1) work(Act::Cancel);
   for (std::size_t i = 0; i < known_.load(std::memory_order_acquire); ++i)
     while (workers_[i]->own.take(&work, 1) == 1) work(Act::Cancel);
 }
@@ -152,13 +155,14 @@ Result<void> ThreadCrew::give(Work& work, Priority priority) {
   if (lane == nullptr) {
     queue.push(work);
     tell_one(queue.size());
-    return {};
+  } else {
+    lane->push(work);
+    // Who goes to sleep makes every thread go through a barrier before it looks here; or it is
+    // ours.
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    if (!sleepers_pay_) sleeping_.fetch_add(0, std::memory_order_seq_cst);
+    tell_one(1);
   }
-  lane->push(work);
-  // Who goes to sleep makes every thread go through a barrier before it looks here; or it is ours.
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-  if (!sleepers_pay_) sleeping_.fetch_add(0, std::memory_order_seq_cst);
-  tell_one(1);
   if (ends_.load(std::memory_order_seq_cst)) cancel_all();
   return {};
 }

@@ -1,6 +1,9 @@
 #include "pool/worker_link.h"
 
 #include <cstring>
+#include <span>
+
+#include "base/sealed_memory.h"
 
 namespace cohort::pool {
 namespace {
@@ -106,19 +109,20 @@ Result<Unpacked> unpack(std::string_view text, bool in_lane, ipc::CloneDecoder& 
   const std::uint64_t encoded = reader.number();
   const std::uint64_t count = reader.number();
   if (!reader.is_good() || encoded > size || count > kPartsMax) return malformed();
-  auto opened = Lane::open(path, size);
-  if (!opened) return opened.error();
-  const auto lane = std::make_shared<Lane>(*std::move(opened));
+  // No `Lane`: whoever keeps many results keeps no descriptors, and its size is sealed.
+  auto lane = open_sealed_memory(path, size, MemoryAccess::Read);
+  if (!lane) return lane.error();
+  const std::span<const std::byte> memory{lane->get(), size};
   std::vector<ipc::SharedBytes> parts;
   for (std::uint64_t i = 0; i < count; ++i) {
     const std::uint64_t position = reader.number();
     const std::uint64_t offset = reader.number();
     const std::uint64_t bytes = reader.number();
     if (!reader.is_good() || offset > size || bytes > size - offset) return malformed();
-    parts.push_back({position, lane->bytes().subspan(offset, bytes), lane});
+    parts.push_back({position, memory.subspan(offset, bytes), *lane});
   }
-  const std::string_view payload{reinterpret_cast<const char*>(lane->bytes().data()), encoded};
-  auto decoded = decoder.decode(payload, lane, std::move(parts));
+  const std::string_view payload{reinterpret_cast<const char*>(memory.data()), encoded};
+  auto decoded = decoder.decode(payload, *lane, std::move(parts));
   if (!decoded) return decoded.error();
   unpacked.value = std::move(decoded->value);
   return unpacked;

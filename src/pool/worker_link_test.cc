@@ -53,6 +53,53 @@ TEST(WorkerLink, TruncatedBytesAreMalformed) {
   }
 }
 
+TEST(Frames, AreReadInTheOrderInWhichTheyWereAppended) {
+  std::string frames;
+  EXPECT_TRUE(append_frame(frames, Kind::Answer, Value("one"), 1000));
+  EXPECT_TRUE(append_frame(frames, Kind::Failure, Value(), 1000));
+  FrameReader reader{frames};
+  ipc::CloneDecoder decoder;
+  ASSERT_TRUE(reader.next());
+  EXPECT_EQ(reader.kind(), Kind::Answer);
+  EXPECT_EQ(decoder.decode(reader.value()).value().value, Value("one"));
+  ASSERT_TRUE(reader.next());
+  EXPECT_EQ(reader.kind(), Kind::Failure);
+  EXPECT_TRUE(reader.left().empty());
+  EXPECT_FALSE(reader.next());
+}
+
+TEST(Frames, WhatDoesNotFitOrCannotBeSentLeavesThemAsTheyWere) {
+  std::string frames;
+  ASSERT_TRUE(append_frame(frames, Kind::Answer, Value(1), 100));
+  const std::string before = frames;
+  Value deep = 1;
+  for (int i = 0; i < 5000; ++i) deep = Value::array({deep});
+  EXPECT_FALSE(append_frame(frames, Kind::Answer, Value(std::string(100, 'x')), 100));
+  EXPECT_FALSE(append_frame(frames, Kind::Answer,
+                            Value::buffer(std::string(ipc::kAttachedSizeMin, 'x')), SIZE_MAX));
+  EXPECT_FALSE(append_frame(frames, Kind::Answer, deep, SIZE_MAX));
+  EXPECT_EQ(frames, before);
+}
+
+TEST(Frames, NoPartOfOneIsOne) {
+  std::string frames;
+  ASSERT_TRUE(append_frame(frames, Kind::Answer, Value("text"), 100));
+  for (std::size_t size = 0; size < frames.size(); ++size)
+    EXPECT_FALSE(FrameReader{std::string_view{frames}.substr(0, size)}.next()) << size;
+  const std::string wild(100, '\xff');
+  EXPECT_FALSE(FrameReader{wild}.next());
+}
+
+TEST(Frames, OfATaskComeAfterItsName) {
+  std::string frames;
+  ASSERT_TRUE(append_frame(frames, Kind::Run, Value(1), 100));
+  const std::string text = with_name("task", frames);
+  std::string_view left;
+  EXPECT_EQ(name_of(text, left).value(), "task");
+  EXPECT_EQ(left, frames);
+  EXPECT_FALSE(name_of(std::string_view{text}.substr(0, 10), left));
+}
+
 TEST(WorkerLink, AnErrorArrivesAsItWas) {
   for (const Error& error :
        {system_error(EACCES, "open x", "locked"), make_error(Errc::QueueFull, "give", ""),
