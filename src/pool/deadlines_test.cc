@@ -46,10 +46,11 @@ TEST(Deadlines, ThoseOfTasksThatLiveStayAndAreCalled) {
 
 TEST(Deadlines, OneWhoseTaskIsGoneIsNotCalled) {
   const auto owner = std::make_shared<int>();
+  const std::weak_ptr<int> gone = std::make_shared<int>();
   std::atomic<int> calls = 0;
   std::atomic<bool> done = false;
   Deadlines deadlines{"test"};
-  deadlines.add(Clock::now(), std::make_shared<int>(), [&] { ++calls; });
+  deadlines.add(Clock::now(), gone, [&] { ++calls; });
   deadlines.add(Clock::now(), owner, [&] {
     done.store(true);
     done.notify_one();

@@ -76,16 +76,14 @@ void PoolImpl::watch(const std::shared_ptr<detail::TaskState>& state) {
   deadlines_.add(std::chrono::steady_clock::now() + deadline, state, [this, weak, deadline] {
     const auto alive = weak.lock();
     alive->request_stop();
-    // Counted before anybody may see that it has failed, and before it may end.
-    overdue_.fetch_add(1);
     bool ran = false;
-    const bool is_late =
-        alive->fail(system_error(ETIMEDOUT, "run a task",
-                                 "its deadline is " + std::to_string(deadline.count()) +
-                                     " ms; a thread that runs it goes on until it is done"),
-                    &ran) &&
-        ran;
-    if (!is_late) overdue_.fetch_sub(1);
+    if (!alive->claim(&ran)) return;
+    // Counted before anybody may see that it has failed. It may have ended since, and be counted
+    // off already.
+    if (ran) overdue_.fetch_add(1);
+    alive->end(system_error(ETIMEDOUT, "run a task",
+                            "its deadline is " + std::to_string(deadline.count()) +
+                                " ms; a thread that runs it goes on until it is done"));
   });
 }
 
@@ -104,7 +102,7 @@ PoolStatistics PoolImpl::statistics() const {
   PoolStatistics sum;
   if (threads_) threads_->add_to(sum);
   if (processes_) processes_->add_to(sum);
-  sum.overdue = overdue_.load();
+  sum.overdue = static_cast<unsigned>(std::max(overdue_.load(), 0));
   return sum;
 }
 

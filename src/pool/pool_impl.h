@@ -38,7 +38,7 @@ class PoolImpl {
   void watch(const std::shared_ptr<detail::TaskState>& state);
 
   const PoolOptions options_;
-  std::atomic<unsigned> overdue_ = 0;
+  std::atomic<int> overdue_ = 0;  // below zero for a moment: one ended before it was counted
   std::unique_ptr<ThreadCrew> threads_;
   std::shared_ptr<ProcessCrew> processes_;  // shared with tasks that may be cancelled
   Deadlines deadlines_;                     // of threads
