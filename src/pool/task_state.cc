@@ -1,6 +1,8 @@
 // Tasks and those who wait for them.
 #include <algorithm>
-#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/execution/outstanding_work.hpp>
+#include <boost/asio/prefer.hpp>
 #include <cerrno>
 #include <climits>
 #include <exception>
@@ -189,11 +191,14 @@ void TaskState::ended_late() {
   if (on_late) on_late();
 }
 
-// The guard goes last: it keeps the io_context running, so that the other copies of its executor do
-// not outlive it, whichever thread drops them.
+// `work` goes last, and of its parts the one that keeps the io_context running: no copy of its
+// executor outlives the io_context, whichever thread drops them. (A work guard of Asio has another
+// copy, which goes after that.)
 struct LoopTurn::Kept {
-  explicit Kept(const Loop& of) : work{of.executor()}, loop{of} {}
-  boost::asio::executor_work_guard<boost::asio::any_io_executor> work;
+  explicit Kept(const Loop& of)
+      : work{boost::asio::prefer(of.executor(), boost::asio::execution::outstanding_work.tracked)},
+        loop{of} {}
+  boost::asio::any_io_executor work;
   Loop loop;
 };
 
