@@ -93,6 +93,11 @@ struct PoolOptions {
   /// not counted.
   std::size_t queue_max = std::size_t{1} << 20;
   WhenFull when_full = WhenFull::Refuse;
+  /// The name of a Preload (cohort/preload.h), whose result the tasks need. Empty: none. In
+  /// processes: loaded once for all workers, which are forks of the process that has; if that
+  /// fails, so do the tasks that wait. In threads: the constructor loads it, once in this process,
+  /// and throws an Exception if that fails. Of commands: an Exception, too.
+  std::string preload{};
 
   // Of processes and commands.
   /// Tasks that a worker has at once: one runs, the others are there when it is done. A crash fails
@@ -105,9 +110,6 @@ struct PoolOptions {
     Lines,    ///< A line of JSON in, a line of JSON out.
   };
   Protocol protocol = Protocol::Channel;
-  /// Of Process: the name of a Preload (cohort/preload.h), which is loaded once for all workers:
-  /// they are forks of the process that has. Empty: none. If it fails, so do the tasks that wait.
-  std::string preload{};
   /// How the processes are started: limits, user, environment.
   SpawnOptions spawn{};
   /// A task during which so many workers have died is poison: it is tried no more, whatever
@@ -558,6 +560,7 @@ class PoolView {
 
 class Pool {
  public:
+  /// Throws an Exception for a `preload` that it cannot have.
   explicit Pool(PoolOptions options = {});
   ~Pool();
   Pool(const Pool&) = delete;

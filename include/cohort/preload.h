@@ -18,6 +18,7 @@
 //   workers fail to start, with an error that names the threads.
 // - Handlers of `pthread_atfork` do not run.
 // - Descriptors that it has opened are shared by the workers, as after any fork(2).
+// - In a pool of threads it is loaded by the Pool's constructor, in this process.
 // - A reload of a cluster loads again. If that fails, the reload does, and who serves stays.
 #pragma once
 

@@ -11,14 +11,8 @@ namespace {
 
 using State = process::Zygote::State;
 
-// As a worker that loads for itself, but for what each has of its own.
 Result<process::SpawnRequest> loader_request(const Loop& loop, Settings settings, int generation) {
-  SpawnOptions& spawning = settings.spawn;
-  spawning.memory_max = spawning.memory_high = spawning.processes_max = std::nullopt;
-  spawning.cpu_max = std::nullopt;
-  spawning.stderr_lines = 0;
-  spawning.silent = false;
-  spawning.stdio = {};
+  settings.spawn = process::options_of_loader(std::move(settings.spawn));
   WorkerLaunch wanted{.settings = settings, .env = with_seat({}, 0, generation)};
   const auto options = worker_options(wanted);
   if (!options) return options.error();

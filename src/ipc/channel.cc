@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <exception>
 #include <tuple>
 #include <utility>
 
+#include "base/descriptor_messages.h"
 #include "base/sys.h"
 
 namespace cohort::ipc {
@@ -20,37 +20,14 @@ constexpr std::size_t kFrameSizeMax = 4;
 
 bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
-std::vector<OwnFd> take_descriptors(msghdr& message) {
-  std::vector<OwnFd> fds;
-  for (cmsghdr* control = CMSG_FIRSTHDR(&message); control != nullptr;
-       control = CMSG_NXTHDR(&message, control)) {
-    if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t count = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int fd;
-      std::memcpy(&fd, CMSG_DATA(control) + i * sizeof fd, sizeof fd);
-      fds.emplace_back(fd);
-    }
-  }
-  return fds;
-}
-
 ssize_t write_to(int socket, const Outbox::Batch& batch) {
   if (batch.count == 1 && batch.fds.empty())
     return sys::send(socket, batch.data[0].iov_base, batch.data[0].iov_len);
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(batch.data.data());
   message.msg_iovlen = batch.count;
-  alignas(cmsghdr) char control[CMSG_SPACE(kDescriptorsMax * sizeof(int))];
-  if (!batch.fds.empty()) {
-    message.msg_control = control;
-    message.msg_controllen = CMSG_SPACE(batch.fds.size_bytes());
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(batch.fds.size_bytes());
-    std::memcpy(CMSG_DATA(header), batch.fds.data(), batch.fds.size_bytes());
-  }
+  DescriptorSpace<kDescriptorsMax> space;
+  lend_descriptors(message, space.bytes, batch.fds);
   return sys::sendmsg(socket, message);
 }
 
@@ -288,12 +265,12 @@ bool Channel::read_once() {
   const std::span<char> space = decoder_.space();
   iovec data =
       space.empty() ? iovec{read_buffer_.get(), kReadSize} : iovec{space.data(), space.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(kDescriptorsMax * sizeof(int))];
+  DescriptorSpace<kDescriptorsMax> control;
   msghdr message{};
   message.msg_iov = &data;
   message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
+  message.msg_control = control.bytes;
+  message.msg_controllen = sizeof control.bytes;
   const ssize_t size = sys::recvmsg(watch_->fd(), message);
   if (size > 0) {
     deliver({static_cast<char*>(data.iov_base), static_cast<std::size_t>(size)},

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "thread/signals_blocked.h"
+#include "base/signals_blocked.h"
 
 namespace cohort::pool {
 
@@ -23,7 +23,7 @@ void Deadlines::add(TimePoint when, std::weak_ptr<const void> owner, std::functi
   if (tasks_.size() >= look_at_) drop_orphans();
   const auto added = tasks_.emplace(when, Entry{std::move(owner), std::move(task)});
   if (!thread_.joinable()) {
-    const thread::SignalsBlocked blocked;
+    const SignalsBlocked blocked;
     thread_ = std::thread{[this] { run(); }};
   } else if (added == tasks_.begin()) {
     sooner_.notify_one();

@@ -8,6 +8,7 @@
 #include "base/sys.h"
 #include "pool/pool_impl.h"
 #include "pool/task_registry.h"
+#include "process/preload.h"
 
 namespace cohort {
 
@@ -15,8 +16,24 @@ using pool::PoolImpl;
 
 namespace pool {
 
+namespace {
+
+// A pool without what its tasks need is none.
+void load_here(const PoolOptions& options) {
+  if (options.preload.empty() || options.isolation == Isolation::Process) return;
+  const Result<void> loaded =
+      options.isolation == Isolation::Thread
+          ? process::load_once(options.preload)
+          : make_error(Errc::InvalidArgument, "preload " + options.preload,
+                       "the program of a pool of commands loads what it needs by itself");
+  if (!loaded) throw Exception{loaded.error()};
+}
+
+}  // namespace
+
 PoolImpl::PoolImpl(PoolOptions options)
     : options_{std::move(options)}, deadlines_{options_.name + "-timer"} {
+  load_here(options_);
   if (in_threads())
     threads_ = std::make_unique<ThreadCrew>(options_);
   else

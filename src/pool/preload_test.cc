@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -25,6 +26,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
+[[noreturn]] void ever() {
+  for (;;) pause();
+}
+
 std::vector<int> table;
 int loader = 0;
 std::thread left_running;
@@ -33,6 +38,8 @@ const Preload load_table{"table", [] {
                            table.assign(1 << 20, 7);
                            loader = getpid();
                          }};
+int times_loaded = 0;
+const Preload load_counted{"counted", [] { ++times_loaded; }};
 const Preload load_huge{"huge table", [] { table.assign(4 << 20, 7); }, {.huge_pages = true}};
 const Preload load_throws{"throws", [] { throw std::runtime_error{"no such file: big.bin"}; }};
 const Preload load_refuses{"refuses",
@@ -42,14 +49,16 @@ const Preload load_dies{"dies", [] {
                           raise(SIGSEGV);
                         }};
 const Preload load_starts_thread{"starts a thread", [] {
-                                   left_running = std::thread{[] {
+                                   std::atomic<bool> named = false;
+                                   left_running = std::thread{[&named] {
                                      pthread_setname_np(pthread_self(), "db-client");
-                                     std::this_thread::sleep_for(1h);
+                                     named.store(true);
+                                     named.notify_one();
+                                     ever();
                                    }};
-                                   // So that it has its name.
-                                   std::this_thread::sleep_for(50ms);
+                                   named.wait(false);
                                  }};
-const Preload load_for_ever{"for ever", [] { std::this_thread::sleep_for(1h); }};
+const Preload load_for_ever{"for ever", ever};
 const Preload load_prints{"prints", [] { std::printf("loaded"); }};
 
 const Task table_sum{"table_sum", [](int) {
@@ -112,8 +121,8 @@ class Preloaded : public ::testing::Test {
   static PoolOptions with(const Preload& preload, unsigned workers = 2) {
     return {.isolation = Isolation::Process,
             .max_workers = workers,
-            .depth = 1,
-            .preload = preload.name()};
+            .preload = preload.name(),
+            .depth = 1};
   }
 };
 
@@ -169,6 +178,29 @@ TEST_F(Preloaded, AWorkerHasItsOwnEnvironmentAndNothingOfTheLoadersDescriptors) 
             plain.run(open_descriptors, 0).get().value());
 }
 
+TEST_F(Preloaded, InAPoolOfThreadsThisProcessLoadsOnce) {
+  const auto loads = [] {
+    const Pool pool{{.max_workers = 1, .preload = load_counted.name()}};
+    return pool.run([] { return times_loaded; }).get().value();
+  };
+  EXPECT_EQ(loads(), 1);
+  EXPECT_EQ(loads(), 1);
+  const PoolOptions without{.max_workers = 1, .preload = load_throws.name()};
+  try {
+    const Pool pool{without};
+    ADD_FAILURE() << "a pool without its table";
+  } catch (const Exception& exception) {
+    EXPECT_EQ(exception.error().message(),
+              "preload throws: loading failed (no such file: big.bin)");
+  }
+}
+
+TEST_F(Preloaded, APoolOfCommandsHasNone) {
+  const PoolOptions wrong{
+      .isolation = Isolation::Command, .preload = load_table.name(), .command = {"cat"}};
+  EXPECT_THROW(Pool{wrong}, Exception);
+}
+
 TEST_F(Preloaded, HugePagesChangeNothing) {
   const Pool pool{with(load_huge, 1)};
   EXPECT_EQ(pool.run(table_sum, 0).get().value(), 7 << 22);
@@ -202,7 +234,8 @@ TEST_F(Preloaded, ANameThatNobodyHasIsAnErrorThatTellsThoseThatThereAre) {
   const Pool pool{options};
   const auto result = pool.run(who, 0).get();
   ASSERT_FALSE(result);
-  EXPECT_NE(result.error().message().find("it has dies, for ever, huge table, "), std::string::npos)
+  EXPECT_NE(result.error().message().find("it has counted, dies, for ever, huge table, "),
+            std::string::npos)
       << result.error().message();
 }
 

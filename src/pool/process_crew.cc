@@ -10,11 +10,11 @@
 #include <future>
 #include <utility>
 
+#include "base/signals_blocked.h"
 #include "base/sys.h"
 #include "cohort/message_port.h"
 #include "pool/crew_manager.h"
 #include "pool/worker_link.h"
-#include "thread/signals_blocked.h"
 #include "thread/spin.h"
 
 namespace cohort::pool {
@@ -83,7 +83,7 @@ ProcessCrew::ProcessCrew(const PoolOptions& options) : options_{options}, bell_{
     ended_ = true;
     return;
   }
-  const thread::SignalsBlocked blocked;
+  const SignalsBlocked blocked;
   thread_ = std::thread{[this, heard = std::move(heard)]() mutable {
     ::pthread_setname_np(::pthread_self(), options_.name.substr(0, 15).c_str());
     CrewManager{*this}.run(std::move(heard));

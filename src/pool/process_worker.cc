@@ -75,16 +75,10 @@ Result<std::unique_ptr<PoolWorker>> ProcessWorker::start(const Loop& loop, int n
 
 Result<std::unique_ptr<process::Zygote>> ProcessWorker::start_zygote(
     const Loop& loop, const PoolOptions& options, std::function<void()> changed) {
-  SpawnOptions spawning = spawn_options(options);
-  spawning.stdio = Stdio::Inherit;
-  spawning.stderr_lines = 0;
-  // Those are for each worker.
-  spawning.memory_max = spawning.memory_high = std::nullopt;
-  spawning.cpu_max = {};
-  spawning.processes_max = {};
   process::ChildLaunch launch;
   const auto prepared =
-      process::prepare(loop, process::LaunchKind::Spawn, kThisProgram, {}, spawning, launch);
+      process::prepare(loop, process::LaunchKind::Spawn, kThisProgram, {},
+                       process::options_of_loader(spawn_options(options)), launch);
   if (!prepared) return prepared.error();
   return process::Zygote::start(loop, launch.request, options.preload, std::move(changed));
 }

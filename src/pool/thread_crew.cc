@@ -8,9 +8,9 @@
 #include <exception>
 #include <utility>
 
+#include "base/signals_blocked.h"
 #include "base/sys.h"
 #include "cohort/parallelism.h"
-#include "thread/signals_blocked.h"
 #include "thread/spin.h"
 
 namespace cohort::pool {
@@ -270,7 +270,7 @@ void ThreadCrew::start_one() {
   if (worker.thread.joinable()) worker.thread.join();  // that has ended
   worker.lives.store(true);
   live_.fetch_add(1);
-  const thread::SignalsBlocked blocked;
+  const SignalsBlocked blocked;
   try {
     worker.thread = std::thread{[this, &worker] { work(worker); }};
   } catch (const std::system_error& error) {

@@ -26,14 +26,16 @@ constexpr std::size_t kChildStackSize = 16 * 1024;
 
 // Blocks all signals of this thread, those included that the C library keeps for itself, which its
 // own function would leave out.
-class SignalsBlocked {
+class EverySignalBlocked {
  public:
-  SignalsBlocked() { ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &kAll, &before_, sizeof before_); }
-  ~SignalsBlocked() {
+  EverySignalBlocked() {
+    ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &kAll, &before_, sizeof before_);
+  }
+  ~EverySignalBlocked() {
     ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before_, nullptr, sizeof before_);
   }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+  EverySignalBlocked(const EverySignalBlocked&) = delete;
+  EverySignalBlocked& operator=(const EverySignalBlocked&) = delete;
 
  private:
   static constexpr std::uint64_t kAll = ~std::uint64_t{0};
@@ -70,7 +72,7 @@ pid_t clone_child(ChildPlan& plan, OwnFd& pidfd) {
   const bool changes_ids = plan.uid != nullptr || plan.gid != nullptr;
   std::optional<DumpableRestored> dumpable;
   if (changes_ids) dumpable.emplace();
-  const SignalsBlocked blocked;
+  const EverySignalBlocked blocked;
   int number = -1;
   constexpr int kFlags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD;
   const pid_t pid = clone_process(run_child, stack + sizeof stack, kFlags, &plan, &number);

@@ -4,16 +4,15 @@
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstring>
 #include <sstream>
 #include <utility>
 
+#include "base/descriptor_messages.h"
 #include "base/sys.h"
 #include "process/exit_record.h"
 
@@ -23,13 +22,22 @@ namespace {
 // From its start to the constructors before its `main`.
 constexpr std::chrono::seconds kGreetsWithin{10};
 // A fork of very much memory takes some 100 ms.
-constexpr std::chrono::seconds kAnswersWithin{10};
+constexpr std::chrono::seconds kAnswersWithin{5};
 // Whether the new process has died meanwhile.
 constexpr std::chrono::milliseconds kLooksEvery{20};
 
 std::string op_of(const std::string& preload) { return "preload " + preload; }
 
 }  // namespace
+
+SpawnOptions options_of_loader(SpawnOptions options) {
+  options.memory_max = options.memory_high = options.processes_max = std::nullopt;
+  options.cpu_max = std::nullopt;
+  options.stdio = {};
+  options.silent = false;
+  options.stderr_lines = 0;
+  return options;
+}
 
 Zygote::Zygote(const Loop& loop, std::string preload, std::function<void()> changed)
     : loop_{loop},
@@ -148,17 +156,11 @@ Result<void> Zygote::send(const SpawnRequest& request, const PreparedSpawn& prep
 
   char byte = 0;
   iovec bytes{&byte, 1};
-  std::vector<char> control(CMSG_SPACE(fds.size() * sizeof(int)));
+  DescriptorSpace<kForkedDescriptorsMax + 2> space;
   msghdr message{};
   message.msg_iov = &bytes;
   message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  cmsghdr* const header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
-  std::memcpy(CMSG_DATA(header), fds.data(), fds.size() * sizeof(int));
+  lend_descriptors(message, space.bytes, fds);
   if (sys::sendmsg(orders_->fd(), message) == -1) return no_child(request, errno);
   return {};
 }

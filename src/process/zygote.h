@@ -14,6 +14,7 @@
 #include <string>
 
 #include "base/loop.h"
+#include "cohort/child_process.h"
 #include "cohort/error.h"
 #include "cohort/exit.h"
 #include "process/child_watch.h"
@@ -24,6 +25,9 @@ namespace cohort::process {
 
 /// In the environment of such a process: the name of what it loads.
 inline constexpr const char* kZygoteVariable = "COHORT_ZYGOTE";
+
+/// Those of its workers, but for what each has of its own.
+SpawnOptions options_of_loader(SpawnOptions options);
 
 class Zygote {
  public:

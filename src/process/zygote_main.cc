@@ -1,17 +1,13 @@
 #include "process/zygote_main.h"
 
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <sched.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -20,29 +16,20 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <map>
+#include <memory>
 #include <optional>
-#include <sstream>
+#include <utility>
 #include <vector>
 
+#include "base/descriptor_messages.h"
+#include "base/signals_blocked.h"
 #include "base/sys.h"
-#include "cohort/preload.h"
 #include "process/fork_order.h"
+#include "process/preload.h"
 #include "process/zygote.h"
 
-namespace cohort {
-namespace process {
+namespace cohort::process {
 namespace {
-
-struct Known {
-  std::function<Result<void>()> load;
-  Preload::Options options;
-};
-
-std::map<std::string, Known, std::less<>>& known_preloads() {
-  static std::map<std::string, Known, std::less<>> all;
-  return all;
-}
 
 // The name of what this process is to load: it is a zygote.
 std::optional<std::string>& asked() {
@@ -95,54 +82,6 @@ Result<void> without_threads() {
                         "), and they would not be in its forks: start them in the worker");
 }
 
-// Of memory that is this process's own and has no file, whole huge pages.
-void use_huge_pages(const std::string& name) {
-  constexpr std::uintptr_t kHuge = std::uintptr_t{2} << 20;
-  constexpr int kCollapse = 25;  // MADV_COLLAPSE, which glibc 2.36 does not know
-  if (::madvise(nullptr, 0, kCollapse) == -1) {
-    std::fprintf(stderr, "cohort: preload %s: no huge pages: Linux 6.1 has them first\n",
-                 name.c_str());
-    return;
-  }
-  std::ifstream maps{"/proc/self/maps"};
-  for (std::string line; std::getline(maps, line);) {
-    std::istringstream fields{line};
-    std::string range, rights, offset, device, inode;
-    fields >> range >> rights >> offset >> device >> inode;
-    if (rights != "rw-p" || inode != "0" || line.find("[stack]") != std::string::npos) continue;
-    std::uintptr_t begin = 0, end = 0;
-    if (std::sscanf(range.c_str(), "%lx-%lx", &begin, &end) != 2) continue;
-    begin = (begin + kHuge - 1) / kHuge * kHuge;
-    end = end / kHuge * kHuge;
-    // In one call, which goes on behind what cannot be: each waits for all CPUs.
-    if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, kCollapse);
-  }
-}
-
-Result<void> load(const std::string& name) {
-  const auto found = known_preloads().find(name);
-  if (found == known_preloads().end()) {
-    std::string list;
-    for (const auto& [each, known] : known_preloads()) list += (list.empty() ? "" : ", ") + each;
-    return make_error(Errc::PreloadFailed, "preload " + name,
-                      "this program has no Preload of that name; " +
-                          (list.empty() ? std::string{"it has none"} : "it has " + list));
-  }
-  const auto failed = [&](const char* why) {
-    return make_error(Errc::PreloadFailed, "preload " + name, why);
-  };
-  try {
-    if (const auto loaded = found->second.load(); !loaded)
-      return failed(loaded.error().message().c_str());
-  } catch (const std::exception& exception) {
-    return failed(exception.what());
-  } catch (...) {
-    return failed("an exception that is no std::exception");
-  }
-  if (found->second.options.huge_pages) use_huge_pages(name);
-  return without_threads();
-}
-
 // --- orders
 
 struct Order {
@@ -154,23 +93,15 @@ struct Order {
 std::optional<Result<Order>> next_order() {
   char byte = 0;
   iovec bytes{&byte, 1};
-  constexpr std::size_t kMax = kForkedDescriptorsMax + 2;  // the order itself, and a cgroup
-  alignas(cmsghdr) char control[CMSG_SPACE(kMax * sizeof(int))];
+  DescriptorSpace<kForkedDescriptorsMax + 2> space;  // the order itself, and a cgroup
   msghdr message{};
   message.msg_iov = &bytes;
   message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
+  message.msg_control = space.bytes;
+  message.msg_controllen = sizeof space.bytes;
   if (sys::recvmsg(kOrderDescriptor, message) <= 0) return std::nullopt;
   Order result;
-  for (cmsghdr* each = CMSG_FIRSTHDR(&message); each != nullptr;
-       each = CMSG_NXTHDR(&message, each)) {
-    if (each->cmsg_level != SOL_SOCKET || each->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t count = (each->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    std::array<int, kMax> numbers{};
-    std::memcpy(numbers.data(), CMSG_DATA(each), std::min(count, kMax) * sizeof(int));
-    for (std::size_t i = 0; i < std::min(count, kMax); ++i) result.fds.emplace_back(numbers[i]);
-  }
+  result.fds = take_descriptors(message);
   const auto malformed = [](const char* why) {
     return make_error(Errc::MalformedMessage, "read an order", why);
   };
@@ -274,35 +205,26 @@ bool carry_out(Order& order, const char* name, boost::asio::execution_context* l
   return false;
 }
 
-// The terminal's Ctrl-C is for the one who gives orders.
-class InterruptHeld {
- public:
-  InterruptHeld() {
-    sigset_t held;
-    ::sigemptyset(&held);
-    ::sigaddset(&held, SIGINT);
-    ::pthread_sigmask(SIG_BLOCK, &held, &before_);
-  }
-  ~InterruptHeld() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  InterruptHeld(const InterruptHeld&) = delete;
-  InterruptHeld& operator=(const InterruptHeld&) = delete;
-
- private:
-  sigset_t before_{};
-};
-
 }  // namespace
+
+void greet_if_asked_for(const std::string& preload) {
+  if (asked() == preload) reply({.kind = ForkReply::Kind::Hello});
+}
 
 void become_worker_if_zygote(boost::asio::execution_context* loop) {
   if (!asked()) return;
   const std::string name = *std::exchange(asked(), std::nullopt);
-  const InterruptHeld held;
+  // What ends a service is often sent to all of its processes. This one ends with whoever gives it
+  // orders.
+  const SignalsBlocked held{SIGINT, SIGTERM, SIGHUP};
   char called[16] = {};
   ::prctl(PR_GET_NAME, called);
   ::prctl(PR_SET_NAME, ("load " + name).c_str());
-  if (const auto loaded = load(name); !loaded) {
+  const auto loaded = load(name);
+  const auto ready = loaded ? without_threads() : loaded;
+  if (!ready) {
     flush_output();
-    reply_text(ForkReply::Kind::Failed, loaded.error().detail);
+    reply_text(ForkReply::Kind::Failed, ready.error().detail);
     ::_exit(1);
   }
   reply({.kind = ForkReply::Kind::Ready});
@@ -315,14 +237,4 @@ void become_worker_if_zygote(boost::asio::execution_context* loop) {
   ::_exit(0);
 }
 
-}  // namespace process
-
-Preload::Preload(std::string name, Load load, Options options, Known) : name_{std::move(name)} {
-  if (!process::known_preloads().emplace(name_, process::Known{std::move(load), options}).second) {
-    std::fprintf(stderr, "cohort: two Preloads have the name %s\n", name_.c_str());
-    std::abort();
-  }
-  if (process::asked() == name_) process::reply({.kind = process::ForkReply::Kind::Hello});
-}
-
-}  // namespace cohort
+}  // namespace cohort::process

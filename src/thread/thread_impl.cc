@@ -10,8 +10,8 @@
 #include <utility>
 
 #include "base/notices.h"
+#include "base/signals_blocked.h"
 #include "base/sys.h"
-#include "thread/signals_blocked.h"
 
 namespace cohort {
 namespace {

@@ -165,6 +165,28 @@ TEST_F(PreloadedCluster, WhatIsSentToAWorkerBeforeItIsStartedReachesIt) {
                                       "worker 1 has a process", "before it was started"}));
 }
 
+TEST_F(PreloadedCluster, ALoaderThatStandsStillIsReplaced) {
+  auto program = start_with("one 1\n");
+  EXPECT_TRUE(two_serve(*program));
+  const auto found = loaders(*program);
+  ASSERT_EQ(found.size(), 1U);
+  ASSERT_TRUE(stop(found[0]));
+  EXPECT_EQ(http_get(port, "/crash").error, "closed");
+  EXPECT_TRUE(two_serve(*program));
+  EXPECT_EQ(loads(*program), 2) << program->transcript();
+  EXPECT_FALSE(is_alive(found[0]));
+  EXPECT_TRUE(program->ends_on_interrupt());
+}
+
+// What it had is not shared: neither what waits in the loop, nor who hears of it.
+TEST_F(PreloadedCluster, ALoopThatWasThereBeforeGoesOnInEachWorker) {
+  Program program{{helper("loop_before")}, kPlainSignals};
+  EXPECT_TRUE(program.exits_with(0)) << program.transcript();
+  for (const std::string worker : {"worker 1", "worker 2"})
+    for (const std::string what : {" a timer", " a pipe", " a signal"})
+      EXPECT_EQ(program.count(worker + what), 1) << program.transcript();
+}
+
 // Nobody writes into that pipe.
 TEST_F(PreloadedCluster, AnEndWhileItLoadsWaitsForNobody) {
   ASSERT_EQ(mkfifo(table().c_str(), 0600), 0);
@@ -174,12 +196,13 @@ TEST_F(PreloadedCluster, AnEndWhileItLoadsWaitsForNobody) {
   EXPECT_TRUE(program->descendants().empty());
 }
 
-TEST_F(PreloadedCluster, ALoaderThatTheTerminalInterruptsGoesOnUntilItIsNotNeeded) {
+// systemd and terminals send such to all processes of a service.
+TEST_F(PreloadedCluster, ALoaderThatIsToldToEndGoesOnUntilItIsNotNeeded) {
   auto program = start_with("one 1\n");
   EXPECT_TRUE(two_serve(*program));
   const auto found = loaders(*program);
   ASSERT_EQ(found.size(), 1U);
-  kill(found[0], SIGINT);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) kill(found[0], number);
   EXPECT_EQ(http_get(port, "/crash").error, "closed");
   EXPECT_TRUE(two_serve(*program));
   EXPECT_EQ(loads(*program), 1) << program->transcript();

@@ -2,12 +2,9 @@
 // loaded.
 #include <cohort/cohort.h>
 
-#include <chrono>
 #include <iostream>
-#include <thread>
 
-const cohort::Preload slow{"slow",
-                           [] { std::this_thread::sleep_for(std::chrono::milliseconds{300}); }};
+const cohort::Preload nothing{"nothing", [] {}};
 
 int main() {
   cohort::Cluster cluster;
@@ -18,7 +15,7 @@ int main() {
     });
     return cluster.run();
   }
-  cluster.setup_primary({.preload = slow.name()});
+  cluster.setup_primary({.preload = nothing.name()});
   const auto show = [](const cohort::Worker& worker) {
     std::cout << "worker " << worker.id() << " has " << (worker.process().pid() == 0 ? "no" : "a")
               << " process" << std::endl;
