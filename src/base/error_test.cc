@@ -50,13 +50,13 @@ TEST(Error, AnErrcIsAnErrorCodeOfItsOwnCategory) {
 
 TEST(Error, EveryErrcHasASentenceOfItsOwn) {
   std::set<std::string> sentences;
-  for (int value = 1; value <= static_cast<int>(Errc::WorkerDied); ++value) {
+  for (int value = 1; value <= static_cast<int>(Errc::PreloadFailed); ++value) {
     const std::string sentence = cohort_category().message(value);
     EXPECT_NE(sentence, "unknown error") << value;
     EXPECT_TRUE(sentences.insert(sentence).second) << sentence;
   }
   EXPECT_EQ(cohort_category().message(0), "unknown error");
-  EXPECT_EQ(cohort_category().message(static_cast<int>(Errc::WorkerDied) + 1), "unknown error")
+  EXPECT_EQ(cohort_category().message(static_cast<int>(Errc::PreloadFailed) + 1), "unknown error")
       << "a new value belongs into this test";
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <mutex>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "base/sys.h"
@@ -18,12 +20,22 @@ namespace pool {
 
 namespace {
 
+Result<void> load_once(const std::string& name) {
+  static std::mutex mutex;
+  static std::set<std::string> done;
+  const std::lock_guard lock{mutex};
+  if (done.contains(name)) return {};
+  auto loaded = process::load(name);
+  if (loaded) done.insert(name);
+  return loaded;
+}
+
 // A pool without what its tasks need is none.
 void load_here(const PoolOptions& options) {
   if (options.preload.empty() || options.isolation == Isolation::Process) return;
   const Result<void> loaded =
       options.isolation == Isolation::Thread
-          ? process::load_once(options.preload)
+          ? load_once(options.preload)
           : make_error(Errc::InvalidArgument, "preload " + options.preload,
                        "the program of a pool of commands loads what it needs by itself");
   if (!loaded) throw Exception{loaded.error()};

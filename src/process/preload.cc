@@ -7,7 +7,6 @@
 #include <cstdlib>
 #include <fstream>
 #include <map>
-#include <mutex>
 #include <sstream>
 #include <utility>
 
@@ -21,7 +20,6 @@ namespace {
 struct Known {
   std::function<Result<void>()> load;
   Preload::Options options;
-  bool is_loaded = false;  // by load_once
 };
 
 std::map<std::string, Known, std::less<>>& preloads() {
@@ -77,16 +75,6 @@ Result<void> load(const std::string& name) {
   }
   if (found->second.options.huge_pages) use_huge_pages(name);
   return {};
-}
-
-Result<void> load_once(const std::string& name) {
-  static std::mutex mutex;
-  const std::lock_guard lock{mutex};
-  const auto found = preloads().find(name);
-  if (found != preloads().end() && found->second.is_loaded) return {};
-  auto loaded = load(name);
-  if (loaded) found->second.is_loaded = true;
-  return loaded;
 }
 
 }  // namespace process

@@ -38,9 +38,9 @@ std::optional<Error> check(const SpawnRequest& request) {
 }
 
 std::string_view path_variable(const std::vector<std::string>& env) {
-  constexpr std::string_view kPrefix = "PATH=";
+  constexpr std::string_view kPathIs = "PATH=";
   for (const std::string& entry : env)
-    if (entry.starts_with(kPrefix)) return std::string_view{entry}.substr(kPrefix.size());
+    if (entry.starts_with(kPathIs)) return std::string_view{entry}.substr(kPathIs.size());
   return "/bin:/usr/bin";
 }
 
