@@ -96,6 +96,7 @@ Result<process::Child> WorkerStarts::spawn(process::SpawnRequest& request, const
 
 void WorkerStarts::keep(const std::function<bool(int generation)>& needed) {
   std::erase_if(loaders_, [&](const auto& each) { return !needed(each.first); });
+  std::erase_if(waiters_, [&](const Waiter& each) { return !needed(each.generation); });
 }
 
 }  // namespace cohort::cluster

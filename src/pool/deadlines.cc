@@ -42,8 +42,12 @@ void Deadlines::run() {
   while (!ends_) {
     if (tasks_.empty()) {
       sooner_.wait(lock);
-    } else if (tasks_.begin()->first > std::chrono::steady_clock::now()) {
-      sooner_.wait_until(lock, tasks_.begin()->first);
+      continue;
+    }
+    // A copy: while this waits, the entry may be dropped.
+    const TimePoint first = tasks_.begin()->first;
+    if (first > std::chrono::steady_clock::now()) {
+      sooner_.wait_until(lock, first);
     } else {
       const auto task = tasks_.extract(tasks_.begin());
       lock.unlock();

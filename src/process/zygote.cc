@@ -141,7 +141,8 @@ void Zygote::become(State state, std::optional<Error> why) {
   state_ = state;
   has_loaded_ = has_loaded_ || state == State::Ready;
   why_ = std::move(why);
-  changed_();
+  const auto changed = changed_;
+  changed();  // which may destroy this
 }
 
 // The order in a file: an environment may be longer than a message of a socket.
