@@ -207,7 +207,10 @@ void CrewManager::died(int number, const Exit& exit, const std::optional<Error>&
     std::string how = worker.complaint();
     how += (how.empty() ? "" : "; ") + text_of(exit);
     book_.died(number, begun, make_error(Errc::WorkerDied, op, how));
-    if (why_not) {
+    // What had loaded may have died meanwhile: it is loaded again.
+    const bool is_tried_again =
+        why_not && why_not->code == Errc::PreloadFailed && failed_boots_ < kFailedBootsMax;
+    if (why_not && !is_tried_again) {
       cannot_start(*why_not);
     } else if (failed_boots_ >= kFailedBootsMax) {
       cannot_start(make_error(

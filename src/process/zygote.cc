@@ -97,6 +97,12 @@ void Zygote::kill() {
   std::ignore = watch_->signal(kNow);
 }
 
+// Found out by an order, before its watch has told.
+Error Zygote::lost(const char* how) {
+  state_ = State::Ending;
+  return make_error(Errc::PreloadFailed, op_of(preload_), how);
+}
+
 void Zygote::listen() {
   orders_->wait_readable([this] { heard(); });
 }
@@ -162,8 +168,9 @@ Result<void> Zygote::send(const SpawnRequest& request, const PreparedSpawn& prep
   message.msg_iov = &bytes;
   message.msg_iovlen = 1;
   lend_descriptors(message, space.bytes, fds);
-  if (sys::sendmsg(orders_->fd(), message) == -1) return no_child(request, errno);
-  return {};
+  if (sys::sendmsg(orders_->fd(), message) != -1) return {};
+  if (errno == EPIPE || errno == ECONNRESET) return lost("it has ended");
+  return no_child(request, errno);
 }
 
 // Two replies: of the one that forks, and of the one that it has forked.
@@ -190,13 +197,11 @@ Result<Child> Zygote::answered(const SpawnRequest& request, PreparedSpawn& prepa
       if (now < until) continue;
       // Whatever it does now, nobody waits for it.
       kill();
-      return give_up(system_error(ETIMEDOUT, op_of(preload_), "it does not fork a worker"));
+      return give_up(lost("it does not fork a worker, and was killed"));
     }
     const auto reply = read();
     if (!reply && settled) break;  // it has ended since
-    if (!reply)
-      return give_up(
-          make_error(Errc::PreloadFailed, op_of(preload_), "it ended as it was to fork"));
+    if (!reply) return give_up(lost("it ended as it was to fork"));
     if (reply->kind == Kind::Failed)
       return reply->text[0] == '\0' ? no_child(request, reply->number)
                                     : make_error(Errc::PreloadFailed, op_of(preload_), reply->text);
@@ -220,6 +225,7 @@ Result<Child> Zygote::answered(const SpawnRequest& request, PreparedSpawn& prepa
 
 Result<Child> Zygote::spawn(const SpawnRequest& request) {
   if (state_ == State::Gone) return why();
+  if (state_ == State::Ending) return lost("it has ended");
   auto prepared = prepare_spawn(request);
   if (!prepared) return prepared.error();
   if ((*prepared)->plan.source_count > kForkedDescriptorsMax)

@@ -31,7 +31,8 @@ SpawnOptions options_of_loader(SpawnOptions options);
 
 class Zygote {
  public:
-  enum class State : std::uint8_t { Loading, Ready, Gone };
+  /// Ending: killed, or found to have ended; `changed` is about to be called.
+  enum class State : std::uint8_t { Loading, Ready, Ending, Gone };
 
   /// `worker`: as one that loads for itself would be started; its identity is theirs. `changed`:
   /// called in a turn of its own when it is ready, or gone. Keeps the loop running while it loads.
@@ -52,13 +53,14 @@ class Zygote {
 
   /// A fork of it, once it is ready. As process::spawn: `file`, `argv` and the identity are those
   /// that it has. Blocks for as long as a fork takes. Errors besides: InvalidArgument, too many
-  /// descriptors, or threads run in it.
+  /// descriptors, or threads run in it; PreloadFailed, and the state is Ending, if it has died.
   Result<Child> spawn(const SpawnRequest& request);
 
  private:
   Zygote(const Loop& loop, std::string preload, std::function<void()> changed);
 
   void kill();
+  Error lost(const char* how);
   void listen();
   void heard();
   void ended(const Exit& exit);
