@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/control_group.h"
 #include "harness/load.h"
 #include "harness/verbs.h"
 
@@ -58,57 +59,6 @@ rlim_t limit_with(int free, pid_t pid) {
   for (; free > 0; ++limit) free -= open.contains(limit) ? 0 : 1;
   return static_cast<rlim_t>(limit);
 }
-
-// A cgroup of the test's own below the one it runs in, of the old hierarchy or of the unified one.
-class ControlGroup {
- public:
-  // `file`: one that it must have, `pids.max`, in the old hierarchy that of `controller`.
-  ControlGroup(const std::string& controller, const std::string& file) {
-    std::ifstream groups{"/proc/self/cgroup"};
-    for (std::string line; directory_.empty() && std::getline(groups, line);) {
-      const std::size_t first = line.find(':'), second = line.find(':', first + 1);
-      if (second == line.npos) continue;
-      const std::string controllers = line.substr(first + 1, second - first - 1);
-      const bool is_old = !controllers.empty();
-      if (is_old && controllers != controller) continue;
-      const std::string path = "/sys/fs/cgroup" + (is_old ? '/' + controllers : "") +
-                               line.substr(second + 1) + "/cohort-test-" +
-                               std::to_string(::getpid());
-      std::error_code error;
-      if (!fs::create_directory(path, error)) continue;
-      directory_ = path;
-      is_old_ = is_old;
-      if (!fs::exists(path + '/' + file)) remove();
-    }
-  }
-  ~ControlGroup() { remove(); }
-  ControlGroup(const ControlGroup&) = delete;
-  ControlGroup& operator=(const ControlGroup&) = delete;
-
-  bool is_there() const { return !directory_.empty(); }
-  bool is_old() const { return is_old_; }
-  bool set(const std::string& file, const std::string& value) const {
-    std::ofstream stream{directory_ + '/' + file};
-    stream << value << std::flush;
-    return static_cast<bool>(stream);
-  }
-  // Behind which a command line runs in it.
-  Words enter() const {
-    return {"sh", "-c", "echo 0 > \"$0\" && exec \"$@\"", directory_ + "/cgroup.procs"};
-  }
-
- private:
-  // Once those who were in it are gone.
-  void remove() {
-    if (directory_.empty()) return;
-    EXPECT_TRUE(eventually("the cgroup to be empty",
-                           [&] { return ::rmdir(directory_.c_str()) == 0 || errno != EBUSY; }));
-    directory_.clear();
-  }
-
-  std::string directory_;
-  bool is_old_ = false;
-};
 
 class Shortage : public Verbs {
  protected:
@@ -277,12 +227,8 @@ TEST_F(Shortage, OfProcessesFromTheStartIsAnEndThatIsWorthATry) {
 
 TEST_F(Shortage, OfCpusThatTheCgroupAllowsIsFollowedBothWays) {
   const ControlGroup group{"cpu", "cgroup.procs"};
-  const auto allow = [&](bool one) {
-    return group.is_old() ? group.set("cpu.cfs_period_us", "100000") &&
-                                group.set("cpu.cfs_quota_us", one ? "100000" : "-1")
-                          : group.set("cpu.max", one ? "100000 100000" : "max 100000");
-  };
-  if (!group.is_there() || !allow(false)) GTEST_SKIP() << "no cgroup with a quota can be made here";
+  if (!group.is_there() || !group.set_cpus({}))
+    GTEST_SKIP() << "no cgroup with a quota can be made here";
   auto program = serve_behind(group.enter(), {});
   const std::size_t many = children_of(program->pid()).size();
   if (many < 2) GTEST_SKIP() << "there is one CPU";
@@ -290,14 +236,14 @@ TEST_F(Shortage, OfCpusThatTheCgroupAllowsIsFollowedBothWays) {
     return program->wait_until("so many",
                                [&] { return children_of(program->pid()).size() == count; });
   };
-  ASSERT_TRUE(allow(true));
+  ASSERT_TRUE(group.set_cpus(1));
   EXPECT_TRUE(program->wait_for_error(
       "may use has changed: workers now one for each CPU of the quota of its cgroup"))
       << program->transcript();
   EXPECT_TRUE(program->wait_for_error("from now on 1 worker$")) << program->transcript();
   EXPECT_TRUE(there_are(1)) << program->transcript();
   EXPECT_TRUE(has(verb({"status"}).out, "workers  1, one for each CPU of the quota of its cgroup"));
-  ASSERT_TRUE(allow(false));
+  ASSERT_TRUE(group.set_cpus({}));
   EXPECT_TRUE(program->wait_for_error("from now on " + std::to_string(many) + " workers"))
       << program->transcript();
   EXPECT_TRUE(there_are(many)) << program->transcript();
