@@ -185,15 +185,7 @@ class SharedBuffer {
   std::size_t size_ = 0;
 };
 
-/// What goes along with a Value: Node's transfer list. Each is at the other side in the same place.
-struct Transfer {
-  /// They are another thread's now: handlers that they had here are gone, what waits in them is
-  /// not.
-  std::vector<MessagePort<>> ports{};
-  /// Moved: not copied, whatever their size, and empty where they were.
-  std::vector<std::vector<std::byte>> buffers{};
-  std::vector<SharedBuffer> shared{};
-};
+struct Transfer;
 
 /// One end of a channel of Values, as in Node. A Value is cloned when it is posted (containers are
 /// copied; strings, Buffers and typed arrays never change, and are shared), so that both sides may
@@ -231,6 +223,16 @@ class MessagePort<Value> {
 
  private:
   detail::Port port_;
+};
+
+/// What goes along with a Value: Node's transfer list. Each is at the other side in the same place.
+struct Transfer {
+  /// They are another thread's now: handlers that they had here are gone, what waits in them is
+  /// not.
+  std::vector<MessagePort<>> ports{};
+  /// Moved: not copied, whatever their size, and empty where they were.
+  std::vector<std::vector<std::byte>> buffers{};
+  std::vector<SharedBuffer> shared{};
 };
 
 /// Two ends. Node's MessageChannel.

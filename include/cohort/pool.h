@@ -189,8 +189,8 @@ class TaskState : public std::enable_shared_from_this<TaskState> {
   bool claim(bool* ran = nullptr) noexcept;
   void publish();
   /// With an error; false if it is done already.
-  bool fail(Error error, bool* ran = nullptr) {
-    if (!claim(ran)) return false;
+  bool fail(Error error) {
+    if (!claim()) return false;
     end(std::move(error));
     return true;
   }

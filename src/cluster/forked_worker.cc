@@ -77,9 +77,8 @@ void ForkedWorker::started(process::Child child, process::ChildLaunch launch,
 // What nobody listens for is read and dropped.
 void ForkedWorker::open_streams(process::ChildLaunch& launch) {
   streams_.open(std::move(launch.streams), [] {});
-  const auto pass_on = [this](StdioStream* stream, Event<std::string_view>& event) {
-    if (stream != nullptr)
-      stream->on_data([this, &event](std::string_view bytes) { event.emit(bytes); });
+  const auto pass_on = [](StdioStream* stream, Event<std::string_view>& event) {
+    if (stream != nullptr) stream->on_data([&event](std::string_view bytes) { event.emit(bytes); });
   };
   pass_on(streams_.at(STDOUT_FILENO), events.stdout_data);
   pass_on(streams_.at(STDERR_FILENO), events.stderr_data);

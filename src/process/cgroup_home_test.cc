@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -150,6 +151,9 @@ class RealCgroup : public testing::Test {
                                 read_file("/proc/self/mountinfo").value_or(""));
     if (!own) GTEST_SKIP() << "there are no cgroups (v2) here";
     from_ = *own;
+    // One at a time: each gives the controller back.
+    turn_ = sys::open(from_.c_str(), O_RDONLY | O_DIRECTORY);
+    ASSERT_EQ(::flock(turn_.get(), LOCK_EX), 0);
     const std::string controllers = ' ' + read_file(from_ + "/cgroup.controllers").value_or("");
     for (const char* name : {"memory", "hugetlb", "io", "rdma"})
       if (controllers.find(std::string{' '} + name) != std::string::npos) controller_ = name;
@@ -175,6 +179,7 @@ class RealCgroup : public testing::Test {
   CgroupFiles& files_ = CgroupFiles::system();
   std::string from_, group_, controller_;
   bool shares_ = false;  // before
+  OwnFd turn_;
 };
 
 TEST_F(RealCgroup, IsMovedOutOfUsedAndGivenBack) {
