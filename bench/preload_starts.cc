@@ -81,7 +81,13 @@ void into_huge_pages() {
   constexpr std::uintptr_t kHuge = std::uintptr_t{2} << 20;
   const auto begin = (reinterpret_cast<std::uintptr_t>(table) + kHuge - 1) / kHuge * kHuge;
   const std::size_t size = wanted_size() / kHuge * kHuge - kHuge;
-  if (size > 0 && madvise(reinterpret_cast<void*>(begin), size, kCollapse) == -1) std::abort();
+  // Memory that is in pieces is put together meanwhile.
+  int left = 10;
+  while (size > 0 && madvise(reinterpret_cast<void*>(begin), size, kCollapse) == -1) {
+    if (--left > 0) continue;
+    std::perror("preload_starts: no huge pages");
+    std::exit(1);
+  }
 }
 
 Times bare(const std::string& what, int count) {
