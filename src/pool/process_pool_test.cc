@@ -62,16 +62,16 @@ const Task reports{"reports", [](int times) {
 }
 
 void use_all_memory() {
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  // A sanitizer needs more address space than that, and ends otherwise. clang has no macro for it.
+  if (std::getenv("COHORT_SANITIZED") != nullptr) std::abort();
   const rlimit limit{64 << 20, 64 << 20};
   setrlimit(RLIMIT_AS, &limit);
   std::vector<std::vector<char>> all;
   try {
     for (;;) all.emplace_back(1 << 20);
   } catch (const std::bad_alloc&) {
+    std::abort();
   }
-#endif
-  std::abort();
 }
 
 // How a worker may die.
