@@ -218,6 +218,13 @@ int set_cloexec(int fd, bool on) {
   return call([&] { return ::fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0); });
 }
 
+int set_async(int fd, bool on) {
+  return call([&] {
+    const int flags = ::fcntl(fd, F_GETFL);
+    return flags == -1 ? -1 : ::fcntl(fd, F_SETFL, on ? flags | O_ASYNC : flags & ~O_ASYNC);
+  });
+}
+
 int flock(int fd, int operation) {
   return call([&] { return ::flock(fd, operation); });
 }

@@ -115,6 +115,8 @@ int seals(int fd);
 OwnFd duplicate(int fd, int lowest = 3);
 int set_nonblocking(int fd, bool on);
 int set_cloexec(int fd, bool on);
+/// O_ASYNC: its owner gets a signal when it becomes ready.
+int set_async(int fd, bool on);
 int unlink(const char* path);
 int flock(int fd, int operation);
 int access(const char* path, int mode);

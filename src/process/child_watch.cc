@@ -22,6 +22,7 @@ ChildWatch::ChildWatch(const Loop& loop, Child child, OnExit on_exit, Ends ends)
       pid_{child.pid},
       ends_{ends},
       lifeline_{std::move(child.lifeline)},
+      lifeline_read_{std::move(child.lifeline_read)},
       on_exit_{std::make_shared<OnExit>(std::move(on_exit))} {
   watch_.emplace(loop, std::move(child.pidfd));
   wait();
@@ -54,7 +55,10 @@ void ChildWatch::reap() {
   if (ends_ == Ends::WithItsGroup &&
       (sys::signal_group(pidfd.get(), pid_, 0) == 0 || errno != ESRCH))
     left_ = LeftGroup{pid_, std::move(pidfd), std::move(lifeline_)};
+  // Both ends are of one open file: what is set here counts for whoever was left behind.
+  if (lifeline_read_) sys::set_async(lifeline_read_.get(), false);
   lifeline_.reset();
+  lifeline_read_.reset();
   loop_.post([exit = *exit, weak = std::weak_ptr{on_exit_}] {
     if (const auto on_exit = weak.lock()) (*on_exit)(exit);
   });

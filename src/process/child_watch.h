@@ -59,7 +59,7 @@ class ChildWatch {
   const Loop& loop_;
   const pid_t pid_;
   const Ends ends_;
-  OwnFd lifeline_;
+  OwnFd lifeline_, lifeline_read_;
   std::shared_ptr<OnExit> on_exit_;  // shared with a posted call, which may outlive this object
   std::optional<Watch> watch_;       // on the pidfd; empty once reaped
   std::optional<LeftGroup> left_;

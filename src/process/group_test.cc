@@ -27,7 +27,7 @@ TEST(StatLine, IsReadBehindWhateverTheNameIs) {
 // A leader that a line on its stdin ends, and what it started. Their stdout tells when all is over.
 class Group : public ChildTest {
  protected:
-  void start(const std::string& script) {
+  void start(const std::string& script, bool outlives = false) {
     OwnFd out[2];
     OwnFd in[2];
     ASSERT_EQ(sys::pipe(out), 0);
@@ -36,13 +36,14 @@ class Group : public ChildTest {
     request.fds = {in[0].get(), out[1].get(), 2};
     request.new_session = true;
     request.die_with_parent = true;
+    request.group_outlives_child = outlives;
     auto child = spawn(request);
     ASSERT_TRUE(child) << child.error();
     output_ = std::move(out[0]);
     input_ = std::move(in[1]);
     watch_.emplace(
         loop_, std::move(*child), [this](const Exit& exit) { exit_ = exit; },
-        ChildWatch::Ends::WithItsGroup);
+        outlives ? ChildWatch::Ends::Alone : ChildWatch::Ends::WithItsGroup);
     ASSERT_EQ(read_line(output_.get()), "ready");
   }
   /// The leader ends by itself.
@@ -105,6 +106,13 @@ TEST_F(Group, IsKilledSoonerOnRequest) {
   run();
   EXPECT_TRUE(over);
   EXPECT_EQ(read_all(output_.get()), "");
+}
+
+TEST_F(Group, LivesOnWithoutItsLeaderIfItMay) {
+  const std::string member = "sh -c \"echo ready; sleep 0.2; echo lives\" &";
+  start(member, true);
+  EXPECT_FALSE(left());
+  EXPECT_EQ(read_line(output_.get()), "lives");
 }
 
 TEST_F(Group, IsKilledWhenNobodyWaitsForItsEndAnyMore) {

@@ -101,7 +101,9 @@ Result<Child> spawn(const SpawnRequest& request) {
     reap_failed(pidfd);
     return child_failure(request, (*prepared)->files, plan);
   }
-  return Child{pid, std::move(pidfd), std::move((*prepared)->lifeline_write)};
+  Child child{pid, std::move(pidfd), std::move((*prepared)->lifeline_write)};
+  if (request.group_outlives_child) child.lifeline_read = std::move((*prepared)->lifeline_read);
+  return child;
 }
 
 bool adopt_lifeline() {

@@ -73,6 +73,9 @@ struct SpawnRequest {
   std::optional<int> death_signal;
   /// With `die_with_parent`: tells the child the number, for `adopt_lifeline`.
   bool lifeline_in_env = false;
+  /// With `die_with_parent` and `new_session`: whom the child leaves behind when it has ended lives
+  /// on, as below a shell. For a ChildWatch.
+  bool group_outlives_child = false;
 };
 
 /// A process that has not been reaped. Destroying it kills a child that dies with its parent, does
@@ -83,6 +86,8 @@ struct Child {
   OwnFd pidfd;
   /// Write end of the lifeline: closing it kills the child, or its group.
   OwnFd lifeline;
+  /// With `group_outlives_child`: the other end, by which it is disarmed.
+  OwnFd lifeline_read;
 
   Child() = default;
   Child(pid_t number, OwnFd descriptor, OwnFd life)
@@ -90,11 +95,13 @@ struct Child {
   Child(Child&& other) noexcept
       : pid{std::exchange(other.pid, -1)},
         pidfd{std::move(other.pidfd)},
-        lifeline{std::move(other.lifeline)} {}
+        lifeline{std::move(other.lifeline)},
+        lifeline_read{std::move(other.lifeline_read)} {}
   Child& operator=(Child&& other) noexcept {
     pid = std::exchange(other.pid, -1);
     pidfd = std::move(other.pidfd);
     lifeline = std::move(other.lifeline);
+    lifeline_read = std::move(other.lifeline_read);
     return *this;
   }
 };
