@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cli/import.h"
+#include "cli/map_command.h"
 #include "cli/options.h"
 #include "cli/run.h"
 #include "cli/sim.h"
@@ -23,6 +24,7 @@ int main(int argc, char** argv) {
   if (const auto* options = std::get_if<cli::VerifyOptions>(&parsed)) return cli::run(*options);
   if (const auto* options = std::get_if<cli::ImportOptions>(&parsed)) return cli::run(*options);
   if (const auto* options = std::get_if<cli::SimOptions>(&parsed)) return cli::run(*options);
+  if (const auto* options = std::get_if<cli::MapOptions>(&parsed)) return cli::run(*options);
   const auto& answer = std::get<cli::Answer>(parsed);
   std::fputs(answer.text.c_str(), answer.code == 0 ? stdout : stderr);
   return answer.code;

@@ -2,10 +2,12 @@
 
 #include <utility>
 
+#include "base/sys.h"
 #include "cli/completion.h"
 #include "cli/help_page.h"
 #include "cli/import.h"
 #include "cli/manual.h"
+#include "cli/map_command.h"
 #include "cli/run_options.h"
 #include "cli/sim.h"
 #include "cli/start.h"
@@ -44,6 +46,7 @@ Commands:
   import         Make a cohort.toml of a pm2 ecosystem file or a Procfile
   verify-reload  Reload it under load, and count the requests that are lost
   sim            What it would do with workers that crash, in virtual time
+  map            Run a command for each line, over all CPUs
   help           Show all of a command's help, as text or as a man page
   completion     Print what completes these words in bash, zsh or fish
 
@@ -86,7 +89,7 @@ Answer usage_error(const std::string& what, const std::string& hint) {
 std::string in_quotes(const std::string& word) { return '`' + word + '`'; }
 
 using Parsed = std::variant<RunOptions, StartOptions, VerbOptions, UnitOptions, VerifyOptions,
-                            ImportOptions, SimOptions, Answer>;
+                            ImportOptions, SimOptions, MapOptions, Answer>;
 
 template <class Options>
 Parsed widened(std::variant<Options, Answer> parsed) {
@@ -105,6 +108,7 @@ std::optional<Parsed> parse_command(const std::string& command,
   if (command == "systemd") return widened(parse_unit(rest));
   if (command == "import") return widened(parse_import(rest));
   if (command == "sim") return widened(parse_sim(rest));
+  if (command == "map") return widened(parse_map(rest, sys::is_terminal));
   if (command == "verify-reload") return widened(parse_verify(rest));
   if (auto parsed = parse_verb(command, rest)) return widened(*std::move(parsed));
   if (command == "help") return parse_help_words(rest);
@@ -170,7 +174,7 @@ Parsed parse_completion(const std::vector<std::string>& words) {
 }  // namespace
 
 std::variant<RunOptions, StartOptions, VerbOptions, UnitOptions, VerifyOptions, ImportOptions,
-             SimOptions, Answer>
+             SimOptions, MapOptions, Answer>
 parse_command_line(const std::vector<std::string>& arguments) {
   if (arguments.empty()) {
     return usage_error("no command", "Try: cohort run server.js, or cohort --help");

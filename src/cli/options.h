@@ -14,6 +14,7 @@
 
 #include "cluster/rules.h"
 #include "cohort/cluster.h"
+#include "map/map_options.h"
 
 namespace cohort::cli {
 
@@ -157,6 +158,9 @@ struct SimOptions {
   bool json = false;
 };
 
+/// What `cohort map` was asked to do.
+using map::MapOptions;
+
 /// Something to say instead of running: on stdout if `code` is 0 (help, version), else on stderr.
 struct Answer {
   int code = 0;
@@ -165,7 +169,7 @@ struct Answer {
 
 /// `arguments` without the name of the command.
 std::variant<RunOptions, StartOptions, VerbOptions, UnitOptions, VerifyOptions, ImportOptions,
-             SimOptions, Answer>
+             SimOptions, MapOptions, Answer>
 parse_command_line(const std::vector<std::string>& arguments);
 
 }  // namespace cohort::cli

@@ -223,20 +223,6 @@ Problem read_min_ready(const std::string& text, RunOptions& options) {
   return "takes a number from 1 to " + std::to_string(kWorkersMax);
 }
 
-// 512M, 2G, 1000000.
-std::optional<std::uint64_t> size_from(std::string_view text) {
-  constexpr std::uint64_t kMin = 1 << 20, kMax = std::uint64_t{1} << 50;
-  std::uint64_t size = 0;
-  const char* end = text.data() + text.size();
-  const auto [unit, error] = std::from_chars(text.data(), end, size);
-  const std::string_view units = "KMGT";
-  const auto shift = unit == end ? 0 : units.find(*unit) + 1;
-  const bool is_size = error == std::errc{} && end - unit <= 1 && shift <= units.size();
-  const bool fits = is_size && size <= kMax >> (10 * shift);
-  if (!fits || size << (10 * shift) < kMin) return std::nullopt;
-  return size << (10 * shift);
-}
-
 // One size, or two with a comma.
 Problem read_max_memory(const std::string& text, RunOptions& options) {
   const auto comma = std::min(text.find(','), text.size());
@@ -502,6 +488,19 @@ std::optional<Answer> of_config_only(const RunWords& words) {
 }
 
 }  // namespace
+
+std::optional<std::uint64_t> size_from(std::string_view text) {
+  constexpr std::uint64_t kMin = 1 << 20, kMax = std::uint64_t{1} << 50;
+  std::uint64_t size = 0;
+  const char* end = text.data() + text.size();
+  const auto [unit, error] = std::from_chars(text.data(), end, size);
+  const std::string_view units = "KMGT";
+  const auto shift = unit == end ? 0 : units.find(*unit) + 1;
+  const bool is_size = error == std::errc{} && end - unit <= 1 && shift <= units.size();
+  const bool fits = is_size && size <= kMax >> (10 * shift);
+  if (!fits || size << (10 * shift) < kMin) return std::nullopt;
+  return size << (10 * shift);
+}
 
 std::string readiness_text(const Readiness& ready) {
   for (const auto& [name, by] : kReadiness)

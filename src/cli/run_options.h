@@ -31,6 +31,9 @@ struct RunOption {
 };
 std::span<const RunOption> run_option_table();
 
+/// `512M`, `2G`, `2000000`: 1 MiB or more.
+std::optional<std::uint64_t> size_from(std::string_view text);
+
 /// As `--ready` takes it: `notify`, `0.5`.
 std::string readiness_text(const Readiness& ready);
 
