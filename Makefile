@@ -79,6 +79,7 @@ bench: ## Compare with Node and others, side by side
 	@bench/policies
 	@bench/operator
 	@bench/parallel
+	@bench/map
 
 firsthour: ## What a new user meets with Express, Next.js, gunicorn...: a table, and what cohort says
 	@$(SETUP) $@

@@ -65,7 +65,9 @@ Options:
   -h, --help              This text.
 
 TIME is in seconds: 7, 7s or 0.5; or 100ms. Ctrl-C: those that run finish; again
-ends them. Examples:
+ends them.
+
+Examples:
   find . -name '*.log' -print0 | cohort map -0 gzip
   cohort map -k 'curl -s {} | wc -c' ::: https://a.example https://b.example
 

@@ -302,7 +302,7 @@ class Runner {
         .took = std::chrono::duration<double>(SteadyClock::now() - running.since).count(),
         .written = done.output ? done.output->stdout_size() : 0,
         .exit = exit,
-        .command = command_.shown(done.job.arguments)};
+        .command = options_.job_log.empty() ? "" : command_.shown(done.job.arguments)};
     if (was_ours && !exit.success()) done.logged.number = 0;
     if (options_.keep_order) {
       if (done.output && done.output->is_large()) ++held_files_;
