@@ -23,10 +23,15 @@ Runs COMMAND once for each line of stdin, as many at once as there are CPUs, and
 prints what each writes in one piece. In place of GNU parallel and xargs -P.
 
 In COMMAND stand for the line (without any of these it comes last):
-  {}   itself              {1} {2}  a column (--colsep), or one of several
-  {.}  without extension   {#}      the number of the job, from 1
-  {/}  the file's name     {%}      which of those at once, from 1
-  {//} its directory       {/.}     the name without extension; {1/.} of one
+
+  {}       itself
+  {.}      without its extension
+  {/}      the file's name
+  {//}     its directory
+  {/.}     the name without its extension
+  {1} {2}  a column (--colsep), or one of several; {1/.} is a part of it
+  {#}      the number of the job, from 1
+  {%}      which of those at once, from 1
 
 COMMAND as several words is a program, and no shell is there. As one word, in
 quotes, it is what you would type: cohort map 'gzip -c {} >{.}.gz'. A line is
@@ -43,6 +48,9 @@ Options:
   -n, --max-args N        So many lines for each job. Default: 1.
   -X, --xargs             As many as a command line takes, or as make equal
                           jobs at the end; a word with {} is repeated for each.
+      --pipe              Lines are stdin of COMMAND: a block of them for each
+                          job.
+      --block SIZE        How much of them. Default: 1M.
   -k, --keep-order        Prints in the order of the lines. Default: only on a
                           terminal.
       --no-keep-order     Prints whoever is done.
@@ -101,8 +109,9 @@ void read_words(std::vector<std::string> words, MapOptions& options) {
 
 // Everything but what CLI11 has read into `options` itself.
 struct MapTexts {
-  std::string workers = "auto", delimiter, halt, timeout, delay, memory;
-  bool null = false, in_order = false, in_any_order = false, no_progress = false, help = false;
+  std::string workers = "auto", delimiter, halt, timeout, delay, memory, block;
+  bool pipe = false, null = false, in_order = false, in_any_order = false, no_progress = false,
+       help = false;
 };
 
 std::optional<std::string> read_texts(const MapTexts& texts, MapOptions& options) {
@@ -132,6 +141,11 @@ std::optional<std::string> read_texts(const MapTexts& texts, MapOptions& options
     if (!time) return std::string{name} + " takes seconds, from 0 to 86400; not `" + *text + '`';
     *value = *time;
   }
+  if (texts.pipe) {
+    const auto size = size_from(texts.block.empty() ? "1M" : texts.block);
+    if (!size) return "--block takes a size of 1M or more, as 10M; not `" + texts.block + '`';
+    options.block = static_cast<std::size_t>(*size);
+  }
   if (!texts.memory.empty()) {
     const auto size = size_from(texts.memory);
     if (!size)
@@ -146,6 +160,10 @@ std::optional<std::string> map_contradiction(const MapTexts& texts, const MapOpt
   if (options.rows < 1) return "--max-args takes 1 or more";
   if (options.tries < 1 || options.tries > kTriesMax)
     return "--retries takes 1 to " + std::to_string(kTriesMax);
+  if (!texts.block.empty() && !texts.pipe) return "--block is of use with --pipe only";
+  if (texts.pipe && (!options.lists.empty() || options.files.size() > 1 || options.rows > 1 ||
+                     options.fill || !options.column_separator.empty() || options.tag))
+    return "with --pipe lines are no arguments: no :::, -n, -X, --colsep or --tag, and one -a";
   if (texts.in_order && texts.in_any_order) return "either --keep-order or --no-keep-order";
   if (!options.grouped && (options.keep_order || options.tag || !options.results.empty()))
     return "with --ungroup jobs write for themselves: no --keep-order, --tag or --results";
@@ -173,6 +191,8 @@ std::variant<MapOptions, Answer> parse_map(const std::vector<std::string>& argum
   text("--colsep", options.column_separator);
   text("-n,--max-args", options.rows);
   app.add_flag("-X,--xargs", options.fill);
+  app.add_flag("--pipe", texts.pipe);
+  text("--block", texts.block);
   app.add_flag("-k,--keep-order", texts.in_order);
   app.add_flag("--no-keep-order", texts.in_any_order);
   bool ungrouped = false;

@@ -147,7 +147,7 @@ bool CommandTemplate::has_slot(const Word& word) {
 }
 
 Result<CommandTemplate> CommandTemplate::parse(const std::vector<std::string>& words,
-                                               bool each_in_context) {
+                                               bool each_in_context, bool takes_arguments) {
   const auto wrong = [](const char* what) {
     return make_error(Errc::InvalidArgument, "read the command", what);
   };
@@ -176,7 +176,8 @@ Result<CommandTemplate> CommandTemplate::parse(const std::vector<std::string>& w
     result.words_.push_back(text_of(words.front()));
   else
     for (const std::string& word : program) result.words_.push_back(word_of(word));
-  if (std::any_of(result.words_.begin(), result.words_.end(), has_slot)) return result;
+  if (!takes_arguments || std::any_of(result.words_.begin(), result.words_.end(), has_slot))
+    return result;
   if (result.is_shell_)
     result.words_.front().insert(result.words_.front().end(),
                                  {Piece{std::string{" "}}, Piece{Slot{}}});

@@ -39,7 +39,9 @@ class CommandTemplate {
   /// `each_in_context` (-X): a word is repeated for each argument, with what stands around it. Else
   /// several arguments are one word there, with blanks between them, unless `{}` is all of the
   /// word. InvalidArgument: no word; `each_in_context` of a text.
-  static Result<CommandTemplate> parse(const std::vector<std::string>& words, bool each_in_context);
+  /// `takes_arguments`: they come last if the template has no place for them.
+  static Result<CommandTemplate> parse(const std::vector<std::string>& words, bool each_in_context,
+                                       bool takes_arguments = true);
 
   bool needs_shell() const { return is_shell_; }
   /// What is executed. Of arguments that a template names and the job does not have: an empty text.

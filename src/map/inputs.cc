@@ -36,6 +36,24 @@ std::optional<std::string> RecordReader::next() {
   return record;
 }
 
+std::optional<std::string> BlockReader::next() {
+  if (bytes_.empty()) return std::nullopt;
+  std::size_t length = bytes_.size();
+  if (length > size_ || !is_finished_) {
+    if (length < size_) return std::nullopt;
+    auto last = bytes_.rfind(end_, size_ - 1);
+    // A record that is longer than a block.
+    if (last == bytes_.npos) last = bytes_.find(end_, std::max(size_, looked_));
+    looked_ = bytes_.size();
+    if (last == bytes_.npos && !is_finished_) return std::nullopt;
+    if (last != bytes_.npos) length = last + 1;
+  }
+  std::string block = bytes_.substr(0, length);
+  bytes_.erase(0, length);
+  looked_ = 0;
+  return block;
+}
+
 Combinations::Combinations(std::vector<std::vector<std::string>> lists)
     : lists_{std::move(lists)},
       at_(lists_.size()),

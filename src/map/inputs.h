@@ -30,6 +30,25 @@ class RecordReader {
   std::deque<std::string> records_;
 };
 
+/// Bytes in, blocks of whole records out.
+class BlockReader {
+ public:
+  BlockReader(char end, std::size_t size) : end_{end}, size_{size} {}
+  void feed(std::string_view bytes) { bytes_ += bytes; }
+  /// No more comes: what is left is a block, too.
+  void finish() { is_finished_ = true; }
+  /// The next one: as many records as fit into its size, one at least, with their ends. Nothing:
+  /// more bytes are needed, or none are left.
+  std::optional<std::string> next();
+
+ private:
+  const char end_;
+  const std::size_t size_;
+  std::string bytes_;
+  std::size_t looked_ = 0;  // as far as there is no end behind the size
+  bool is_finished_ = false;
+};
+
 /// Every combination of the lists' values, those of the last list fastest. No list, or an empty
 /// one: none.
 class Combinations {

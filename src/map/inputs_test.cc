@@ -30,6 +30,33 @@ TEST(RecordReader, AnyByteMayEndThem) {
   EXPECT_EQ(all_of(reader), (Row{"a\nb", "c"}));
 }
 
+std::vector<std::string> blocks_of(std::string_view text, std::size_t size, std::size_t piece) {
+  BlockReader reader{'\n', size};
+  std::vector<std::string> blocks;
+  const auto take = [&] {
+    while (auto block = reader.next()) blocks.push_back(*std::move(block));
+  };
+  for (; !text.empty(); text.remove_prefix(std::min(piece, text.size()))) {
+    reader.feed(text.substr(0, piece));
+    take();
+  }
+  reader.finish();
+  take();
+  return blocks;
+}
+
+TEST(BlockReader, CutsAtTheEndsOfRecordsHoweverTheyArrive) {
+  for (std::size_t piece = 1; piece < 30; ++piece) {
+    EXPECT_EQ(blocks_of("ab\ncd\nef\ngh", 6, piece), (Row{"ab\ncd\n", "ef\ngh"})) << piece;
+    EXPECT_EQ(blocks_of("ab\ncd\n", 4, piece), (Row{"ab\n", "cd\n"})) << piece;
+    EXPECT_EQ(blocks_of("a\na record that is long\nb\n", 4, piece),
+              (Row{"a\n", "a record that is long\n", "b\n"}))
+        << piece;
+    EXPECT_EQ(blocks_of("no end at all", 4, piece), (Row{"no end at all"})) << piece;
+    EXPECT_EQ(blocks_of("", 4, piece), Row{});
+  }
+}
+
 TEST(Combinations, AreAllOfThemTheLastFastest) {
   Combinations both{{{"a", "b"}, {"1", "2"}}};
   std::vector<Row> rows;

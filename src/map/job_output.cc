@@ -62,6 +62,19 @@ Result<void> write_all(int fd, std::string_view bytes) {
   return {};
 }
 
+Result<OwnFd> file_of(std::string_view bytes) {
+  OwnFd file = temporary_file(temporary_directory());
+  const auto failed = [] { return errno_error("make a file for a job's stdin"); };
+  if (!file) return failed();
+  while (!bytes.empty()) {
+    const ssize_t written = sys::write(file.get(), bytes.data(), bytes.size());
+    if (written < 0) return failed();
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  if (::lseek(file.get(), 0, SEEK_SET) < 0) return failed();
+  return file;
+}
+
 Result<JobOutput> JobOutput::open() {
   JobOutput output;
   const std::string directory = temporary_directory();

@@ -18,6 +18,9 @@ namespace cohort::map {
 /// Writes all of it, however often that takes.
 Result<void> write_all(int fd, std::string_view bytes);
 
+/// A file without a name that has these bytes, to be read from its beginning.
+Result<OwnFd> file_of(std::string_view bytes);
+
 class JobOutput {
  public:
   /// Files in TMPDIR, or in /tmp.

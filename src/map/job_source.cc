@@ -25,6 +25,12 @@ Grouping grouping_of(const MapOptions& options) {
           .jobs = options.jobs};
 }
 
+std::size_t size_of(const JobInput& input) {
+  std::size_t size = sizeof input + input.bytes.size();
+  for (const std::string& value : input.values) size += value.size() + sizeof value;
+  return size;
+}
+
 OwnFd open_input(const std::string& name) {
   return name == kStdin ? sys::duplicate(STDIN_FILENO)
                         : sys::open(name.c_str(), O_RDONLY | O_CLOEXEC);
@@ -38,7 +44,9 @@ JobSource::JobSource(const Loop& loop, const MapOptions& options, std::function<
     : loop_{loop},
       more_{std::move(more)},
       records_{options.record_end},
-      maker_{grouping_of(options)} {}
+      maker_{grouping_of(options)} {
+  if (options.block > 0) blocks_.emplace(options.record_end, options.block);
+}
 
 Result<std::unique_ptr<JobSource>> JobSource::open(const Loop& loop, const MapOptions& options,
                                                    std::function<void()> more) {
@@ -89,25 +97,34 @@ void JobSource::add(std::vector<std::string> row) {
   maker_.add(std::move(row));
 }
 
-void JobSource::add_records() {
-  while (auto record = records_.next()) add({*std::move(record)});
+void JobSource::feed(std::string_view bytes) {
+  if (blocks_)
+    blocks_->feed(bytes);
+  else
+    records_.feed(bytes);
   collect();
 }
 
 void JobSource::end() {
-  saw_end_ = true;
   stream_.reset();
   records_.finish();
-  while (auto record = records_.next()) add({*std::move(record)});
+  if (blocks_) blocks_->finish();
+  collect();
   maker_.finish();
   collect();
+  saw_end_ = true;
 }
 
 void JobSource::collect() {
-  while (auto job = maker_.next()) {
-    for (const std::string& value : *job) ready_bytes_ += value.size() + sizeof value;
-    ready_.push_back(*std::move(job));
-  }
+  while (auto record = records_.next()) add({*std::move(record)});
+  while (auto values = maker_.next()) add_ready({.values = *std::move(values)});
+  if (!blocks_) return;
+  while (auto block = blocks_->next()) add_ready({.bytes = *std::move(block)});
+}
+
+void JobSource::add_ready(JobInput input) {
+  ready_bytes_ += size_of(input);
+  ready_.push_back(std::move(input));
 }
 
 // False: nothing is there now, or never.
@@ -130,8 +147,7 @@ bool JobSource::read_some() {
   if (size <= 0) {
     end();
   } else {
-    records_.feed({piece.data(), static_cast<std::size_t>(size)});
-    add_records();
+    feed({piece.data(), static_cast<std::size_t>(size)});
   }
   return true;
 }
@@ -146,17 +162,17 @@ void JobSource::wait() {
   });
 }
 
-std::optional<std::vector<std::string>> JobSource::next() {
+std::optional<JobInput> JobSource::next() {
   while (ready_.empty() && read_some()) {
   }
   if (ready_.empty()) {
     wait();
     return std::nullopt;
   }
-  std::vector<std::string> job = std::move(ready_.front());
+  JobInput input = std::move(ready_.front());
   ready_.pop_front();
-  for (const std::string& value : job) ready_bytes_ -= value.size() + sizeof value;
-  return job;
+  ready_bytes_ -= size_of(input);
+  return input;
 }
 
 void JobSource::look_ahead() {

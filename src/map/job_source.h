@@ -11,6 +11,7 @@
 #include <optional>
 #include <regex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/loop.h"
@@ -20,6 +21,12 @@
 
 namespace cohort::map {
 
+/// What one job is about: arguments, or what it reads from its stdin.
+struct JobInput {
+  std::vector<std::string> values{};
+  std::string bytes{};
+};
+
 class JobSource {
  public:
   /// `more`: called when there is more than before, never from here. InvalidArgument: the separator
@@ -27,8 +34,8 @@ class JobSource {
   static Result<std::unique_ptr<JobSource>> open(const Loop& loop, const MapOptions& options,
                                                  std::function<void()> more);
 
-  /// The values of the next job. Nothing: none is ready (`more` tells), or the end.
-  std::optional<std::vector<std::string>> next();
+  /// What the next job is about. Nothing: none is ready (`more` tells), or the end.
+  std::optional<JobInput> next();
   /// Reads what is ready, so that the number of jobs is known early.
   void look_ahead();
   /// There will be no other than those that are ready.
@@ -42,9 +49,10 @@ class JobSource {
   Result<void> read_all(const MapOptions& options);
   bool read_some();
   void add(std::vector<std::string> row);
-  void add_records();
+  void feed(std::string_view bytes);
   void end();
   void collect();
+  void add_ready(JobInput input);
   void wait();
 
   const Loop loop_;
@@ -52,11 +60,12 @@ class JobSource {
   std::optional<std::regex> separator_;
   RecordReader records_;
   JobMaker maker_;
+  std::optional<BlockReader> blocks_;
   std::optional<Combinations> combinations_;
   std::string stream_name_;
   OwnFd stream_;
   std::optional<Watch> watch_;
-  std::deque<std::vector<std::string>> ready_;
+  std::deque<JobInput> ready_;
   std::size_t ready_bytes_ = 0;
   bool saw_end_ = false;
   std::optional<Error> failure_;

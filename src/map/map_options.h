@@ -23,6 +23,7 @@ struct MapOptions {
   std::size_t rows = 1;            ///< For each job.
   bool fill = false;               ///< As many for each job as a command line takes.
   bool each_in_context = false;
+  std::size_t block = 0;  ///< So many bytes of stdin for each job's stdin (--pipe); 0: arguments.
 
   // What is printed.
   bool keep_order = false;

@@ -72,6 +72,7 @@ std::string results_directory(const std::string& root, const JobArguments& job) 
 
 struct Job {
   JobArguments arguments{};
+  std::string input{};  // of its stdin
   unsigned attempt = 0;
 };
 
@@ -136,7 +137,7 @@ class Runner {
       again_.pop_back();
       return job;
     }
-    while (auto values = source_->next()) {
+    while (auto input = source_->next()) {
       const std::uint64_t number = ++last_number_;
       if (log_.is_done(number, options_.resume_failed)) {
         ++left_out_;
@@ -146,7 +147,7 @@ class Runner {
           skipped_.insert(number);
         continue;
       }
-      return Job{{number, 0, *std::move(values)}, 0};
+      return Job{{number, 0, std::move(input->values)}, std::move(input->bytes), 0};
     }
     return std::nullopt;
   }
@@ -221,6 +222,13 @@ class Runner {
       if (!output) return fail(output.error());
       running->output = *std::move(output);
       request.fds = {-1, running->output->stdout_fd(), running->output->stderr_fd()};
+    }
+    OwnFd input;
+    if (options_.block > 0) {
+      auto file = file_of(job.input);
+      if (!file) return fail(file.error());
+      input = *std::move(file);
+      request.fds.front() = input.get();
     }
     auto child = process::spawn(request);
     last_start_ = running->since;
@@ -433,7 +441,8 @@ class Runner {
 }  // namespace
 
 Result<int> run_jobs(const MapOptions& options, const RunnerVoice& voice) {
-  auto command = CommandTemplate::parse(options.command, options.each_in_context);
+  auto command =
+      CommandTemplate::parse(options.command, options.each_in_context, options.block == 0);
   if (!command) return command.error();
   Runner runner{options, *std::move(command), voice};
   return runner.run();

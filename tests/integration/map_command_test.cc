@@ -118,6 +118,25 @@ TEST_F(Map, PutsSeveralLinesIntoAJob) {
   EXPECT_EQ(std::stoi(many.out), 100'000) << many;
 }
 
+TEST_F(Map, CutsStdinIntoBlocksForTheStdinOfJobs) {
+  const Outcome counted =
+      run("seq 1000000 | map --pipe wc -l | awk '{n += $1; ++jobs} END {print n, jobs}'");
+  EXPECT_EQ(counted.out, "1000000 7\n") << "6.9 MB in blocks of 1 MB; " << counted;
+  EXPECT_EQ(run("seq 1000000 | map --pipe -k cat | cksum").out, run("seq 1000000 | cksum").out);
+  EXPECT_EQ(
+      run("seq 400000 >lines; map --pipe --block 2M -a lines 'wc -l; echo {#}' | sort -n | tail -1")
+          .code,
+      0);
+  EXPECT_EQ(run("printf 'a\\nb' | map --pipe 'cat | tr a-z A-Z'").out, "A\nB");
+  EXPECT_EQ(run("map --pipe cat </dev/null").out, "");
+  EXPECT_EQ(run("printf abc | map --pipe --retries 2 'tee -a seen; test $(wc -c <seen) = 6'").out,
+            "abc");
+}
+
+TEST_F(Map, AnInputThatIsNotReadHoldsUpNobody) {
+  EXPECT_EQ(run("seq 1000000 | map --pipe true").code, 0);
+}
+
 TEST_F(Map, BeginsBeforeItsInputEnds) {
   const auto program = start("(echo first; read line <hold; echo second) | map echo");
   ASSERT_EQ(::mkfifo((folder_.path() + "/hold").c_str(), 0600), 0);
@@ -258,6 +277,9 @@ TEST_F(Map, WordsThatMakeNoSenseAreSaid) {
            {"map --memfree 3x echo", "--memfree takes a size"},
            {"map --resume echo", "--joblog FILE"},
            {"map -u -k echo", "--ungroup"},
+           {"map --pipe cat ::: a", "no :::"},
+           {"map --block 2M cat", "--pipe"},
+           {"map --pipe --block 1 cat", "--block takes a size"},
            {"map -d ab echo", "--delimiter takes one byte"},
            {"map --colsep '(' echo ::: a", "regular expression"},
            {"map -a nobody echo", "read nobody: no such file"}}) {
