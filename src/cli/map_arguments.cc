@@ -13,7 +13,7 @@
 namespace cohort::cli {
 namespace {
 
-constexpr unsigned kJobsMax = 1024, kTriesMax = 1000;
+constexpr unsigned kJobsMax = 1024, kTriesMax = 1000, kWindowMax = 100'000;
 constexpr int kWrongWords = 255;  // as GNU parallel
 
 constexpr const char* kMapHelp =
@@ -51,6 +51,9 @@ Options:
       --pipe              Lines are stdin of COMMAND: a block of them for each
                           job.
       --block SIZE        How much of them. Default: 1M.
+      --serve             COMMAND lives on, reads lines, and writes one line for
+                          each, flushed. One that dies is started again.
+      --window N          So many lines it may have at once. Default: 16.
   -k, --keep-order        Prints in the order of the lines. Default: only on a
                           terminal.
       --no-keep-order     Prints whoever is done.
@@ -164,6 +167,16 @@ std::optional<std::string> map_contradiction(const MapTexts& texts, const MapOpt
   if (texts.pipe && (!options.lists.empty() || options.files.size() > 1 || options.rows > 1 ||
                      options.fill || !options.column_separator.empty() || options.tag))
     return "with --pipe lines are no arguments: no :::, -n, -X, --colsep or --tag, and one -a";
+  if (options.window < 1 || options.window > kWindowMax)
+    return "--window takes 1 to " + std::to_string(kWindowMax);
+  if (options.serve &&
+      (texts.pipe || options.rows > 1 || options.fill || !options.column_separator.empty() ||
+       !options.grouped || !options.results.empty() || !options.job_log.empty() ||
+       options.dry_run || options.halt.when != map::HaltRule::When::Never ||
+       options.delay.count() > 0 || options.memory_free > 0 || options.load_max > 0))
+    return "with --serve there are lines, and no jobs: of the options only -w, -a, -0, -d, "
+           "--window, "
+           "-k, --tag, --retries, --timeout and --no-progress go with it";
   if (texts.in_order && texts.in_any_order) return "either --keep-order or --no-keep-order";
   if (!options.grouped && (options.keep_order || options.tag || !options.results.empty()))
     return "with --ungroup jobs write for themselves: no --keep-order, --tag or --results";
@@ -193,6 +206,8 @@ std::variant<MapOptions, Answer> parse_map(const std::vector<std::string>& argum
   app.add_flag("-X,--xargs", options.fill);
   app.add_flag("--pipe", texts.pipe);
   text("--block", texts.block);
+  app.add_flag("--serve", options.serve);
+  const CLI::Option* window = text("--window", options.window);
   app.add_flag("-k,--keep-order", texts.in_order);
   app.add_flag("--no-keep-order", texts.in_any_order);
   bool ungrouped = false;
@@ -226,6 +241,8 @@ std::variant<MapOptions, Answer> parse_map(const std::vector<std::string>& argum
   options.each_in_context = options.fill;
   options.grouped = !ungrouped;
   options.keep_order = texts.in_order;
+  if (window->count() > 0 && !options.serve)
+    return wrong_map("--window is of use with --serve only");
   if (const auto wrong = read_texts(texts, options)) return wrong_map(*wrong);
   if (const auto wrong = map_contradiction(texts, options)) return wrong_map(*wrong);
   if (options.grouped && !texts.in_any_order && is_terminal(1)) options.keep_order = true;

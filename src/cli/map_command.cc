@@ -7,6 +7,7 @@
 #include "cli/fail.h"
 #include "cli/progress.h"
 #include "map/runner.h"
+#include "map/server.h"
 
 namespace cohort::cli {
 namespace {
@@ -32,7 +33,8 @@ int run(const MapOptions& options) {
                                .clear = [&] { line.clear(); }};
   if (options.lists.empty() && options.files.empty() && sys::is_terminal(STDIN_FILENO))
     fail(0, "map reads lines from this terminal; Ctrl-D ends them");
-  const auto code = map::run_jobs(options, voice);
+  const auto code =
+      options.serve ? map::serve_lines(options, voice) : map::run_jobs(options, voice);
   if (code) return *code;
   line.clear();
   return fail(kOtherError, code.error().message());

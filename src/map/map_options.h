@@ -25,6 +25,10 @@ struct MapOptions {
   bool each_in_context = false;
   std::size_t block = 0;  ///< So many bytes of stdin for each job's stdin (--pipe); 0: arguments.
 
+  // Programs that live on and answer line by line.
+  bool serve = false;
+  std::size_t window = 16;  ///< Lines that one of them may have at once.
+
   // What is printed.
   bool keep_order = false;
   bool grouped = true;  ///< Else jobs write for themselves.
