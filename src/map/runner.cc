@@ -174,7 +174,6 @@ class Runner {
       wake_at(*last_start_ + options_.delay);
       return true;
     }
-    // With none that runs it would never get better.
     if ((options_.memory_free > 0 && memory_available() < options_.memory_free) ||
         (options_.load_max > 0 && load_average() >= options_.load_max)) {
       wake_at(now + kLookAgain);
@@ -194,6 +193,7 @@ class Runner {
     if (!running_.empty()) return;
     const bool all = source_->saw_end() && source_->ready() == 0 && again_.empty();
     if (!all && !failure_ && signal_ == 0 && !book_.halts()) return;
+    print_held(true);  // those behind one that is not tried again any more
     io_.stop();
   }
 

@@ -34,7 +34,7 @@ using SteadyClock = std::chrono::steady_clock;
 
 constexpr auto kLookEvery = 100ms;
 constexpr auto kSilentFor = 10s;  // Then it is named.
-constexpr int kVainMax = 3;       // Ends in a row without an answer.
+constexpr int kVainMax = 10;      // Ends before there was any answer.
 constexpr std::size_t kReadSize = std::size_t{64} << 10;
 constexpr std::size_t kHeldAnswersMax = 100'000;
 
@@ -49,7 +49,7 @@ struct Server {
   std::unique_ptr<Watch> input{}, output{};  // ours: what it reads, what it writes
   std::string to_write{}, unfinished{};
   SteadyClock::time_point since{};  // its last answer, or it got work
-  bool is_named = false, is_late = false, has_answered = false;
+  bool is_named = false, is_late = false;
 };
 
 class LineServer {
@@ -194,8 +194,7 @@ class LineServer {
                              "it has to write one line for each, and has said more than it was "
                              "asked: " +
                                  shortened(answer.substr(0, answer.size() - 1))));
-    vain_ = 0;
-    server.has_answered = true;
+    has_answers_ = true;
     server.since = SteadyClock::now();
     if (options_.tag) answer.insert(0, line->text.substr(0, line->text.size() - 1) + '\t');
     book_.done(line->number, std::move(answer));
@@ -261,7 +260,7 @@ class LineServer {
                                  : "its worker died: " + how.str()));
       book_.done(failed->number, {});
     }
-    if (was_busy && !server.has_answered && !server.is_late && ++vain_ >= kVainMax)
+    if (was_busy && !has_answers_ && !server.is_late && ++vain_ >= kVainMax)
       fail(make_error(Errc::WorkerDied, "serve lines by " + command_.shown({}),
                       "it ends again and again before it answers a line"));
     print();
@@ -339,7 +338,7 @@ class LineServer {
   std::map<unsigned, std::unique_ptr<Server>> servers_;
   std::uint64_t last_number_ = 0, started_ = 0;
   int vain_ = 0;
-  bool is_pumping_ = false;
+  bool is_pumping_ = false, has_answers_ = false;
   asio::signal_set signals_{io_, SIGINT, SIGTERM};
   int signal_ = 0, signals_seen_ = 0;
   std::optional<Error> failure_;

@@ -311,6 +311,14 @@ TEST_F(Map, TriesAJobThatFailsAgain) {
   EXPECT_EQ(file("more"), "b\nb\n");
 }
 
+TEST_F(Map, WhatIsBehindAJobThatIsNotTriedAgainIsPrintedAtTheEnd) {
+  const Outcome outcome =
+      run("map -k -w 2 --retries 9 --halt soon,success=1 "
+          "'test {} = b && sleep 0.2 && echo b && exit; echo a; exit 1' ::: a b");
+  EXPECT_EQ(outcome.code, 0) << outcome;
+  EXPECT_NE(outcome.out.find("b\n"), std::string::npos) << outcome;
+}
+
 TEST_F(Map, AJobThatTakesTooLongIsEndedWithAllThatItStarted) {
   const auto program =
       start("map --timeout 0.2 'trap \"\" TERM; sleep 1000 & wait; sleep 1000' ::: a");

@@ -79,6 +79,13 @@ TEST_F(MapServe, OfOneThatDiesItsLineFailsAndNoOther) {
   EXPECT_NE(errors.find("line 6 (half): its worker died"), std::string::npos) << errors;
 }
 
+TEST_F(MapServe, AnyNumberOfLinesMayKillOnceOneWasAnswered) {
+  const auto program =
+      start("(echo 1; yes die | head -n 30; echo 2) | map -k -w 1 --window 1 python3 server.py");
+  EXPECT_TRUE(program->exits_with(30)) << program->transcript();
+  EXPECT_EQ(program->output(), "got 1\ngot 2\n");
+}
+
 TEST_F(MapServe, ALineIsTriedAgainIfThatIsAllowed) {
   EXPECT_EQ(out("printf '1\\ndie once\\n2\\n' | map -k --retries 2 python3 server.py"),
             "got 1\ngot die once\ngot 2\n");
