@@ -422,7 +422,8 @@ TEST_F(Map, AfterKillsNothingThatIsLoggedRunsAgainAndNothingIsForgotten) {
       if (job.size() == 9) logged.insert(job[0]);
     auto before = starts();
     const auto program = start(line);
-    const milliseconds time{std::uniform_int_distribution{1, 60}(random)};
+    // Longer and longer, so that a slow machine comes to an end, too.
+    const milliseconds time{std::uniform_int_distribution{1, 40 + 10 * kills}(random)};
     finished = program->wait_exit(time).has_value();
     program->signal(SIGKILL);
     ASSERT_TRUE(program->leaves_no_process());
