@@ -219,6 +219,7 @@ class Runner {
       auto output = options_.results.empty()
                         ? JobOutput::open()
                         : JobOutput::open_in(results_directory(options_.results, job.arguments));
+      if (!output && has_to_pass(output.error())) return start_later(std::move(job));
       if (!output) return fail(output.error());
       running->output = *std::move(output);
       request.fds = {-1, running->output->stdout_fd(), running->output->stderr_fd()};
@@ -226,6 +227,7 @@ class Runner {
     OwnFd input;
     if (options_.block > 0) {
       auto file = file_of(job.input);
+      if (!file && has_to_pass(file.error())) return start_later(std::move(job));
       if (!file) return fail(file.error());
       input = *std::move(file);
       request.fds.front() = input.get();
@@ -247,16 +249,22 @@ class Runner {
     running_.emplace(number, std::move(running));
   }
 
-  // Too few processes or too little memory pass; other errors are the job's.
-  void not_started(Running& running, const Error& error) {
+  // A shortage that is over when others have ended.
+  bool has_to_pass(const Error& error) const {
     const int number = error.code.value();
-    if ((number == EAGAIN || number == ENOMEM) && !running_.empty()) {
-      --running.job.attempt;
-      again_.push_back(std::move(running.job));
-      wake_at(SteadyClock::now() + kLookAgain);
-      free_places_.clear();  // until one ends
-      return;
-    }
+    return !running_.empty() &&
+           (number == EAGAIN || number == ENOMEM || number == EMFILE || number == ENFILE);
+  }
+  void start_later(Job job) {
+    --job.attempt;
+    again_.push_back(std::move(job));
+    wake_at(SteadyClock::now() + kLookAgain);
+    free_places_.clear();  // until one ends
+  }
+
+  void not_started(Running& running, const Error& error) {
+    if (has_to_pass(error)) return start_later(std::move(running.job));
+    const int number = error.code.value();
     constexpr int kNotFound = 127, kNotExecutable = 126;
     voice_.clear();
     voice_.say("job " + std::to_string(running.job.arguments.number) + ": " + error.message());

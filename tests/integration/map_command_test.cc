@@ -343,6 +343,13 @@ TEST_F(Map, WaitsBetweenStartsAndForMemoryAndLoad) {
   EXPECT_TRUE(program->exits_with(130)) << program->transcript();
 }
 
+TEST_F(Map, WithTooFewDescriptorsOrProcessesFewerRunAtOnceAndAllRun) {
+  const Outcome outcome =
+      run("ulimit -n 40; map -k -w 30 --retries 1 'sleep 0.02; echo {}' ::: $(seq 60)");
+  EXPECT_EQ(outcome.code, 0) << outcome;
+  EXPECT_EQ(outcome.out, run("seq 60; :").out) << outcome;
+}
+
 // --- signals
 
 TEST_F(Map, OneSignalLetsThoseThatRunFinish) {
